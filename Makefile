@@ -1,0 +1,42 @@
+# `make` alone prints this list.
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lock clean
+
+help:            ## show these targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
+
+setup: $(STAMP)  ## make .venv and install everything at the locked versions
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
+	$(BIN)/routecal demo
+
+test: check      ## every check and every test, offline
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP)  ## lint, format, spelling and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell --skip='.venv,artifacts,*.egg-info,.git,constraints.txt' .
+	$(BIN)/mypy
+
+lock:            ## resolve the newest versions that pyproject.toml allows and write constraints.txt
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev]'
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
+	mv constraints.new constraints.txt
+	@touch $(STAMP)
+
+clean:           ## forget the environment; artifacts stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info build

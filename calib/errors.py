@@ -1,0 +1,147 @@
+"""The error tree of calib.
+
+Arguments are the facts; `__str__` is the sentence: what came, what is allowed, what to do.
+`super().__init__` gets the same arguments, so every error survives pickling.
+"""
+
+from collections.abc import Iterable
+
+
+class CalibError(Exception):
+    """Root of everything calib raises on purpose; the command line turns it into one sentence and exit code 2."""
+
+
+class UnknownName(CalibError, KeyError):
+    """A registry was asked for a name it does not hold."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = tuple(sorted(known))
+        super().__init__(kind, name, known)
+        self.kind, self.name, self.known = kind, name, known
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is not a known {self.kind}; choose one of {', '.join(self.known)}"
+
+
+class InvalidProbability(CalibError, ValueError):
+    """A value that should be a probability is not in [0, 1] or not finite."""
+
+    def __init__(self, name: str, index: int, value: float) -> None:
+        super().__init__(name, index, value)
+        self.name, self.index, self.value = name, index, value
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.index}] = {self.value!r} is not in [0, 1]; if these are logits, apply a sigmoid first"
+
+
+class InvalidLabel(CalibError, ValueError):
+    """A value that should be 0 or 1 is something else."""
+
+    def __init__(self, name: str, index: int, value: float) -> None:
+        super().__init__(name, index, value)
+        self.name, self.index, self.value = name, index, value
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.index}] = {self.value!r} is not 0 or 1"
+
+
+class LengthMismatch(CalibError, ValueError):
+    """Two arrays that describe the same rows differ in length."""
+
+    def __init__(self, first: str, n_first: int, second: str, n_second: int) -> None:
+        super().__init__(first, n_first, second, n_second)
+        self.first, self.n_first, self.second, self.n_second = first, n_first, second, n_second
+
+    def __str__(self) -> str:
+        return f"{self.first} has {self.n_first} rows and {self.second} has {self.n_second}; they must describe the same rows"
+
+
+class OneClass(CalibError, ValueError):
+    """Every decision is right, or every one is wrong."""
+
+    def __init__(self, where: str, n: int, value: int) -> None:
+        super().__init__(where, n, value)
+        self.where, self.n, self.value = where, n, value
+
+    def __str__(self) -> str:
+        word = "right" if self.value else "wrong"
+        return (
+            f"the router is {word} on all {self.n} {self.where} examples: there is nothing to tell apart, so a confidence "
+            "cannot be calibrated; label queries on which it is sometimes right and sometimes wrong"
+        )
+
+
+class TooFewExamples(CalibError, ValueError):
+    """Fewer labelled examples than calibration can be done with."""
+
+    def __init__(self, n: int, least: int) -> None:
+        super().__init__(n, least)
+        self.n, self.least = n, least
+
+    def __str__(self) -> str:
+        return f"{self.n} labelled examples are too few to calibrate on, at least {self.least} are needed; label more queries"
+
+
+class NonFinite(CalibError, ValueError):
+    """NaN or infinity where numbers were expected."""
+
+    def __init__(self, what: str, rows: tuple[int, ...], n: int) -> None:
+        super().__init__(what, rows, n)
+        self.what, self.rows, self.n = what, rows, n
+
+    def __str__(self) -> str:
+        first = ", ".join(map(str, self.rows[:5]))
+        return (
+            f"{self.what} holds NaN or infinity in {len(self.rows)} of {self.n} rows (first: {first}); "
+            "load the router in float32 (--dtype float32) and check the checkpoint"
+        )
+
+
+class FeatureMismatch(CalibError, ValueError):
+    """A head is given features it was not trained on."""
+
+    def __init__(self, field: str, head: object, features: object) -> None:
+        super().__init__(field, head, features)
+        self.field, self.head, self.features = field, head, features
+
+    def __str__(self) -> str:
+        return (
+            f"the head was trained on features with {self.field} = {self.head!r}, these have {self.features!r}; "
+            "extract again with the head's own router and settings, or train a new head"
+        )
+
+
+class CheckpointMissing(CalibError, FileNotFoundError):
+    """A folder that should hold a checkpoint does not."""
+
+    def __init__(self, path: str, wanted: str) -> None:
+        super().__init__(path, wanted)
+        self.path, self.wanted = path, wanted
+
+    def __str__(self) -> str:
+        return f"{self.path} holds no {self.wanted}; give the folder that save_pretrained wrote"
+
+
+class RouterUnusable(CalibError, ValueError):
+    """A checkpoint loads but is not a router over the configured policies."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the checkpoint at {self.path} cannot serve as a router: {self.reason}"
+
+
+class Collapsed(CalibError, RuntimeError):
+    """Training drove every confidence to one value, the classic failure of calibration by reward."""
+
+    def __init__(self, stage: str, std: float, mean: float) -> None:
+        super().__init__(stage, std, mean)
+        self.stage, self.std, self.mean = stage, std, mean
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stage} collapsed: every confidence is {self.mean:.3f} (standard deviation {self.std:.2g}); "
+            "lower the learning rate or use a proper reward (--preset proper)"
+        )

@@ -1,0 +1,70 @@
+"""The rows that heads and baselines learn from: the router's view of a query, and whether it decided right."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.errors import LengthMismatch, NonFinite, OneClass, TooFewExamples
+
+SPLITS = ("train", "calibration", "validation", "test")
+WARN_BELOW = 100
+REFUSE_BELOW = 30
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled examples, one row per query.
+
+    Attributes:
+        hidden: (n, d) float32, the router's last hidden state.
+        logits: (n, 3) float32, the router's logits in the order of `calib.policy.POLICIES`.
+        policy: (n,) int64, index of the policy the router chose.
+        true_policy: (n,) int64, index of the policy the oracle found.
+        split: (n,) str, one of `SPLITS`.
+    """
+
+    hidden: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    policy: NDArray[np.int64]
+    true_policy: NDArray[np.int64]
+    split: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if (n := len(getattr(self, field.name))) != len(self.hidden):
+                raise LengthMismatch("hidden", len(self.hidden), field.name, n)
+        for name in ("hidden", "logits"):
+            values = getattr(self, name)
+            if bad := tuple(np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist()):
+                raise NonFinite(name, bad, len(values))
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    @property
+    def y(self) -> NDArray[np.float32]:
+        """(n,) 1 where the router's policy is the true one, else 0."""
+        return (self.policy == self.true_policy).astype(np.float32)
+
+    def only(self, *splits: str) -> Self:
+        """The rows of the given splits, in order."""
+        return self.where(np.isin(self.split, splits))
+
+    def where(self, mask: NDArray[np.bool_]) -> Self:
+        """The rows where `mask` (n,) holds."""
+        return type(self)(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+    def check(self) -> None:
+        """Refuse a set that no confidence can be calibrated on.
+
+        Raises:
+            TooFewExamples: fewer than `REFUSE_BELOW` rows.
+            OneClass: the router is right everywhere, or wrong everywhere, in all rows or in one split.
+        """
+        if len(self) < REFUSE_BELOW:
+            raise TooFewExamples(len(self), REFUSE_BELOW)
+        for where, rows in [("labelled", self), *((s, self.only(s)) for s in SPLITS)]:
+            if len(rows) < 2 or rows.y.min() == rows.y.max():
+                raise OneClass(where, len(rows), int(rows.y[0]) if len(rows) else 0)

@@ -1,0 +1,1 @@
+"""What lasts: Parquet artifacts, heads, SQL. Knows no Prefect and no torch."""
