@@ -60,11 +60,11 @@ class Examples:
         """Refuse a set that no confidence can be calibrated on.
 
         Raises:
-            TooFewExamples: fewer than `REFUSE_BELOW` rows.
-            OneClass: the router is right everywhere, or wrong everywhere, in all rows or in one split.
+            TooFewExamples: fewer than `REFUSE_BELOW` rows in all, or a split with fewer than two.
+            OneClass: the router is right everywhere, or wrong everywhere, in all rows or in the train split.
         """
-        if len(self) < REFUSE_BELOW:
+        if len(self) < REFUSE_BELOW or min(len(self.only(s)) for s in SPLITS) < 2:
             raise TooFewExamples(len(self), REFUSE_BELOW)
-        for where, rows in [("labelled", self), *((s, self.only(s)) for s in SPLITS)]:
-            if len(rows) < 2 or rows.y.min() == rows.y.max():
-                raise OneClass(where, len(rows), int(rows.y[0]) if len(rows) else 0)
+        for where, rows in (("labelled", self), ("train", self.only("train"))):
+            if rows.y.min() == rows.y.max():
+                raise OneClass(where, len(rows), int(rows.y[0]))
