@@ -31,7 +31,9 @@ class InvalidProbability(CalibError, ValueError):
         self.name, self.index, self.value = name, index, value
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.index}] = {self.value!r} is not in [0, 1]; if these are logits, apply a sigmoid first"
+        return (
+            f"{self.name}[{self.index}] = {self.value!r} is not in [0, 1]; if these are logits, apply a sigmoid first"
+        )
 
 
 class InvalidLabel(CalibError, ValueError):
@@ -53,7 +55,10 @@ class LengthMismatch(CalibError, ValueError):
         self.first, self.n_first, self.second, self.n_second = first, n_first, second, n_second
 
     def __str__(self) -> str:
-        return f"{self.first} has {self.n_first} rows and {self.second} has {self.n_second}; they must describe the same rows"
+        return (
+            f"{self.first} has {self.n_first} rows and {self.second} has {self.n_second}; "
+            "they must describe the same rows"
+        )
 
 
 class OneClass(CalibError, ValueError):
@@ -66,8 +71,8 @@ class OneClass(CalibError, ValueError):
     def __str__(self) -> str:
         word = "right" if self.value else "wrong"
         return (
-            f"the router is {word} on all {self.n} {self.where} examples: there is nothing to tell apart, so a confidence "
-            "cannot be calibrated; label queries on which it is sometimes right and sometimes wrong"
+            f"the router is {word} on all {self.n} {self.where} examples: there is nothing to tell apart, so a "
+            "confidence cannot be calibrated; label queries on which it is sometimes right and sometimes wrong"
         )
 
 
@@ -79,7 +84,10 @@ class TooFewExamples(CalibError, ValueError):
         self.n, self.least = n, least
 
     def __str__(self) -> str:
-        return f"{self.n} labelled examples are too few to calibrate on, at least {self.least} are needed; label more queries"
+        return (
+            f"{self.n} labelled examples are too few to calibrate on, at least {self.least} are needed with some in "
+            "every split; label more queries"
+        )
 
 
 class NonFinite(CalibError, ValueError):

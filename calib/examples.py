@@ -46,7 +46,7 @@ class Examples:
     @property
     def y(self) -> NDArray[np.float32]:
         """(n,) 1 where the router's policy is the true one, else 0."""
-        return (self.policy == self.true_policy).astype(np.float32)
+        return np.asarray(self.policy == self.true_policy, np.float32)
 
     def only(self, *splits: str) -> Self:
         """The rows of the given splits, in order."""

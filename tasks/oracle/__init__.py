@@ -1,0 +1,1 @@
+"""Oracles: what finds a query's true policy."""

@@ -1,0 +1,52 @@
+"""Progress of long work: a bar where somebody watches a terminal, a log line now and then where nobody does."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 15.0
+
+# One per process, like the terminal it draws on. Not a context variable: Prefect runs tasks in other threads.
+_shown: list[Progress] = []
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[None]:
+    """Draw bars on `console` for as long as the block runs."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), Remaining(), console=console) as progress:
+        _shown.append(progress)
+        try:
+            yield
+        finally:
+            _shown.remove(progress)
+
+
+def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
+    """Yield `items` one by one, counting them as done when the next is asked for.
+
+    Args:
+        items: work to do.
+        what: a few words, shown beside the bar.
+        total: how many; None takes `len(items)`.
+    """
+    total = len(items) if total is None and isinstance(items, Sequence) else total
+    if _shown:
+        yield from _shown[-1].track(items, total=total, description=what)
+        return
+    said = started = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            logger.info("%s: %s of %s after %.0f s", what, done, total or "?", said - started)
+        yield item

