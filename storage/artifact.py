@@ -1,0 +1,130 @@
+"""Immutable tables, named by their content, and the reference that tasks pass around instead of them.
+
+The same table with the same metadata always gets the same name, so a second run writes nothing. (The bytes depend on
+the version of pyarrow; a newer one may give the same table another name, and both stay readable.)
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.atomic import disk_errors, local_path, publish, resolve, staging
+from storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
+from storage.layout import Home
+from storage.schemas import conform
+
+_KIND_KEY = b"routecal.kind"
+
+
+class Artifact(BaseModel):
+    """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str = Field(description="absolute local path or fsspec URL")
+    sha256: str = Field(description="of the file; of a folder, `digest_folder`")
+    rows: int = Field(ge=0, description="rows of the table; files of a folder")
+    kind: str = Field(description="key of `SCHEMAS`, or what the folder holds (heads, routers, reports …)")
+
+
+def write_table(table: pa.Table, kind: str, *, home: Home, metadata: Mapping[str, str] = {}) -> Artifact:
+    """Store a table as `<home>/<kind>/<sha256[:16]>.parquet`, atomically; one that is there and whole is kept.
+
+    Args:
+        table: its columns are exactly `SCHEMAS[kind]`, in order. Metadata of its own is dropped.
+        kind: key of `SCHEMAS`.
+        home: where artifacts live.
+        metadata: stored in the file and part of its identity; no times or paths here, or equal tables get two names.
+
+    Raises:
+        UnknownName, SchemaMismatch: the table is not of that kind.
+        DiskFull, HomeNotWritable: it cannot be stored; nothing half-written remains.
+    """
+    # One chunk per column: where chunks end must not show in the bytes.
+    whole = conform(table, kind).combine_chunks()
+    pairs = {k.encode(): v.encode() for k, v in sorted(metadata.items())}
+    whole = whole.replace_schema_metadata({_KIND_KEY: kind.encode(), **pairs})
+    folder = home.folder(kind)
+    with staging(folder) as staged:
+        with disk_errors(str(staged.parent)):
+            pq.write_table(whole, staged, compression="zstd")
+        sha256 = digest_file(staged)
+        uri = f"{folder}/{sha256[:16]}.parquet"
+        artifact = Artifact(uri=uri, sha256=sha256, rows=whole.num_rows, kind=kind)
+        if not _is_there(artifact, size=staged.stat().st_size):
+            publish(staged, uri)
+    return artifact
+
+
+def read_table(artifact: Artifact, *, columns: Sequence[str] | None = None, verify: bool = True) -> pa.Table:
+    """The stored table, or some of its columns in the order asked for.
+
+    Args:
+        artifact: what `write_table` returned.
+        columns: names; all when None.
+        verify: hash the whole file first (about a second per gigabyte).
+
+    Raises:
+        ArtifactMissing: the file is gone.
+        ArtifactCorrupt: the file is not what was written.
+        SchemaMismatch: a column does not exist.
+    """
+    with _opened(artifact, verify=verify) as file:
+        if columns is not None and (unknown := [c for c in columns if c not in file.schema_arrow.names]):
+            raise SchemaMismatch(artifact.kind, [f"there is no column {', '.join(unknown)}"])
+        table = file.read(columns=None if columns is None else list(columns))
+    return table if columns is None else table.select(list(columns))
+
+
+def read_metadata(artifact: Artifact) -> dict[str, str]:
+    """The metadata given to `write_table`; the rows are not read.
+
+    Raises:
+        ArtifactMissing, ArtifactCorrupt: as `read_table` without verification.
+    """
+    with _opened(artifact, verify=False) as file:
+        pairs = file.schema_arrow.metadata or {}
+    return {k.decode(): v.decode() for k, v in pairs.items() if k != _KIND_KEY}
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file, in hexadecimal, without holding it in memory."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _opened(artifact: Artifact, *, verify: bool) -> pq.ParquetFile:
+    fs, path = resolve(artifact.uri)
+    if not fs.isfile(path):
+        raise ArtifactMissing(artifact.uri)
+    local = local_path(artifact.uri)
+    source: object = local
+    try:
+        if local is None:
+            # A remote file is fetched once when all of it is needed; else only footer and columns are.
+            content = fs.cat_file(path) if verify else None
+            source = pa.BufferReader(content) if content is not None else fs.open(path, "rb")
+            found = hashlib.sha256(content).hexdigest() if content is not None else artifact.sha256
+        else:
+            found = digest_file(local) if verify else artifact.sha256
+    except FileNotFoundError as error:
+        raise ArtifactMissing(artifact.uri) from error
+    if found != artifact.sha256:
+        raise ArtifactCorrupt(artifact.uri, artifact.sha256, found)
+    try:
+        return pq.ParquetFile(source)
+    except pa.ArrowInvalid as error:
+        raise ArtifactCorrupt(artifact.uri, artifact.sha256, "not readable as Parquet") from error
+
+
+def _is_there(artifact: Artifact, *, size: int) -> bool:
+    """Whether the same bytes have the name already; remote ones are compared by size, to not download them."""
+    fs, path = resolve(artifact.uri)
+    if not fs.isfile(path) or fs.size(path) != size:
+        return False
+    local = local_path(artifact.uri)
+    return local is None or digest_file(local) == artifact.sha256

@@ -1,0 +1,128 @@
+"""Writing so that a name either holds all of its bytes or does not exist, on local disks and on fsspec URLs.
+
+Local: a temporary file in the folder of the final one, fsync, rename. Remote: a local temporary file, then one upload;
+object stores make an upload visible only when it is whole. A temporary file outlives only a killed process, never an
+exception, and its name starts with ".tmp-".
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from storage.errors import DiskFull, HomeNotWritable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
+
+def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system behind `url`, and the path in it.
+
+    Raises:
+        HomeNotWritable: the protocol is unknown or its package is not installed.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise HomeNotWritable(url, str(error)) from error
+    return fs, path
+
+
+def local_path(url: str) -> Path | None:
+    """The path if `url` is on this machine, else None.
+
+    >>> local_path("memory://somewhere") is None
+    True
+    """
+    fs, path = resolve(url)
+    return Path(path) if isinstance(fs, LocalFileSystem) else None
+
+
+@contextmanager
+def full_disk(path: str) -> Iterator[None]:
+    """Turn what the operating system says about a full disk into `DiskFull`; let all else pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(path) from error
+        raise
+
+
+@contextmanager
+def disk_errors(path: str) -> Iterator[None]:
+    """Turn what the operating system says about a full or closed disk into our errors; let all else pass."""
+    try:
+        with full_disk(path):
+            yield
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise HomeNotWritable(path, os.strerror(error.errno)) from error
+        raise
+
+
+@contextmanager
+def staging(folder: str) -> Iterator[Path]:
+    """A fresh local path from which `publish` can rename into `folder`; removed at the end if it is still there.
+
+    Nothing exists at the path yet: make it a file or a folder. For a remote `folder` it lies in a local one.
+    """
+    local = local_path(folder)
+    if local is not None:
+        with disk_errors(folder):
+            local.mkdir(parents=True, exist_ok=True)
+    path = (local or Path(tempfile.gettempdir())) / f".tmp-{uuid.uuid4().hex}"
+    try:
+        yield path
+    finally:
+        discard(path)
+
+
+def publish(staged: Path, url: str) -> None:
+    """Give the staged file its final name, replacing what is there; it is on disk before it has the name."""
+    fs, path = resolve(url)
+    with disk_errors(url):
+        flush(staged)
+        if isinstance(fs, LocalFileSystem):
+            os.replace(staged, path)
+            flush(Path(path).parent)
+        else:
+            fs.put_file(str(staged), path)
+
+
+def write_chunks(url: str, chunks: Iterable[bytes]) -> None:
+    """Write the bytes of `chunks` under `url` atomically.
+
+    Raises:
+        DiskFull: no space is left; what was under `url` before is still there.
+        HomeNotWritable: the folder refuses the file.
+    """
+    with staging(url.rpartition("/")[0] or ".") as staged:
+        with disk_errors(str(staged.parent)), open(staged, "xb") as handle:
+            handle.writelines(chunks)
+        publish(staged, url)
+
+
+def flush(path: Path) -> None:
+    """fsync a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder with all it holds, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,209 @@
+"""The error tree of storage.
+
+Arguments are the facts; `__str__` is the sentence: what came, what is allowed, what to do.
+`super().__init__` gets the same arguments, so every error survives pickling.
+"""
+
+from collections.abc import Iterable
+
+
+class StorageError(Exception):
+    """Root of everything storage raises on purpose; the command line turns it into one sentence and exit code 2."""
+
+
+class ArtifactMissing(StorageError, FileNotFoundError):
+    """An artifact is referred to, by a cached result or a manifest, but its file is gone."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.uri = uri
+
+    def __str__(self) -> str:
+        return f"the artifact {self.uri} does not exist any more; re-run with --refresh to make it again"
+
+
+class ArtifactCorrupt(StorageError, ValueError):
+    """An artifact's bytes are not the ones that were written."""
+
+    def __init__(self, uri: str, expected: str, found: str) -> None:
+        super().__init__(uri, expected, found)
+        self.uri, self.expected, self.found = uri, expected, found
+
+    def __str__(self) -> str:
+        return (
+            f"the artifact {self.uri} has changed since it was written (sha256 {self.expected}, now {self.found}); "
+            "re-run with --refresh to make it again"
+        )
+
+
+class SchemaMismatch(StorageError, ValueError):
+    """A table does not fit the schema of its kind."""
+
+    def __init__(self, kind: str, problems: Iterable[str]) -> None:
+        problems = tuple(problems)
+        super().__init__(kind, problems)
+        self.kind, self.problems = kind, problems
+
+    def __str__(self) -> str:
+        return f"the table does not fit the schema {self.kind!r} of storage/schemas.py: {'; '.join(self.problems)}"
+
+
+class UnknownName(StorageError, KeyError):
+    """A kind of artifact, or an SQL query, that does not exist."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = tuple(sorted(known))
+        super().__init__(what, name, known)
+        self.what, self.name, self.known = what, name, known
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is not a known {self.what}; choose one of {', '.join(self.known)}"
+
+
+class HomeNotWritable(StorageError, PermissionError):
+    """The place artifacts go to refuses them."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be written to ({self.reason}); set ROUTECAL_HOME to a folder or URL that can"
+
+
+class DiskFull(StorageError, OSError):
+    """No space, or no quota, is left. Nothing half-written stays behind."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"the disk of {self.path} is full; free some space, or point ROUTECAL_HOME at a larger disk, "
+            "and run again: what was finished before is kept"
+        )
+
+
+class InputMissing(StorageError, FileNotFoundError):
+    """A file the user named is not there."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"there is no file {self.path}; check the spelling and the folder you run from"
+
+
+class InputEmpty(StorageError, ValueError):
+    """A file the user named holds no rows."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} holds no rows; give a file with at least one query"
+
+
+class InputUnreadable(StorageError, ValueError):
+    """A file the user named is there but cannot be read as what its name says."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} cannot be read: {self.reason}; check that the file is whole and its ending tells its format"
+        )
+
+
+class BadLine(StorageError, ValueError):
+    """A line (or, in Parquet, a row; both from 1) of an input file cannot be used."""
+
+    def __init__(self, path: str, line: int, reason: str) -> None:
+        super().__init__(path, line, reason)
+        self.path, self.line, self.reason = path, line, reason
+
+    def __str__(self) -> str:
+        return f"line {self.line} of {self.path}: {self.reason}; correct or remove it"
+
+
+class MissingColumn(StorageError, KeyError):
+    """An input file lacks a column that is required."""
+
+    def __init__(self, path: str, column: str, present: Iterable[str]) -> None:
+        present = tuple(present)
+        super().__init__(path, column, present)
+        self.path, self.column, self.present = path, column, present
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has no column {self.column!r}, which is required; it has "
+            f"{', '.join(self.present) or 'none'}: rename the one that holds it to {self.column!r}"
+        )
+
+
+class ConflictingId(StorageError, ValueError):
+    """One id stands for two different texts."""
+
+    def __init__(self, path: str, id: str, line_a: int, line_b: int) -> None:  # noqa: A002 - the column's own name
+        super().__init__(path, id, line_a, line_b)
+        self.path, self.id, self.line_a, self.line_b = path, id, line_a, line_b
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} gives the id {self.id!r} to two different queries, on lines {self.line_a} and {self.line_b}; "
+            "give each query its own id, or none"
+        )
+
+
+class UnknownGrade(StorageError, ValueError):
+    """A recorded grade is not one of the three."""
+
+    def __init__(self, path: str, row: int, value: object, allowed: Iterable[str]) -> None:
+        allowed = tuple(allowed)
+        super().__init__(path, row, value, allowed)
+        self.path, self.row, self.value, self.allowed = path, row, value, allowed
+
+    def __str__(self) -> str:
+        return f"row {self.row} of {self.path} has the grade {self.value!r}; allowed are {', '.join(self.allowed)}"
+
+
+class UnknownFormat(StorageError, ValueError):
+    """A file's name does not end in a format that can be read."""
+
+    def __init__(self, path: str, allowed: Iterable[str]) -> None:
+        allowed = tuple(allowed)
+        super().__init__(path, allowed)
+        self.path, self.allowed = path, allowed
+
+    def __str__(self) -> str:
+        return f"{self.path} does not end in a format that can be read; use one of {', '.join(self.allowed)}"
+
+
+class DuplicateRows(StorageError, ValueError):
+    """A table that must hold one row per key holds several."""
+
+    def __init__(self, what: str, column: str, value: str) -> None:
+        super().__init__(what, column, value)
+        self.what, self.column, self.value = what, column, value
+
+    def __str__(self) -> str:
+        return f"{self.what} has several rows with {self.column} = {self.value!r}; keep one row per {self.column}"
+
+
+class NoOutcomeMatches(StorageError, ValueError):
+    """No query has a recorded outcome, so a replay has nothing to replay."""
+
+    def __init__(self, outcomes_path: str, n_queries: int) -> None:
+        super().__init__(outcomes_path, n_queries)
+        self.outcomes_path, self.n_queries = outcomes_path, n_queries
+
+    def __str__(self) -> str:
+        return (
+            f"{self.outcomes_path} holds an outcome for none of the {self.n_queries} queries; outcomes are found "
+            "by the text of the query: use outcomes recorded for these very queries"
+        )

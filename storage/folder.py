@@ -1,0 +1,126 @@
+"""Folders as artifacts: heads, routers, reports. Named by the digest of their names and contents."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from storage.artifact import Artifact
+from storage.atomic import discard, disk_errors, flush, full_disk, local_path, resolve, staging
+from storage.errors import ArtifactCorrupt, ArtifactMissing
+from storage.layout import Home
+
+
+def digest_folder(path: Path) -> str:
+    """sha256 over the sorted relative names, sizes and contents of all files; empty folders do not count."""
+    digest = hashlib.sha256()
+    for name, file in _files(path):
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+        with open(file, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Artifact:
+    """Let `build` fill an empty folder and store it as `<home>/<kind>/<digest[:16]>`; one that is whole is kept.
+
+    A local folder appears under its name in one rename. A remote one is uploaded file by file, so a reader could see a
+    part of it: `local_folder` checks the digest and would refuse, and the next `write_folder` completes it.
+
+    Raises:
+        DiskFull, HomeNotWritable: it cannot be stored; nothing half-written remains under a local home.
+    """
+    folder = home.folder(kind)
+    with staging(folder) as staged:
+        with disk_errors(folder):
+            staged.mkdir()
+        # Only a full disk is the home's fault here: what `build` reads may be closed for reasons of its own.
+        with full_disk(str(staged.parent)):
+            build(staged)
+        digest = digest_folder(staged)
+        files = list(_files(staged))
+        artifact = Artifact(uri=f"{folder}/{digest[:16]}", sha256=digest, rows=len(files), kind=kind)
+        final = local_path(artifact.uri)
+        with disk_errors(folder):
+            if final is None:
+                _upload(files, artifact.uri)
+            else:
+                _rename(staged, final, digest)
+    return artifact
+
+
+def local_folder(artifact: Artifact, *, cache: Path | None = None) -> Path:
+    """A local path that holds the folder: itself when the home is local, else a verified copy, downloaded once.
+
+    Args:
+        artifact: what `write_folder` returned.
+        cache: where copies of remote folders go; by default `routecal` under the user's cache folder.
+
+    Raises:
+        ArtifactMissing: the folder is gone.
+        ArtifactCorrupt: its content is not what was written.
+    """
+    if (local := local_path(artifact.uri)) is not None:
+        if not local.is_dir():
+            raise ArtifactMissing(artifact.uri)
+        _verify(local, artifact)
+        return local
+    copy = (cache or _user_cache()) / artifact.kind / artifact.sha256[:16]
+    if copy.is_dir() and digest_folder(copy) == artifact.sha256:
+        return copy
+    fs, root = resolve(artifact.uri)
+    fs.invalidate_cache()
+    with staging(str(copy.parent)) as staged:
+        staged.mkdir()
+        for name in fs.find(root):
+            target = staged / name[len(root) :].lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fs.get_file(name, str(target))
+        if not any(staged.iterdir()):
+            raise ArtifactMissing(artifact.uri)
+        _verify(staged, artifact)
+        with disk_errors(str(copy)):
+            _rename(staged, copy, artifact.sha256)
+    return copy
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    """(relative POSIX name, file), sorted by name, so that every file system gives one order."""
+    yield from sorted((f.relative_to(path).as_posix(), f) for f in path.rglob("*") if f.is_file())
+
+
+def _verify(path: Path, artifact: Artifact) -> None:
+    if (found := digest_folder(path)) != artifact.sha256:
+        raise ArtifactCorrupt(artifact.uri, artifact.sha256, found)
+
+
+def _rename(staged: Path, final: Path, digest: str) -> None:
+    if final.is_dir():
+        if digest_folder(final) == digest:
+            return
+        # A folder cannot be replaced in one step: the damaged one steps aside first.
+        aside = final.with_name(f"{staged.name}-damaged")
+        os.rename(final, aside)
+        discard(aside)
+    for _, file in _files(staged):
+        flush(file)
+    try:
+        os.rename(staged, final)
+    except OSError:
+        # Another process may have stored the same content meanwhile.
+        if not (final.is_dir() and digest_folder(final) == digest):
+            raise
+    flush(final.parent)
+
+
+def _upload(files: list[tuple[str, Path]], uri: str) -> None:
+    fs, root = resolve(uri)
+    for name, file in files:
+        target = f"{root}/{name}"
+        if not (fs.isfile(target) and fs.size(target) == file.stat().st_size):
+            fs.put_file(str(file), target)
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "routecal"
