@@ -1,9 +1,11 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
 
+from storage.artifact import write_table
 from storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull
 from storage.folder import digest_folder, local_folder, write_folder
 
@@ -73,3 +75,12 @@ def test_gone(home, tmp_path):
     fs.rm(root, recursive=True)
     with pytest.raises(ArtifactMissing):
         local_folder(artifact, cache=tmp_path / "cache")
+
+
+def test_many_writers_of_the_same_content_agree(local_home, queries):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: write_folder("heads", build, home=local_home), range(16)))
+        tables = list(pool.map(lambda _: write_table(queries, "queries", home=local_home), range(16)))
+    assert len(set(folders)) == len(set(tables)) == 1
+    assert len(os.listdir(local_home.folder("heads"))) == len(os.listdir(local_home.folder("queries"))) == 1
+    assert digest_folder(local_folder(folders[0])) == folders[0].sha256

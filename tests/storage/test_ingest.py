@@ -1,0 +1,199 @@
+import csv
+import gzip
+import json
+from datetime import UTC, datetime
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage import errors
+from storage.artifact import write_table
+from storage.identity import query_id
+from storage.ingest import read_outcomes, read_queries
+from storage.schemas import SCHEMAS
+
+ROWS = [
+    {"query": "What is 2+2?", "id": "a", "ground_truth": "4", "aliases": ["four", "IV"], "topic": "maths"},
+    {"query": "Où est Nice ?", "id": "b", "context": "Nice est en France.", "received_at": "2026-11-22T03:00:00Z"},
+    {"query": "  what IS 2+2? ", "id": "a", "ground_truth": "five", "other": 1},
+]
+
+
+def jsonl(path, rows):
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def as_csv(path):
+    names = ["query", "id", "ground_truth", "aliases", "topic", "context", "received_at", "other"]
+    with open(path, "w", newline="", encoding="utf-8-sig") as handle:
+        writer = csv.DictWriter(handle, names)
+        writer.writeheader()
+        writer.writerows({k: json.dumps(v) if k == "aliases" else v for k, v in row.items()} for row in ROWS)
+    return path
+
+
+def as_parquet(path):
+    pq.write_table(
+        pa.Table.from_pylist([{"received_at": None, "context": None, "aliases": None} | r for r in ROWS]), path
+    )
+    return path
+
+
+@pytest.fixture(params=["jsonl", "ndjson", "csv", "parquet", "jsonl.gz"])
+def path(request, tmp_path):
+    path = tmp_path / f"q.{request.param}"
+    if request.param == "csv":
+        return as_csv(path)
+    if request.param == "parquet":
+        return as_parquet(path)
+    if request.param == "jsonl.gz":
+        path.write_bytes(gzip.compress(jsonl(tmp_path / "plain", ROWS).read_bytes()))
+        return path
+    return jsonl(path, ROWS)
+
+
+def test_every_format_gives_the_same_queries(path, local_home):
+    table = read_queries(path)
+    assert table.schema.equals(SCHEMAS["queries"])
+    first, second = table.to_pylist()
+    assert first == {
+        "query_id": query_id("What is 2+2?"),
+        "query": "What is 2+2?",
+        "external_id": "a",
+        "ground_truth": "4",
+        "aliases": ["four", "IV"],
+        "topic": "maths",
+        "context": None,
+        "source": path.name,
+        "received_at": None,
+    }
+    assert second["received_at"] == datetime(2026, 11, 22, 3, tzinfo=UTC)
+    assert (second["topic"], second["aliases"], second["context"]) == (None, None, "Nice est en France.")
+    assert table.schema.metadata == {b"rows_read": b"3", b"duplicates": b"1"}
+    # nothing of the moment of reading is in it
+    again = write_table(read_queries(path), "queries", home=local_home)
+    assert write_table(table, "queries", home=local_home) == again
+
+
+def test_duplicates_are_logged(tmp_path, caplog):
+    caplog.set_level("INFO")
+    read_queries(jsonl(tmp_path / "q.jsonl", ROWS))
+    assert "1 of 3 rows repeat the text of an earlier one" in caplog.text
+
+
+def test_a_url(tmp_path):
+    with fsspec.open("memory://ingest/q.jsonl", "wb") as handle:
+        handle.write(b'{"query": "x"}')
+    assert read_queries("memory://ingest/q.jsonl")["source"].to_pylist() == ["q.jsonl"]
+
+
+def test_parquet_types_that_others_write(tmp_path):
+    table = pa.table(
+        {
+            "query": pa.array(["x", "y"], pa.large_string()),
+            "id": pa.array([1, 2]),
+            "topic": pa.array(["t", None]).dictionary_encode(),
+            "received_at": pa.array([datetime(2026, 1, 1), None], pa.timestamp("s")),
+        }
+    )
+    pq.write_table(table, tmp_path / "q.parquet")
+    first = read_queries(tmp_path / "q.parquet").to_pylist()[0]
+    assert (first["external_id"], first["topic"]) == ("1", "t")
+    assert first["received_at"] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "says"),
+    [
+        ("q.jsonl", b"", errors.InputEmpty, "no rows"),
+        ("q.jsonl", b"\n \n", errors.InputEmpty, "no rows"),
+        ("q.csv", b"query,id\n", errors.InputEmpty, "no rows"),
+        ("q.txt", b"x", errors.UnknownFormat, ".jsonl, .ndjson, .csv, .parquet"),
+        ("q", b"x", errors.UnknownFormat, ".jsonl"),
+        ("q.jsonl", b'{"query": "x"}\n\n{"query": \n', errors.BadLine, "line 3 of"),
+        ("q.jsonl", b'{"query": "x"}\n["y"]\n', errors.BadLine, "line 2 of"),
+        ("q.jsonl", b'{"query": "x"}\n{"query": "\xff"}\n', errors.BadLine, "not UTF-8"),
+        ("q.jsonl", b'{"query": "\\ud800"}\n', errors.BadLine, "surrogate"),
+        ("q.jsonl", b"[" * 100_000, errors.BadLine, "not JSON"),
+        ("q.jsonl", b'{"query": "x"}\n{"query": " "}\n', errors.BadLine, "line 2 of .*blank"),
+        ("q.jsonl", b'{"query": "x"}\n{"id": 1}\n', errors.BadLine, "line 2 of .*None"),
+        ("q.jsonl", b'{"query": 5}\n', errors.BadLine, "a text was expected"),
+        ("q.jsonl", b'{"query": "x", "topic": {}}\n', errors.BadLine, "topic is {}, a text was expected"),
+        ("q.jsonl", b'{"query": "x", "aliases": 3}\n', errors.BadLine, "a list of texts was expected"),
+        ("q.jsonl", b'{"query": "x", "received_at": 1700000000}\n', errors.BadLine, "a time like"),
+        ("q.jsonl", b'{"question": "x", "n": 1}\n', errors.MissingColumn, "it has question, n"),
+        ("q.csv", b"question,n\nx,1\n", errors.MissingColumn, "'query'"),
+        ("q.csv", b'query,n\n"a\nb",1\nx\n', errors.BadLine, "line 4 of .*1 cells where the header has 2"),
+        ("q.csv", b'query\nx\n"open\n', errors.BadLine, "not CSV"),
+        ("q.csv", b"query,query\nx,y\n", errors.BadLine, "more than once"),
+        ("q.csv", b'query,n\n"a\nb",1\n ,1\n', errors.BadLine, "line 4 of .*blank"),
+        ("q.parquet", b"PAR1 not really", errors.InputUnreadable, "not Parquet"),
+        ("q.jsonl.gz", b"not gzip", errors.InputUnreadable, "cannot be read"),
+        ("q.jsonl", b'{"query": "x", "id": 1}\n{"query": "y", "id": 1}\n', errors.ConflictingId, "lines 1 and 2"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, name, content, error, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=says):
+        read_queries(tmp_path / name)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(errors.InputMissing):
+        read_queries(tmp_path / "none.jsonl")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(errors.InputUnreadable):
+        read_queries(tmp_path / "folder.csv")
+
+
+def test_a_long_cell_is_no_error_and_the_limit_of_csv_stays(tmp_path):
+    before = csv.field_size_limit()
+    (tmp_path / "q.csv").write_text("query,context\nx," + "c" * 200_000 + "\n")
+    assert len(read_queries(tmp_path / "q.csv")["context"][0].as_py()) == 200_000
+    assert csv.field_size_limit() == before
+
+
+def test_aliases_in_csv_separated_by_bars(tmp_path):
+    (tmp_path / "q.csv").write_text("query,aliases\nx,four | IV\ny,\n")
+    assert read_queries(tmp_path / "q.csv")["aliases"].to_pylist() == [["four", "IV"], None]
+
+
+OUTCOME = {"query_id": "theirs-1", "query": "What is 2+2?", "medium_label": "CORRECT", "large_label": "NOT_ATTEMPTED"}
+
+
+def test_outcomes_are_keyed_by_the_text_and_unknown_prices_stay_null(tmp_path):
+    more = {"query": "y", "medium_cost_usd": 0.25, "medium_tokens_in": 7.0, "large_answer": "z"}
+    table = read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME, OUTCOME | more, OUTCOME]))
+    assert table.schema.equals(SCHEMAS["outcomes"])
+    assert table["query_id"].to_pylist() == [query_id("What is 2+2?"), query_id("y")]
+    assert table["medium_cost_usd"].to_pylist() == [None, 0.25]
+    assert table["medium_tokens_in"].to_pylist() == [None, 7]
+    assert table["large_answer"].to_pylist() == [None, "z"]
+    assert table.schema.metadata[b"duplicates"] == b"1"
+
+
+def test_outcomes_are_valid_queries_too(tmp_path):
+    table = read_queries(jsonl(tmp_path / "o.jsonl", [OUTCOME]))
+    assert table["external_id"].to_pylist() == ["theirs-1"]
+
+
+@pytest.mark.parametrize("value", ["correct", None, 1, ["CORRECT"]])
+def test_an_unknown_grade_is_named_with_its_row(tmp_path, value):
+    with pytest.raises(errors.UnknownGrade) as caught:
+        read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME, OUTCOME | {"large_label": value}]))
+    assert (caught.value.row, caught.value.value) == (2, value)
+    assert "CORRECT, INCORRECT, NOT_ATTEMPTED" in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [{"medium_tokens_in": 1.5}, {"large_cost_usd": "free"}, {"large_cost_usd": True}])
+def test_a_price_or_count_that_is_none_is_refused(tmp_path, bad):
+    with pytest.raises(errors.BadLine, match="number was expected"):
+        read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME | bad]))
+
+
+def test_outcomes_without_labels(tmp_path):
+    with pytest.raises(errors.MissingColumn, match="medium_label"):
+        read_outcomes(jsonl(tmp_path / "o.jsonl", [{"query": "x"}]))
