@@ -1,0 +1,48 @@
+import time
+
+import numpy as np
+import pytest
+
+from calib.errors import UnknownName
+from calib.metrics import METRICS, Summary, get, summarise
+
+RNG = np.random.default_rng(2)
+P = RNG.beta(6, 2, 1000)
+Y = (RNG.random(1000) < P).astype(float)
+
+
+def test_calibrated_confidence_stays_in_its_noise_band_and_shifted_does_not():
+    assert summarise(P, Y, n_replicates=200).ece_in_noise_band
+    assert not summarise(P**0.5, Y, n_replicates=200).ece_in_noise_band
+
+
+def test_values_are_those_of_the_metrics():
+    s = summarise(P, Y, n_replicates=50)
+    for name, metric in METRICS.items():
+        assert getattr(s, name).value == metric.fn(P, Y)
+        assert getattr(s, name).low < getattr(s, name).high
+    assert (s.n, s.mean_p, s.accuracy) == (1000, pytest.approx(P.mean()), pytest.approx(Y.mean()))
+    assert s.decision_accuracy == pytest.approx(((P >= 0.5) == Y).mean())
+
+
+def test_one_class_is_summarised_without_made_up_numbers():
+    s = summarise([0.9, 0.8, 0.7], [1, 1, 1], n_replicates=20)
+    assert s.auroc is None
+    assert s.brier_skill is None
+    assert s.accuracy == 1
+
+
+def test_survives_json():
+    s = summarise(P, Y, n_replicates=20)
+    assert Summary.model_validate_json(s.model_dump_json()) == s
+
+
+def test_is_quick_enough_for_every_report():
+    start = time.perf_counter()
+    summarise(np.tile(P, 4), np.tile(Y, 4))
+    assert time.perf_counter() - start < 5  # .5 s on a free core
+
+
+def test_unknown_metric_lists_the_known():
+    with pytest.raises(UnknownName, match="auroc, brier, brier_skill, ece, log_loss"):
+        get("ecee")
