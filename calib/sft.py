@@ -1,0 +1,71 @@
+"""METHOD.md step 2: supervised warm start, the squared error of confidence against the 0/1 outcome."""
+
+from collections.abc import Iterator
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.examples import Examples
+from calib.head import ConfidenceHead
+from calib.training import Rows, StepLog, Watch, adamw, prepare, update
+
+
+class SFTConfig(BaseModel):
+    """How to train in SFT."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=50, ge=0, le=1000, description="passes over the train split, at most")
+    lr: float = Field(default=1e-4, gt=0, le=1, description="learning rate of AdamW")
+    batch: int = Field(default=64, ge=1, description="rows per step")
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on all parameters")
+    early_stopping: bool = Field(default=True, description="stop when stale, and keep the best epoch (0 included)")
+    patience: int = Field(default=5, ge=1, description="epochs without a better validation Brier before stopping")
+    seed: int = Field(default=0, ge=0, description="of shuffling and dropout")
+
+
+def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTConfig) -> Iterator[StepLog]:
+    """Train `head` in place; yield one record per step, and leave the best validation epoch when exhausted.
+
+        loss = mean (p - y)²
+
+    Args:
+        head: its inputs are fitted on `train` unless they were before.
+        train: rows to learn from; all count alike, never reweighted (that would destroy calibration).
+        validation: rows that choose the epoch.
+        cfg: hyperparameters.
+
+    Raises:
+        TooFewExamples, FeatureMismatch: see `training.prepare`.
+        Collapsed: every confidence became one value (with early stopping).
+    """
+    prepare(head, train, validation)
+    rows, rng = Rows.of(train, head), torch.Generator().manual_seed(cfg.seed)
+    watch = Watch("sft", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
+    optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
+    for epoch in range(1, cfg.epochs + 1):
+        for batch, is_last in rows.batches(cfg.batch, rng):
+            p = head(batch.hidden, batch.logits, generator=rng).sigmoid()
+            loss = (p - batch.y).square().mean()
+            update(optimiser, loss)
+            step += 1
+            brier, collapsed = watch.epoch_end() if is_last else (None, False)
+            yield StepLog(
+                stage="sft",
+                step=step,
+                epoch=epoch,
+                loss=loss.item(),
+                terms={"mse": loss.item()},
+                mean_p=p.mean().item(),
+                std_p=p.std(correction=0).item(),
+                validation_brier=brier,
+                collapsed=collapsed,
+            )
+        if watch.done:
+            break
+    watch.restore()
+
+
+def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTConfig | None = None) -> list[StepLog]:
+    """Run `steps` to the end: never worse on validation than the start, when early stopping is on."""
+    return list(steps(head, train, validation, cfg or SFTConfig()))
