@@ -24,6 +24,7 @@ DPI = 110
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#6b6b6b"
+LEAST_SPAN = 0.005  # of the Brier axis: a smaller change is noise at any n we meet, and should look flat
 FEW = 10  # a line through bins thinner than this would draw noise
 
 
@@ -162,7 +163,11 @@ def training_curves(logs: Sequence[StepLog]) -> bytes:
         for change in np.flatnonzero(stages[1:] != stages[:-1]):
             panel.axvline(float(at[change]) + 0.5, color=GREY, linewidth=1, linestyle=":")
         panel.set_ylabel(name)
-    panels[-1].legend(loc="upper right", fontsize=9, framealpha=0.92, edgecolor="none")
+    low, high = panels[0].get_ylim()
+    if (lack := LEAST_SPAN - (high - low)) > 0:
+        panels[0].set_ylim(low - lack / 2, high + lack / 2)
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=9, frameon=False)
     panels[-1].set_xlabel("step")
     _plain(*panels)
     return _png(figure)

@@ -141,7 +141,7 @@ def test_a_router_without_any_spread_is_not_called_collapsed_by_training():
 
 def test_configs_refuse_what_they_do_not_know():
     with pytest.raises(ValidationError):
-        RLConfig(reward="linaer")
+        RLConfig(reward="Linear")
     with pytest.raises(ValidationError):
         SFTConfig(learning_rate=1)
     with pytest.raises(UnknownName, match="as-written, proper"):
