@@ -1,7 +1,7 @@
 """From a user's file to a table of queries, or of outcomes recorded earlier."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from pathlib import PurePosixPath
 
@@ -89,6 +89,29 @@ def read_outcomes(path: str | PathLike[str]) -> pa.Table:
         else:
             columns[name] = _converted(rows, name, convert[schema.field(name).type])
     return _table(rows, columns, _firsts(ids), "outcomes")
+
+
+def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Table:
+    """The true policy of every query of a file, as `export_jsonl` wrote it.
+
+    Args:
+        path: JSONL, CSV or Parquet with the columns `query` and `true_policy`.
+        policies: the names there are.
+
+    Returns:
+        Columns `query_id`, `true_policy`; of two rows with one text the first stays.
+
+    Raises:
+        BadLine: a policy is none of `policies`, or as `read_queries`.
+        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `read_queries`.
+    """
+    rows = read_rows(fspath(path), ["query", "true_policy"], required=["query", "true_policy"])
+    _, ids = _identified(rows)
+    for line, value in zip(rows.lines, rows.column("true_policy"), strict=True):
+        if value not in policies:
+            raise BadLine(rows.path, line, f"true_policy is {value!r}, one of {', '.join(policies)} was expected")
+    table = pa.table({"query_id": ids, "true_policy": pa.array(rows.column("true_policy"), pa.string())})
+    return table.take(_firsts(ids))
 
 
 def _identified(rows: Rows) -> tuple[list[str], list[str]]:

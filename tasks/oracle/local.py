@@ -5,16 +5,28 @@ which makes it the stronger and dearer of the two (it reads several times the to
 """
 
 import copy
+import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import torch
+
+from calib.policy import OracleMatrix
+from storage.folder import local_folder
+from storage.schemas import SCHEMAS
+from tasks.oracle.judge import grade_short_answer
+from tasks.oracle.spec import LocalOracle
 
 # Short answers only: one line, and the demo's longest ("South Georgia and …") fits.
 MAX_NEW_TOKENS = 12
 BATCH = 50
+
+# Which prompt each of the two models answers with.
+BOOKS = {"medium": "closed_book", "large": "open_book"}
 
 
 class Answer(NamedTuple):
@@ -54,7 +66,7 @@ class LocalModel:
         ends = {self._tokenizer.encode("\n" * k, add_special_tokens=False)[0] for k in (1, 2, 3)}
         self._stop = [self._tokenizer.eos_token_id, *sorted(ends)]
 
-    def answer(self, rows: Sequence[dict[str, str]]) -> list[Answer]:
+    def answer(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         """One answer per row, in order; a row holds the template's fields. Batches hold prompts of like length."""
         prompts = [self._fill(row) for row in rows]
         order = sorted(range(len(rows)), key=lambda i: len(prompts[i]))
@@ -64,9 +76,9 @@ class LocalModel:
             answers.update(zip(batch, self._generate([prompts[i] for i in batch]), strict=True))
         return [answers[i] for i in range(len(rows))]
 
-    def _fill(self, row: dict[str, str]) -> str:
+    def _fill(self, row: dict[str, Any]) -> str:
         """The rest of the template with one row's fields in place (no `str.format`: queries may hold braces)."""
-        text = self._rest.replace("{context}", row.get("context", ""))
+        text = self._rest.replace("{context}", row.get("context") or "none")
         return text.replace("{query}", row["query"])
 
     def _generate(self, prompts: list[str]) -> Iterator[Answer]:
@@ -93,9 +105,44 @@ class LocalModel:
             yield Answer(text.split("\n")[0].strip(), n_in, n_out)
 
 
+def label(queries: pa.Table, oracle: LocalOracle, matrix: OracleMatrix) -> pa.Table:
+    """One row of `labels` for every query that has a `ground_truth`; without one nothing can be graded."""
+    asked = [row for row in queries.to_pylist() if row["ground_truth"]]
+    path = str(local_folder(oracle.checkpoint))
+    answers = {who: local_model(path, prompt(book)).answer(asked) for who, book in BOOKS.items()}
+    now = datetime.now(UTC)
+    rows = []
+    for i, query in enumerate(asked):
+        said = {who: found[i] for who, found in answers.items()}
+        accepted = [query["ground_truth"], *(query["aliases"] or ())]
+        grades = {who: grade_short_answer(answer.text, accepted) for who, answer in said.items()}
+        rows.append(
+            {
+                "query_id": query["query_id"],
+                "oracle": "local",
+                "true_policy": matrix.true_policy(grades["medium"], grades["large"]).value,
+                "judge": "exact match",
+                "prompt_version": oracle.prompts_sha256[:16],
+                "labelled_at": now,
+                **{f"{who}_model": f"{oracle.name} ({BOOKS[who]})" for who in said},
+                **{f"{who}_model_version": oracle.checkpoint.sha256[:16] for who in said},
+                **{f"{who}_answer": answer.text for who, answer in said.items()},
+                **{f"{who}_grade": grade.value for who, grade in grades.items()},
+                **{f"{who}_tokens_in": answer.tokens_in for who, answer in said.items()},
+                **{f"{who}_tokens_out": answer.tokens_out for who, answer in said.items()},
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
+
+
 def prompt(name: str) -> str:
     """The text of a prompt file of this package."""
     return (files("tasks.oracle") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def prompts_sha256() -> str:
+    """Digest of both prompts, which is part of what makes a label."""
+    return hashlib.sha256("\0".join(prompt(book) for book in BOOKS.values()).encode()).hexdigest()
 
 
 @lru_cache(maxsize=2)

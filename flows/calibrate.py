@@ -1,0 +1,43 @@
+"""Flow `calibrate`: from queries to a calibrated head and its report."""
+
+from prefect import flow
+
+from flows.evaluate import Evaluated, evaluate_heads
+from flows.extract import extract_queries
+from flows.label import label_queries, oracle_of
+from flows.params import CalibrateParams
+from flows.train import train_head
+from tasks import runs
+from tasks.examples import join
+from tasks.queries import import_queries
+from tasks.router import refer_checkpoint, unseen_by
+from tasks.train import code_version
+
+
+@flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
+def calibrate(params: CalibrateParams) -> Evaluated:
+    """Label, extract, train, evaluate. Whatever an earlier run finished on the same inputs is reused."""
+    run_id = runs.start("calibrate")
+    router = refer_checkpoint(params.router_path)
+    queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
+    oracle = oracle_of(params, params.queries)
+    labels = label_queries(queries, oracle, params.shard_size)
+    features = extract_queries(queries, router, params.reading, params.shard_size)
+    examples = join(queries, labels, features)
+    heads = train_head(examples, features, params)
+    facts = {
+        "Router": f"{params.router_path} (sha256 {router.sha256[:16]}), frozen",
+        **oracle.facts,
+        "Queries": f"{queries.rows} from {params.queries}; {labels.rows} labelled, {examples.rows} with features",
+        "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
+    }
+    inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
+    return evaluate_heads(run_id, inputs, heads, facts, seed=params.seed)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    main(["calibrate", *sys.argv[1:]])

@@ -1,0 +1,173 @@
+"""The command line: every flow by its name, its options made from the flow's own parameter model.
+
+Exit codes: 0 done, 2 something the user can put right (one sentence on standard error), 1 a fault of ours, 130 Ctrl-C.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help
+
+Calibrated confidence for a frozen LLM router.
+
+the whole way
+  demo           everything, on world-facts questions and a real Gemma-3-270M; needs nothing
+  calibrate      label, extract, train, evaluate: from your queries to a calibrated head and its report
+
+each step alone
+  label          find the true policy of every query (oracle: replay, local)
+  extract        read policy, logits and hidden state of every query off the frozen router
+  train          train the confidence head (SFT, RL, recalibration) on labels and features
+  evaluate       measure a head on the test split, against baselines
+  train-router   make a router, for people who have none
+
+afterwards
+  stats          dataset balance and reliability of the newest run
+  export         the newest examples as JSONL
+
+Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: repeat the same command
+after an interruption and it goes on where it stopped. --refresh before COMMAND recomputes everything,
+--verbose shows Prefect's log.
+"""
+
+
+class Command(NamedTuple):
+    """Where a command lives: its flow, and the model of its parameters."""
+
+    module: str
+    flow: str
+    params: str
+
+
+COMMANDS = {
+    "demo": Command("flows.demo", "demo", "DemoParams"),
+    "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams"),
+    "label": Command("flows.label", "label", "LabelParams"),
+    "extract": Command("flows.extract", "extract", "ExtractParams"),
+    "train": Command("flows.train", "train", "TrainParams"),
+    "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams"),
+    "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
+    "stats": Command("flows.inspect", "stats", "StatsParams"),
+    "export": Command("flows.inspect", "export", "ExportParams"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    flags = {flag for flag in ("--verbose", "--refresh") if flag in arguments[:2]}
+    arguments = [a for i, a in enumerate(arguments) if not (i < 2 and a in flags)]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        sys.exit(0 if arguments else 2)
+    name, *options = arguments
+    if name not in COMMANDS:
+        sys.exit(_refuse(f"{name!r} is not a command; choose one of {', '.join(COMMANDS)}"))
+    _settings(verbose="--verbose" in flags, refresh="--refresh" in flags)
+    sys.exit(_run(name, options))
+
+
+def _settings(*, verbose: bool, refresh: bool) -> None:
+    """Prefect's surroundings, before it is imported; whatever the user set stays.
+
+    State and results live beside the artifacts, so that every run of a project, from here, a worker or cron, resumes
+    from the same ones. Without PREFECT_API_URL a server is started for the run and ends with it.
+    """
+    from storage.layout import Home
+
+    home = Home.from_env().root
+    local = home if "://" not in home else "artifacts"
+    defaults = {
+        "PREFECT_HOME": os.path.abspath(".prefect"),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": os.path.join(local, "results"),
+        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_TASKS_REFRESH_CACHE": "true" if refresh else "false",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    for variable, value in defaults.items():
+        os.environ.setdefault(variable, value)
+
+
+def _run(name: str, options: Sequence[str]) -> int:
+    """Parse the options, run the flow, print what came of it; the exit code."""
+    from pydantic import ValidationError
+    from pydantic_settings import CliApp
+    from rich.console import Console
+
+    from calib.errors import CalibError
+    from storage.errors import StorageError
+    from tasks.errors import TaskError
+    from tasks.progress import shown
+
+    command = COMMANDS[name]
+    model = getattr(importlib.import_module("flows.params"), command.params)
+    try:
+        params = CliApp.run(_named(model, name), cli_args=list(options))
+    except ValidationError as error:
+        return _refuse(_sentence(error))
+    try:
+        action: Any = getattr(importlib.import_module(command.module), command.flow)
+        with shown(Console(stderr=True)):
+            result = action(model.model_validate(params.model_dump()))
+    except (CalibError, StorageError, TaskError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        print(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", file=sys.stderr)
+        return 130
+    _show(Console(), name, result)
+    return 0
+
+
+def _show(console: Any, name: str, result: Any) -> None:
+    from flows import show
+    from flows.evaluate import Evaluated
+
+    if isinstance(result, Evaluated):
+        show.evaluated(console, result)
+    elif name == "stats":
+        for table in result:
+            show.rows(console, *table)
+    elif name == "export":
+        print(f"{result} examples written")
+    else:
+        print(
+            f"{result.kind}  {result.rows} rows  {result.uri}" if result.kind in ("labels", "features") else result.uri
+        )
+
+
+def _named(model: type[Any], name: str) -> type[Any]:
+    """The model under the command's name, which its usage line shows."""
+    from pydantic import create_model
+    from pydantic_settings import SettingsConfigDict
+
+    named = create_model(model.__name__, __base__=model, __doc__=model.__doc__)
+    named.model_config = SettingsConfigDict(
+        **model.model_config, cli_prog_name=f"routecal {name}", cli_kebab_case=True, cli_hide_none_type=True
+    )
+    return named
+
+
+def _sentence(error: Any) -> str:
+    """What is wrong with the options, one clause each."""
+    clauses = []
+    for fault in error.errors():
+        option = "--" + "-".join(str(part) for part in fault["loc"][:1]).replace("_", "-")
+        given = "" if fault["type"] == "missing" else f" (got {fault['input']!r})"
+        clauses.append(f"{option}: {fault['msg'][0].lower()}{fault['msg'][1:]}{given}")
+    return "; ".join(clauses)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"routecal: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Flow `extract`: what the frozen router makes of every query."""
+
+from prefect import flow
+
+from flows.params import ExtractParams
+from storage.artifact import Artifact
+from tasks import runs
+from tasks.extract import Reading, extract_shard
+from tasks.progress import track
+from tasks.queries import import_queries
+from tasks.router import refer_checkpoint, unseen_by
+from tasks.tables import joined, shards
+
+
+@flow(name="extract", flow_run_name="extract {params.queries}")
+def extract(params: ExtractParams) -> Artifact:
+    """Read the queries of a file and return the features."""
+    run_id = runs.start("extract")
+    router = refer_checkpoint(params.router_path)
+    queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
+    features = extract_queries(queries, router, params.reading, params.shard_size)
+    runs.record(run_id, queries=queries, features=features, router=router)
+    return features
+
+
+def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard_size: int) -> Artifact:
+    """Read shard by shard; finished shards are not done again."""
+    return joined([extract_shard(s, router, reading) for s in track(shards(queries, shard_size), "extract")])
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    main(["extract", *sys.argv[1:]])

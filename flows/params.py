@@ -1,0 +1,161 @@
+"""The parameters of every flow: one frozen model each, which is its form in the Prefect UI and its command line.
+
+Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; anything else would only fail later.
+"""
+
+from typing import Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from calib.rl import RLConfig, preset
+from calib.sft import SFTConfig
+from tasks.extract import Reading
+from tasks.train import HeadShape
+
+
+class Params(BaseModel):
+    """What all parameter models share: unknown options are errors, and nothing changes after the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class QueryParams(Params):
+    """Which queries."""
+
+    queries: str = Field(
+        description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
+        validation_alias=AliasChoices("queries", "validation_file", "validation-file"),
+    )
+    limit: int | None = Field(default=None, ge=1, description="use the first rows only")
+
+
+class RouterParams(Params):
+    """Which router, and how it reads a query."""
+
+    router_path: str = Field(description="folder of a …ForSequenceClassification or …ForCausalLM checkpoint")
+    template: str = Field(
+        default="{query}", pattern=r"\{query\}", description="prompt the router was trained on, around {query}"
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="dtype to compute in; auto takes the checkpoint's"
+    )
+    max_tokens: int | None = Field(default=None, ge=8, description="cut longer queries; default: the router's window")
+
+    @property
+    def reading(self) -> Reading:
+        """How the router reads a query."""
+        return Reading(template=self.template, dtype=self.dtype, max_tokens=self.max_tokens)
+
+
+class OracleParams(Params):
+    """Which oracle finds the true policies."""
+
+    oracle: Literal["replay", "local"] = Field(
+        default="replay", description="replay: recorded outcomes; local: a causal model on this machine answers"
+    )
+    outcomes: str | None = Field(default=None, description="recorded outcomes, for replay (default: the queries file)")
+    local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
+    local_model_name: str = Field(default="a local model", description="what the report calls it")
+    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
+
+
+class HeadParams(Params):
+    """How the confidence head is trained."""
+
+    preset: Literal["proper", "as-written"] = Field(
+        default="proper", description="proper: Brier reward, sampled gradient; as-written: exactly METHOD.md's RL"
+    )
+    reward_type: Literal["linear", "calibration", "brier", "log"] | None = Field(
+        default=None,
+        description="reward of the RL stage (default: the preset's); calibration means linear",
+    )
+    epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
+    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
+    residual: bool = Field(default=True, description="start from the calibrated router logit")
+    seed: int = Field(default=0, ge=0, description="of training and bootstrap")
+
+    @property
+    def shape(self) -> HeadShape:
+        """Shape of the head."""
+        return HeadShape(hidden_units=self.hidden_units, residual=self.residual)
+
+    @property
+    def sft(self) -> SFTConfig:
+        """Configuration of the warm start."""
+        return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
+
+    @property
+    def rl(self) -> RLConfig:
+        """Configuration of the RL stage: the preset, with what was asked for instead."""
+        asked = {"reward": self.reward_type, "epochs": self.epochs}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
+
+
+class LabelParams(QueryParams, OracleParams):
+    """Find the true policy of every query."""
+
+
+class ExtractParams(QueryParams, RouterParams):
+    """Read policy, logits and hidden state of every query off the frozen router."""
+
+    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
+
+
+class TrainRouterParams(QueryParams, OracleParams):
+    """Make a router: a linear routing head over the policies on a base model, fitted to labelled queries."""
+
+    base_model: str = Field(description="folder of the causal-LM checkpoint that gets the routing head")
+    template: str = Field(default="{query}", pattern=r"\{query\}", description="prompt around {query}")
+    output_dir: str | None = Field(default=None, description="also copy the router to this folder")
+    seed: int = Field(default=0, ge=0, description="of the cross-validation")
+
+
+class TrainParams(HeadParams):
+    """Train a confidence head on labels and features that earlier steps stored."""
+
+    mode: Literal["all", "sft", "rl"] = Field(
+        default="all", description="all: SFT, RL and recalibration; sft or rl: that stage alone"
+    )
+    queries: str | None = Field(default=None, description="queries artifact (default: the newest)")
+    labels: str | None = Field(default=None, description="labels artifact (default: the newest)")
+    features: str | None = Field(default=None, description="features artifact (default: the newest)")
+    data_file: str | None = Field(
+        default=None, description="JSONL with query and true_policy, as export writes it, instead of labels"
+    )
+    router_path: str | None = Field(default=None, description="router that reads the data file")
+    shard_size: int = Field(default=500, ge=1, le=5000, description="queries of the data file per task")
+    init_checkpoint: str | None = Field(
+        default=None, description="head that RL starts from (default: the newest SFT head)"
+    )
+    output_dir: str | None = Field(default=None, description="also copy the head to this folder")
+
+
+class EvaluateParams(Params):
+    """Measure a head on the test split, against the baselines."""
+
+    head: str | None = Field(default=None, description="head folder (default: the newest)")
+    seed: int = Field(default=0, ge=0, description="of the bootstrap")
+
+
+class CalibrateParams(QueryParams, RouterParams, OracleParams, HeadParams):
+    """From queries to a calibrated head: label, extract, train, evaluate, report."""
+
+
+class DemoParams(HeadParams):
+    """The whole pipeline on world-facts questions and a real Gemma-3-270M: no key, no server, no data of yours."""
+
+    questions: int = Field(default=1500, ge=300, le=20000, description="how many; a third trains the router, no more")
+    shard_size: int = Field(default=100, ge=1, le=5000, description="queries per task: what a crash can cost")
+
+
+class StatsParams(Params):
+    """Dataset balance and reliability of the newest labels, examples and predictions."""
+
+    method: str = Field(default="SFT + RL + recalibration", description="whose reliability to show")
+
+
+class ExportParams(Params):
+    """Write the newest examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
+
+    output_file: str = Field(default="sft_data.jsonl", description="where to")

@@ -1,0 +1,72 @@
+"""Flow `train`: a calibrated head from labels and features."""
+
+from prefect import flow
+
+from flows.extract import extract_queries
+from flows.params import HeadParams, TrainParams
+from storage.artifact import Artifact
+from tasks import runs
+from tasks.errors import OptionMissing
+from tasks.evaluate import FINAL
+from tasks.examples import join
+from tasks.extract import Reading
+from tasks.queries import import_decisions
+from tasks.router import refer_checkpoint
+from tasks.train import recalibrate_head, refer_head, train_rl, train_sft
+
+# The stages' heads by the names that tables and manifests show.
+SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
+
+
+@flow(name="train", flow_run_name="train ({params.mode}, {params.preset})")
+def train(params: TrainParams) -> Artifact:
+    """Train on the newest labels and features, or on those named, and return the last head."""
+    run_id = runs.start("train")
+    examples, features = _data(params)
+    match params.mode:
+        case "sft":
+            heads = {SFT: train_sft(examples, features, params.shape, params.sft)}
+        case "rl":
+            given = params.init_checkpoint
+            start = runs.newest("heads", name=SFT) if given is None else refer_head(given)
+            heads = {RL: train_rl(examples, features, start, params.rl)}
+        case "all":
+            heads = train_head(examples, features, params)
+    head = list(heads.values())[-1]
+    runs.record(run_id, examples=examples, features=features, **heads)
+    if params.output_dir is not None:
+        runs.copy_to(head, params.output_dir)
+    return head
+
+
+def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> dict[str, Artifact]:
+    """The head after every stage, the one to use last."""
+    sft = train_sft(examples, features, params.shape, params.sft)
+    rl = train_rl(examples, features, sft, params.rl)
+    return {
+        SFT: sft,
+        SFT_RECALIBRATED: recalibrate_head(examples, features, sft),
+        RL: rl,
+        FINAL: recalibrate_head(examples, features, rl),
+    }
+
+
+def _data(params: TrainParams) -> tuple[Artifact, Artifact]:
+    """(examples, features) that the parameters name."""
+    if params.data_file is None:
+        features = runs.newest("features", params.features)
+        queries, labels = runs.newest("queries", params.queries), runs.newest("labels", params.labels)
+    else:
+        if params.router_path is None:
+            raise OptionMissing("router for the data file", "name its folder with --router-path")
+        queries, labels = import_decisions(params.data_file)
+        features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
+    return join(queries, labels, features), features
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    main(["train", *sys.argv[1:]])

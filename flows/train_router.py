@@ -1,0 +1,36 @@
+"""Flow `train-router`: a router for people who have none yet."""
+
+from prefect import flow
+
+from flows.label import label_queries, oracle_of
+from flows.params import TrainRouterParams
+from storage.artifact import Artifact
+from tasks import runs
+from tasks.extract import Reading
+from tasks.queries import import_queries
+from tasks.router import refer_checkpoint, train_router
+
+
+@flow(name="train-router", flow_run_name="train a router on {params.queries}")
+def train_router_flow(params: TrainRouterParams) -> Artifact:
+    """Label the queries, fit a routing head on the base model and return the router.
+
+    The labels are not recorded as the newest ones: a head must not learn from queries that trained the router.
+    """
+    run_id = runs.start("train-router")
+    base = refer_checkpoint(params.base_model, kind="models")
+    queries = import_queries(params.queries, limit=params.limit)
+    labels = label_queries(queries, oracle_of(params, params.queries), params.shard_size)
+    router = train_router(base, queries, labels, Reading(template=params.template), params.seed)
+    runs.record(run_id, router=router)
+    if params.output_dir is not None:
+        runs.copy_to(router, params.output_dir)
+    return router
+
+
+if __name__ == "__main__":
+    import sys
+
+    from flows.cli import main
+
+    main(["train-router", *sys.argv[1:]])

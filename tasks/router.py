@@ -1,0 +1,81 @@
+"""A router for people who have none: a base model with a linear routing head, saved as an ordinary checkpoint."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect import task
+
+from calib.checkpoint import attach_routing_head
+from calib.errors import CheckpointMissing
+from calib.policy import POLICIES
+from calib.router import FrozenRouter
+from calib.routing_head import fit_routing_head
+from storage.artifact import Artifact, read_table, write_table
+from storage.examples import rows_of
+from storage.folder import local_folder, write_folder
+from storage.layout import Home
+from storage.refer import folder_at
+from tasks.cache import STORED, cache_on
+from tasks.extract import Reading
+
+logger = logging.getLogger(__name__)
+
+# In a router's folder: the ids of the queries it was trained on.
+TRAINED_ON = "trained_on.txt"
+
+
+def refer_checkpoint(path: str, *, kind: str = "routers") -> Artifact:
+    """A checkpoint folder of the user's.
+
+    Raises:
+        CheckpointMissing: no such folder, or no config.json in it.
+    """
+    if not (Path(path).expanduser() / "config.json").is_file():
+        raise CheckpointMissing(path, "Hugging Face checkpoint (config.json)")
+    return folder_at(path, kind)
+
+
+def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
+    """The queries that did not train this router, as far as its folder says (`train-router` writes it).
+
+    On its own training queries a router is right more often than it will be, and a confidence learned there lies.
+    """
+    record = local_folder(router) / TRAINED_ON
+    if not record.is_file():
+        return queries
+    table = read_table(queries)
+    seen = pc.is_in(table["query_id"], value_set=pa.array(record.read_text(encoding="utf-8").split()))
+    if not (n := pc.sum(seen).as_py()):
+        return queries
+    logger.warning("%d of %d queries trained the router and are left out", n, table.num_rows)
+    return write_table(table.filter(pc.invert(seen)), "queries", home=Home.from_env())
+
+
+@task(
+    name="train router",
+    task_run_name="train a routing head on {labels.rows} labels",
+    cache_policy=cache_on("calib.routing_head", "calib.checkpoint", "calib.router"),
+    **STORED,
+)
+def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:
+    """Fit a routing head on the true policies of `labels` and save base + head as a classification checkpoint."""
+    labelled = read_table(labels, columns=["query_id", "true_policy"])
+    texts = rows_of(read_table(queries, columns=["query_id", "query"]), labelled["query_id"])["query"].to_pylist()
+    names = [p.value for p in POLICIES]
+    true_policy = np.array([names.index(name) for name in labelled["true_policy"].to_pylist()])
+    base_folder = local_folder(base)
+    with tempfile.TemporaryDirectory() as scratch:
+        attach_routing_head(base_folder, None, Path(scratch))
+        router = FrozenRouter(scratch, template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens)
+        hidden = router.read(texts).hidden
+    weights = fit_routing_head(hidden, true_policy, seed=seed)
+
+    def build(folder: Path) -> None:
+        attach_routing_head(base_folder, weights, folder)
+        (folder / TRAINED_ON).write_text("\n".join(labelled["query_id"].to_pylist()) + "\n", encoding="utf-8")
+
+    return write_folder("routers", build, home=Home.from_env())

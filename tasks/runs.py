@@ -1,0 +1,70 @@
+"""Runs: their names, what they made, and the newest of a kind for steps that are not told."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import runtime
+
+from storage.artifact import Artifact
+from storage.folder import local_folder
+from storage.layout import Home
+from storage.manifest import latest_manifest, write_manifest
+from storage.refer import table_at
+from tasks.errors import OptionMissing
+
+# Which command makes what, for the sentence that says what to do.
+_MADE_BY = {
+    "queries": "run `routecal label` first, or name one",
+    "labels": "run `routecal label` first, or name one",
+    "features": "run `routecal extract` first, or name one",
+    "examples": "run `routecal train` first",
+    "predictions": "run `routecal evaluate` first",
+    "heads": "run `routecal train` first, or name one",
+}
+
+
+def start(flow: str) -> str:
+    """A name for this run that sorts by time; the home is checked before anything is spent.
+
+    Raises:
+        HomeNotWritable: the run could store nothing.
+    """
+    Home.from_env().check_writable()
+    suffix = (runtime.flow_run.id or "0000")[-4:]
+    return f"{flow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{suffix}"
+
+
+def record(run_id: str, **entries: Any) -> None:
+    """Remember what a run made: artifacts by name, and plain facts."""
+    write_manifest(Home.from_env(), run_id, entries)
+
+
+def newest(kind: str, uri: str | None = None, *, name: str | None = None) -> Artifact:
+    """The table at `uri`, else the newest artifact of its kind that a run recorded (under `name`, if given).
+
+    Raises:
+        OptionMissing: no run made one; says which command does.
+        ArtifactMissing: nothing at `uri`.
+    """
+    if uri is not None:
+        return table_at(uri, kind)
+    manifest = latest_manifest(Home.from_env(), kind)
+    named = {} if manifest is None else {n: a for n, a in manifest.artifacts.items() if a.kind == kind}
+    if not named or (name is not None and name not in named):
+        raise OptionMissing(name or kind, _MADE_BY[kind])
+    return named[name] if name is not None else list(named.values())[-1]
+
+
+def newest_heads() -> dict[str, Artifact]:
+    """The heads of the newest run that trained any, by stage, the one to use last."""
+    newest("heads")
+    manifest = latest_manifest(Home.from_env(), "heads")
+    assert manifest is not None
+    return {name: a for name, a in manifest.artifacts.items() if a.kind == "heads"}
+
+
+def copy_to(artifact: Artifact, folder: str) -> None:
+    """Copy a folder artifact where a person asked for it."""
+    shutil.copytree(local_folder(artifact), Path(folder).expanduser(), dirs_exist_ok=True)

@@ -1,0 +1,28 @@
+"""Tables cut into shards and put together again. Quick and repeatable, so these are functions, not Prefect tasks."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from storage.artifact import Artifact, read_metadata, read_table, write_table
+from storage.layout import Home
+
+
+def shards(table: Artifact, size: int) -> list[Artifact]:
+    """The table as tables of at most `size` rows.
+
+    A shard is named by its content like everything else, so rows added at the end of a file leave the finished
+    shards before them valid.
+    """
+    if table.rows <= size:
+        return [table]
+    rows, home = read_table(table), Home.from_env()
+    return [write_table(rows.slice(at, size), table.kind, home=home) for at in range(0, table.rows, size)]
+
+
+def joined(parts: Sequence[Artifact]) -> Artifact:
+    """All rows of parts of one kind, in order, under the first part's metadata."""
+    if len(parts) == 1:
+        return parts[0]
+    table = pa.concat_tables([read_table(part) for part in parts])
+    return write_table(table, parts[0].kind, home=Home.from_env(), metadata=read_metadata(parts[0]))
