@@ -38,6 +38,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["calibrate", *sys.argv[1:]])
+    sys.argv.insert(1, "calibrate")
+    console()

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 something the user can put right (one sentence on standard error), 1 a fault of ours, 130 Ctrl-C.
 """
 
+import atexit
 import importlib
 import os
 import sys
@@ -55,19 +56,33 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    flags = {flag for flag in ("--verbose", "--refresh") if flag in arguments[:2]}
-    arguments = [a for i, a in enumerate(arguments) if not (i < 2 and a in flags)]
+def console() -> None:
+    """Run the command of `sys.argv` and end the process with its code."""
+    code = [1]
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code[0])
+
+    # Registered first, so run last, after Prefect has stopped its server. Its daemon threads still hold every module
+    # then, and DuckDB's bindings would print pages about objects that outlive the interpreter.
+    atexit.register(leave)
+    code[0] = main(sys.argv[1:])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    flags = {flag for flag in ("--verbose", "--refresh") if flag in argv[:2]}
+    arguments = [a for i, a in enumerate(argv) if not (i < 2 and a in flags)]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
-        sys.exit(0 if arguments else 2)
+        return 0 if arguments else 2
     name, *options = arguments
     if name not in COMMANDS:
-        sys.exit(_refuse(f"{name!r} is not a command; choose one of {', '.join(COMMANDS)}"))
+        return _refuse(f"{name!r} is not a command; choose one of {', '.join(COMMANDS)}")
     _settings(verbose="--verbose" in flags, refresh="--refresh" in flags)
-    sys.exit(_run(name, options))
+    return _run(name, options)
 
 
 def _settings(*, verbose: bool, refresh: bool) -> None:
@@ -170,4 +185,4 @@ def _refuse(sentence: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    console()

@@ -45,6 +45,7 @@ def demo(params: DemoParams) -> Evaluated:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["demo", *sys.argv[1:]])
+    sys.argv.insert(1, "demo")
+    console()

@@ -57,6 +57,7 @@ def evaluate_heads(
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["evaluate", *sys.argv[1:]])
+    sys.argv.insert(1, "evaluate")
+    console()

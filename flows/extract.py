@@ -31,6 +31,7 @@ def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["extract", *sys.argv[1:]])
+    sys.argv.insert(1, "extract")
+    console()

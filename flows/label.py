@@ -47,6 +47,7 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["label", *sys.argv[1:]])
+    sys.argv.insert(1, "label")
+    console()

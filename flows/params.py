@@ -65,7 +65,7 @@ class HeadParams(Params):
     preset: Literal["proper", "as-written"] = Field(
         default="proper", description="proper: Brier reward, sampled gradient; as-written: exactly METHOD.md's RL"
     )
-    reward_type: Literal["linear", "calibration", "brier", "log"] | None = Field(
+    reward_type: Literal["linear", "calibration", "brier", "log", "spherical"] | None = Field(
         default=None,
         description="reward of the RL stage (default: the preset's); calibration means linear",
     )

@@ -67,6 +67,7 @@ def _data(params: TrainParams) -> tuple[Artifact, Artifact]:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["train", *sys.argv[1:]])
+    sys.argv.insert(1, "train")
+    console()

@@ -31,6 +31,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from flows.cli import console
 
-    main(["train-router", *sys.argv[1:]])
+    sys.argv.insert(1, "train-router")
+    console()

@@ -27,7 +27,11 @@ class Evaluation(BaseModel):
     brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")
 
 
-@task(name="predict", cache_policy=cache_on("calib.baselines", "calib.head", "calib.recalibrate"), **STORED)
+@task(
+    name="predict",
+    cache_policy=cache_on("calib.baselines", "calib.examples", "calib.head", "calib.recalibrate", "calib.checks"),
+    **STORED,
+)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence of the baselines, fitted on the calibration split, and of `heads`, on all splits."""
     data = load_examples(examples, features)
@@ -52,9 +56,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
-    cache_policy=cache_on(
-        "calib.metrics.summary", "calib.metrics.bootstrap", "calib.metrics.binned", "calib.metrics.proper"
-    ),
+    cache_policy=cache_on("calib.checks", *(f"calib.metrics.{m}" for m in _SCORING)),
     **STORED,
 )
 def score(predictions: Artifact, seed: int) -> Evaluation:

@@ -27,7 +27,7 @@ from tasks.progress import track
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
-_HEAD_MODULES = ("calib.head", "calib.training", "calib.examples")
+_HEAD_MODULES = ("calib.head", "calib.training", "calib.examples", "calib.recalibrate", "calib.checks")
 
 
 class HeadShape(BaseModel):
@@ -61,10 +61,14 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
     return _store(loaded.head, loaded.recalibrator, lineage, log)
 
 
-@task(name="recalibrate", cache_policy=cache_on("calib.recalibrate", *_HEAD_MODULES), **STORED)
+@task(name="recalibrate", cache_policy=cache_on("calib.metrics.proper", *_HEAD_MODULES), **STORED)
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:
-    """`head` with the recalibrator that cross-validation on the calibration split chooses, identity included."""
-    data, loaded = load_examples(examples, features).only("calibration"), open_head(head, features)
+    """`head` with the recalibrator that cross-validation chooses, identity included.
+
+    Fitted on the calibration and validation splits together: RL has seen the first, early stopping has looked at the
+    second, and on both the choice was better than on either (LOG.md, 2026-11-22).
+    """
+    data, loaded = load_examples(examples, features).only("calibration", "validation"), open_head(head, features)
     choice = choose(loaded.head.confidence(data.hidden, data.logits), data.y)
     table = [asdict(candidate) for candidate in choice.table]
     lineage = {**loaded.config["lineage"], "recalibration": table, "recalibrated_from": head.sha256}
