@@ -27,11 +27,11 @@ class Evaluation(BaseModel):
     brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")
 
 
-@task(
-    name="predict",
-    cache_policy=cache_on("calib.baselines", "calib.examples", "calib.head", "calib.recalibrate", "calib.checks"),
-    **STORED,
-)
+_PREDICTING = ("baselines", "examples", "head", "recalibrate", "checks")
+_SCORING = ("summary", "bootstrap", "binned", "proper", "ranking")
+
+
+@task(name="predict", cache_policy=cache_on(*(f"calib.{m}" for m in _PREDICTING)), **STORED)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence of the baselines, fitted on the calibration split, and of `heads`, on all splits."""
     data = load_examples(examples, features)
