@@ -76,6 +76,20 @@ class OneClass(CalibError, ValueError):
         )
 
 
+class OnePolicy(CalibError, ValueError):
+    """All queries that should train a router have the same true policy."""
+
+    def __init__(self, n: int, policy: str) -> None:
+        super().__init__(n, policy)
+        self.n, self.policy = n, policy
+
+    def __str__(self) -> str:
+        return (
+            f"the true policy of all {self.n} training queries is {self.policy}: there is nothing to route; "
+            "train on queries of which some need the large model"
+        )
+
+
 class TooFewExamples(CalibError, ValueError):
     """Fewer labelled examples than calibration can be done with."""
 

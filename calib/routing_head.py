@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegressionCV
 
-from calib.errors import OneClass
+from calib.errors import OnePolicy
 from calib.policy import POLICIES
 
 # Strengths tried, from nearly constant to nearly unregularised, chosen by cross-validated log loss.
@@ -30,11 +30,11 @@ def fit_routing_head(
         (3, d) weights in the order of `POLICIES`; a policy that no row has gets logits far below the others.
 
     Raises:
-        OneClass: all rows have one policy; there is nothing to route.
+        OnePolicy: all rows have one policy; there is nothing to route.
     """
     present = np.unique(true_policy)
     if len(present) < 2:
-        raise OneClass("router training", len(true_policy), 1)
+        raise OnePolicy(len(true_policy), POLICIES[int(present[0])].value)
     scale = np.maximum(np.sqrt(np.square(hidden, dtype=np.float64).mean(axis=0)), 1e-6)
     folds = min(n_folds, int(np.bincount(true_policy)[present].min()))
     model = LogisticRegressionCV(
