@@ -104,7 +104,7 @@ def _settings(*, verbose: bool, refresh: bool) -> None:
         "PREFECT_TASKS_REFRESH_CACHE": "true" if refresh else "false",
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
     }
     for variable, value in defaults.items():
         os.environ.setdefault(variable, value)

@@ -26,7 +26,7 @@ class QueryParams(Params):
         description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
         validation_alias=AliasChoices("queries", "validation_file", "validation-file"),
     )
-    limit: int | None = Field(default=None, ge=1, description="use the first rows only")
+    limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
 
 
 class RouterParams(Params):

@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import INPUTS
@@ -24,13 +25,18 @@ WORLD_FACTS_VERSION = "1"
 
 
 def import_queries(path: str, *, limit: int | None = None) -> Artifact:
-    """Store the queries of a JSONL, CSV or Parquet file; the first `limit` of them if given.
+    """Store the queries of a JSONL, CSV or Parquet file, or `limit` of them.
+
+    Which ones is decided by a hash of their text, as files are often sorted; a larger limit holds a smaller one's.
 
     Raises:
         StorageError: the file is missing, empty or wrong; the sentence names the line.
     """
     table = read_queries(path)
-    return write_table(table.slice(0, limit), "queries", home=Home.from_env())
+    if limit is not None and limit < table.num_rows:
+        drawn = np.array([share_of(text, "limit") for text in table["query"].to_pylist()])
+        table = table.take(np.sort(np.argsort(drawn, kind="stable")[:limit]))
+    return write_table(table, "queries", home=Home.from_env())
 
 
 def import_outcomes(path: str) -> ReplayOracle:

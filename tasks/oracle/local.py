@@ -6,7 +6,7 @@ which makes it the stronger and dearer of the two (it reads several times the to
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -64,7 +64,7 @@ class LocalModel:
             self._model.base_model(self._prefix, past_key_values=self._prefix_cache, use_cache=True)
         # Some vocabularies hold "\n\n" as one token, which ends the line as well.
         ends = {self._tokenizer.encode("\n" * k, add_special_tokens=False)[0] for k in (1, 2, 3)}
-        self._stop = [self._tokenizer.eos_token_id, *sorted(ends)]
+        self._stop = torch.tensor([self._tokenizer.eos_token_id, *sorted(ends)])
 
     def answer(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
         """One answer per row, in order; a row holds the template's fields. Batches hold prompts of like length."""
@@ -81,28 +81,39 @@ class LocalModel:
         text = self._rest.replace("{context}", row.get("context") or "none")
         return text.replace("{query}", row["query"])
 
-    def _generate(self, prompts: list[str]) -> Iterator[Answer]:
+    @torch.inference_mode()
+    def _generate(self, prompts: list[str]) -> list[Answer]:
+        """Greedy completions of prompts that follow the shared prefix.
+
+        A row leaves the batch with its last token: most answers are two or three tokens long, and waiting for the
+        longest would spend most of the time on rows that are done.
+        """
         encoded = self._tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
         n, shared = len(prompts), self._prefix.shape[1]
-        ids = torch.cat([self._prefix.expand(n, -1), encoded.input_ids], dim=1)
         mask = torch.cat([torch.ones(n, shared, dtype=torch.long), encoded.attention_mask], dim=1)
+        read = mask.sum(1)
         cache = copy.deepcopy(self._prefix_cache)
         cache.batch_repeat_interleave(n)
-        with torch.inference_mode():
-            out = self._model.generate(
-                ids,
-                attention_mask=mask,
-                past_key_values=cache,
-                max_new_tokens=MAX_NEW_TOKENS,
-                do_sample=False,
-                eos_token_id=self._stop,
-                pad_token_id=self._tokenizer.pad_token_id,
+        ids, positions = encoded.input_ids, (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
+        rows, said = torch.arange(n), [[] for _ in prompts]
+        for _ in range(MAX_NEW_TOKENS):
+            out = self._model(
+                ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
             )
-        new = out[:, ids.shape[1] :]
-        texts = self._tokenizer.batch_decode(new, skip_special_tokens=True)
-        sizes_in, sizes_out = mask.sum(1).tolist(), (new != self._tokenizer.pad_token_id).sum(1).tolist()
-        for text, n_in, n_out in zip(texts, sizes_in, sizes_out, strict=True):
-            yield Answer(text.split("\n")[0].strip(), n_in, n_out)
+            token = out.logits[:, -1].argmax(-1)
+            for row, t in zip(rows.tolist(), token.tolist(), strict=True):
+                said[row].append(t)
+            going = torch.isin(token, self._stop, invert=True).nonzero().squeeze(1)
+            if not len(going):
+                break
+            cache.batch_select_indices(going)
+            rows, ids, positions = rows[going], token[going, None], positions[going, -1:] + 1
+            mask = torch.nn.functional.pad(mask[going], (0, 1), value=1)
+        texts = self._tokenizer.batch_decode(said, skip_special_tokens=True)
+        return [
+            Answer(text.split("\n")[0].strip(), n_in, len(tokens))
+            for text, n_in, tokens in zip(texts, read.tolist(), said, strict=True)
+        ]
 
 
 def label(queries: pa.Table, oracle: LocalOracle, matrix: OracleMatrix) -> pa.Table:

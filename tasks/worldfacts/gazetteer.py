@@ -46,9 +46,12 @@ class World:
         return (
             f"{country['name']}: capital {country['capital']}; continent {CONTINENTS[country['continentcode']][0]}; "
             f"currency {country['currencyname']} ({country['currencycode']}); calling code {calling_code(country)}; "
-            f"internet domain {country['tld']}; area {country['areakm2']:,} km2; "
-            f"population {country['population']:,}; neighbours: {neighbours}."
+            f"internet domain {country['tld']}; neighbours: {neighbours}."
         )
+
+    def size_sheet(self, country: dict[str, Any]) -> str:
+        """What an open-book model may read about how large a country is."""
+        return f"{country['name']}: area {country['areakm2']:,} km2; population {country['population']:,}."
 
     def city_sheet(self, city: dict[str, Any]) -> str:
         """What an open-book model may read about a city."""

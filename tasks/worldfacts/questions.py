@@ -175,8 +175,8 @@ SOURCES: dict[str, Callable[[World, random.Random], Iterator[_Row]]] = {
     "neighbour": _about_countries(_neighbour),
     "country of city": _country_of_city,
     "larger city": _larger("cities", "population", "city_sheet"),
-    "larger country": _larger("countries", "areakm2", "sheet"),
-    "more people": _larger("countries", "population", "sheet"),
+    "larger country": _larger("countries", "areakm2", "size_sheet"),
+    "more people": _larger("countries", "population", "size_sheet"),
 }
 
 
