@@ -16,7 +16,7 @@ class SFTConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=50, ge=0, le=1000, description="passes over the train split, at most")
-    lr: float = Field(default=1e-4, gt=0, le=1, description="learning rate of AdamW")
+    lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
     batch: int = Field(default=64, ge=1, description="rows per step")
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on all parameters")
     early_stopping: bool = Field(default=True, description="stop when stale, and keep the best epoch (0 included)")
