@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calib.errors import CheckpointMissing, RouterUnusable
+from calib.errors import CalibError, CheckpointMissing, RouterUnusable
 from calib.policy import POLICIES, Policy
 
 Kind = Literal["sequence_classification", "causal"]
@@ -32,7 +32,8 @@ def kind_of(path: Path) -> Kind:
     """What the checkpoint's architecture makes of it; RouterUnusable when neither kind."""
     from transformers import AutoConfig
 
-    architecture = (AutoConfig.from_pretrained(path, trust_remote_code=False).architectures or ["none"])[0]
+    with _readable(path):
+        architecture = (AutoConfig.from_pretrained(path, trust_remote_code=False).architectures or ["none"])[0]
     if architecture.endswith("ForSequenceClassification"):
         return "sequence_classification"
     if architecture.endswith("ForCausalLM"):
@@ -46,16 +47,12 @@ def load(path: Path, kind: Kind, dtype: str, device: torch.device) -> tuple[Any,
     """Tokenizer and model, in evaluation mode, every parameter frozen."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-    config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    stored = getattr(torch, dtype) if dtype != "auto" else config.dtype or torch.float32
     cls = AutoModelForSequenceClassification if kind == "sequence_classification" else AutoModelForCausalLM
-    try:
+    with _readable(path):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        stored = getattr(torch, dtype) if dtype != "auto" else config.dtype or torch.float32
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         model = cls.from_pretrained(path, trust_remote_code=False, dtype=native_dtype(stored, device))
-    except OSError as error:
-        raise CheckpointMissing(
-            str(path), f"complete Hugging Face checkpoint ({str(error).splitlines()[0]})"
-        ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     frozen: Any = model.eval().requires_grad_(False)
@@ -92,7 +89,7 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
         raise CheckpointMissing(str(base), "Hugging Face checkpoint (config.json)")
     labels = {i: p.value for i, p in enumerate(POLICIES)}
     # The score layer is new, which transformers would announce as a fault.
-    with _quiet():
+    with _quiet(), _readable(base):
         model = AutoModelForSequenceClassification.from_pretrained(
             base, id2label=labels, label2id={v: k for k, v in labels.items()}, dtype="auto", trust_remote_code=False
         )
@@ -102,10 +99,24 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
     new = torch.zeros(len(POLICIES), score.in_features) if weights is None else torch.from_numpy(weights)
     with torch.no_grad():
         score.weight.copy_(new)
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    with _readable(base):
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged or foreign checkpoint raises into CheckpointMissing."""
+    try:
+        yield
+    except (CalibError, MemoryError):
+        raise
+    # Every format, tokenizer and architecture fails in its own way: OSError, SafetensorError, KeyError, RuntimeError …
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointMissing(str(path), f"complete Hugging Face checkpoint ({reason})") from error
 
 
 @contextmanager

@@ -30,6 +30,20 @@ class NoGroundTruth(TaskError, ValueError):
         )
 
 
+class NothingUnseen(TaskError, ValueError):
+    """Every query is one that the router was trained on."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.n = n
+
+    def __str__(self) -> str:
+        return (
+            f"all {self.n} queries trained the router, which is right on those more often than it will be; "
+            "calibrate it on others"
+        )
+
+
 class OptionMissing(TaskError, ValueError):
     """A step needs something that was neither given nor made by an earlier run."""
 

@@ -20,6 +20,7 @@ from storage.folder import local_folder, write_folder
 from storage.layout import Home
 from storage.refer import folder_at
 from tasks.cache import STORED, cache_on
+from tasks.errors import NothingUnseen
 from tasks.extract import Reading
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
     """The queries that did not train this router, as far as its folder says (`train-router` writes it).
 
     On its own training queries a router is right more often than it will be, and a confidence learned there lies.
+
+    Raises:
+        NothingUnseen: no query is left.
     """
     record = local_folder(router) / TRAINED_ON
     if not record.is_file():
@@ -51,6 +55,8 @@ def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
     seen = pc.is_in(table["query_id"], value_set=pa.array(record.read_text(encoding="utf-8").split()))
     if not (n := pc.sum(seen).as_py()):
         return queries
+    if n == table.num_rows:
+        raise NothingUnseen(n)
     logger.warning("%d of %d queries trained the router and are left out", n, table.num_rows)
     return write_table(table.filter(pc.invert(seen)), "queries", home=Home.from_env())
 

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from calib.policy import Grade
 
 # What a model says instead of an answer. Whole answers only: "unknown" inside a longer answer is not silence.
-NO_ANSWER = {"", "unknown", "i do not know", "i dont know", "not known", "none", "na", "no answer", "unsure"}
+NO_ANSWER = {"", "unknown", "i do not know", "i dont know", "not known", "none", "na", "n a", "no answer", "unsure"}
+
+# Letters that Unicode does not take apart into a plain one and an accent.
+_PLAIN = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"})
 
 
 def normalise_answer(text: str) -> str:
@@ -18,7 +21,9 @@ def normalise_answer(text: str) -> str:
     >>> normalise_answer(" The  São Tomé. ")
     'sao tome'
     """
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN)) if not unicodedata.combining(c)
+    )
     words = re.sub(r"[^\w\s]|_", " ", plain.replace("'", "").replace("’", "")).split()
     return " ".join(words[1:] if words[:1] in (["the"], ["a"], ["an"]) and len(words) > 1 else words)
 
@@ -27,6 +32,7 @@ def grade_short_answer(answer: str, accepted: Iterable[str]) -> Grade:
     """Grade one answer against every accepted spelling.
 
     Only whole answers match: a reference found inside a longer answer proves nothing ("not Paris" holds "Paris").
+    What is accepted is never silence, whatever it looks like: ".na" is Namibia's internet domain.
 
     >>> grade_short_answer("The Netherlands", ["Netherlands"]).value
     'CORRECT'
@@ -34,6 +40,6 @@ def grade_short_answer(answer: str, accepted: Iterable[str]) -> Grade:
     'NOT_ATTEMPTED'
     """
     said = normalise_answer(answer)
-    if said in NO_ANSWER:
-        return Grade.NOT_ATTEMPTED
-    return Grade.CORRECT if said in {normalise_answer(a) for a in accepted} else Grade.INCORRECT
+    if said and said in {normalise_answer(a) for a in accepted}:
+        return Grade.CORRECT
+    return Grade.NOT_ATTEMPTED if said in NO_ANSWER else Grade.INCORRECT

@@ -6,15 +6,19 @@ which makes it the stronger and dearer of the two (it reads several times the to
 
 import copy
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import torch
 
+from calib.checkpoint import kind_of, load
+from calib.errors import CheckpointMissing
 from calib.policy import OracleMatrix
 from storage.folder import local_folder
 from storage.schemas import SCHEMAS
@@ -46,16 +50,18 @@ class LocalModel:
     Args:
         path: folder of a causal-LM checkpoint.
         template: text with `{query}` and, for open-book, `{context}`; the answer is the line that follows it.
+
+    Raises:
+        CheckpointMissing: the folder holds no causal language model that can be read.
     """
 
     def __init__(self, path: str, template: str) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+        from transformers import DynamicCache
 
-        from calib.checkpoint import native_dtype
-
-        self._tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
-        self._model: Any = model.to(native_dtype(model.dtype, torch.device("cpu"))).eval()
+        if (kind := kind_of(Path(path))) != "causal":
+            raise CheckpointMissing(path, f"causal language model (it is for {kind.replace('_', ' ')})")
+        self._tokenizer, self._model = load(Path(path), kind, "auto", torch.device("cpu"))
+        self._tokenizer.padding_side = "left"
         prefix, _, rest = template.rstrip("\n").partition("{")
         self._rest = "{" + rest
         self._prefix = self._tokenizer(prefix, return_tensors="pt").input_ids
@@ -78,8 +84,8 @@ class LocalModel:
 
     def _fill(self, row: dict[str, Any]) -> str:
         """The rest of the template with one row's fields in place (no `str.format`: queries may hold braces)."""
-        text = self._rest.replace("{context}", row.get("context") or "none")
-        return text.replace("{query}", row["query"])
+        fields = {"{context}": row.get("context") or "none", "{query}": row["query"]}
+        return re.sub(r"\{context\}|\{query\}", lambda place: fields[place[0]], self._rest)
 
     @torch.inference_mode()
     def _generate(self, prompts: list[str]) -> list[Answer]:
@@ -97,9 +103,7 @@ class LocalModel:
         ids, positions = encoded.input_ids, (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
         rows, said = torch.arange(n), [[] for _ in prompts]
         for _ in range(MAX_NEW_TOKENS):
-            out = self._model(
-                ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-            )
+            out = self._model(ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1)
             token = out.logits[:, -1].argmax(-1)
             for row, t in zip(rows.tolist(), token.tolist(), strict=True):
                 said[row].append(t)

@@ -1,0 +1,77 @@
+"""Grades by hand, and what must not change them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calib.policy import Grade
+from tasks.oracle.judge import grade_short_answer
+
+CORRECT, INCORRECT, NOT_ATTEMPTED = Grade
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        ("Paris", ["Paris"]),
+        ("  paris. ", ["Paris"]),
+        ("Sao Tome", ["São Tomé"]),
+        ("São Tomé", ["Sao Tome"]),
+        ("The Netherlands", ["Netherlands"]),
+        ("Netherlands", ["The Netherlands"]),
+        ("a rupee", ["Rupee"]),
+        ("+41", ["+41"]),
+        ("41", ["+41"]),
+        ("+1 876", ["+1-876"]),
+        (".ch", ["ch"]),
+        ("ch", [".ch"]),
+        ("Cote d’Ivoire", ["Ivory Coast", "Côte d'Ivoire"]),
+        ("Guinea Bissau", ["Guinea-Bissau"]),
+        ("DIYARBAKIR", ["Diyarbakır"]),
+        # these two read like silence, but they are the answer
+        ("NA", ["Namibia", "NA"]),
+        (".na", [".na"]),
+    ],
+)
+def test_correct(answer: str, accepted: list[str]) -> None:
+    assert grade_short_answer(answer, accepted) == CORRECT
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        ("London", ["Paris"]),
+        ("It is Paris", ["Paris"]),
+        ("not Paris", ["Paris"]),
+        ("Paris, France", ["Paris"]),
+        ("Paris or London", ["Paris"]),
+        ("+4", ["+41"]),
+        ("+411", ["+41"]),
+        ("The", ["The Hague"]),
+        ("unknown to me", ["Paris"]),
+        ("Niger", ["Nigeria"]),
+        ("Paris", []),
+    ],
+)
+def test_incorrect(answer: str, accepted: list[str]) -> None:
+    assert grade_short_answer(answer, accepted) == INCORRECT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "   ", "...", "?!", "—", "unknown", " Unknown. ", "I don't know.", "I don’t know", "N/A", "none", "NA"],
+)
+def test_not_attempted(answer: str) -> None:
+    assert grade_short_answer(answer, ["Paris", ""]) == NOT_ATTEMPTED
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=8)
+SAID = st.lists(WORDS, min_size=1, max_size=4).map(" ".join)
+
+
+@given(answer=SAID, reference=SAID, same=st.booleans())
+def test_case_and_spacing_change_no_grade(answer: str, reference: str, same: bool) -> None:
+    accepted = [answer if same else reference]
+    grade = grade_short_answer(answer, accepted)
+    for written in (answer.upper(), answer.lower(), "  " + answer.replace(" ", " \t ") + "\n"):
+        assert grade_short_answer(written, accepted) == grade

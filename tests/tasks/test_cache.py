@@ -1,0 +1,40 @@
+"""What makes a finished step stale."""
+
+from pathlib import Path
+
+import pytest
+
+from calib.errors import UnknownName
+from tasks.cache import cache_on
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two importable modules, `named_in_the_policy` and `not_named`."""
+    for name in ("named_in_the_policy", "not_named"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def key(**inputs: object) -> str | None:
+    policy = cache_on("named_in_the_policy", "tasks.cache")
+    return policy.compute_key(task_ctx=None, inputs=inputs, flow_parameters={})  # type: ignore[arg-type]
+
+
+def test_only_inputs_and_the_named_modules_count(modules: Path) -> None:
+    first = key(seed=1)
+    assert first is not None
+    assert key(seed=1) == first
+    assert key(seed=2) != first
+    (modules / "not_named.py").write_text("x = 2\n")
+    assert key(seed=1) == first
+    (modules / "named_in_the_policy.py").write_text("x = 2\n")
+    assert key(seed=1) != first
+    (modules / "named_in_the_policy.py").write_text("x = 1\n")
+    assert key(seed=1) == first
+
+
+def test_a_misspelt_module_is_an_error() -> None:
+    with pytest.raises(UnknownName, match=r"'calib\.haed' is not a known module"):
+        cache_on("calib.haed")

@@ -1,0 +1,76 @@
+"""Predictions of every method on every split, and their scores against calib called directly."""
+
+import numpy as np
+import pytest
+
+from calib.baselines import BASELINES
+from calib.metrics import brier, ece
+from calib.sft import SFTConfig
+from storage.artifact import Artifact, read_table, write_table
+from storage.layout import Home
+from tasks import evaluate
+from tasks.evaluate import FINAL, RIVAL, predict, score
+from tasks.examples import load_examples
+from tasks.train import HeadShape, open_head, recalibrate_head, train_sft
+from tests.tasks.made import Made
+
+
+@pytest.fixture(scope="module")
+def heads(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("heads")))
+        head = train_sft.fn(made.examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=2, lr=1e-2))
+        return {"SFT": head, FINAL: recalibrate_head.fn(made.examples, made.features, head)}
+
+
+def test_every_method_predicts_every_example_once(made: Made, heads: dict[str, Artifact]) -> None:
+    rows = read_table(predict.fn(made.examples, made.features, heads)).to_pylist()
+    methods = [*BASELINES, *heads]
+    assert [row["method"] for row in rows] == [name for name in methods for _ in range(200)]
+    assert len({(row["method"], row["query_id"]) for row in rows}) == len(rows)
+    data = load_examples(made.examples, made.features)
+    for name, head in heads.items():
+        said = np.array([row["p"] for row in rows if row["method"] == name])
+        np.testing.assert_array_equal(said, open_head(head, made.features).confidence(data.hidden, data.logits))
+    assert [row["is_correct"] for row in rows[:200]] == data.y.astype(bool).tolist()
+    assert [row["split"] for row in rows[:200]] == data.split.tolist()
+
+
+def test_baselines_are_fitted_on_the_calibration_split(made: Made, heads: dict[str, Artifact]) -> None:
+    data = load_examples(made.examples, made.features)
+    rows = read_table(predict.fn(made.examples, made.features, heads)).to_pylist()
+    said = {row["p"] for row in rows if row["method"] == "constant"}
+    assert list(said) == [pytest.approx(data.only("calibration").y.mean(), abs=1e-6)]
+
+
+def test_scores_are_those_of_the_test_split(made: Made, heads: dict[str, Artifact]) -> None:
+    predictions = predict.fn(made.examples, made.features, heads)
+    found = score.fn(predictions, 0)
+    data = load_examples(made.examples, made.features).only("test")
+    assert list(found.methods) == [*BASELINES, *heads]
+    for name, head in heads.items():
+        p = open_head(head, made.features).confidence(data.hidden, data.logits)
+        summary = found.methods[name]
+        assert summary.n == len(data)
+        assert summary.level == 0.95
+        assert summary.brier.value == pytest.approx(brier(p, data.y), abs=1e-12)
+        assert summary.ece.value == pytest.approx(ece(p, data.y, n_bins=10), abs=1e-12)
+    difference = found.methods[FINAL].brier.value - found.methods[RIVAL].brier.value
+    assert found.brier_difference is not None
+    assert found.brier_difference.value == pytest.approx(difference, abs=1e-12)
+    assert score.fn(predictions, 0) == found
+
+
+def test_few_labels_widen_the_intervals(made: Made, heads: dict[str, Artifact]) -> None:
+    table = read_table(predict.fn(made.examples, made.features, heads))
+    few = set(table["query_id"].to_pylist()[:60])
+    kept = table.filter([i in few for i in table["query_id"].to_pylist()])
+    found = score.fn(write_table(kept, "predictions", home=Home.from_env()), 0)
+    assert {summary.level for summary in found.methods.values()} == {0.99}
+
+
+def test_without_the_two_methods_nothing_is_paired(made: Made, heads: dict[str, Artifact]) -> None:
+    predictions = predict.fn(made.examples, made.features, {"SFT": heads["SFT"]})
+    assert score.fn(predictions, 0).brier_difference is None
+    p, y = evaluate.test_rows(read_table(predictions), "SFT")
+    assert len(p) == len(y) == len(load_examples(made.examples, made.features).only("test"))

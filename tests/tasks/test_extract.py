@@ -1,0 +1,78 @@
+"""Features as they are stored: what is in them, and what is refused."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import Gemma3TextForSequenceClassification
+
+from calib.errors import NonFinite
+from calib.policy import POLICIES
+from calib.router import FrozenRouter
+from storage.artifact import read_metadata, read_table
+from storage.refer import folder_at
+from tasks.extract import Reading, extract_shard
+from tests.tasks.made import store_queries, texts
+
+
+def test_features_are_the_router_s_reading(router_checkpoint: Path) -> None:
+    asked = texts(12)
+    table = read_table(extract_shard.fn(store_queries(asked), folder_at(str(router_checkpoint), "routers"), Reading()))
+    out = FrozenRouter(router_checkpoint).read(asked)
+    hidden = np.array(table["hidden"].to_pylist())
+    np.testing.assert_array_equal(hidden, out.hidden.astype(np.float16))
+    np.testing.assert_allclose(np.array(table["logits"].to_pylist()), out.logits, atol=1e-6)
+    assert table["router_policy"].to_pylist() == [POLICIES[i].value for i in out.policy]
+    assert table["n_tokens"].to_pylist() == out.n_tokens.tolist()
+
+
+def test_metadata_say_how_the_features_were_made(router_checkpoint: Path) -> None:
+    router = folder_at(str(router_checkpoint), "routers")
+    reading = Reading(template="Q: {query}", max_tokens=64)
+    assert read_metadata(extract_shard.fn(store_queries(texts(2)), router, reading)) == {
+        "router_sha256": router.sha256,
+        "router_kind": "sequence_classification",
+        "width": "16",
+        "layer": "last",
+        "pooling": "last_token",
+        "dtype": "float32",
+        "template_sha256": hashlib.sha256(b"Q: {query}").hexdigest()[:16],
+        "max_tokens": "64",
+    }
+
+
+def test_long_queries_are_cut_and_counted(router_checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
+    router = folder_at(str(router_checkpoint), "routers")
+    queries = store_queries(["short?", "word " * 300 + "end?", "also short?", "text " * 300])
+    table = read_table(extract_shard.fn(queries, router, Reading()))
+    assert table["truncated"].to_pylist() == [False, True, False, True]
+    assert max(table["n_tokens"].to_pylist()) == 96
+    assert "2 of 4 queries are longer than the router's window and were cut" in caplog.text
+
+
+def test_a_hidden_state_too_large_for_float16_is_refused(router_checkpoint: Path, tmp_path: Path) -> None:
+    # the last norm multiplies by (1 + weight): 1e6 is far beyond float16's 65504, and finite in float32
+    shutil.copytree(router_checkpoint, tmp_path / "loud")
+    model = Gemma3TextForSequenceClassification.from_pretrained(router_checkpoint)
+    with torch.no_grad():
+        model.model.norm.weight.fill_(1e6)
+    model.save_pretrained(tmp_path / "loud")
+    assert np.isfinite(FrozenRouter(tmp_path / "loud").read(texts(3)).hidden).all()
+    with pytest.raises(NonFinite, match="stored as float16, holds NaN or infinity in 3 of 3 rows"):
+        extract_shard.fn(store_queries(texts(3)), folder_at(str(tmp_path / "loud"), "routers"), Reading())
+
+
+def test_a_changed_router_is_opened_anew(router_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(router_checkpoint, tmp_path / "router"))
+    queries = store_queries(texts(3))
+    before = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading())
+    model = Gemma3TextForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.score.weight.mul_(-1)
+    model.save_pretrained(folder)
+    after = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading())
+    one, other = (np.array(read_table(a)["logits"].to_pylist()) for a in (before, after))
+    np.testing.assert_allclose(one, -other, atol=1e-6)

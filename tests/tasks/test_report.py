@@ -1,0 +1,121 @@
+"""The report: one page that needs nothing else, shows what metrics.json holds, and trusts no text."""
+
+import base64
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from calib.sft import SFTConfig
+from storage.artifact import Artifact, read_table
+from tasks.evaluate import FINAL, Evaluation, predict, score
+from tasks.examples import join
+from tasks.report import write_report
+from tasks.train import HeadShape, train_sft
+from tests.tasks.made import Made, store_queries, texts
+
+HOSTILE = ("<script>alert(1)</script>", "{{ 7 * 7 }}", "{% include 'x' %}", '"><img src=x onerror=alert(1)>', "a & b")
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and the cells of every table row."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.text, self._in_cell = "", False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._in_cell = True
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_cell:
+            self.rows[-1][-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+
+@pytest.fixture(scope="module")
+def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report whose topics and model names are hostile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("report")))
+        asked = texts(200)
+        queries = store_queries(asked, topic=[HOSTILE[i % len(HOSTILE)] for i in range(200)])
+        examples = join.fn(queries, made.labels, made.features)
+        head = train_sft.fn(examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=2))
+        predictions = predict.fn(examples, made.features, {"SFT": head, FINAL: head})
+        artifacts: dict[str, Artifact] = {
+            "labels": made.labels, "examples": examples, "predictions": predictions, "head: SFT": head,
+        }  # fmt: skip
+        facts = {f"Model {i}": name for i, name in enumerate(HOSTILE)} | {HOSTILE[0]: "as a title"}
+        found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0), artifacts, facts)
+        return Path(found).parent
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> Page:
+    return Page((report / "report.html").read_text(encoding="utf-8"))
+
+
+def test_three_files_and_nothing_else(report: Path) -> None:
+    assert {f.name for f in report.iterdir()} == {"report.html", "metrics.json", "reliability.png"}
+    assert (report / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_needs_nothing_else(report: Path, page: Page) -> None:
+    assert "://" not in (report / "report.html").read_text(encoding="utf-8")
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    sources = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href", "srcset")]
+    images = [base64.b64decode(s.removeprefix("data:image/png;base64,"), validate=True) for s in sources if s]
+    assert len(images) == 2
+    assert all(image.startswith(b"\x89PNG") for image in images)
+    assert images[0] == (report / "reliability.png").read_bytes()
+    style = (report / "report.html").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_hostile_names_are_shown_as_they_are(page: Page) -> None:
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    for name in HOSTILE:
+        assert page.text.count(name) >= 2  # as a topic and as a fact
+    assert "49" not in {cell.strip() for row in page.rows for cell in row if "7 * 7" in cell}
+    assert "calibrate-<b>1" in page.text
+
+
+def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> None:
+    metrics = json.loads((report / "metrics.json").read_text())
+    assert Evaluation.model_validate({k: metrics[k] for k in ("methods", "brier_difference")})
+    shown = {row[0].strip(): row[1:] for row in page.rows if row and row[0].strip() in metrics["methods"]}
+    assert list(shown) == list(metrics["methods"])
+    for name, cells in shown.items():
+        found = metrics["methods"][name]
+        for cell, key in zip(cells, ("ece", None, "brier", "log_loss", "auroc"), strict=True):
+            want = (
+                f"{found['noise_mean']:.3f} ≤ {found['noise_high']:.3f}"
+                if key is None
+                else f"{found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]"
+            )
+            assert " ".join(cell.split()) == want
+    assert metrics["facts"]["Model 1"] == HOSTILE[1]
+    assert all(len(artifact["sha256"]) == 64 for artifact in metrics["artifacts"].values())
+
+
+def test_the_tables_are_those_of_the_artifacts(made: Made, page: Page) -> None:
+    grades = [(r["medium_grade"], r["large_grade"]) for r in read_table(made.labels).to_pylist()]
+    for pair in set(grades):
+        assert [*pair, str(grades.count(pair)), f"{grades.count(pair) / 200:.3f}"] in [
+            [cell.strip() for cell in row] for row in page.rows
+        ]

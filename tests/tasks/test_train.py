@@ -1,0 +1,131 @@
+"""Heads as tasks make them: reproducible, and refused by features of another kind."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
+from calib.rl import RLConfig
+from calib.sft import SFTConfig
+from storage.artifact import Artifact, read_metadata, read_table, write_table
+from storage.folder import local_folder
+from storage.layout import Home
+from tasks.examples import join, load_examples
+from tasks.extract import Reading, extract_shard
+from tasks.train import HeadShape, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
+from tests.tasks.made import Made, store_labels, store_queries, texts
+
+SHAPE = HeadShape(hidden_units=8)
+SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
+RL = RLConfig(epochs=2, lr=1e-2, early_stopping=False)
+
+
+def sft(made: Made, **changes: object) -> Artifact:
+    return train_sft.fn(made.examples, made.features, SHAPE, SFT.model_copy(update=changes))
+
+
+def test_the_same_seed_gives_the_same_head(made: Made) -> None:
+    one, other = sft(made), sft(made)
+    assert one == other
+    assert sft(made, seed=1).sha256 != one.sha256
+    first, second = (train_rl.fn(made.examples, made.features, one, RL) for _ in range(2))
+    assert first == second
+    assert first.sha256 != one.sha256
+    assert train_rl.fn(made.examples, made.features, one, RL.model_copy(update={"seed": 1})) != first
+
+
+def test_a_head_knows_where_it_comes_from(made: Made) -> None:
+    warm = sft(made)
+    head = recalibrate_head.fn(made.examples, made.features, train_rl.fn(made.examples, made.features, warm, RL))
+    folder = local_folder(head)
+    lineage = json.loads((folder / "config.json").read_text())["lineage"]
+    assert lineage["examples_sha256"] == made.examples.sha256
+    assert lineage["feature_schema"] == read_metadata(made.features)
+    assert lineage["start"] == warm.sha256
+    assert lineage["training"] == RL.model_dump()
+    # read by people who choose: every candidate with its cross-validated loss, the identity among them
+    assert "identity" in {row["name"] for row in lineage["recalibration"]}
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "head.safetensors",
+        "README.md",
+        "training.jsonl",
+    }
+
+
+def test_every_step_is_logged(made: Made) -> None:
+    data = load_examples(made.examples, made.features)
+    for head, stage, epochs, rows in (
+        (sft(made), "sft", 3, len(data.only("train"))),
+        (train_rl.fn(made.examples, made.features, sft(made), RL), "rl", 2, len(data.only("calibration"))),
+    ):
+        log = read_log(head)
+        assert [step.step for step in log] == list(range(1, epochs * -(-rows // 64) + 1))
+        assert {step.stage for step in log} == {stage}
+
+
+def test_confidence_is_in_order_and_in_range(made: Made) -> None:
+    data = load_examples(made.examples, made.features)
+    p = open_head(sft(made), made.features).confidence(data.hidden, data.logits)
+    assert p.shape == (200,)
+    assert ((p > 0) & (p < 1)).all()
+    ids = read_table(made.examples)["query_id"].to_pylist()
+    vectors = dict(zip(*(read_table(made.features)[c].to_pylist() for c in ("query_id", "hidden")), strict=True))
+    np.testing.assert_array_equal(data.hidden, np.array([vectors[i] for i in ids], np.float32))
+
+
+def test_features_of_another_router_are_refused_by_name(made: Made) -> None:
+    head = sft(made)
+    other = dict(read_metadata(made.features)) | {"router_sha256": "another"}
+    features = write_table(read_table(made.features), "features", home=Home.from_env(), metadata=other)
+    with pytest.raises(FeatureMismatch) as caught:
+        open_head(head, features)
+    assert f"router_sha256 = {made.router.sha256!r}" in str(caught.value)
+    assert "'another'" in str(caught.value)
+
+
+@pytest.mark.parametrize("reading", [Reading(template="Q: {query}"), Reading(dtype="bfloat16")])
+def test_features_read_otherwise_are_refused(made: Made, reading: Reading) -> None:
+    head, features = sft(made), extract_shard.fn(made.queries, made.router, reading)
+    if read_metadata(features) == read_metadata(made.features):
+        pytest.skip("this CPU has no native bfloat16, so the router reads in float32 either way")
+    with pytest.raises(FeatureMismatch, match=r"template_sha256|dtype"):
+        open_head(head, features)
+
+
+def with_policies(made: Made, policies: list[str]) -> Artifact:
+    asked = texts(len(policies))
+    return join.fn(store_queries(asked), store_labels(asked, policies), made.features)
+
+
+def test_one_class_is_refused(made: Made) -> None:
+    routed = dict(zip(*(read_table(made.features)[c].to_pylist() for c in ("query_id", "router_policy")), strict=True))
+    ids = read_table(store_queries(texts(200)))["query_id"].to_pylist()
+    examples = with_policies(made, [routed[i] for i in ids])
+    with pytest.raises(OneClass, match="the router is right on all 200 labelled examples"):
+        train_sft.fn(examples, made.features, SHAPE, SFT)
+
+
+@pytest.mark.parametrize(("n", "warned"), [(60, True), (100, False)])
+def test_few_examples_are_warned_of(made: Made, n: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    policies = dict(zip(*(read_table(made.labels)[c].to_pylist() for c in ("query_id", "true_policy")), strict=True))
+    ids = read_table(store_queries(texts(n)))["query_id"].to_pylist()
+    load_examples(with_policies(made, [policies[i] for i in ids]), made.features)
+    assert ("intervals are widened to 99%" in caplog.text) == warned
+
+
+def test_too_few_examples_are_refused(made: Made) -> None:
+    with pytest.raises(TooFewExamples, match="29 labelled examples are too few"):
+        load_examples(with_policies(made, ["Standard_Query", "Complex_Query"] * 14 + ["Standard_Query"]), made.features)
+
+
+def test_a_folder_that_is_no_head(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMissing, match=r"head\.safetensors"):
+        refer_head(str(tmp_path))
+
+
+def test_a_copied_head_is_the_same_head(made: Made) -> None:
+    head = sft(made)
+    assert refer_head(str(local_folder(head))).sha256 == head.sha256
