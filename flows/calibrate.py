@@ -36,9 +36,6 @@ def calibrate(params: CalibrateParams) -> Evaluated:
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "calibrate")
-    console()
+    restart("calibrate")

@@ -71,6 +71,15 @@ def console() -> None:
     code[0] = main(sys.argv[1:])
 
 
+def restart(name: str) -> None:
+    """Become `routecal NAME` with this process's options.
+
+    For `python -m flows.NAME`, which has imported Prefect by now: its settings are read on import, so they must be in
+    the environment before.
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "flows.cli", name, *sys.argv[1:]])
+
+
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     flags = {flag for flag in ("--verbose", "--refresh") if flag in argv[:2]}

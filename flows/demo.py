@@ -43,9 +43,6 @@ def demo(params: DemoParams) -> Evaluated:
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "demo")
-    console()
+    restart("demo")

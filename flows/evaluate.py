@@ -28,9 +28,8 @@ class Evaluated(BaseModel):
 def evaluate(params: EvaluateParams) -> Evaluated:
     """Evaluate the newest head, or the one named, on the newest examples."""
     run_id = runs.start("evaluate")
-    examples, features = runs.newest("examples"), runs.newest("features")
+    inputs = runs.newest_together("examples", "labels", "features")
     heads = runs.newest_heads() if params.head is None else {FINAL: refer_head(params.head)}
-    inputs = {"labels": runs.newest("labels"), "examples": examples, "features": features}
     return evaluate_heads(run_id, inputs, heads, {}, seed=params.seed)
 
 
@@ -55,9 +54,6 @@ def evaluate_heads(
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "evaluate")
-    console()
+    restart("evaluate")

@@ -29,9 +29,6 @@ def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "extract")
-    console()
+    restart("extract")

@@ -45,9 +45,6 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "label")
-    console()
+    restart("label")

@@ -24,7 +24,7 @@ class QueryParams(Params):
 
     queries: str = Field(
         description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
-        validation_alias=AliasChoices("queries", "validation_file", "validation-file"),
+        validation_alias=AliasChoices("queries", "validation_file"),
     )
     limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
 

@@ -22,7 +22,8 @@ SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
 def train(params: TrainParams) -> Artifact:
     """Train on the newest labels and features, or on those named, and return the last head."""
     run_id = runs.start("train")
-    examples, features = _data(params)
+    data = _data(params)
+    examples, features = join(**data), data["features"]
     match params.mode:
         case "sft":
             heads = {SFT: train_sft(examples, features, params.shape, params.sft)}
@@ -33,7 +34,7 @@ def train(params: TrainParams) -> Artifact:
         case "all":
             heads = train_head(examples, features, params)
     head = list(heads.values())[-1]
-    runs.record(run_id, examples=examples, features=features, **heads)
+    runs.record(run_id, **data, examples=examples, **heads)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     return head
@@ -51,8 +52,8 @@ def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> di
     }
 
 
-def _data(params: TrainParams) -> tuple[Artifact, Artifact]:
-    """(examples, features) that the parameters name."""
+def _data(params: TrainParams) -> dict[str, Artifact]:
+    """The queries, labels and features that the parameters name."""
     if params.data_file is None:
         features = runs.newest("features", params.features)
         queries, labels = runs.newest("queries", params.queries), runs.newest("labels", params.labels)
@@ -61,13 +62,10 @@ def _data(params: TrainParams) -> tuple[Artifact, Artifact]:
             raise OptionMissing("router for the data file", "name its folder with --router-path")
         queries, labels = import_decisions(params.data_file)
         features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
-    return join(queries, labels, features), features
+    return {"queries": queries, "labels": labels, "features": features}
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "train")
-    console()
+    restart("train")

@@ -29,9 +29,6 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
 
 
 if __name__ == "__main__":
-    import sys
+    from flows.cli import restart
 
-    from flows.cli import console
-
-    sys.argv.insert(1, "train-router")
-    console()
+    restart("train-router")
