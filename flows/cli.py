@@ -68,7 +68,10 @@ def console() -> None:
     # Registered first, so run last, after Prefect has stopped its server. Its daemon threads still hold every module
     # then, and DuckDB's bindings would print pages about objects that outlive the interpreter.
     atexit.register(leave)
-    code[0] = main(sys.argv[1:])
+    try:
+        code[0] = main(sys.argv[1:])
+    except SystemExit as left:  # argparse: --help, or options it cannot read
+        code[0] = left.code if isinstance(left.code, int) else 1
 
 
 def restart(name: str) -> None:
