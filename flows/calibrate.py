@@ -9,6 +9,7 @@ from flows.params import CalibrateParams
 from flows.train import train_head
 from tasks import runs
 from tasks.examples import join
+from tasks.extract import n_truncated
 from tasks.queries import import_queries
 from tasks.router import refer_checkpoint, unseen_by
 from tasks.train import code_version
@@ -28,7 +29,8 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     facts = {
         "Router": f"{params.router_path} (sha256 {router.sha256[:16]}), frozen",
         **oracle.facts,
-        "Queries": f"{queries.rows} from {params.queries}; {labels.rows} labelled, {examples.rows} with features",
+        "Queries": f"{queries.rows} from {params.queries}; {labels.rows} labelled, {examples.rows} with features, "
+        f"{n_truncated(features)} longer than the router's window and cut",
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}

@@ -68,10 +68,7 @@ def console() -> None:
     # Registered first, so run last, after Prefect has stopped its server. Its daemon threads still hold every module
     # then, and DuckDB's bindings would print pages about objects that outlive the interpreter.
     atexit.register(leave)
-    try:
-        code[0] = main(sys.argv[1:])
-    except SystemExit as left:  # argparse: --help, or options it cannot read
-        code[0] = left.code if isinstance(left.code, int) else 1
+    code[0] = main(sys.argv[1:])
 
 
 def restart(name: str) -> None:
@@ -139,6 +136,9 @@ def _run(name: str, options: Sequence[str]) -> int:
         params = CliApp.run(_named(model, name), cli_args=list(options))
     except ValidationError as error:
         return _refuse(_sentence(error))
+    # argparse has printed the help, or what is wrong with the options.
+    except SystemExit as done:
+        return int(done.code or 0)
     try:
         action: Any = getattr(importlib.import_module(command.module), command.flow)
         with shown(Console(stderr=True)):
@@ -170,15 +170,28 @@ def _show(console: Any, name: str, result: Any) -> None:
 
 
 def _named(model: type[Any], name: str) -> type[Any]:
-    """The model under the command's name, which its usage line shows."""
+    """The model as options of the command: they come from the command line alone, never from the environment."""
     from pydantic import create_model
-    from pydantic_settings import SettingsConfigDict
+    from pydantic_settings import BaseSettings, SettingsConfigDict
 
-    named = create_model(model.__name__, __base__=model, __doc__=model.__doc__)
-    named.model_config = SettingsConfigDict(
-        **model.model_config, cli_prog_name=f"routecal {name}", cli_kebab_case=True, cli_hide_none_type=True
-    )
-    return named
+    class Options(BaseSettings):
+        model_config = SettingsConfigDict(
+            case_sensitive=True,
+            cli_prog_name=f"routecal {name}",
+            cli_avoid_json=True,
+            cli_enforce_required=True,
+            cli_implicit_flags=True,
+            cli_kebab_case=True,
+            cli_hide_none_type=True,
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: Any, **_others: Any
+        ) -> tuple[Any, ...]:
+            return (init_settings,)
+
+    return create_model(model.__name__, __base__=(Options, model), __doc__=model.__doc__)
 
 
 def _sentence(error: Any) -> str:

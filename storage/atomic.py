@@ -10,14 +10,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from storage.errors import DiskFull, HomeNotWritable
+from storage.errors import DiskFull, HomeNotWritable, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
@@ -109,6 +109,22 @@ def write_chunks(url: str, chunks: Iterable[bytes]) -> None:
         with disk_errors(str(staged.parent)), open(staged, "xb") as handle:
             handle.writelines(chunks)
         publish(staged, url)
+
+
+def write_files(folder: str, contents: Mapping[str, bytes]) -> None:
+    """Write several files into a folder that is theirs alone; if one cannot be written, none remains.
+
+    Raises:
+        DiskFull, HomeNotWritable: as `write_chunks`.
+    """
+    try:
+        for name, content in contents.items():
+            write_chunks(f"{folder}/{name}", [content])
+    except StorageError:
+        fs, path = resolve(folder)
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+        raise
 
 
 def flush(path: Path) -> None:

@@ -49,8 +49,11 @@ def write_manifest(home: Home, run_id: str, entries: Mapping[str, Artifact | Jso
     return uri
 
 
-def latest_manifest(home: Home, kind: str) -> Manifest | None:
-    """The newest manifest that holds an artifact of `kind`, by the time written in it; None if there is none."""
+def latest_manifest(home: Home, kind: str, *, name: str | None = None) -> Manifest | None:
+    """The newest manifest, by the time written in it, that holds an artifact of `kind` (under `name`, if given).
+
+    None if there is none.
+    """
     fs, folder = resolve(home.folder("runs"))
     # Another process may have written since this one last listed the folder.
     fs.invalidate_cache()
@@ -65,6 +68,6 @@ def latest_manifest(home: Home, kind: str) -> Manifest | None:
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)
             continue
-        if manifest.of_kind(kind):
+        if any(a.kind == kind and name in (None, key) for key, a in manifest.artifacts.items()):
             found.append(manifest)
     return max(found, key=lambda m: (m.written_at, m.run_id), default=None)

@@ -45,6 +45,11 @@ def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version
     return write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
 
 
+def n_truncated(features: Artifact) -> int:
+    """How many queries were longer than the router's window."""
+    return sum(read_table(features, columns=["truncated"])["truncated"].to_pylist())
+
+
 @lru_cache(maxsize=1)
 def open_router(router: Artifact, reading: Reading) -> FrozenRouter:
     """The router, loaded once per process."""

@@ -36,7 +36,7 @@ def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec) -> N
     """
     if not labels.rows:
         if isinstance(oracle, ReplayOracle):
-            raise NoOutcomeMatches(oracle.outcomes.uri, queries.rows)
+            raise NoOutcomeMatches("the outcomes file", queries.rows)
         raise NoGroundTruth(queries.rows)
     if labels.rows < queries.rows:
         logger.warning("%d of %d queries got no label and are left out", queries.rows - labels.rows, queries.rows)

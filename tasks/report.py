@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from calib import plots
 from storage.artifact import Artifact, read_table
-from storage.atomic import write_chunks
+from storage.atomic import write_files
 from storage.layout import Home
 from storage.query import connect, run
 from tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
@@ -42,8 +42,7 @@ def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artif
         "metrics.json": _metrics(run_id, evaluation, artifacts, facts),
         "report.html": _page(run_id, evaluation, artifacts, facts, diagram, training),
     }
-    for name, content in pages.items():
-        write_chunks(f"{folder}/{name}", [content])
+    write_files(folder, pages)
     return f"{folder}/report.html"
 
 

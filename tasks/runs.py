@@ -50,11 +50,26 @@ def newest(kind: str, uri: str | None = None, *, name: str | None = None) -> Art
     """
     if uri is not None:
         return table_at(uri, kind)
-    manifest = latest_manifest(Home.from_env(), kind)
-    named = {} if manifest is None else {n: a for n, a in manifest.artifacts.items() if a.kind == kind}
-    if not named or (name is not None and name not in named):
+    manifest = latest_manifest(Home.from_env(), kind, name=name)
+    if manifest is None:
         raise OptionMissing(name or kind, _MADE_BY[kind])
-    return named[name] if name is not None else list(named.values())[-1]
+    return manifest.artifacts[name] if name is not None else manifest.of_kind(kind)[-1]
+
+
+def newest_together(kind: str, *others: str) -> dict[str, Artifact]:
+    """The newest artifact of `kind`, and those of the other kinds that the same run recorded beside it.
+
+    Newer ones of the others may belong to other queries.
+
+    Raises:
+        OptionMissing: as `newest`.
+    """
+    found = {kind: newest(kind)}
+    manifest = latest_manifest(Home.from_env(), kind)
+    for other in others:
+        beside = manifest.of_kind(other) if manifest is not None else ()
+        found[other] = beside[-1] if beside else newest(other)
+    return found
 
 
 def newest_heads() -> dict[str, Artifact]:
