@@ -55,6 +55,11 @@ def full_disk(path: str) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFull(path) from error
         raise
+    # Libraries in Rust, safetensors among them, hand the number on in words only.
+    except Exception as error:
+        if any(f"(os error {number})" in str(error) for number in _FULL):
+            raise DiskFull(path) from error
+        raise
 
 
 @contextmanager

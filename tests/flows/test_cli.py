@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_every_flow_is_a_module_to_run(module: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("argv", "code", "out"),
-    [(["flows.label", "--help"], 0, "--outcomes"), (["flows.cli", "label"], 2, ""), (["flows.cli", "lable"], 2, "")],
+    [(["flows.label", "--help"], 0, "--outcomes"), (["flows.cli", "label"], 2, "")],
 )
 def test_the_process_ends_with_the_code(argv: list[str], code: int, out: str, tmp_path: Path) -> None:
     found = subprocess.run(
@@ -306,42 +307,44 @@ def test_long_queries_are_cut_counted_and_reported(
 # ---- disks
 
 
-@pytest.fixture(params=["8k", "48k", "96k", "160k"])
-def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A real file system of a few pages; sizes chosen so that another step meets its end each time."""
-    folder = tmp_path / "small"
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A real file system of a few pages."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+# outcomes, features, a head's weights and the report no longer fit
+@pytest.mark.parametrize("size", ["8k", "48k", "96k", "240k"])
 def test_a_full_disk(
-    small_disk: Path,
+    size: str,
     queries_file: str,
     outcomes_file: str,
     router_checkpoint: Path,
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("ROUTECAL_HOME", str(small_disk / "home"))
-    argv = [
-        "calibrate",
-        "--queries",
-        queries_file,
-        "--outcomes",
-        outcomes_file,
-        "--router-path",
-        str(router_checkpoint),
-    ]
-    said = refused(capsys, *argv, *SMALL)
-    assert "is full; free some space" in said
-    for file in (f for f in small_disk.rglob("*.parquet")):
-        assert file.read_bytes()[-4:] == b"PAR1"
-    for head in (small_disk / "home").glob("heads/*"):
-        assert {f.name for f in head.iterdir()} == {"config.json", "head.safetensors", "README.md", "training.jsonl"}
+    argv = ["calibrate", "--queries", queries_file, "--outcomes", outcomes_file]
+    argv += ["--router-path", str(router_checkpoint), "--epochs", "1", "--hidden-units", "64"]
+    with small_disk(tmp_path / "small", size) as disk:
+        monkeypatch.setenv("ROUTECAL_HOME", str(disk / "home"))
+        assert "is full; free some space" in refused(capsys, *argv)
+        for table in disk.rglob("*.parquet"):
+            assert table.read_bytes()[-4:] == b"PAR1"
+        for head in (disk / "home").glob("heads/*"):
+            assert {f.name for f in head.iterdir()} == {
+                "config.json",
+                "head.safetensors",
+                "README.md",
+                "training.jsonl",
+            }
 
 
 def test_a_home_that_refuses(

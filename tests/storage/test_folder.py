@@ -50,6 +50,15 @@ def test_a_failing_build_leaves_nothing(local_home):
     assert os.listdir(local_home.folder("heads")) == []
 
 
+def test_a_full_disk_is_known_by_the_words_of_rust_too(local_home):
+    def fails(path):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(DiskFull):
+        write_folder("heads", fails, home=local_home)
+    assert os.listdir(local_home.folder("heads")) == []
+
+
 def test_an_error_of_the_builder_stays_its_own(local_home):
     def fails(path):
         raise PermissionError(errno.EACCES, "the source is closed")
