@@ -62,9 +62,6 @@ class LocalModel:
             raise CheckpointMissing(path, f"causal language model (it is for {kind.replace('_', ' ')})")
         self._tokenizer, self._model = load(Path(path), kind, "auto", torch.device("cpu"))
         self._tokenizer.padding_side = "left"
-        # Weights that need no gradient are repacked by oneDNN for every new shape in bfloat16, and shapes change with
-        # each token here: ten times slower, gigabytes more. Gradients are never computed, as `_generate` infers only.
-        self._model.requires_grad_(True)
         prefix, _, rest = template.rstrip("\n").partition("{")
         self._rest = "{" + rest
         self._prefix = self._tokenizer(prefix, return_tensors="pt").input_ids

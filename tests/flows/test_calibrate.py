@@ -13,8 +13,8 @@ from calib.policy import POLICIES, OracleMatrix
 from calib.router import FrozenRouter
 from flows.calibrate import calibrate
 from flows.evaluate import Evaluated, evaluate
+from flows.export import export
 from flows.extract import extract
-from flows.inspect import export, stats
 from flows.label import label
 from flows.params import (
     CalibrateParams,
@@ -26,6 +26,7 @@ from flows.params import (
     TrainParams,
     TrainRouterParams,
 )
+from flows.stats import stats
 from flows.train import train
 from flows.train_router import train_router_flow
 from storage.artifact import read_table

@@ -53,7 +53,7 @@ def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> 
     assert not {option for option in options(command) if not re.search(rf"{option}\b", out)}
 
 
-@pytest.mark.parametrize("module", sorted({command.module for command in cli.COMMANDS.values()} - {"flows.inspect"}))
+@pytest.mark.parametrize("module", sorted({command.module for command in cli.COMMANDS.values()}))
 def test_every_flow_is_a_module_to_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = Path(flows.__path__[0]) / f"{module.removeprefix('flows.')}.py"
     command = next(name for name, c in cli.COMMANDS.items() if c.module == module)

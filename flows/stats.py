@@ -1,0 +1,18 @@
+"""Flow `stats`: dataset balance and reliability of the newest artifacts."""
+
+from prefect import flow
+
+from flows.params import StatsParams
+from tasks import stats as tables
+
+
+@flow(name="stats")
+def stats(params: StatsParams) -> list[tables.Table]:
+    """Every table there are artifacts for."""
+    return tables.stats(params.method)
+
+
+if __name__ == "__main__":
+    from flows.cli import restart
+
+    restart("stats")
