@@ -117,6 +117,7 @@ def _settings(*, verbose: bool, refresh: bool) -> None:
         "PREFECT_TASKS_REFRESH_CACHE": "true" if refresh else "false",
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
         "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
     }
     for variable, value in defaults.items():
