@@ -47,7 +47,7 @@ def load(path: Path, kind: Kind, dtype: str, device: torch.device) -> tuple[Any,
     """Tokenizer and model, in evaluation mode; whoever uses them only infers.
 
     The parameters are *not* told that they need no gradient: in bfloat16 oneDNN then repacks every weight for each new
-    shape. Generating, where shapes change with every token, was ten times slower and took 19 GB instead of 1.3.
+    shape. Generating, where shapes change with every token, took ten times as long: 29 s instead of 2.8 for 12 answers.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 

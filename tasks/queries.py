@@ -1,6 +1,5 @@
 """Where queries come from: a file of the user's, or the world-facts generator."""
 
-import logging
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,8 +16,6 @@ from storage.schemas import SCHEMAS
 from tasks.cache import STORED
 from tasks.errors import ExtraMissing
 from tasks.oracle.spec import ReplayOracle
-
-logger = logging.getLogger(__name__)
 
 # Bump when the questions of a seed change.
 WORLD_FACTS_VERSION = "1"

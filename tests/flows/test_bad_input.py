@@ -1,0 +1,246 @@
+"""Bad input: one clear sentence, exit code 2, nothing half-written."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import Gemma3TextForSequenceClassification
+
+from flows import cli
+from storage.artifact import read_table
+from tasks import runs
+from tasks.router import TRAINED_ON
+from tests.flows.refusal import Capture, refused
+from tests.tasks.made import outcome_rows, write_jsonl
+
+SMALL = ["--epochs", "1", "--hidden-units", "4"]
+
+pytestmark = pytest.mark.usefixtures("_own_results")
+
+
+# ---- files
+
+
+def two(tmp_path: Path, **changes: Any) -> str:
+    rows = [{"query": f"Question {i}?", "medium_label": "CORRECT", "large_label": "CORRECT"} for i in range(2)]
+    rows[1] |= changes
+    return write_jsonl(tmp_path / "two.jsonl", rows)
+
+
+def lines(tmp_path: Path, *content: str) -> str:
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(content), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (lambda t: lines(t), "holds no rows"),
+        (lambda t: str(t / "nowhere.jsonl"), "there is no file .*nowhere.jsonl"),
+        (lambda t: lines(t, '{"query": "a?"}', "", '{"query": '), "line 3 of .*lines.jsonl: not JSON"),
+        (lambda t: lines(t, '{"question": "a?"}'), "no column 'query'"),
+        (lambda t: lines(t, '{"query": "a?"}', '{"query": " "}'), "line 2 of .*: the query is blank"),
+        (
+            lambda t: lines(t, '{"query": "a?", "id": "7"}', '{"query": "b?", "id": "7"}'),
+            "the id '7' to two different queries, on lines 1 and 2",
+        ),
+        (lambda t: two(t, large_label="Right"), "row 2 of .* has the grade 'Right'; allowed are CORRECT"),
+        (lambda t: lines(t, '{"query": "a?"}'), "no column 'medium_label'"),
+        (lambda t: shutil.copy(lines(t, "x"), t / "q.xlsx") and str(t / "q.xlsx"), "use one of .jsonl"),
+    ],
+)
+def test_a_bad_file(write: Callable[[Path], str], sentence: str, tmp_path: Path, capsys: Capture) -> None:
+    said = refused(capsys, "label", "--queries", write(tmp_path))
+    assert re.search(sentence, said), said
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "labels").exists()
+
+
+def test_outcomes_of_other_queries(queries_file: str, tmp_path: Path, capsys: Capture) -> None:
+    said = refused(capsys, "label", "--queries", queries_file, "--outcomes", two(tmp_path))
+    assert "the outcomes file holds an outcome for none of the 300 queries" in said
+
+
+def test_no_model_and_no_reference_for_the_local_oracle(
+    tmp_path: Path, causal_checkpoint: Path, capsys: Capture
+) -> None:
+    path = two(tmp_path)
+    assert "--local-model" in refused(capsys, "label", "--queries", path, "--oracle", "local")
+    argv = ["label", "--queries", path, "--oracle", "local", "--local-model", str(causal_checkpoint)]
+    assert "none of the 2 queries has a ground_truth" in refused(capsys, *argv)
+    argv[-1] = str(tmp_path)
+    assert "holds no Hugging Face checkpoint" in refused(capsys, *argv)
+
+
+def test_steps_before_what_they_need(capsys: Capture) -> None:
+    assert "no features: run `routecal extract` first" in refused(capsys, "train")
+    assert "no examples: run `routecal train` first" in refused(capsys, "evaluate")
+    assert "no artifacts: run" in refused(capsys, "stats")
+    assert "no examples: run" in refused(capsys, "export")
+    assert "does not exist any more" in refused(capsys, "train", "--features", "nowhere.parquet")
+
+
+# ---- routers
+
+
+@pytest.fixture
+def router(router_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(router_checkpoint, tmp_path / "router"))
+
+
+def _relabel(router: Path) -> None:
+    config = json.loads((router / "config.json").read_text())
+    config["id2label"] = {"0": "easy", "1": "hard", "2": "odd"}
+    config["label2id"] = {"easy": 0, "hard": 1, "odd": 2}
+    (router / "config.json").write_text(json.dumps(config))
+
+
+def _spoil(router: Path) -> None:
+    model = Gemma3TextForSequenceClassification.from_pretrained(router)
+    with torch.no_grad():
+        model.model.norm.weight.fill_(float("nan"))
+    model.save_pretrained(router)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (shutil.rmtree, "router holds no Hugging Face checkpoint"),
+        (lambda r: (r / "model.safetensors").unlink(), "holds no complete Hugging Face checkpoint"),
+        (lambda r: (r / "model.safetensors").write_bytes(b"half a"), "holds no complete Hugging Face checkpoint"),
+        (lambda r: (r / "config.json").write_text("{not JSON"), "config.json"),
+        (lambda r: (r / "config.json").write_text('{"model_type": "not-a-model"}'), "not-a-model"),
+        (_relabel, "its labels are easy, hard, odd, the policies are Standard_Query, Complex_Query, Ambiguous_Query"),
+        (_spoil, "NaN or infinity in 300 of 300 rows"),
+    ],
+)
+def test_a_bad_router(
+    change: Callable[[Path], Any], sentence: str, router: Path, queries_file: str, capsys: Capture
+) -> None:
+    change(router)
+    said = refused(capsys, "extract", "--queries", queries_file, "--router-path", str(router))
+    assert sentence in said, said
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "features").exists()
+
+
+def test_a_router_trained_on_these_very_queries(
+    router: Path, queries_file: str, outcomes_file: str, capsys: Capture
+) -> None:
+    assert cli.main(["label", "--queries", queries_file, "--outcomes", outcomes_file]) == 0
+    ids = read_table(runs.newest("queries"))["query_id"].to_pylist()
+    (router / TRAINED_ON).write_text("\n".join(ids))
+    argv = ["calibrate", "--queries", queries_file, "--outcomes", outcomes_file, "--router-path", str(router)]
+    assert "all 300 queries trained the router" in refused(capsys, *argv)
+
+
+# ---- too few, too alike, too long
+
+
+def calibrate_argv(queries: list[str], policies: list[str], router: Path, tmp_path: Path) -> list[str]:
+    path = write_jsonl(tmp_path / "some.jsonl", outcome_rows(queries, policies))
+    return ["calibrate", "--queries", path, "--router-path", str(router), *SMALL]
+
+
+def test_all_labels_of_one_class(asked: list[str], router_checkpoint: Path, tmp_path: Path, capsys: Capture) -> None:
+    from calib.policy import POLICIES
+    from calib.router import FrozenRouter
+
+    routed = [POLICIES[i].value for i in FrozenRouter(router_checkpoint).read(asked).policy]
+    said = refused(capsys, *calibrate_argv(asked, routed, router_checkpoint, tmp_path))
+    assert "the router is right on all 300 labelled examples" in said
+    assert "a confidence cannot be calibrated" in said
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "heads").exists()
+
+
+def test_fewer_than_thirty_are_refused(
+    asked: list[str], policies: list[str], router_checkpoint: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = refused(capsys, *calibrate_argv(asked[:29], policies[:29], router_checkpoint, tmp_path))
+    assert "29 labelled examples are too few to calibrate on, at least 30 are needed" in said
+
+
+def test_fewer_than_a_hundred_are_warned_of(
+    asked: list[str],
+    policies: list[str],
+    router_checkpoint: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert cli.main(calibrate_argv(asked[:99], policies[:99], router_checkpoint, tmp_path)) == 0
+    assert "only 99 labelled examples: intervals are widened to 99%" in caplog.text
+    assert "99% bootstrap intervals" in " ".join(capsys.readouterr().out.split())
+
+
+def test_long_queries_are_cut_counted_and_reported(
+    asked: list[str], policies: list[str], router_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = [text + " and so on" * 40 if i % 50 == 0 else text for i, text in enumerate(asked)]
+    assert cli.main(calibrate_argv(long, policies, router_checkpoint, tmp_path)) == 0
+    assert "6 of 300 queries are longer than the router's window and were cut" in caplog.text
+    (page,) = (Path(os.environ["ROUTECAL_HOME"]) / "reports").rglob("metrics.json")
+    assert "6 longer than the router's window" in json.loads(page.read_text())["facts"]["Queries"]
+
+
+# ---- disks
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A real file system of a few pages."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+# outcomes, features, a head's weights and the report no longer fit
+@pytest.mark.parametrize("size", ["8k", "48k", "96k", "240k"])
+def test_a_full_disk(
+    size: str,
+    queries_file: str,
+    outcomes_file: str,
+    router_checkpoint: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    argv = ["calibrate", "--queries", queries_file, "--outcomes", outcomes_file]
+    argv += ["--router-path", str(router_checkpoint), "--epochs", "1", "--hidden-units", "64"]
+    with small_disk(tmp_path / "small", size) as disk:
+        monkeypatch.setenv("ROUTECAL_HOME", str(disk / "home"))
+        assert "is full; free some space" in refused(capsys, *argv)
+        for table in disk.rglob("*.parquet"):
+            assert table.read_bytes()[-4:] == b"PAR1"
+        for head in (disk / "home").glob("heads/*"):
+            assert {f.name for f in head.iterdir()} == {
+                "config.json",
+                "head.safetensors",
+                "README.md",
+                "training.jsonl",
+            }
+
+
+def test_a_home_that_refuses(
+    queries_file: str, outcomes_file: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    # /proc takes no folders, even from root
+    for home in (str(tmp_path / "file" / "home"), "/proc/routecal"):
+        monkeypatch.setenv("ROUTECAL_HOME", home)
+        said = refused(capsys, "label", "--queries", queries_file, "--outcomes", outcomes_file)
+        assert said.startswith(f"{home} cannot be written to (")
+        assert "set ROUTECAL_HOME" in said
