@@ -15,7 +15,7 @@ setup: $(STAMP)  ## make .venv and install everything at the locked versions
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev,openai,postgres]'
 	@touch $@
 
 demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
@@ -33,7 +33,7 @@ check: $(STAMP)  ## lint, format, spelling and types
 lock:            ## resolve the newest versions that pyproject.toml allows and write constraints.txt
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev]'
+	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev,openai,postgres]'
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
 	mv constraints.new constraints.txt
 	@touch $(STAMP)

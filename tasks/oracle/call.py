@@ -1,0 +1,100 @@
+"""One request to one model, the key it is remembered by, and what came back."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+# What a call is for; the ledger accounts by it, the key leaves it out.
+Stage = Literal["medium", "large", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything that decides what comes back, and nothing else but `stage`.
+
+    How a call travels (online, flex or batch, which project pays, how long we wait) is no part of it: the answer
+    bought one way is found again the other way.
+
+    Attributes:
+        provider: `gemini`, `vertex`, or `openai:<base url>`.
+        model: as the provider spells it.
+        system: system instruction; empty for none.
+        prompt: the one user turn.
+        config: plain JSON. For `generate`: `max_output_tokens`, `thinking_level` (or None) and, for a judge,
+            `schema`, a JSON schema of the answer. For `decide`: `questions`.
+        prompt_version: name and digest of the prompt files the texts were made from.
+        sample: 0, or higher to ask the same again on purpose.
+        endpoint: `generate` writes text, `decide` chooses among given answers.
+        stage: what it is for.
+    """
+
+    provider: str
+    model: str
+    system: str
+    prompt: str
+    config: Mapping[str, Any]
+    prompt_version: str
+    sample: int = 0
+    endpoint: Literal["generate", "decide"] = "generate"
+    stage: Stage = field(default="judge", compare=False)
+
+    @property
+    def key(self) -> str:
+        """sha256 of the canonical request, in hexadecimal."""
+        parts = {
+            "provider": self.provider,
+            "endpoint": self.endpoint,
+            "model": self.model,
+            "system": self.system,
+            "contents": self.prompt,
+            "config": self.config,
+            "prompt_version": self.prompt_version,
+            "sample": self.sample,
+        }
+        # Lone surrogates, which JSON input can hold, have no UTF-8; escaped as ASCII they have a digest.
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+class Usage(NamedTuple):
+    """Tokens of one response as the provider counted them; None where it did not say, never 0 instead.
+
+    Attributes:
+        prompt: all input tokens, cached ones included.
+        cached: of these, from the provider's cache.
+        output: visible output.
+        thinking: billed as output too.
+    """
+
+    prompt: int | None = None
+    cached: int | None = None
+    output: int | None = None
+    thinking: int | None = None
+
+
+UNCOUNTED = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response, read.
+
+    Attributes:
+        text: what the model wrote, without its thoughts; None if nothing.
+        finish: why it ended, as the provider says: `STOP`, `MAX_TOKENS`, `SAFETY` …
+        blocked: the reason if the prompt or the answer was withheld, else None.
+        model_version: the model that answered, as it says itself.
+        response_id: the provider's own id.
+        usage: tokens.
+        choices: for `decide`: question -> (answer, probability of each answer).
+    """
+
+    text: str | None
+    finish: str
+    blocked: str | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    usage: Usage = UNCOUNTED
+    choices: Mapping[str, tuple[str, Mapping[str, float]]] = field(default_factory=dict)
