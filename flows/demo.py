@@ -9,7 +9,7 @@ from flows.params import CalibrateParams, DemoParams, HeadParams
 from tasks import runs
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
-from tasks.oracle.local import prompts_sha256
+from tasks.oracle.prompts import prompts_sha256
 from tasks.oracle.spec import LocalOracle
 from tasks.queries import make_world_facts, set_apart
 from tasks.router import train_router

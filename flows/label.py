@@ -8,7 +8,7 @@ from storage.artifact import Artifact
 from tasks import runs
 from tasks.errors import OptionMissing
 from tasks.label import check_labelled, label_shard
-from tasks.oracle.local import prompts_sha256
+from tasks.oracle.prompts import prompts_sha256
 from tasks.oracle.spec import LocalOracle, OracleSpec
 from tasks.progress import track
 from tasks.queries import import_outcomes, import_queries

@@ -17,7 +17,7 @@ from tasks.oracle.spec import OracleSpec, ReplayOracle
 logger = logging.getLogger(__name__)
 
 # Bump when prompts, parsing or grading change what a label says. An edit that does not is free.
-LABEL_VERSION = "2"
+LABEL_VERSION = "3"
 
 
 @task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=INPUTS, **STORED)

@@ -2,14 +2,14 @@
 -- params: none
 -- columns: role, n, n_unpriced, cost_usd, n_uncounted, tokens_in, tokens_out
 -- Sums cover known values alone and are NULL where none is known; n_unpriced and n_uncounted say how many labels lack a
--- price or a token count. The tokens of the judge are not recorded.
+-- price or a token count.
 WITH calls AS (
     SELECT 1 AS place, 'medium' AS role, medium_cost_usd AS cost, medium_tokens_in AS t_in, medium_tokens_out AS t_out
     FROM labels
     UNION ALL
     SELECT 2, 'large', large_cost_usd, large_tokens_in, large_tokens_out FROM labels
     UNION ALL
-    SELECT 3, 'judge', judge_cost_usd, NULL, NULL FROM labels
+    SELECT 3, 'judge', judge_cost_usd, judge_tokens_in, judge_tokens_out FROM labels
 )
 SELECT
     role,

@@ -5,32 +5,26 @@ which makes it the stronger and dearer of the two (it reads several times the to
 """
 
 import copy
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import torch
 
-from calib.checkpoint import kind_of, load
 from calib.errors import CheckpointMissing
 from calib.policy import OracleMatrix
 from storage.folder import local_folder
 from storage.schemas import SCHEMAS
 from tasks.oracle.judge import grade_short_answer
+from tasks.oracle.prompts import BOOKS, prompt
 from tasks.oracle.spec import LocalOracle
 
 # Short answers only: one line, and the demo's longest ("South Georgia and …") fits.
 MAX_NEW_TOKENS = 12
 BATCH = 50
-
-# Which prompt each of the two models answers with.
-BOOKS = {"medium": "closed_book", "large": "open_book"}
 
 
 class Answer(NamedTuple):
@@ -56,7 +50,11 @@ class LocalModel:
     """
 
     def __init__(self, path: str, template: str) -> None:
+        # Imported with the first model: the oracles that ask over the network share this package and need no torch.
+        import torch
         from transformers import DynamicCache
+
+        from calib.checkpoint import kind_of, load
 
         if (kind := kind_of(Path(path))) != "causal":
             raise CheckpointMissing(path, f"causal language model (it is for {kind.replace('_', ' ')})")
@@ -87,13 +85,14 @@ class LocalModel:
         fields = {"{context}": row.get("context") or "none", "{query}": row["query"]}
         return re.sub(r"\{context\}|\{query\}", lambda place: fields[place[0]], self._rest)
 
-    @torch.inference_mode()
     def _generate(self, prompts: list[str]) -> list[Answer]:
         """Greedy completions of prompts that follow the shared prefix.
 
         A row leaves the batch with its last token: most answers are two or three tokens long, and waiting for the
         longest would spend most of the time on rows that are done.
         """
+        import torch
+
         encoded = self._tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
         n, shared = len(prompts), self._prefix.shape[1]
         mask = torch.cat([torch.ones(n, shared, dtype=torch.long), encoded.attention_mask], dim=1)
@@ -103,7 +102,10 @@ class LocalModel:
         ids, positions = encoded.input_ids, (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
         rows, said = torch.arange(n), [[] for _ in prompts]
         for _ in range(MAX_NEW_TOKENS):
-            out = self._model(ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1)
+            with torch.inference_mode():
+                out = self._model(
+                    ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+                )
             token = out.logits[:, -1].argmax(-1)
             for row, t in zip(rows.tolist(), token.tolist(), strict=True):
                 said[row].append(t)
@@ -148,16 +150,6 @@ def label(queries: pa.Table, oracle: LocalOracle, matrix: OracleMatrix) -> pa.Ta
             }
         )
     return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
-
-
-def prompt(name: str) -> str:
-    """The text of a prompt file of this package."""
-    return (files("tasks.oracle") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def prompts_sha256() -> str:
-    """Digest of both prompts, which is part of what makes a label."""
-    return hashlib.sha256("\0".join(prompt(book) for book in BOOKS.values()).encode()).hexdigest()
 
 
 @lru_cache(maxsize=2)

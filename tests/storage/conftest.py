@@ -77,4 +77,6 @@ def labels():
         large_cost_usd=[2.0] * 10,
         medium_tokens_in=[10] * 9 + [None],
         medium_tokens_out=[1] * 10,
+        judge_tokens_in=[700] * 6 + [0, 0, None, None],
+        judge_tokens_out=[40] * 6 + [0, 0, None, 40],
     )

@@ -98,6 +98,8 @@ def test_cost_never_takes_an_unknown_price_for_nothing(con):
     assert (medium["n_uncounted"], medium["tokens_in"], medium["tokens_out"]) == (1, 90, 10)
     assert (large["role"], large["n_unpriced"], large["cost_usd"], large["tokens_in"]) == ("large", 0, 20.0, None)
     assert (judge["role"], judge["n"], judge["n_unpriced"], judge["cost_usd"]) == ("judge", 10, 10, None)
+    # six that asked a judge, two that needed none, two not fully counted
+    assert (judge["n_uncounted"], judge["tokens_in"], judge["tokens_out"]) == (2, 4200, 280)
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 10, 100])

@@ -7,7 +7,8 @@ from calib.router import FrozenRouter
 from storage.folder import local_folder
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
-from tasks.oracle.local import LocalModel, prompt
+from tasks.oracle.local import LocalModel
+from tasks.oracle.prompts import prompt
 from tasks.router import train_router
 from tests.tasks.made import store_labels, store_queries, texts
 

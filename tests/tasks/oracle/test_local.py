@@ -12,8 +12,8 @@ from storage.artifact import read_table
 from storage.refer import folder_at
 from tasks.errors import NoGroundTruth
 from tasks.label import check_labelled, label_shard
-from tasks.oracle import local
-from tasks.oracle.local import BATCH, MAX_NEW_TOKENS, LocalModel, prompts_sha256
+from tasks.oracle.local import BATCH, MAX_NEW_TOKENS, LocalModel
+from tasks.oracle.prompts import BOOKS, prompt, prompts_sha256
 from tasks.oracle.spec import LocalOracle
 from tests.conftest import tiny_config
 from tests.tasks.made import store_queries, texts
@@ -115,7 +115,7 @@ def test_nothing_can_be_graded(talkative: Path) -> None:
 def test_a_right_answer_counts_by_reference_or_alias(talkative: Path) -> None:
     checkpoint = folder_at(str(talkative), "models")
     asked = [{"query": text} for text in texts(8)]
-    closed = LocalModel(str(talkative), local.prompt("closed_book")).answer(asked)
+    closed = LocalModel(str(talkative), prompt("closed_book")).answer(asked)
     said = [i for i, answer in enumerate(closed) if any(c.isalnum() for c in answer.text)][:2]
     assert len(said) == 2
     queries = store_queries(
@@ -129,12 +129,12 @@ def test_a_right_answer_counts_by_reference_or_alias(talkative: Path) -> None:
 
 
 def test_prompts_end_where_the_answer_begins() -> None:
-    for book in local.BOOKS.values():
-        text = local.prompt(book)
+    for book in BOOKS.values():
+        text = prompt(book)
         assert text.count("{query}") == 1
         assert text.rstrip("\n").endswith("Answer:")
-    assert "{context}" in local.prompt("open_book")
-    assert "{context}" not in local.prompt("closed_book")
+    assert "{context}" in prompt("open_book")
+    assert "{context}" not in prompt("closed_book")
 
 
 def test_a_checkpoint_that_cannot_answer(causal_checkpoint: Path, router_checkpoint: Path, tmp_path: Path) -> None:

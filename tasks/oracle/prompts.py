@@ -1,0 +1,60 @@
+"""The prompt files of `tasks/oracle/prompts/`: their texts, their versions, and how their places are filled."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+# Which prompt each of the two models of the local oracle answers with.
+BOOKS = {"medium": "closed_book", "large": "open_book"}
+
+
+@cache
+def prompt(name: str) -> str:
+    """The text of a prompt file of this package.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return (files("tasks.oracle") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@cache
+def version(name: str, *others: str) -> str:
+    """Name and digest of a prompt made of one or more files: `judge@` and eight hexadecimal digits.
+
+    Args:
+        name: the file whose name people know the prompt by.
+        others: further files that are part of it.
+    """
+    text = "\0".join(prompt(part) for part in (name, *others))
+    return f"{name}@{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def prompts_sha256() -> str:
+    """Digest of both prompts of the local oracle, which is part of what makes its labels."""
+    return hashlib.sha256("\0".join(prompt(book) for book in BOOKS.values()).encode()).hexdigest()
+
+
+def fill(template: str, fields: Mapping[str, str]) -> str:
+    """The template with `{name}` replaced for every name of `fields`, all in one pass.
+
+    What is put in is never looked at again, so a value may itself hold `{name}`, other braces or backslashes. Braces
+    around anything else stay as they are.
+
+    >>> fill("{a} and {b} {c}", {"a": "{b}", "b": "2"})
+    '{b} and 2 {c}'
+    """
+    places = "|".join(re.escape("{" + name + "}") for name in fields)
+    return re.sub(places, lambda place: fields[place[0][1:-1]], template) if places else template
+
+
+def sections(name: str) -> dict[str, str]:
+    """The parts of a prompt file that is divided by lines of the form `[title]`: title -> text, without outer space.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    _, *parts = re.split(r"^\[([A-Za-z_]+)\]$", prompt(name), flags=re.MULTILINE)
+    return {title: text.strip() for title, text in zip(parts[::2], parts[1::2], strict=True)}
