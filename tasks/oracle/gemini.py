@@ -1,0 +1,257 @@
+"""Google's models through google-genai: the Gemini Developer API, or Vertex AI.
+
+The SDK builds and signs the request and sends it once; everything else is ours. Its retries are off (they pay twice and
+do not know a daily quota), so is what makes one call several (continuation, function calling), and it hands over the
+body unread, so no parser stands between a paid response and the ledger.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from tasks.errors import OptionMissing
+from tasks.oracle.call import Call
+from tasks.oracle.classify import of_error, without
+from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.replies import require
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from google.genai.types import GenerateContentConfig
+
+# Of all paths, only this one serves decisions.
+DECISIONS_VERSION = "v1beta"
+
+TIERS = {"online": None, "flex": "flex"}
+
+
+def key_from_env(environ: Mapping[str, str] | None = None) -> str | None:
+    """The API key: `GEMINI_API_KEY`, else `GOOGLE_API_KEY`; an empty one is none.
+
+    The SDK prefers the other one; a key that is named for Gemini is meant for it.
+    """
+    env = os.environ if environ is None else environ
+    return env.get("GEMINI_API_KEY", "").strip() or env.get("GOOGLE_API_KEY", "").strip() or None
+
+
+class _Clients(NamedTuple):
+    """What is open in one event loop; Vertex AI serves no decisions."""
+
+    generate: "Client"
+    decide: "Client | None"
+
+
+class Gemini:
+    """Sends calls; one client per running event loop, from any number of loops and threads.
+
+    Connections close with `aclose` in the loop that used them, or else when that loop ends by `asyncio.run`.
+
+    Attributes:
+        name: `gemini` or `vertex`.
+        project: whose quota it is: the project's name, or a digest of the key.
+    """
+
+    def __init__(
+        self, *, name: str, project: str, arguments: Mapping[str, Any], base_url: str | None, secrets: tuple[str, ...]
+    ) -> None:
+        self.name, self.project = name, project
+        self._arguments, self._base_url, self._secrets = arguments, base_url, secrets
+        self._open: dict[asyncio.AbstractEventLoop, tuple[_Clients, AsyncGenerator[_Clients, None]]] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        key: str | None,
+        vertex: bool = False,
+        project: str | None = None,
+        location: str | None = None,
+        base_url: str | None = None,
+        credentials: Any = None,
+    ) -> Self:
+        """A provider that has not connected yet.
+
+        Args:
+            key: API key; Vertex AI does without one where `project` is given.
+            vertex: use Vertex AI, not the Developer API.
+            project: Google Cloud project; for Vertex AI only.
+            location: of Vertex AI; `global` when None.
+            base_url: another server that speaks the protocol; None for Google's, or `GOOGLE_GEMINI_BASE_URL`.
+            credentials: of google-auth, for Vertex AI; the application default ones when None.
+
+        Raises:
+            OptionMissing: no key, or for Vertex AI no project either.
+        """
+        key = (key or "").strip() or None
+        if not vertex:
+            if key is None:
+                raise OptionMissing("Gemini API key", "set GEMINI_API_KEY (one is made at aistudio.google.com/apikey)")
+            arguments = {"vertexai": False, "api_key": key}
+        elif project:
+            # A key beside a project would be refused: Vertex AI takes the account's credentials.
+            key = None
+            arguments = {
+                "vertexai": True, "project": project, "location": location or "global", "credentials": credentials
+            }  # fmt: skip
+        elif key:
+            arguments = {"vertexai": True, "api_key": key}
+        else:
+            raise OptionMissing("Google Cloud project", "set GOOGLE_CLOUD_PROJECT, or give the key of Vertex AI")
+        return cls(
+            name="vertex" if vertex else "gemini",
+            project=project or f"key {hashlib.sha256((key or '').encode()).hexdigest()[:8]}",
+            arguments=arguments,
+            base_url=base_url,
+            secrets=(key,) if key else (),
+        )
+
+    async def send(self, call: Call, *, tier: str = "online", timeout_s: float) -> str:
+        """Send one request, once.
+
+        Args:
+            call: its config must set `thinking_level` to anything but None to override the model's own.
+            tier: `online` or `flex`.
+            timeout_s: until the whole body must be here.
+
+        Returns:
+            The body as it came: one whole JSON object with an answer, or the reason why there is none.
+
+        Raises:
+            Fault: anything else, by what must be done about it.
+        """
+        if tier not in TIERS:
+            raise ValueError(f"tier {tier!r} is not one of {', '.join(TIERS)}")
+        _check_text(call)
+        try:
+            async with asyncio.timeout(timeout_s):
+                body = await (self._decide if call.endpoint == "decide" else self._generate)(call, tier, timeout_s)
+        except Fault:
+            raise
+        except Exception as error:
+            fault = of_error(error, secrets=self._secrets, model=call.model)
+            if fault is None:
+                raise
+        else:
+            # No provider sends a key back, but a proxy's page may; and the body is kept.
+            body = without(body, self._secrets)
+            require(call, body)
+            return body
+        # Outside the handler, so that the SDK's error, which holds the request, is not chained to ours.
+        raise fault
+
+    async def aclose(self) -> None:
+        """Close what is open in the running loop."""
+        with self._lock:
+            mine = self._open.pop(asyncio.get_running_loop(), None)
+        if mine:
+            await mine[1].aclose()
+
+    async def _generate(self, call: Call, tier: str, timeout_s: float) -> str:
+        client = (await self._clients()).generate
+        config = _config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
+        response = await client.aio.models.generate_content(model=call.model, contents=call.prompt, config=config)
+        return response.sdk_http_response.body or ""
+
+    async def _decide(self, call: Call, tier: str, timeout_s: float) -> str:
+        client = (await self._clients()).decide
+        if client is None:
+            raise Fault(
+                FaultKind.FATAL,
+                0,
+                "Vertex AI serves no decisions",
+                hint="judge with a model that writes, or with a key",
+            )
+        response = await client.aio.decisions.with_raw_response.create(
+            model=call.model,
+            input=f"{call.system}\n\n{call.prompt}" if call.system else call.prompt,
+            questions=call.config["questions"],
+            timeout=timeout_s,
+        )
+        return await response.text()
+
+    async def _clients(self) -> _Clients:
+        """The running loop's clients; made on first use."""
+        loop = asyncio.get_running_loop()
+        if (found := self._open.get(loop)) is not None:
+            return found[0]
+        holder = self._hold()
+        clients = await anext(holder)
+        with self._lock:
+            for dead in [known for known in self._open if known.is_closed()]:
+                del self._open[dead]
+            kept = self._open.setdefault(loop, (clients, holder))
+        if kept[1] is not holder:
+            await holder.aclose()
+        return kept[0]
+
+    async def _hold(self) -> AsyncGenerator[_Clients, None]:
+        """Hold the clients open. `asyncio.run` closes unfinished generators, and so these, before it ends the loop."""
+        import aiohttp
+        import httpx2
+        from google.genai import Client
+        from google.genai.types import HttpOptions, HttpRetryOptions
+
+        # It warns that GOOGLE_API_KEY wins over GEMINI_API_KEY; here neither is read.
+        logging.getLogger("google_genai._api_client").setLevel(logging.ERROR)
+        once: dict[str, Any] = {"base_url": self._base_url, "retry_options": HttpRetryOptions(attempts=1)}
+        # No limits of theirs: the gate decides how many calls are in flight.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        async with (
+            aiohttp.ClientSession(trust_env=False, connector=aiohttp.TCPConnector(limit=0)) as session,
+            httpx2.AsyncClient(trust_env=False, limits=limits) as plain,
+        ):
+            generate = Client(**self._arguments, http_options=HttpOptions(**once, aiohttp_client=session))
+            decide = None
+            if self.name == "gemini":
+                options = HttpOptions(**once, httpx_async_client=plain, api_version=DECISIONS_VERSION)
+                decide = Client(**self._arguments, http_options=options)
+            try:
+                yield _Clients(generate, decide)
+            finally:
+                for client in (generate, decide):
+                    if client is not None:
+                        await client.aio.aclose()
+                        client.close()
+
+
+def _check_text(call: Call) -> None:
+    try:
+        (call.system + call.prompt).encode("utf-8")
+    except UnicodeEncodeError:
+        said = "the text holds half a surrogate pair, which no model can be sent"
+        raise Fault(FaultKind.ROW, 0, said) from None
+
+
+@lru_cache(maxsize=64)
+def _config(system: str, config: str, tier: str, timeout_ms: int) -> "GenerateContentConfig":
+    """The SDK's form of a call's config. Calls of one stage share it: building it costs more than sending it."""
+    from google.genai.types import (
+        AutomaticFunctionCallingConfig,
+        GenerateContentConfig,
+        HttpOptions,
+        ThinkingConfig,
+    )
+
+    wanted = json.loads(config)
+    if unknown := wanted.keys() - {"max_output_tokens", "thinking_level", "schema"}:
+        raise ValueError(f"a call of Gemini has no option {', '.join(sorted(unknown))}")
+    schema, thinking = wanted.get("schema"), wanted.get("thinking_level")
+    return GenerateContentConfig(
+        system_instruction=system or None,
+        max_output_tokens=wanted.get("max_output_tokens"),
+        thinking_config=ThinkingConfig(thinking_level=thinking) if thinking else None,
+        response_mime_type="application/json" if schema else None,
+        response_json_schema=schema,
+        service_tier=TIERS[tier],
+        automatic_continuation=False,
+        automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
+        should_return_http_response=True,
+        http_options=HttpOptions(timeout=timeout_ms),
+    )
