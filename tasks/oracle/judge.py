@@ -1,4 +1,4 @@
-"""Grading of short answers by normalised match."""
+"""Grading of short answers by normalised match, and the stricter match that may stand in for a judge."""
 
 import re
 import unicodedata
@@ -43,3 +43,49 @@ def grade_short_answer(answer: str, accepted: Iterable[str]) -> Grade:
     if said and said in {normalise_answer(a) for a in accepted}:
         return Grade.CORRECT
     return Grade.NOT_ATTEMPTED if said in NO_ANSWER else Grade.INCORRECT
+
+
+# Punctuation that changes no meaning between letters. Between digits all of it may.
+_HARMLESS = frozenset(" \t\n.,;:!?'\"()‘’“”-–—…")
+
+
+def is_exact(answer: str, accepted: Iterable[str], *, max_words: int = 12) -> bool:
+    """Whether a short answer is, as a whole, one of the accepted ones.
+
+    Built to never take a wrong answer for a right one; what it does not know goes to a judge. Case, outer punctuation
+    and a leading article are ignored. Accents and inner punctuation are ignored only where both sides are Latin letters
+    and harmless punctuation alone: they carry the meaning of "-5", "$50", "C++", "1.5" and of most other scripts.
+
+    Args:
+        answer: what a model said.
+        accepted: references; blank ones match nothing.
+        max_words: a longer answer is no match.
+
+    >>> is_exact("The Netherlands.", ["Netherlands"])
+    True
+    >>> is_exact("40", ["-40"])
+    False
+    """
+    if len(answer.split()) > max_words:
+        return False
+    return any(_same(answer, reference) for reference in accepted)
+
+
+def _same(answer: str, reference: str) -> bool:
+    if _is_plain(answer) and _is_plain(reference):
+        said = normalise_answer(answer)
+        return bool(said) and said == normalise_answer(reference)
+    said = _trimmed(answer)
+    return bool(said) and said == _trimmed(reference)
+
+
+def _is_plain(text: str) -> bool:
+    """Latin letters, with or without accents, and harmless punctuation."""
+    letters = [c for c in text if c not in _HARMLESS]
+    return all(unicodedata.name(c, "").startswith(("LATIN ", "COMBINING ")) and not c.isdigit() for c in letters)
+
+
+def _trimmed(text: str) -> str:
+    """Composed and caseless, without outer space, a final full stop, a leading article, and runs of spaces."""
+    words = unicodedata.normalize("NFC", text.casefold()).strip().removesuffix(".").split()
+    return " ".join(words[1:] if words[:1] in (["the"], ["a"], ["an"]) and len(words) > 1 else words)
