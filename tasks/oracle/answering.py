@@ -101,7 +101,7 @@ def is_cut(reply: Reply) -> bool:
 
 
 def with_more_room(call: Call) -> Call:
-    """The same request with four times the output tokens and at most low thinking; a level not sent is still not sent."""
+    """The same request with four times the output tokens and at most low thinking; a level not sent stays unsent."""
     level = call.config.get("thinking_level")
     room = call.config["max_output_tokens"] * MORE_ROOM
     config = {**call.config, "max_output_tokens": room, "thinking_level": "low" if level in _DEEP else level}
