@@ -1,0 +1,256 @@
+"""The ledger of paid calls: what was asked, by whom, what came back, what it cost.
+
+A call is claimed before it is sent and ended with its raw response, each in a transaction that is on disk before we go
+on; so a response is paid once, whoever asks again, and a call whose process died is known to be possibly billed.
+SQLite by default, PostgreSQL by URL. Threads and processes may share it.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, func, select, update
+
+from storage import ledger_batches, ledger_reads
+from storage import sessions as sessions_
+from storage.errors import StorageError
+from storage.ledger_records import Attempt, Batch, Claim, End, Spent, Start
+from storage.ledger_schema import prepare
+from storage.ledger_tables import CALLS, IS_STARTED, SESSIONS
+from storage.ledger_transactions import Transactions
+from storage.ledger_url import locate
+from storage.ledger_writes import Writer, append, claim, end, insert, note, release
+from storage.sessions import Session, stamp
+
+__all__ = ["Attempt", "Batch", "Claim", "End", "Ledger", "Spent", "Start"]
+
+T = TypeVar("T")
+
+_TOUCH_S = 10.0
+
+
+class Ledger:
+    """One open ledger, a session of its own; close it, or use it in `with`. Made by `open`.
+
+    Every method may raise LedgerLocked, LedgerUnreachable, LedgerFull, LedgerDamaged and LedgerNotWritable, each after
+    the patience it was opened with; what a method returned from is then still in the ledger.
+
+    Attributes:
+        name: the file, or the URL without its password.
+        session: id of this session.
+    """
+
+    def __init__(self, transactions: Transactions, is_dead: Callable[[Session, datetime], bool]) -> None:
+        """Use `open`."""
+        self.name = transactions.name
+        self.session = uuid.uuid4().hex
+        self._transactions, self._is_dead = transactions, is_dead
+        self._offset = timedelta(0)
+        self._touched: datetime | None = None
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        wait_s: float = 30.0,
+        on_wait: Callable[[str], None] | None = None,
+        outage_s: float = 120.0,
+        is_dead: Callable[[Session, datetime], bool] = sessions_.is_dead,
+    ) -> Self:
+        """Open the ledger, make it if there is none, and begin a session.
+
+        Args:
+            url: `sqlite:///…` or `postgresql://…`; None takes ROUTECAL_LEDGER_URL, else the file in ROUTECAL_HOME.
+            wait_s: how long to wait, in seconds, for one that is locked or, now, for a server that does not answer.
+            on_wait: gets a sentence when waiting begins; called in the thread that waits.
+            outage_s: how long to wait, later on, for a server that went away.
+            is_dead: tells whether what a session had in flight can still come back.
+
+        Raises:
+            LedgerUrlInvalid, LedgerNeedsPackage, LedgerNewer, LedgerLocked, LedgerUnreachable, LedgerFull,
+            LedgerNotWritable, LedgerDamaged: as their names say.
+        """
+        place = locate(url)
+        transactions = Transactions(place, wait_s=wait_s, outage_s=outage_s, on_wait=on_wait)
+        self = cls(transactions, is_dead)
+        try:
+            self._offset = transactions.run(self._begin, opening=True)
+        except BaseException:
+            transactions.dispose()
+            raise
+        return self
+
+    @property
+    def full(self) -> bool:
+        """The disk was full: what was to be written is, into space set aside for this, but issue no more calls."""
+        return self._transactions.full
+
+    def close(self) -> None:
+        """End the session and forget its calls in flight, as after `write(releases=…)`; a second time does nothing."""
+        if self._is_closed:
+            return
+
+        def work(connection: Connection) -> None:
+            connection.execute(CALLS.delete().where(CALLS.c.session == self.session, IS_STARTED))
+            closed = {"closed_at": stamp(self._now())}
+            connection.execute(update(SESSIONS).where(SESSIONS.c.id == self.session).values(closed))
+
+        try:
+            self._run(work)
+        finally:
+            self._is_closed = True
+            self._transactions.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.close()
+        except StorageError:
+            # What went wrong first is what people must read.
+            if error is None:
+                raise
+
+    def find(self, keys: Sequence[str]) -> dict[str, str]:
+        """key -> raw response, for those of `keys` (any number) that have one."""
+        return self._run(lambda connection: ledger_reads.responses(connection, keys), writes=False)
+
+    def ended(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` (any number) that have a response; the responses are not read."""
+        return self._run(lambda connection: ledger_reads.ended(connection, keys), writes=False)
+
+    def n_ended(self, keys: Sequence[str]) -> int:
+        """How many of `keys` have a response."""
+        return len(self.ended(keys))
+
+    def __len__(self) -> int:
+        """All calls that have a response."""
+        return self._run(ledger_reads.n_ended, writes=False)
+
+    def __bool__(self) -> bool:
+        """An empty ledger is one, too."""
+        return True
+
+    def write(
+        self,
+        *,
+        starts: Iterable[Start] = (),
+        ends: Iterable[End] = (),
+        attempts: Iterable[Attempt] = (),
+        releases: Iterable[str] = (),
+    ) -> dict[str, Claim]:
+        """Claim, end, note and release calls, in this order, in one transaction that is on disk on return.
+
+        Args:
+            starts: calls to claim. One of ours that is in flight already is ours again: two runs that share this very
+                object must not ask for one key at the same time.
+            ends: responses. The first one of a key is accepted whoever claimed it; another one is noted as an attempt
+                `duplicate`. A call that was never claimed ends just so; give its Start as well, so that it is
+                accounted for.
+            attempts: sent in vain.
+            releases: keys of our calls that gave up without a response.
+
+        Returns:
+            key -> Claim, for each of `starts`.
+        """
+        opened = list(starts)
+        closed = [(e, uuid.uuid4().hex) for e in ends]
+        noted, keys = [note(attempt) for attempt in attempts], list(releases)
+        taken: set[str] = set()
+
+        def work(connection: Connection) -> dict[str, Claim]:
+            writer = self._writer()
+            claims = claim(connection, opened, writer, taken)
+            append(connection, noted, writer.session, writer)
+            end(connection, closed, writer)
+            release(connection, keys, writer)
+            self._touch(connection)
+            return claims
+
+        return self._run(work)
+
+    def beat(self) -> None:
+        """Say that this session lives; needed at least every two minutes, and `write` does it as well."""
+        self._run(lambda connection: self._touch(connection, within_s=0.0))
+
+    def abandoned(self, job: str | None = None) -> int:
+        """Calls that dead sessions had in flight, of one job or all: possibly billed, and to be asked again."""
+        return self._run(lambda con: ledger_reads.abandoned(con, job, self._writer())[0], writes=False)
+
+    def spent(self, job: str) -> Spent:
+        """What a job has cost so far; open batches apart."""
+        return self._run(lambda con: ledger_reads.spent(con, job, self._writer()), writes=False)
+
+    def lost(self, job: str) -> int:
+        """Calls of a job that were taken over from dead sessions, ever: the most that can have been paid twice."""
+        return self._run(lambda con: ledger_reads.lost(con, job), writes=False)
+
+    def spend(self) -> list[dict[str, Any]]:
+        """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
+        return self._run(ledger_reads.spend, writes=False)
+
+    def intend_batch(
+        self, name: str, *, provider: str, model: str, job: str, keys_sha256: str, n: int, reserved_usd: float
+    ) -> None:
+        """Say that a batch is about to be created under the display name `name`; the fields are those of `Batch`."""
+        facts: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
+        facts |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd}
+        self._run(lambda con: ledger_batches.intend(con, facts, self._writer()))
+
+    def batch_created(self, name: str, job_name: str) -> None:
+        """Say that the batch exists and how the provider calls it.
+
+        Raises:
+            UnknownName: it was not intended.
+        """
+        self._run(lambda con: ledger_batches.change(con, name, {"job_name": job_name, "state": "created"}))
+
+    def end_batch(self, name: str, state: str) -> None:
+        """Say that nothing more is to be expected of the batch, and how it ended; the first word stays.
+
+        Raises:
+            UnknownName: it was not intended.
+        """
+        ended_at = stamp(self._now())
+        self._run(lambda con: ledger_batches.change(con, name, {"state": state, "ended_at": ended_at}))
+
+    def open_batches(self, job: str) -> list[Batch]:
+        """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
+        return self._run(lambda con: ledger_batches.still_open(con, job), writes=False)
+
+    def _run(self, work: Callable[[Connection], T], *, writes: bool = True) -> T:
+        if self._is_closed:
+            raise RuntimeError(f"the ledger {self.name} is closed")
+        return self._transactions.run(work, writes=writes)
+
+    def _begin(self, connection: Connection) -> timedelta:
+        prepare(connection, self.name)
+        offset = timedelta(0)
+        if connection.dialect.name != "sqlite":
+            # Machines disagree about the time; by the server's clock all sessions are seen alike.
+            server: datetime = connection.scalars(select(func.clock_timestamp())).one()
+            offset = server - datetime.now(UTC)
+        at = stamp(datetime.now(UTC) + offset)
+        pid = os.getpid()
+        row = Session(self.session, sessions_.host(), pid, sessions_.process_started(pid), at, at, None)
+        connection.execute(insert(connection, SESSIONS).on_conflict_do_nothing(index_elements=["id"]), [row._asdict()])
+        return offset
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def _writer(self) -> Writer:
+        now = self._now()
+        return Writer(self.session, stamp(now), lambda session: self._is_dead(session, now))
+
+    def _touch(self, connection: Connection, *, within_s: float = _TOUCH_S) -> None:
+        now = self._now()
+        if self._touched is None or not timedelta(0) <= now - self._touched < timedelta(seconds=within_s):
+            connection.execute(update(SESSIONS).where(SESSIONS.c.id == self.session).values(seen_at=stamp(now)))
+            self._touched = now

@@ -1,0 +1,39 @@
+"""Making the tables of a new ledger, and knowing those of an old or a foreign one."""
+
+from sqlalchemy import Connection, inspect, select, text
+
+from storage.ledger_errors import LedgerDamaged, LedgerNewer
+from storage.ledger_tables import META, SCHEMA_VERSION, TABLES
+
+# Any number will do, if all agree on it.
+_ADVISORY = 0x726F757465
+
+
+def prepare(connection: Connection, name: str) -> None:
+    """Leave the tables there, whoever made them.
+
+    Raises:
+        LedgerNewer: a newer routecal made them.
+        LedgerDamaged: there are tables, but not those of a ledger.
+    """
+    is_shared = connection.dialect.name != "sqlite"
+    if is_shared:
+        # Two that begin at once would both find no table.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY})
+    present = set(inspect(connection).get_table_names())
+    version = None
+    if META.name in present and {c["name"] for c in inspect(connection).get_columns(META.name)} == set(META.c.keys()):
+        version = connection.scalar(select(META.c.value).where(META.c.key == "schema_version"))
+    if version is None:
+        # A server's database may hold other tables, under other names; a file is ours alone.
+        if foreign := sorted(present & set(TABLES.tables) if is_shared else present):
+            raise LedgerDamaged(name, f"it has the tables {', '.join(foreign)} of something else")
+        TABLES.create_all(connection)
+        connection.execute(META.insert(), {"key": "schema_version", "value": str(SCHEMA_VERSION)})
+        return
+    if not version.isdecimal():
+        raise LedgerDamaged(name, f"its schema_version is {version!r}")
+    if int(version) > SCHEMA_VERSION:
+        raise LedgerNewer(name, version, SCHEMA_VERSION)
+    if missing := sorted(set(TABLES.tables) - present):
+        raise LedgerDamaged(name, f"it lacks the tables {', '.join(missing)}")
