@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select, update
 from storage import ledger_batches, ledger_reads
 from storage import sessions as sessions_
 from storage.errors import StorageError
-from storage.ledger_records import Attempt, Batch, Claim, End, Spent, Start
+from storage.ledger_records import Attempt, Batch, Bought, Claim, End, Spent, Start
 from storage.ledger_schema import prepare
 from storage.ledger_tables import CALLS, IS_STARTED, SESSIONS
 from storage.ledger_transactions import Transactions
@@ -25,7 +25,7 @@ from storage.ledger_url import locate
 from storage.ledger_writes import Writer, append, claim, end, insert, note, release
 from storage.sessions import Session, stamp
 
-__all__ = ["Attempt", "Batch", "Claim", "End", "Ledger", "Spent", "Start"]
+__all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
 
 T = TypeVar("T")
 
@@ -117,8 +117,8 @@ class Ledger:
             if error is None:
                 raise
 
-    def find(self, keys: Sequence[str]) -> dict[str, str]:
-        """key -> raw response, for those of `keys` (any number) that have one."""
+    def find(self, keys: Sequence[str]) -> dict[str, Bought]:
+        """key -> raw response and its price, for those of `keys` (any number) that have one."""
         return self._run(lambda connection: ledger_reads.responses(connection, keys), writes=False)
 
     def ended(self, keys: Sequence[str]) -> set[str]:

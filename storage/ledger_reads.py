@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from storage.ledger_records import Spent
+from storage.ledger_records import Bought, Spent
 from storage.ledger_tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
 from storage.ledger_writes import Writer, chunks, dead_among
 
 
-def responses(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """key -> response, of those that have ended."""
-    statement = select(CALLS.c.key, CALLS.c.response).where(IS_ENDED)
+def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:
+    """key -> response and price, of those that have ended."""
+    statement = select(CALLS.c.key, CALLS.c.response, CALLS.c.usd).where(IS_ENDED)
     parts = (connection.execute(statement.where(CALLS.c.key.in_(part))) for part in chunks(keys))
-    return {key: response for part in parts for key, response in part}
+    return {key: Bought(response, usd) for part in parts for key, response, usd in part}
 
 
 def ended(connection: Connection, keys: Iterable[str]) -> set[str]:

@@ -111,17 +111,29 @@ class Batch:
     session: str
 
 
+class Bought(NamedTuple):
+    """A response and its price.
+
+    Attributes:
+        response: the raw body.
+        usd: what it cost when it was bought; None is unknown.
+    """
+
+    response: str
+    usd: float | None
+
+
 class Claim(NamedTuple):
     """Whose a call is.
 
     Attributes:
         state: `ours`: send it. `ended`: it was answered before. `busy`: a session that lives has it in flight.
-        response: the raw body if it has ended.
+        bought: what came back if it has ended.
         taken_over: ours, but a session that died had sent it: it may be paid a second time.
     """
 
     state: Literal["ours", "ended", "busy"]
-    response: str | None = None
+    bought: Bought | None = None
     taken_over: bool = False
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.ledger_records import Attempt, Claim, End, Start
+from storage.ledger_records import Attempt, Bought, Claim, End, Start
 from storage.ledger_tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
 from storage.sessions import Session
 
@@ -113,7 +113,7 @@ def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken
         dead = dead_among(connection, {r.session for r in found.values() if r.state == "started"}, writer)
         for key, row_ in found.items():
             if row_.state == "ended":
-                claims[key] = Claim("ended", row_.response)
+                claims[key] = Claim("ended", Bought(row_.response, row_.usd))
             elif row_.session == writer.session:
                 claims[key] = Claim("ours", taken_over=key in taken_before)
             elif row_.session not in dead:
@@ -192,7 +192,9 @@ def release(connection: Connection, keys: Collection[str], writer: Writer) -> No
 
 
 def _rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
-    columns = (CALLS.c[n] for n in ("key", "state", "session", "job", "stage", "model", "reserved_usd", "response"))
+    columns = (
+        CALLS.c[n] for n in ("key", "state", "session", "job", "stage", "model", "reserved_usd", "usd", "response")
+    )
     statement = select(*columns)
     return {row.key: row for part in chunks(keys) for row in connection.execute(statement.where(CALLS.c.key.in_(part)))}
 
