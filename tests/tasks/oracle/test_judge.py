@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.policy import Grade
-from tasks.oracle.judge import grade_short_answer
+from tasks.oracle.judge import grade_short_answer, is_exact, normalise_answer
 
 CORRECT, INCORRECT, NOT_ATTEMPTED = Grade
 
@@ -75,3 +75,62 @@ def test_case_and_spacing_change_no_grade(answer: str, reference: str, same: boo
     grade = grade_short_answer(answer, accepted)
     for written in (answer.upper(), answer.lower(), "  " + answer.replace(" ", " \t ") + "\n"):
         assert grade_short_answer(written, accepted) == grade
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        ("Paris.", ["Paris"]),
+        ("the  NETHERLANDS", ["Netherlands"]),
+        ("São Tomé", ["Sao Tome"]),
+        ("Cote d’Ivoire", ["Côte d'Ivoire"]),
+        ("Guinea Bissau", ["Guinea-Bissau"]),
+        ("Lima", ["Oslo", "", "lima"]),
+        ("1999.", ["1999"]),
+        ("March 5,  2001", ["March 5, 2001"]),
+        ("-40 °C", ["-40 °C"]),
+        ("C++", ["c++"]),
+        ("がき", ["がき"]),
+        (" ".join(["word"] * 12), [" ".join(["word"] * 12)]),
+    ],
+)
+def test_exact(answer: str, accepted: list[str]) -> None:
+    assert is_exact(answer, accepted)
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        # what the looser match of the local oracle takes for the same
+        ("40", ["-40"]),
+        ("-40", ["−41"]),
+        ("$50", ["50 €"]),
+        ("50%", ["50"]),
+        ("C", ["C++"]),
+        ("C#", ["C"]),
+        ("1-5", ["1.5"]),
+        ("0.5", [".5"]),
+        ("かき", ["がき"]),
+        ("की", ["कि"]),
+        ("мои", ["мой"]),
+        ("AC/DC", ["AC DC"]),
+        # never a part, a list, a denial, a longer text, or nothing
+        ("not Paris", ["Paris"]),
+        ("Paris, London", ["Paris"]),
+        ("Paris", ["Paris, Texas"]),
+        (" ".join(["word"] * 13), [" ".join(["word"] * 13)]),
+        ("...", ["", "!"]),
+        ("", [""]),
+        ("P\u0430ris", ["Paris"]),  # a Cyrillic letter
+        ("Par\u200bis", ["Paris"]),
+        ("Paris", []),
+    ],
+)
+def test_not_exact(answer: str, accepted: list[str]) -> None:
+    assert not is_exact(answer, accepted)
+
+
+@given(answer=SAID, reference=SAID)
+def test_exact_is_never_looser_than_the_normalised_match(answer: str, reference: str) -> None:
+    if is_exact(answer, [reference]) and normalise_answer(answer):
+        assert grade_short_answer(answer, [reference]) == CORRECT
