@@ -5,28 +5,13 @@ Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; anyth
 
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from calib.rl import RLConfig, preset
 from calib.sft import SFTConfig
+from flows.oracle_params import LabelParams, OracleParams, Params, QueryParams
 from tasks.extract import Reading
 from tasks.train import HeadShape
-
-
-class Params(BaseModel):
-    """What all parameter models share: unknown options are errors, and nothing changes after the start."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class QueryParams(Params):
-    """Which queries."""
-
-    queries: str = Field(
-        description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
-        validation_alias=AliasChoices("queries", "validation_file"),
-    )
-    limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
 
 
 class RouterParams(Params):
@@ -45,18 +30,6 @@ class RouterParams(Params):
     def reading(self) -> Reading:
         """How the router reads a query."""
         return Reading(template=self.template, dtype=self.dtype, max_tokens=self.max_tokens)
-
-
-class OracleParams(Params):
-    """Which oracle finds the true policies."""
-
-    oracle: Literal["replay", "local"] = Field(
-        default="replay", description="replay: recorded outcomes; local: a causal model on this machine answers"
-    )
-    outcomes: str | None = Field(default=None, description="recorded outcomes, for replay (default: the queries file)")
-    local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
-    local_model_name: str = Field(default="a local model", description="what the report calls it")
-    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
 
 
 class HeadParams(Params):
@@ -90,10 +63,6 @@ class HeadParams(Params):
         asked = {"reward": self.reward_type, "epochs": self.epochs}
         changes = {name: value for name, value in asked.items() if value is not None}
         return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
-
-
-class LabelParams(QueryParams, OracleParams):
-    """Find the true policy of every query."""
 
 
 class ExtractParams(QueryParams, RouterParams):

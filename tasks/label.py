@@ -1,30 +1,63 @@
 """Labelling: the true policy of every query, shard by shard."""
 
+import json
 import logging
 
 from prefect import task
 from prefect.cache_policies import INPUTS
 
 from calib.policy import OracleMatrix
-from storage.artifact import Artifact, read_table, write_table
+from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.errors import NoOutcomeMatches
 from storage.layout import Home
 from tasks.cache import STORED
 from tasks.errors import NoGroundTruth
 from tasks.oracle import ORACLES
-from tasks.oracle.spec import OracleSpec, ReplayOracle
+from tasks.oracle.desk import open_desk
+from tasks.oracle.pace import Pace
+from tasks.oracle.quota import quota_slots
+from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 
 logger = logging.getLogger(__name__)
 
 # Bump when prompts, parsing or grading change what a label says. An edit that does not is free.
 LABEL_VERSION = "3"
 
+# What a label costs and how fast it comes does not change what it says.
+LABEL_CACHE = INPUTS - "pace" - "slots"
 
-@task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=INPUTS, **STORED)
-def label_shard(queries: Artifact, oracle: OracleSpec, matrix: OracleMatrix, version: str = LABEL_VERSION) -> Artifact:
-    """Labels of one shard of queries."""
-    table = ORACLES[oracle.kind](read_table(queries), oracle, matrix)
-    return write_table(table, "labels", home=Home.from_env())
+
+@task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=LABEL_CACHE, **STORED)
+def label_shard(
+    queries: Artifact,
+    oracle: OracleSpec,
+    matrix: OracleMatrix,
+    version: str = LABEL_VERSION,
+    pace: Pace | None = None,
+    slots: int = 1,
+) -> Artifact:
+    """Labels of one shard of queries; one behind an API goes through the desk that the flow has opened.
+
+    Args:
+        queries: the shard.
+        oracle: who labels.
+        matrix: grades to policy.
+        version: of what a label says.
+        pace: for an API, how to ask.
+        slots: for an API, slots of the shared quota to take.
+    """
+    if pace is None or not isinstance(oracle, ApiOracle):
+        return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
+    desk = open_desk(pace.job)
+    with quota_slots(pace.quota, slots, desk):
+        labelled = ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk)
+    said = {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}
+    return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
+
+
+def unlabelled(labels: Artifact) -> dict[str, str]:
+    """query_id -> why it got no label, as an API oracle left it in the artifact."""
+    return dict(json.loads(read_metadata(labels).get("unlabelled", "{}")))
 
 
 def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec) -> None:

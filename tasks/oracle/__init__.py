@@ -1,6 +1,23 @@
 """Oracles: what finds a query's true policy."""
 
-from tasks.oracle import local, replay
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
-# name -> (queries, spec, matrix) -> labels
-ORACLES = {"local": local.label, "replay": replay.label}
+
+def _of(module: str) -> Callable[..., Any]:
+    """`label` of a module that is imported when it is first used: torch and the SDKs are heavy, and one run needs one."""
+
+    def label(*arguments: Any) -> Any:
+        return import_module(module).label(*arguments)
+
+    return label
+
+
+# name -> (queries, spec, matrix[, desk]) -> labels
+ORACLES = {
+    "gemini": _of("tasks.oracle.api"),
+    "openai": _of("tasks.oracle.api"),
+    "local": _of("tasks.oracle.local"),
+    "replay": _of("tasks.oracle.replay"),
+}

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.artifact import Artifact
+from tasks.oracle.judging import JudgeSpec, ModelSpec
+from tasks.oracle.prompts import version
 
 
 class LocalOracle(BaseModel):
@@ -48,4 +50,37 @@ class ReplayOracle(BaseModel):
         }
 
 
-OracleSpec = Annotated[LocalOracle | ReplayOracle, Field(discriminator="kind")]
+class ApiOracle(BaseModel):
+    """Two models behind an API, and the judges of their answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["gemini", "openai"]
+    provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")
+    medium: ModelSpec
+    large: ModelSpec
+    judge: JudgeSpec
+    prompt_versions: tuple[str, ...] = Field(default_factory=lambda: PROMPT_VERSIONS, description="of all prompts")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that may be asked, each once."""
+        judges = (self.judge.first, self.judge.second, self.judge.third)
+        named = (self.medium, self.large, *(judge for judge in judges if judge is not None))
+        return tuple(dict.fromkeys(spec.model for spec in named))
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a reader of the labels must know."""
+        judge = self.judge
+        others = [spec.model for spec in (judge.second, judge.third) if spec is not None]
+        when = "always" if judge.always_second else f"below confidence {judge.below}"
+        panel = f"; {when} also {' and '.join(others)}" if others else ""
+        return {
+            "Medium model": f"{self.medium.model} ({self.provider}, thinking {self.medium.thinking_level})",
+            "Large model": f"{self.large.model} ({self.provider}, thinking {self.large.thinking_level})",
+            "Judge": f"exact match of short answers, else {judge.first.model} ({judge.kind}){panel}",
+        }
+
+
+OracleSpec = Annotated[LocalOracle | ReplayOracle | ApiOracle, Field(discriminator="kind")]

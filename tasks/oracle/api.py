@@ -1,0 +1,129 @@
+"""The oracles behind an API: two models answer, judges grade, through the engine."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from calib.policy import OracleMatrix
+from storage.schemas import SCHEMAS
+from tasks.oracle.answering import answer
+from tasks.oracle.call import Call, Reply
+from tasks.oracle.cascade import grade_pair
+from tasks.oracle.desk import Desk
+from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.job import NotBought, ShardIncomplete
+from tasks.oracle.labelled import Unlabelled, label_row
+from tasks.oracle.spec import ApiOracle
+
+
+class Labelled(NamedTuple):
+    """What became of some queries.
+
+    Attributes:
+        table: schema `labels`.
+        unlabelled: query_id -> why it got no label.
+    """
+
+    table: pa.Table
+    unlabelled: dict[str, str]
+
+
+class Receipt:
+    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown."""
+
+    def __init__(self) -> None:
+        self.usd: dict[str, float | None] = {}
+        self.tokens_in: dict[str, int | None] = {}
+        self.tokens_out: dict[str, int | None] = {}
+
+    def add(self, call: Call, reply: Reply, usd: float | None) -> None:
+        """Count one call."""
+        used = reply.usage
+        out = None if used.output is None else used.output + (used.thinking or 0)
+        for totals, more in ((self.usd, usd), (self.tokens_in, used.prompt), (self.tokens_out, out)):
+            so_far = totals.get(call.stage, 0)
+            totals[call.stage] = None if so_far is None or more is None else so_far + more  # type: ignore[assignment]
+
+
+def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
+    """Labels of some queries; those without a reference are left out, as nothing could grade their answers.
+
+    Raises:
+        ShardIncomplete: some queries failed in a way that may pass; what is paid is in the ledger.
+        TaskError: the reason why the job was stopped.
+    """
+    return desk.run(_label(queries, oracle, matrix, desk))
+
+
+async def _label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
+    rows, unlabelled, failed = [], {}, []
+    tally, waiting = desk.job.tally, iter(queries.to_pylist())
+
+    async def work(rest: Iterator[dict[str, Any]]) -> None:
+        for query in rest:
+            try:
+                made = await _label_one(query, oracle, matrix, desk)
+            except NotBought:
+                made = Unlabelled("not answered yet")
+            except Fault as fault:
+                if fault.kind is FaultKind.TRANSIENT:
+                    failed.append(str(fault))
+                    continue
+                made = Unlabelled(f"refused: {fault.message}")
+            tally.done += 1
+            if isinstance(made, Unlabelled):
+                unlabelled[query["query_id"]] = made.reason
+                tally.unlabelled[made.reason.split(":")[0]] += 1
+            else:
+                rows.append(made)
+
+    # As many rows at once as can have a call in flight, never a coroutine for each.
+    width = min(desk.job.pace.concurrency, queries.num_rows)
+    ended = await asyncio.gather(*(work(waiting) for _ in range(width)), return_exceptions=True)
+    desk.job.check()
+    for error in ended:
+        if error is not None:
+            raise error
+    if failed:
+        raise ShardIncomplete(len(failed), failed[0])
+    place = {query_id: i for i, query_id in enumerate(queries["query_id"].to_pylist())}
+    rows.sort(key=lambda row: place[row["query_id"]])
+    return Labelled(pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]), unlabelled)
+
+
+async def _label_one(
+    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
+) -> dict[str, Any] | Unlabelled:
+    if not query["ground_truth"]:
+        return Unlabelled("no ground truth")
+    receipt = Receipt()
+
+    async def ask(call: Call) -> Reply:
+        answered = await desk.engine.ask(desk.job, call)
+        receipt.add(call, answered.reply, answered.usd)
+        return answered.reply
+
+    text, provider = query["query"], oracle.provider
+    medium, large = await asyncio.gather(
+        answer(ask, query=text, model=oracle.medium, provider=provider, stage="medium"),
+        answer(ask, query=text, model=oracle.large, provider=provider, stage="large"),
+    )
+    verdicts = await grade_pair(
+        ask,
+        query=text,
+        accepted=[query["ground_truth"], *(query["aliases"] or ())],
+        medium=medium,
+        large=large,
+        judge=oracle.judge,
+        provider=provider,
+    )
+    return label_row(query, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+def metadata(labelled: Labelled) -> dict[str, str]:
+    """What the labels artifact says of the queries it leaves out."""
+    return {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}

@@ -1,0 +1,102 @@
+"""One labelling run inside the engine: its budget, its count, and why it stops."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tasks.errors import TaskError
+from tasks.oracle.budget import Budget
+from tasks.oracle.money import Prices
+from tasks.oracle.pace import Pace
+
+
+class Interrupted(TaskError):
+    """Somebody asked the run to stop."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
+
+    def __str__(self) -> str:
+        return f"stopped by {self.by}; what is answered is stored: run the same again to go on where it stopped"
+
+
+class OracleRefused(TaskError):
+    """The provider refuses every call alike."""
+
+    def __init__(self, model: str, message: str, hint: str) -> None:
+        super().__init__(model, message, hint)
+        self.model, self.message, self.hint = model, message, hint
+
+    def __str__(self) -> str:
+        return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
+
+
+class NotBought(TaskError):
+    """The ledger has no response to this call, and none may be asked for."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the ledger has no response to the call {self.key[:16]}; label without --finished-only to ask for it"
+
+
+class ShardIncomplete(TaskError):
+    """Some queries of a shard got no answer, though they might another time."""
+
+    def __init__(self, n: int, first: str) -> None:
+        super().__init__(n, first)
+        self.n, self.first = n, first
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n} queries could not be answered after several tries (first: {self.first}); "
+            "the others are stored: run the same again to ask for these alone"
+        )
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one run, for the progress line and the closing table."""
+
+    rows: int = 0  # all the run has to label
+    done: int = 0  # rows with a label or a reason why not
+    calls: int = 0  # answered by the provider in this run
+    reused: int = 0  # found in the ledger
+    taken_over: int = 0  # in flight when an earlier process died: asked again, perhaps paid twice
+    usd: float = 0.0  # known cost of `calls`
+    retries: Counter[str] = field(default_factory=Counter)  # by kind of fault
+    unlabelled: Counter[str] = field(default_factory=Counter)  # by reason
+    stages: Counter[str] = field(default_factory=Counter)  # calls by what for
+
+
+class Job:
+    """State of one run, touched from the engine's event loop alone, but for `stop`."""
+
+    def __init__(self, pace: Pace, prices: Prices, budget: Budget, rows: int) -> None:
+        self.pace, self.prices, self.budget = pace, prices, budget
+        self.tally = Tally(rows=rows)
+        self.started = time.monotonic()
+        self.at = datetime.now(UTC)
+        self.reason: Exception | None = None
+        self.stopping = asyncio.Event()
+
+    def stop(self, reason: Exception) -> None:
+        """Send nothing more; the first reason stays. From the event loop."""
+        self.reason = self.reason or reason
+        self.stopping.set()
+
+    def check(self) -> None:
+        """Raise the reason once there is one."""
+        if self.reason is not None:
+            raise self.reason
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)

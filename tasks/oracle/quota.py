@@ -1,0 +1,68 @@
+"""One quota, several flows: a Prefect global concurrency limit that shards take slots of.
+
+The limit's slots are parts of the quota. A process that holds three of four paces itself at three quarters of every
+rate, so flows that run side by side add up to the whole, and a flow alone has all of it. Slots are taken per shard,
+never per request: Prefect needs tens of milliseconds for each. The operator changes the limit, or pauses everybody by
+setting it to 0, in the UI.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.settings import PREFECT_API_URL
+
+from tasks.oracle.desk import Desk
+
+logger = logging.getLogger(__name__)
+
+# Slots of a limit that is made here: as many shards at once.
+SLOTS = 4
+
+# Slots of a process that was killed are free again after this long.
+LEASE_S = 60.0
+
+
+def quota_size(name: str) -> int:
+    """Slots of a limit, which is made if there is none."""
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_global_concurrency_limit_by_name(name).limit
+        except ObjectNotFound:
+            pass
+        try:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=SLOTS))
+        except ObjectAlreadyExists:
+            return client.read_global_concurrency_limit_by_name(name).limit
+    return SLOTS
+
+
+def slots_for(n_shards: int, size: int) -> list[int]:
+    """Slots that each shard of a run takes: one, but the last ones share what would stand idle.
+
+    >>> slots_for(6, 4), slots_for(1, 4), slots_for(3, 4)
+    ([1, 1, 1, 1, 2, 2], [4], [1, 1, 2])
+    """
+    whole, rest = divmod(n_shards, size)
+    return [1] * (whole * size) + [size * (i + 1) // rest - size * i // rest for i in range(rest)]
+
+
+@contextmanager
+def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
+    """Hold slots of a limit for as long as the block runs; the desk paces itself by how many it holds."""
+    if not PREFECT_API_URL.value():
+        # The server ends with this command, so nobody can run beside it; a slot would outlive a kill, though.
+        yield
+        return
+    size = max(quota_size(name), 1)
+    taken = min(slots, size)
+    with concurrency(name, occupy=taken, strict=True, lease_duration=LEASE_S):
+        desk.hold(taken / size)
+        try:
+            yield
+        finally:
+            desk.hold(-taken / size)

@@ -1,0 +1,157 @@
+"""Many small ledger writes, few transactions: what waits is committed together, off the event loop.
+
+A commit that reaches the disk takes milliseconds; one for each of a few hundred calls a second would be the slowest part
+of labelling. Here whatever has gathered while the last commit ran goes into the next one, and every caller goes on only
+when its own write is durable.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from storage.ledger import Attempt, Bought, Claim, End, Ledger, Start
+
+T = TypeVar("T")
+
+BEAT_S = 30.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What the next transaction holds, and who waits for it."""
+
+    finds: dict[str, list[asyncio.Future[Bought | None]]] = field(default_factory=dict)
+    starts: list[tuple[Start, asyncio.Future[Claim]]] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    releases: list[str] = field(default_factory=list)
+    done: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.finds or self.starts or self.ends or self.attempts or self.releases)
+
+    def fail(self, error: BaseException) -> None:
+        waiters = [w for found in self.finds.values() for w in found]
+        for waiter in (*waiters, *(w for _, w in self.starts), *self.done):
+            if not waiter.done():
+                waiter.set_exception(error)
+
+
+class Recorder:
+    """The event loop's way into a `Ledger`. Make it, and close it, inside the loop that uses it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._loop = asyncio.get_running_loop()
+        # One thread: SQLite takes one writer anyway, and the order of writes stays the order of calls.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._waiting = _Waiting()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._tasks = [self._loop.create_task(self._commit()), self._loop.create_task(self._beat())]
+
+    async def find(self, key: str) -> Bought | None:
+        """What was bought for a key, if it ever was."""
+        waiter: asyncio.Future[Bought | None] = self._loop.create_future()
+        self._waiting.finds.setdefault(key, []).append(waiter)
+        self._wake.set()
+        return await waiter
+
+    async def start(self, start: Start) -> Claim:
+        """Claim a call before it is sent; durable on return."""
+        waiter: asyncio.Future[Claim] = self._loop.create_future()
+        self._waiting.starts.append((start, waiter))
+        self._wake.set()
+        return await waiter
+
+    async def end(self, end: End) -> None:
+        """Store a response; durable on return."""
+        self._waiting.ends.append(end)
+        await self._durable()
+
+    async def attempt(self, attempt: Attempt, *, release: bool) -> None:
+        """Store an attempt that brought nothing; with `release` the call is given up as well."""
+        self._waiting.attempts.append(attempt)
+        if release:
+            self._waiting.releases.append(attempt.key)
+        await self._durable()
+
+    def note(self, attempt: Attempt, *, release: bool) -> None:
+        """As `attempt`, without waiting: for code that is being cancelled. `close` waits for it."""
+        self._waiting.attempts.append(attempt)
+        if release:
+            self._waiting.releases.append(attempt.key)
+        self._wake.set()
+
+    async def release(self, key: str) -> None:
+        """Give a claimed call back, unsent."""
+        self._waiting.releases.append(key)
+        await self._durable()
+
+    async def off_loop(self, function: Callable[[], T]) -> T:
+        """Run something else that reads or writes the ledger in its thread."""
+        return await self._loop.run_in_executor(self._thread, function)
+
+    async def close(self) -> None:
+        """Commit what waits, then close the ledger."""
+        self._closing = True
+        self._wake.set()
+        self._tasks[1].cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.off_loop(self.ledger.close)
+        self._thread.shutdown()
+
+    async def _durable(self) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.done.append(waiter)
+        self._wake.set()
+        await waiter
+
+    async def _commit(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                # What else this turn of the loop has to say goes into the same transaction.
+                await asyncio.sleep(0)
+                continue
+            batch, self._waiting = self._waiting, _Waiting()
+            try:
+                found, claims = await self.off_loop(lambda batch=batch: self._write(batch))
+            except Exception as error:
+                batch.fail(error)
+                continue
+            _deliver(batch, found, claims)
+
+    def _write(self, batch: _Waiting) -> tuple[dict[str, Bought], dict[str, Claim]]:
+        found = self.ledger.find(list(batch.finds)) if batch.finds else {}
+        claims: dict[str, Claim] = {}
+        if batch.starts or batch.ends or batch.attempts or batch.releases:
+            claims = self.ledger.write(
+                starts=[start for start, _ in batch.starts],
+                ends=batch.ends,
+                attempts=batch.attempts,
+                releases=batch.releases,
+            )
+        return found, claims
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await self.off_loop(self.ledger.beat)
+
+
+def _deliver(batch: _Waiting, found: dict[str, Bought], claims: dict[str, Claim]) -> None:
+    """Wake whoever waits; a waiter that was cancelled meanwhile is passed over."""
+    for key, waiters in batch.finds.items():
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(found.get(key))
+    for start, claimed in batch.starts:
+        if not claimed.done():
+            claimed.set_result(claims[start.key])
+    for done in batch.done:
+        if not done.done():
+            done.set_result(None)
