@@ -24,17 +24,21 @@ _PER_MONTH = re.compile(r"per.?month|monthly.{0,20}(?:cap|limit|quota|budget)", 
 _CREDITS = re.compile(
     r"credits? (?:are|is|have been) (?:depleted|exhausted|used up)|insufficient.?(?:quota|credit|fund)", re.I
 )
+# A plan that leaves the model out: no day will bring it back.
+_NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.)")
 _BAD_KEY = re.compile(r"API.?KEY.?(?:INVALID|not valid|expired|not found)", re.IGNORECASE)
 _WAIT = re.compile(r"(?:retry|try again|reset) (?:in|after) ((?:[\d.]+ ?(?:ms|h|m|s)\s?)+)", re.IGNORECASE)
 _SPAN = re.compile(r"([\d.]+) ?(ms|h|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+_GOOGLES = re.compile(r"\bya29\.[\w.-]+|\bAIza[\w-]{30,}")
 
 # httpx errors that happen before the request has left.
 _UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
 
 def without(text: str, secrets: tuple[str, ...]) -> str:
-    """The text with every secret blotted out.
+    """The text with every secret blotted out, and all else that has the form of Google's keys and access tokens.
 
     >>> without("key=abc123 refused", ("abc123",))
     'key=[secret] refused'
@@ -42,16 +46,17 @@ def without(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "[secret]")
-    return text
-
-
-def key_hint(variable: str = "GEMINI_API_KEY") -> str:
-    """What to do about a key that is refused."""
-    return f"put a valid key into {variable}"
+    return _GOOGLES.sub("[secret]", text)
 
 
 def of_status(
-    code: int, body: object, headers: Mapping[str, str] = {}, *, secrets: tuple[str, ...] = (), model: str = ""
+    code: int,
+    body: object,
+    headers: Mapping[str, str] = {},
+    *,
+    secrets: tuple[str, ...] = (),
+    model: str = "",
+    key_name: str = "GEMINI_API_KEY",
 ) -> Fault:
     """The fault that an error response stands for.
 
@@ -61,13 +66,15 @@ def of_status(
         headers: of the response, names in any case.
         secrets: to be kept out of the fault.
         model: whom the request was for, to name it in the hint.
+        key_name: the environment variable the key came from, for the hint.
     """
     code = _RPC_CODES.get(code, code)
     error = _error(body)
     text = error.get("message") if isinstance(error.get("message"), str) else ""
     message = _short(text or (body if isinstance(body, str) else "") or f"HTTP {code}", secrets)
     facts = " ".join([text or "", *_facts(error)])
-    kind, hint = _row(code, str(error.get("status") or error.get("code") or ""), facts, model)
+    kind, hint = _row(code, str(error.get("status") or error.get("code") or ""), facts)
+    hint = hint.format(model=f"the model {model}" if model else "the model", key=key_name)
     waits = [*_waits(error, text or ""), *_header_waits(headers)]
     kept = without(body if isinstance(body, str) else json.dumps(body, default=str), secrets)[:MAX_ERROR_BODY]
     # A success that is not 200 may well be on the bill.
@@ -127,21 +134,20 @@ def _of_decision(error: Exception, secrets: tuple[str, ...], model: str) -> Faul
     return of_status(error.status_code or 0, error.body, headers, secrets=secrets, model=model)
 
 
-def _row(code: int, status: str, facts: str, model: str) -> tuple[FaultKind, str]:
-    """Kind and hint."""
+def _row(code: int, status: str, facts: str) -> tuple[FaultKind, str]:
+    """Kind, and a hint with places for the model and the key's name."""
     if code == 429:
         return _row_of_429(facts)
     if _BAD_KEY.search(facts) or code == 401:
-        return FaultKind.FATAL, key_hint()
+        return FaultKind.FATAL, "put a valid key into {key}"
     if code == 400 and status == "FAILED_PRECONDITION":
         return FaultKind.FATAL, "check that the API serves your region, and that billing is enabled for the project"
     if code == 402:
         return FaultKind.FATAL, "add credits to the account, then run again"
     if code == 403:
-        return FaultKind.FATAL, "check that this key, or account, may use the API and the model"
+        return FaultKind.FATAL, "check that this key, or account, may use the API and {model}"
     if code == 404:
-        name = f"the model {model}" if model else "the model"
-        return FaultKind.FATAL, f"check the spelling of {name} (--medium, --large, --judge-model) and the base URL"
+        return FaultKind.FATAL, "check the spelling of {model} (--medium, --large, --judge-model) and the base URL"
     if code in _ROW:
         return FaultKind.ROW, ""
     if code in _TRANSIENT or code < 400 or code >= 500:
@@ -153,6 +159,8 @@ def _row_of_429(facts: str) -> tuple[FaultKind, str]:
     """Money first, then the day, which outlasts a minute that is named beside it."""
     if _CREDITS.search(facts):
         return FaultKind.FATAL, "add credits to the account, then run again: what is finished is kept"
+    if _NO_QUOTA.search(facts):
+        return FaultKind.FATAL, "the plan of this account leaves out {model}: enable billing, or choose another"
     if _PER_MONTH.search(facts):
         return FaultKind.FATAL, "raise the project's monthly spending cap, then run again: what is finished is kept"
     return (FaultKind.DAY_QUOTA if _PER_DAY.search(facts) else FaultKind.RATE), ""

@@ -12,23 +12,20 @@ import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tasks.errors import OptionMissing
 from tasks.oracle.call import Call
 from tasks.oracle.classify import of_error, without
 from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.gemini_config import TIERS, sdk_config
 from tasks.oracle.replies import require
 
 if TYPE_CHECKING:
     from google.genai import Client
-    from google.genai.types import GenerateContentConfig
 
 # Of all paths, only this one serves decisions.
 DECISIONS_VERSION = "v1beta"
-
-TIERS = {"online": None, "flex": "flex"}
 
 
 def key_from_env(environ: Mapping[str, str] | None = None) -> str | None:
@@ -116,7 +113,7 @@ class Gemini:
         """Send one request, once.
 
         Args:
-            call: its config must set `thinking_level` to anything but None to override the model's own.
+            call: a `thinking_level` of None in its config leaves the model's own, which may be dear.
             tier: `online` or `flex`.
             timeout_s: until the whole body must be here.
 
@@ -155,7 +152,7 @@ class Gemini:
 
     async def _generate(self, call: Call, tier: str, timeout_s: float) -> str:
         client = (await self._clients()).generate
-        config = _config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
+        config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
         response = await client.aio.models.generate_content(model=call.model, contents=call.prompt, config=config)
         return response.sdk_http_response.body or ""
 
@@ -227,31 +224,3 @@ def _check_text(call: Call) -> None:
     except UnicodeEncodeError:
         said = "the text holds half a surrogate pair, which no model can be sent"
         raise Fault(FaultKind.ROW, 0, said) from None
-
-
-@lru_cache(maxsize=64)
-def _config(system: str, config: str, tier: str, timeout_ms: int) -> "GenerateContentConfig":
-    """The SDK's form of a call's config. Calls of one stage share it: building it costs more than sending it."""
-    from google.genai.types import (
-        AutomaticFunctionCallingConfig,
-        GenerateContentConfig,
-        HttpOptions,
-        ThinkingConfig,
-    )
-
-    wanted = json.loads(config)
-    if unknown := wanted.keys() - {"max_output_tokens", "thinking_level", "schema"}:
-        raise ValueError(f"a call of Gemini has no option {', '.join(sorted(unknown))}")
-    schema, thinking = wanted.get("schema"), wanted.get("thinking_level")
-    return GenerateContentConfig(
-        system_instruction=system or None,
-        max_output_tokens=wanted.get("max_output_tokens"),
-        thinking_config=ThinkingConfig(thinking_level=thinking) if thinking else None,
-        response_mime_type="application/json" if schema else None,
-        response_json_schema=schema,
-        service_tier=TIERS[tier],
-        automatic_continuation=False,
-        automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
-        should_return_http_response=True,
-        http_options=HttpOptions(timeout=timeout_ms),
-    )

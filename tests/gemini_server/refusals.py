@@ -75,6 +75,9 @@ REFUSALS: dict[str, Callable[[], Refusal]] = {
     "429-day-and-minute": lambda: quota(MINUTE, DAY, retry_s=5.0),
     "429-bare": lambda: error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
     "429-html": lambda: Refusal(429, "<html>Too Many Requests</html>", {"Retry-After": "7"}, "text/html"),
+    "429-none": lambda: error(
+        429, "RESOURCE_EXHAUSTED", f"{_QUOTA}\n* Quota exceeded for metric: free_tier_requests, limit: 0, model: m"
+    ),
     "429-credits": lambda: error(
         429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted. Please manage your project and billing."
     ),

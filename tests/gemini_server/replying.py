@@ -21,6 +21,8 @@ def body_of(request: Request, step: str, playing: Playing, respond: Respond) -> 
             return b"[]"
         case "html":
             return b"<html><body>Sign in to the network of this hotel</body></html>"
+        case "echo":
+            return f"<html>{dict(request.headers)}</html>".encode()
         case "not-utf8":
             return b'{"candidates": [{"content": {"parts": [{"text": "S\xe3o"}]}}]}'
     whole = json.dumps(_reply(request, step, playing, respond)).encode()

@@ -10,7 +10,7 @@ from tests.gemini_server.refusals import DAY, MINUTE, MINUTE_TOKENS, REFUSALS, R
 # Steps that answer with status 200, or break the connection instead of answering; server.py plays them.
 PLAYED = {
     "ok", "blocked", "empty", "safety", "recitation", "max-tokens", "new-enum", "continuation", "wrong-version",
-    "no-usage", "truncated", "html", "empty-body", "list", "not-utf8", "fin", "rst", "cut", "slow", "drip",
+    "no-usage", "truncated", "html", "echo", "empty-body", "list", "not-utf8", "fin", "rst", "cut", "slow", "drip",
 }  # fmt: skip
 
 

@@ -109,6 +109,8 @@ class GeminiServer:
         await self._runner.cleanup()
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        if http.path.startswith("/_"):
+            return await self._control(http)
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
@@ -118,8 +120,6 @@ class GeminiServer:
 
     async def _route(self, http: web.BaseRequest) -> web.StreamResponse:
         path = http.path
-        if path.startswith("/_"):
-            return await self._control(http)
         if self.keys and http.headers.get("x-goog-api-key", "") not in self.keys:
             return self._refuse("", REFUSALS["400-key"]())
         raw = await http.read()
