@@ -11,6 +11,10 @@ import pytest
 from storage.identity import query_id
 from storage.layout import Home
 from storage.schemas import SCHEMAS, conform
+from tests.storage.ledgers import Ledgers
+from tests.storage.postgres import postgres
+
+__all__ = ["postgres"]
 
 TEXTS = [f"What is question number {i}?" for i in range(10)]
 WHEN = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -31,6 +35,22 @@ def home(request, tmp_path):
 @pytest.fixture
 def local_home(tmp_path):
     return Home(root=str(tmp_path / "home"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request, tmp_path):
+    """Where no ledger is yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    server = request.getfixturevalue("postgres")
+    return server.url(server.new_database())
+
+
+@pytest.fixture
+def ledgers(ledger_url):
+    made = Ledgers(ledger_url)
+    yield made
+    made.dispose()
 
 
 def filled(kind, n=10, **columns):
