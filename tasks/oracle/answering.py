@@ -44,16 +44,16 @@ class Answer:
     keys: tuple[str, ...] = ()
 
 
-def answer_call(query: str, *, model: ModelSpec, provider: str, stage: Role) -> Call:
+def answer_call(query: str, *, spec: ModelSpec, provider: str, role: Role) -> Call:
     """The request that puts a query to a model; the query is the whole user turn, as it is."""
     return Call(
         provider=provider,
-        model=model.model,
+        model=spec.model,
         system=prompt("answer_system"),
         prompt=query,
-        config={"max_output_tokens": model.max_output_tokens, "thinking_level": model.thinking_level},
+        config={"max_output_tokens": spec.max_output_tokens, "thinking_level": spec.thinking_level},
         prompt_version=answer_version(),
-        stage=stage,
+        stage=role,
     )
 
 
@@ -62,7 +62,7 @@ def answer_version() -> str:
     return version("answer_system")
 
 
-async def answer(ask: Ask, *, query: str, model: ModelSpec, provider: str, stage: Role) -> Answer:
+async def answer(ask: Ask, query: str, *, spec: ModelSpec, provider: str, role: Role) -> Answer:
     """The answer of a model to a query.
 
     An answer that is cut off is asked for once more with four times the room and little thinking: thoughts count as
@@ -73,7 +73,7 @@ async def answer(ask: Ask, *, query: str, model: ModelSpec, provider: str, stage
         Fault: the call brought no response, or is one that the provider never takes. A refused request (HTTP 400) is
             no silence of the model: it may be our mistake, and would then be one on every row.
     """
-    call = answer_call(query, model=model, provider=provider, stage=stage)
+    call = answer_call(query, spec=spec, provider=provider, role=role)
     replies, keys = [await ask(call)], [call.key]
     if is_cut(replies[0]):
         roomier = with_more_room(call)

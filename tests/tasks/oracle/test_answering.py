@@ -19,13 +19,13 @@ def said(text: str | None, finish: str = "STOP", blocked: str | None = None, ver
 
 def answered(replies: list[Reply | Exception], model: ModelSpec = MODEL) -> tuple[Answer, Queue]:
     ask = Queue({"m": replies})
-    return asyncio.run(answer(ask, query="Where {is} it?", model=model, provider="gemini", stage="large")), ask
+    return asyncio.run(answer(ask, "Where {is} it?", spec=model, provider="gemini", role="large")), ask
 
 
 def test_the_query_is_the_whole_turn() -> None:
     found, ask = answered([said("Lima")])
     (call,) = ask.calls
-    assert call == answer_call("Where {is} it?", model=MODEL, provider="gemini", stage="large")
+    assert call == answer_call("Where {is} it?", spec=MODEL, provider="gemini", role="large")
     assert (call.prompt, call.stage, call.sample, call.endpoint) == ("Where {is} it?", "large", 0, "generate")
     assert call.config == {"max_output_tokens": 100, "thinking_level": "high"}
     assert found == Answer("Lima", None, False, "m", "m-1", "gemini", call.prompt_version, (call.key,))
