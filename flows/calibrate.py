@@ -4,7 +4,8 @@ from prefect import flow
 
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
-from flows.label import label_queries, oracle_of
+from flows.label import labels_for
+from flows.oracles import oracle_of
 from flows.params import CalibrateParams
 from flows.train import train_head
 from tasks import runs
@@ -22,7 +23,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
     oracle = oracle_of(params, params.queries)
-    labels = label_queries(queries, oracle, params.shard_size)
+    labels = labels_for(run_id, queries, oracle, params)
     features = extract_queries(queries, router, params.reading, params.shard_size)
     examples = join(queries, labels, features)
     heads = train_head(examples, features, params)

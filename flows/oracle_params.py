@@ -69,7 +69,7 @@ class JudgeParams(Params):
     """Who grades the answers."""
 
     judge: Literal["model", "decision"] = Field(
-        default="model", description="model: writes a grade; decision: gemini-decision-1 chooses one, both answers at once"
+        default="model", description="model: writes a grade; decision: gemini-decision-1 chooses one for both answers"
     )
     judge_model: str | None = Field(default=None, description="first judge (default: the medium model)")
     judge_thinking: Thinking = Field(default="low", description="thinking level of the judges")

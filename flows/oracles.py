@@ -12,7 +12,6 @@ from tasks.oracle.pace import Pace
 from tasks.oracle.prompts import prompts_sha256
 from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
 from tasks.queries import import_outcomes
-from tasks.router import refer_checkpoint
 
 MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
 
@@ -31,6 +30,9 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
     if params.oracle == "local":
         if params.local_model is None:
             raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")
+        # Torch comes with it, which the other oracles do without.
+        from tasks.router import refer_checkpoint
+
         checkpoint = refer_checkpoint(params.local_model, kind="models")
         return LocalOracle(name=params.local_model_name, checkpoint=checkpoint, prompts_sha256=prompts_sha256())
     medium, large = params.medium_model, params.large_model
@@ -53,7 +55,7 @@ def judge_of(params: JudgeParams, medium: str, max_output_tokens: int) -> JudgeS
     level = _level(params.judge_thinking)
 
     def seat(model: str | None) -> ModelSpec | None:
-        return model and ModelSpec(model=model, thinking_level=level, max_output_tokens=max_output_tokens) or None
+        return (model and ModelSpec(model=model, thinking_level=level, max_output_tokens=max_output_tokens)) or None
 
     first = params.judge_model or (DECISION if params.judge == "decision" else medium)
     if params.second_judge is None and (params.third_judge or params.always_second or params.judge_below is not None):
@@ -75,7 +77,9 @@ def provider_of(params: ProviderParams, kind: str) -> str:
     """The name of the provider, which is part of every call's key."""
     if kind == "openai":
         if params.base_url is None:
-            raise OptionMissing("endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1")
+            raise OptionMissing(
+                "endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1"
+            )
         return f"openai:{params.base_url.rstrip('/')}"
     if params.vertex and params.vertex_project is None:
         raise OptionMissing("project for Vertex", "name it with --vertex-project")

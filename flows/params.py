@@ -9,7 +9,7 @@ from pydantic import Field
 
 from calib.rl import RLConfig, preset
 from calib.sft import SFTConfig
-from flows.oracle_params import LabelParams, OracleParams, Params, QueryParams
+from flows.oracle_params import OracleParams, Params, QueryParams
 from tasks.extract import Reading
 from tasks.train import HeadShape
 

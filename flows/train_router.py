@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from flows.label import label_queries, oracle_of
+from flows.label import labels_for
+from flows.oracles import oracle_of
 from flows.params import TrainRouterParams
 from storage.artifact import Artifact
 from tasks import runs
@@ -20,7 +21,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     run_id = runs.start("train-router")
     base = refer_checkpoint(params.base_model, kind="models")
     queries = import_queries(params.queries, limit=params.limit)
-    labels = label_queries(queries, oracle_of(params, params.queries), params.shard_size)
+    labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
     router = train_router(base, queries, labels, Reading(template=params.template), params.seed)
     runs.record(run_id, router=router)
     if params.output_dir is not None:

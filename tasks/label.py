@@ -10,10 +10,12 @@ from calib.policy import OracleMatrix
 from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.errors import NoOutcomeMatches
 from storage.layout import Home
+from storage.schemas import SCHEMAS
 from tasks.cache import STORED
 from tasks.errors import NoGroundTruth
 from tasks.oracle import ORACLES
-from tasks.oracle.desk import open_desk
+from tasks.oracle.api import Labelled
+from tasks.oracle.desk import Desk, open_desk
 from tasks.oracle.pace import Pace
 from tasks.oracle.quota import quota_slots
 from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
@@ -50,14 +52,27 @@ def label_shard(
         return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
     desk = open_desk(pace.job)
     with quota_slots(pace.quota, slots, desk):
-        labelled = ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk)
-    said = {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}
-    return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
+        return _stored(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+
+
+def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Artifact:
+    """Labels of those queries of a shard that the ledger has every response for. Not a task: it must not be reused."""
+    return _stored(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+
+
+def no_labels() -> Artifact:
+    """A table of labels without rows."""
+    return write_table(SCHEMAS["labels"].empty_table(), "labels", home=Home.from_env())
 
 
 def unlabelled(labels: Artifact) -> dict[str, str]:
     """query_id -> why it got no label, as an API oracle left it in the artifact."""
     return dict(json.loads(read_metadata(labels).get("unlabelled", "{}")))
+
+
+def _stored(labelled: Labelled) -> Artifact:
+    said = {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}
+    return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
 
 
 def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec) -> None:

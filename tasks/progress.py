@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
@@ -30,6 +31,31 @@ def shown(console: Console) -> Iterator[None]:
             yield
         finally:
             _shown.remove(progress)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """Show work that others do: the block calls what it gets with how much is done and a line about it.
+
+    Args:
+        what: a few words, shown beside the bar.
+        total: how much there is to do.
+    """
+    if _shown:
+        bar = _shown[-1]
+        task = bar.add_task(what, total=total)
+        # The line comes from names and numbers, which must not be read as markup.
+        yield lambda done, line: bar.update(task, completed=done, description=f"{what}  {escape(line)}")
+        return
+    said = time.monotonic()
+
+    def log(done: int, line: str) -> None:
+        nonlocal said
+        if done == total or time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            logger.info("%s: %d of %d, %s", what, done, total, line)
+
+    yield log
 
 
 def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def _of(module: str) -> Callable[..., Any]:
-    """`label` of a module that is imported when it is first used: torch and the SDKs are heavy, and one run needs one."""
+    """`label` of a module that is imported when it is first used: torch and SDKs are heavy, and a run needs one."""
 
     def label(*arguments: Any) -> Any:
         return import_module(module).label(*arguments)

@@ -1,7 +1,6 @@
 """The oracles behind an API: two models answer, judges grade, through the engine."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -15,9 +14,9 @@ from tasks.oracle.call import Call, Reply
 from tasks.oracle.cascade import grade_pair
 from tasks.oracle.desk import Desk
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.job import NotBought, ShardIncomplete
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
+from tasks.oracle.stops import NotBought, ShardIncomplete
 
 
 class Labelled(NamedTuple):
@@ -84,9 +83,10 @@ async def _label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, des
     # As many rows at once as can have a call in flight, never a coroutine for each.
     width = min(desk.job.pace.concurrency, queries.num_rows)
     ended = await asyncio.gather(*(work(waiting) for _ in range(width)), return_exceptions=True)
-    desk.job.check()
     for error in ended:
         if error is not None:
+            # Where the job was stopped, its reason says more than how this worker noticed.
+            desk.job.check()
             raise error
     if failed:
         raise ShardIncomplete(len(failed), failed[0])
@@ -109,8 +109,8 @@ async def _label_one(
 
     text, provider = query["query"], oracle.provider
     medium, large = await asyncio.gather(
-        answer(ask, query=text, model=oracle.medium, provider=provider, stage="medium"),
-        answer(ask, query=text, model=oracle.large, provider=provider, stage="large"),
+        answer(ask, text, spec=oracle.medium, provider=provider, role="medium"),
+        answer(ask, text, spec=oracle.large, provider=provider, role="large"),
     )
     verdicts = await grade_pair(
         ask,
@@ -122,8 +122,3 @@ async def _label_one(
         provider=provider,
     )
     return label_row(query, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
-
-
-def metadata(labelled: Labelled) -> dict[str, str]:
-    """What the labels artifact says of the queries it leaves out."""
-    return {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}

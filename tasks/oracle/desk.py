@@ -55,7 +55,7 @@ class Desk:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def stop(self, reason: Exception) -> None:
-        """Send nothing more; shards end when what is in flight has been stored. From any thread, even a signal handler."""
+        """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler."""
         self._loop.call_soon_threadsafe(self._stop, reason)
 
     def hold(self, part: float) -> None:

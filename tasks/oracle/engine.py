@@ -1,7 +1,7 @@
 """The labelling engine: one event loop per process, through which every paid call goes.
 
-Shards of several Prefect tasks share its connections, its gates and its ledger. A call is looked up, reserved, admitted,
-marked as started, sent, and stored whole before anybody reads it:
+Shards of several Prefect tasks share its connections, its gates and its ledger. A call is looked up, reserved,
+admitted, marked as started, sent, and stored whole before anybody reads it:
 
     ledger has it? -> budget -> project gate -> model gate -> ledger: started -> provider -> ledger: ended -> read
 """
@@ -11,20 +11,22 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from storage.ledger import Attempt, Bought, End, Start
+from storage.ledger import Attempt, End, Start
+from storage.ledger_records import Bought
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.drift import ModelDrift, check_version
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gate import Gate, Limits
-from tasks.oracle.job import Job, NotBought, OracleRefused
+from tasks.oracle.job import Job
 from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.replies import read, usage_of
+from tasks.oracle.stops import NotBought, OracleRefused
 
 logger = logging.getLogger(__name__)
 
@@ -267,8 +269,10 @@ def limits_of(pace: Pace, model: str) -> Limits:
 
 
 def estimated_tokens(call: Call) -> int:
-    """Input tokens of a call, about: four bytes each in English, fewer elsewhere. Settled when the provider counted."""
-    return len((call.system + call.prompt).encode("utf-8", "surrogatepass")) // 4 + len(json.dumps(call.config)) // 4 + 8
+    """Input tokens of a call, about: four bytes each. Settled when the provider has counted."""
+    return (
+        len((call.system + call.prompt).encode("utf-8", "surrogatepass")) // 4 + len(json.dumps(call.config)) // 4 + 8
+    )
 
 
 def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:

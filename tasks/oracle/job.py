@@ -7,57 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tasks.errors import TaskError
 from tasks.oracle.budget import Budget
 from tasks.oracle.money import Prices
 from tasks.oracle.pace import Pace
-
-
-class Interrupted(TaskError):
-    """Somebody asked the run to stop."""
-
-    def __init__(self, by: str) -> None:
-        super().__init__(by)
-        self.by = by
-
-    def __str__(self) -> str:
-        return f"stopped by {self.by}; what is answered is stored: run the same again to go on where it stopped"
-
-
-class OracleRefused(TaskError):
-    """The provider refuses every call alike."""
-
-    def __init__(self, model: str, message: str, hint: str) -> None:
-        super().__init__(model, message, hint)
-        self.model, self.message, self.hint = model, message, hint
-
-    def __str__(self) -> str:
-        return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
-
-
-class NotBought(TaskError):
-    """The ledger has no response to this call, and none may be asked for."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-    def __str__(self) -> str:
-        return f"the ledger has no response to the call {self.key[:16]}; label without --finished-only to ask for it"
-
-
-class ShardIncomplete(TaskError):
-    """Some queries of a shard got no answer, though they might another time."""
-
-    def __init__(self, n: int, first: str) -> None:
-        super().__init__(n, first)
-        self.n, self.first = n, first
-
-    def __str__(self) -> str:
-        return (
-            f"{self.n} queries could not be answered after several tries (first: {self.first}); "
-            "the others are stored: run the same again to ask for these alone"
-        )
 
 
 @dataclass(slots=True)

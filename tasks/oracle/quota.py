@@ -28,7 +28,9 @@ LEASE_S = 60.0
 
 
 def quota_size(name: str) -> int:
-    """Slots of a limit, which is made if there is none."""
+    """Slots of a limit, which is made if there is none; without a server of its own a run has them all to itself."""
+    if not PREFECT_API_URL.value():
+        return SLOTS
     with get_client(sync_client=True) as client:
         try:
             return client.read_global_concurrency_limit_by_name(name).limit
@@ -53,8 +55,11 @@ def slots_for(n_shards: int, size: int) -> list[int]:
 
 @contextmanager
 def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
-    """Hold slots of a limit for as long as the block runs; the desk paces itself by how many it holds."""
-    if not PREFECT_API_URL.value():
+    """Hold slots of a limit for as long as the block runs; the desk paces itself by how many it holds.
+
+    With 0 slots it holds none: batch jobs have limits of their own.
+    """
+    if not slots or not PREFECT_API_URL.value():
         # The server ends with this command, so nobody can run beside it; a slot would outlive a kill, though.
         yield
         return

@@ -1,8 +1,8 @@
 """Many small ledger writes, few transactions: what waits is committed together, off the event loop.
 
-A commit that reaches the disk takes milliseconds; one for each of a few hundred calls a second would be the slowest part
-of labelling. Here whatever has gathered while the last commit ran goes into the next one, and every caller goes on only
-when its own write is durable.
+A commit that reaches the disk takes milliseconds; one for each of a few hundred calls a second would be the slowest
+part of labelling. Here whatever has gathered while the last commit ran goes into the next one, and every caller goes on
+only when its own write is durable.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from storage.ledger import Attempt, Bought, Claim, End, Ledger, Start
+from storage.ledger import Attempt, Claim, End, Ledger, Start
+from storage.ledger_records import Bought
 
 T = TypeVar("T")
 

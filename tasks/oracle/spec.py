@@ -8,6 +8,9 @@ from storage.artifact import Artifact
 from tasks.oracle.judging import JudgeSpec, ModelSpec
 from tasks.oracle.prompts import version
 
+# Of everything an API oracle is asked with, so that a new wording makes new labels.
+PROMPT_VERSIONS = tuple(version(n) for n in ("answer_system", "judge_system", "judge", "judge_second", "decision"))
+
 
 class LocalOracle(BaseModel):
     """A causal model on this machine, closed-book as medium and open-book as large."""

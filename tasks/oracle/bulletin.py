@@ -1,0 +1,68 @@
+"""What the Prefect UI shows of a labelling run: its progress while it goes on, tables when it has ended."""
+
+import time
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+
+from storage.schemas import GRADES
+from tasks.oracle.desk import Desk
+from tasks.oracle.job import Tally
+from tasks.oracle.meter import line
+
+SECONDS_BETWEEN = 10.0
+
+
+class ProgressArtifact:
+    """The progress artifact of one run, updated every few seconds. Only inside a flow run."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._id = UUID(str(create_progress_artifact(0.0, key="label-progress", description=line(desk))))
+        self._said = time.monotonic()
+
+    def update(self, *, now: bool = False) -> None:
+        """Say how far the run is, unless that was said a moment ago."""
+        if now or time.monotonic() - self._said > SECONDS_BETWEEN:
+            self._said = time.monotonic()
+            tally = self._desk.job.tally
+            share = 100.0 * tally.done / max(tally.rows, 1)
+            update_progress_artifact(self._id, share, description=f"{tally.done} of {tally.rows}: {line(self._desk)}")
+
+
+def publish_summary(labels: pa.Table, tally: Tally) -> None:
+    """The closing tables: grades against each other; then costs, retries and what got no label."""
+    create_table_artifact(grade_cells(labels), key="label-grades", description="medium (rows) × large (columns)")
+    create_table_artifact(
+        summary(labels, tally), key="label-summary", description="cost per stage, and what went wrong"
+    )
+
+
+def grade_cells(labels: pa.Table) -> list[dict[str, Any]]:
+    """All nine cells, empty ones too."""
+    pairs = Counter(zip(labels["medium_grade"].to_pylist(), labels["large_grade"].to_pylist(), strict=True))
+    return [{"medium": medium} | {large: pairs[medium, large] for large in GRADES} for medium in GRADES]
+
+
+def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
+    """(what, n, usd): one line for each thing worth knowing, USD where it is about money.
+
+    Costs are those of the labels, whoever paid for them when; calls, retries and the rest are this run's.
+    """
+    rows: list[dict[str, Any]] = []
+    for stage in ("medium", "large", "judge"):
+        usd = labels[f"{stage}_cost_usd"]
+        unknown = f", {usd.null_count} of unknown cost" if usd.null_count else ""
+        cost = sum(value for value in usd.to_pylist() if value is not None)
+        rows.append({"what": f"cost of {stage}{unknown}", "n": labels.num_rows, "usd": round(cost, 6)})
+    rows.append({"what": "calls answered in this run", "n": tally.calls, "usd": round(tally.usd, 6)})
+    rows.append({"what": "calls found in the ledger, free", "n": tally.reused, "usd": 0.0})
+    rows.append({"what": "in flight when a process died: asked again, paid twice at most", "n": tally.taken_over})
+    rows += [{"what": f"retries: {kind}", "n": n} for kind, n in sorted(tally.retries.items())]
+    reasons = [r for who in ("medium", "large") for r in labels[f"{who}_reason"].to_pylist() if r]
+    rows += [{"what": f"answers: {reason}", "n": n} for reason, n in sorted(Counter(reasons).items())]
+    rows += [{"what": f"no label: {reason}", "n": n} for reason, n in sorted(tally.unlabelled.items())]
+    return rows

@@ -1,0 +1,58 @@
+"""Which provider serves an oracle, and where its key comes from: the environment or a Prefect Secret, nowhere else."""
+
+import os
+from collections.abc import Callable
+
+from prefect.blocks.system import Secret
+
+from tasks.errors import ExtraMissing, OptionMissing
+from tasks.oracle.engine import Provider
+from tasks.oracle.gemini import Gemini, key_from_env
+from tasks.oracle.pace import Pace
+from tasks.oracle.spec import ApiOracle
+
+
+def providers_for(oracle: ApiOracle, pace: Pace) -> Callable[[], list[Provider]]:
+    """Makes the provider of an oracle. The key is looked for now, so that a run without one ends at once.
+
+    Raises:
+        OptionMissing: there is no key.
+        ExtraMissing: the package of the provider is not installed.
+    """
+    if pace.finished_only:
+        return list
+    if oracle.kind == "openai":
+        return _openai(oracle.provider.removeprefix("openai:"), pace)
+    key = None if pace.vertex else key_from_env() or _stored(pace.secret)
+    if key is None and not pace.vertex:
+        raise OptionMissing(
+            "Gemini API key",
+            f"set GEMINI_API_KEY, or store one in a Prefect Secret block named {pace.secret} "
+            "(keys are made at aistudio.google.com/apikey)",
+        )
+    gemini = Gemini.create(
+        key=key,
+        vertex=pace.vertex,
+        project=pace.vertex_project,
+        location=pace.vertex_location,
+        base_url=pace.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL"),
+    )
+    return lambda: [gemini]
+
+
+def _openai(base_url: str, pace: Pace) -> Callable[[], list[Provider]]:
+    try:
+        from tasks.oracle.openai import OpenAI
+    except ImportError as error:
+        raise ExtraMissing("openai", "openai") from error
+    # Servers of one's own, vLLM or Ollama, want none.
+    provider = OpenAI.create(base_url=base_url, key=os.environ.get("OPENAI_API_KEY") or _stored(pace.secret))
+    return lambda: [provider]
+
+
+def _stored(block: str) -> str | None:
+    """What a Secret block holds, if there is one of that name."""
+    try:
+        return str(Secret.load(block).get()).strip() or None
+    except ValueError:
+        return None

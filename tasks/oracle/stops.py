@@ -1,0 +1,72 @@
+"""Why labelling stops before it is done, in words that say how to go on."""
+
+from tasks.errors import TaskError
+
+
+class Interrupted(TaskError):
+    """Somebody asked the run to stop."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
+
+    def __str__(self) -> str:
+        return f"stopped by {self.by}; what is answered is stored: run the same again to go on where it stopped"
+
+
+class OracleRefused(TaskError):
+    """The provider refuses every call alike."""
+
+    def __init__(self, model: str, message: str, hint: str) -> None:
+        super().__init__(model, message, hint)
+        self.model, self.message, self.hint = model, message, hint
+
+    def __str__(self) -> str:
+        return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
+
+
+class NotBought(TaskError):
+    """The ledger has no response to this call, and none may be asked for."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the ledger has no response to the call {self.key[:16]}; label without --finished-only to ask for it"
+
+
+class ShardIncomplete(TaskError):
+    """Some queries of a shard got no answer, though they might another time."""
+
+    def __init__(self, n: int, first: str) -> None:
+        super().__init__(n, first)
+        self.n, self.first = n, first
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n} queries could not be answered after several tries (first: {self.first}); "
+            "the others are stored: run the same again to ask for these alone"
+        )
+
+
+class LabellingStopped(TaskError):
+    """A run that ended before its queries were labelled. Nothing that was answered is lost.
+
+    Args:
+        reason: the sentence of the error that stopped it.
+        cause: that error's class.
+        labelled: queries with a label, in the partial labels that the run recorded.
+        rows: queries in all.
+        resume_at: ISO 8601 time with zone before which going on is of no use, if there is one.
+    """
+
+    def __init__(self, reason: str, cause: str, labelled: int, rows: int, resume_at: str | None = None) -> None:
+        super().__init__(reason, cause, labelled, rows, resume_at)
+        self.reason, self.cause, self.labelled, self.rows, self.resume_at = reason, cause, labelled, rows, resume_at
+
+    def __str__(self) -> str:
+        if not self.labelled:
+            return self.reason
+        usable = f"{self.labelled} of {self.rows} queries are labelled and can be used as they are"
+        return f"{self.reason} ({usable})"
