@@ -84,17 +84,16 @@ class Bucket:
         self._add(last, amount)
         return last
 
-    def correct(self, entry: Entry, change: int) -> None:
+    def correct(self, entry: Entry, change: int, *, now: float) -> None:
         """Add `change` to an amount taken earlier: below 0 gives back, above 0 delays what comes next.
 
         Without effect on what has left the window.
         """
+        self._advance(now)
         if not entry.gone:
-            ceiling = max(self._burst, -change, self._credit)
+            # Credit comes back in full, even beyond a burst: what is reserved by high estimates must not slow the
+            # run for good. The log alone keeps the limit.
             self._add(entry, change)
-            # Given back in full even if that is more than a burst, or large estimates would slow the run for good;
-            # but not on top of what time has already refilled.
-            self._credit = min(self._credit, ceiling)
 
     def _add(self, entry: Entry, amount: int) -> None:
         entry.amount += amount

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from tasks.oracle.breaker import DayBreaker, DayQuotaReached
-from tasks.oracle.buckets import Bucket
+from tasks.oracle.buckets import Bucket, Entry
 from tasks.oracle.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.limits import Limits, NoProgress, Quota, QuotaTooSmall
@@ -147,6 +147,10 @@ class Gate:
         for quota in self._buckets:
             amounts[quota] = 1 if quota == "rpm" else tokens if quota == "tpm" else math.ceil(usd * _PER_USD)
         return amounts
+
+    def correct(self, quota: Quota, entry: Entry, change: int) -> None:
+        """Pass on to the bucket; for tickets."""
+        self._buckets[quota].correct(entry, change, now=self._clock())
 
     def _wish(self, tokens: int, usd: float) -> Amounts:
         amounts = self.amounts(tokens, usd)

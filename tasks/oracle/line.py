@@ -35,7 +35,7 @@ class Line(Generic[Wish, Leave]):
         self._poll, self._give_back = poll, give_back
         self._waiters: deque[_Waiter[Wish, Leave]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._look_at = 0.0
+        self._looker: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -60,9 +60,10 @@ class Line(Generic[Wish, Leave]):
             leave, _ = self._poll(wish)
             if leave is not None:
                 return leave
-            self._look_at = asyncio.get_running_loop().time() + LOOK_S
         waiter: _Waiter[Wish, Leave] = _Waiter(wish, stop)
         self._waiters.append(waiter)
+        if stop is not None and self._looker is None:
+            self._looker = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         if self._waiters[0] is waiter:
             self.move()
         try:
@@ -76,13 +77,6 @@ class Line(Generic[Wish, Leave]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._waiters:
-            return
-        loop = asyncio.get_running_loop()
-        if (now := loop.time()) >= self._look_at:
-            self._look_at = now + LOOK_S
-            self._look()
-        wait_s: float | None = None
         while self._waiters:
             waiter = self._waiters[0]
             if not waiter.future.done():
@@ -92,22 +86,29 @@ class Line(Generic[Wish, Leave]):
                     waiter.future.set_exception(error)
                 else:
                     if leave is None:
-                        break
+                        if wait_s is not None:
+                            self._timer = asyncio.get_running_loop().call_later(wait_s, self.move)
+                        return
                     waiter.future.set_result(leave)
             self._waiters.popleft()
-        else:
-            return
-        until_look = max(self._look_at - now, 0.0)
-        self._timer = loop.call_later(until_look if wait_s is None else min(wait_s, until_look), self.move)
+        if self._looker is not None:
+            self._looker.cancel()
+            self._looker = None
 
     def _look(self) -> None:
         """Send home whoever has been told to stop."""
+        self._looker = None
+        again = False
         for waiter in self._waiters:
             if waiter.stop is not None and not waiter.future.done():
                 try:
                     waiter.stop()
+                    again = True
                 except BaseException as error:
                     waiter.future.set_exception(error)
+        if again:
+            self._looker = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self.move()
 
     def _leave(self, waiter: _Waiter[Wish, Leave]) -> None:
         future = waiter.future

@@ -68,6 +68,7 @@ class Ticket:
             if not self.settled:
                 for quota, _ in self._entries:
                     self._correct(quota, 0)
+                self._gate.admitted -= 1
             self.cancel()
 
     def __enter__(self) -> Self:
@@ -93,5 +94,5 @@ class Ticket:
     def _correct(self, quota: Quota, amount: int) -> None:
         for name, entry in self._entries:
             if name == quota:
-                self._gate._buckets[name].correct(entry, amount - self.amounts[name])
+                self._gate.correct(quota, entry, amount - self.amounts[name])
                 self.amounts[name] = amount
