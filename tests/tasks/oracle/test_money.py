@@ -255,7 +255,7 @@ def test_a_missing_price_says_which_lines_to_add_and_they_work(tmp_path: Path) -
 
 def test_an_expired_price_is_no_price(tmp_path: Path) -> None:
     prices = Prices.load(listed(tmp_path, MINE + "valid_from = 2026-01-01\nvalid_until = 2026-11-21"))
-    with pytest.raises(UnknownPrice, match="for 2026-11-22 .known is one from 2026-01-01 until 2026-11-21"):
+    with pytest.raises(UnknownPrice, match=r"for 2026-11-22 .known is one from 2026-01-01 until 2026-11-21"):
         prices.check(["mine"], at=NOV)
 
 
