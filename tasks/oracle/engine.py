@@ -156,12 +156,7 @@ class Engine:
         while True:
             job.check()
             try:
-                async with AsyncExitStack() as stack:
-                    if (who := (call.provider, call.model)) not in self._proved:
-                        await stack.enter_async_context(self._scout)
-                        job.check()
-                    bought = await self._send(job, call, key, tries)
-                    self._proved.add(who)
+                bought = await self._send_proved(job, call, key, tries)
             except Fault as fault:
                 job.tally.retries[fault.kind.value] += 1
                 if fault.kind is FaultKind.FATAL:
@@ -182,6 +177,17 @@ class Engine:
                 job.tally.reused += 1
                 return bought
 
+    async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
+        """As `_send`; the first call to each model goes alone, and the others wait to see it succeed."""
+        if (who := (call.provider, call.model)) not in self._proved:
+            async with self._scout:
+                job.check()
+                if who not in self._proved:
+                    bought = await self._send(job, call, key, tries)
+                    self._proved.add(who)
+                    return bought
+        return await self._send(job, call, key, tries)
+
     async def _send(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
         """One request through budget, gates and ledger; None if another process has it in flight."""
         provider, pace = self._providers[call.provider], job.pace
@@ -190,10 +196,10 @@ class Engine:
         async with AsyncExitStack() as stack:
             hold = await job.budget.enter(worst)
             stack.callback(job.budget.release, hold)
-            project = await self._gate(provider.project, "").enter(tokens=0, usd=worst, stop=job.check)
-            stack.callback(project.cancel)
-            ticket = await self._gate(provider.project, call.model).enter(tokens=tokens, usd=0.0, stop=job.check)
-            stack.callback(ticket.cancel)
+            tickets = []
+            for gate in self._gates_of(provider.project, call.model):
+                tickets.append(await gate.enter(tokens=tokens, usd=worst, stop=job.check))
+                stack.callback(tickets[-1].withdraw)
             claim = await self._recorder.start(_start(call, key, job, worst))
             if claim.state == "ended":
                 assert claim.bought is not None
@@ -206,14 +212,16 @@ class Engine:
             try:
                 body = await provider.send(call, tier=pace.backend, timeout_s=pace.timeout_s)
             except Fault as fault:
-                ticket.failed(fault)
+                for ticket in tickets:
+                    ticket.failed(fault)
                 cost = worst if fault.maybe_billed else 0.0
                 job.budget.settle(hold, cost)
-                project.settle(tokens=0, usd=cost)
                 await self._recorder.attempt(_attempt(call, key, job, fault, cost), release=True)
                 raise
             except BaseException:
                 # Cancelled, or broken: the provider may have served it, so the money counts as spent.
+                for ticket in tickets:
+                    ticket.cancel()
                 job.budget.settle(hold, worst)
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
                 self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
@@ -236,12 +244,17 @@ class Engine:
                 )
             )
             job.budget.settle(hold, usd)
-            project.settle(tokens=0, usd=worst if usd is None else usd)
-            ticket.succeeded(tokens=tokens if usage.prompt is None else usage.prompt, usd=0.0)
+            for ticket in tickets:
+                ticket.succeeded(tokens=usage.prompt, usd=usd)
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
             return Bought(body, usd)
+
+    def _gates_of(self, project: str, model: str) -> list[Gate]:
+        """The gates a call must pass: of the project, if its spending is limited, and of the model."""
+        spending = [self._gate(project, "")] if self._pace.usd_per_10min is not None else []
+        return [*spending, self._gate(project, model)]
 
     def _gate(self, project: str, model: str) -> Gate:
         """The gate of a model, or of the whole project for ''."""
