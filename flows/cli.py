@@ -1,6 +1,7 @@
 """The command line: every flow by its name, its options made from the flow's own parameter model.
 
-Exit codes: 0 done, 2 something the user can put right (one sentence on standard error), 1 a fault of ours, 130 Ctrl-C.
+Exit codes: 0 done, 2 something the user can put right (one sentence on standard error), 75 stopped before the end and
+resumable as it is, 130 Ctrl-C, 143 SIGTERM, 1 a fault of ours.
 """
 
 import atexit
@@ -19,7 +20,7 @@ the whole way
   calibrate      label, extract, train, evaluate: from your queries to a calibrated head and its report
 
 each step alone
-  label          find the true policy of every query (oracle: replay, local)
+  label          find the true policy of every query (oracle: replay, local, gemini, openai)
   extract        read policy, logits and hidden state of every query off the frozen router
   train          train the confidence head (SFT, RL, recalibration) on labels and features
   evaluate       measure a head on the test split, against baselines
@@ -39,18 +40,23 @@ after an interruption and it goes on where it stopped. --refresh before COMMAND 
 QUICK = {"stats", "export"}
 
 
+# Codes of runs that stopped for one of these reasons: the same command, later, goes on.
+_STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "ShardIncomplete": 75, "Interrupted": 130}
+
+
 class Command(NamedTuple):
     """Where a command lives: its flow, and the model of its parameters."""
 
     module: str
     flow: str
     params: str
+    params_in: str = "flows.params"
 
 
 COMMANDS = {
     "demo": Command("flows.demo", "demo", "DemoParams"),
     "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams"),
-    "label": Command("flows.label", "label", "LabelParams"),
+    "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params"),
     "extract": Command("flows.extract", "extract", "ExtractParams"),
     "train": Command("flows.train", "train", "TrainParams"),
     "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams"),
@@ -133,10 +139,11 @@ def _run(name: str, options: Sequence[str]) -> int:
     from calib.errors import CalibError
     from storage.errors import StorageError
     from tasks.errors import TaskError
+    from tasks.oracle.stops import LabellingStopped
     from tasks.progress import shown
 
     command = COMMANDS[name]
-    model = getattr(importlib.import_module("flows.params"), command.params)
+    model = getattr(importlib.import_module(command.params_in), command.params)
     try:
         params = CliApp.run(_named(model, name), cli_args=list(options))
     except ValidationError as error:
@@ -150,6 +157,8 @@ def _run(name: str, options: Sequence[str]) -> int:
             action = action.fn
         with shown(Console(stderr=True)):
             result = action(model.model_validate(params.model_dump()))
+    except LabellingStopped as stopped:
+        return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
     except (CalibError, StorageError, TaskError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
@@ -211,9 +220,9 @@ def _sentence(error: Any) -> str:
     return "; ".join(clauses)
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: int = 2) -> int:
     print(f"routecal: {sentence}", file=sys.stderr)
-    return 2
+    return code
 
 
 if __name__ == "__main__":
