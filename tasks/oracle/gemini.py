@@ -127,8 +127,13 @@ class Gemini:
             raise ValueError(f"tier {tier!r} is not one of {', '.join(TIERS)}")
         _check_text(call)
         try:
+            # A new loop's clients take a moment to make, which is not the provider's.
+            clients = await self._clients()
             async with asyncio.timeout(timeout_s):
-                body = await (self._decide if call.endpoint == "decide" else self._generate)(call, tier, timeout_s)
+                if call.endpoint == "decide":
+                    body = await _decided(clients, call, timeout_s)
+                else:
+                    body = await _generated(clients, call, tier, timeout_s)
         except Fault:
             raise
         except Exception as error:
@@ -149,29 +154,6 @@ class Gemini:
             mine = self._open.pop(asyncio.get_running_loop(), None)
         if mine:
             await mine[1].aclose()
-
-    async def _generate(self, call: Call, tier: str, timeout_s: float) -> str:
-        client = (await self._clients()).generate
-        config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
-        response = await client.aio.models.generate_content(model=call.model, contents=call.prompt, config=config)
-        return response.sdk_http_response.body or ""
-
-    async def _decide(self, call: Call, tier: str, timeout_s: float) -> str:
-        client = (await self._clients()).decide
-        if client is None:
-            raise Fault(
-                FaultKind.FATAL,
-                0,
-                "Vertex AI serves no decisions",
-                hint="judge with a model that writes, or with a key",
-            )
-        response = await client.aio.decisions.with_raw_response.create(
-            model=call.model,
-            input=f"{call.system}\n\n{call.prompt}" if call.system else call.prompt,
-            questions=call.config["questions"],
-            timeout=timeout_s,
-        )
-        return await response.text()
 
     async def _clients(self) -> _Clients:
         """The running loop's clients; made on first use."""
@@ -224,3 +206,23 @@ def _check_text(call: Call) -> None:
     except UnicodeEncodeError:
         said = "the text holds half a surrogate pair, which no model can be sent"
         raise Fault(FaultKind.ROW, 0, said) from None
+
+
+async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float) -> str:
+    config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
+    models = clients.generate.aio.models
+    response = await models.generate_content(model=call.model, contents=call.prompt, config=config)
+    return response.sdk_http_response.body or ""
+
+
+async def _decided(clients: _Clients, call: Call, timeout_s: float) -> str:
+    if clients.decide is None:
+        hint = "judge with a model that writes, or with an API key"
+        raise Fault(FaultKind.FATAL, 0, "Vertex AI serves no decisions", hint=hint)
+    response = await clients.decide.aio.decisions.with_raw_response.create(
+        model=call.model,
+        input=f"{call.system}\n\n{call.prompt}" if call.system else call.prompt,
+        questions=call.config["questions"],
+        timeout=timeout_s,
+    )
+    return await response.text()

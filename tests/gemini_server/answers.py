@@ -1,4 +1,4 @@
-"""What the models of the server know, and how its judge grades."""
+"""What the models of the server know, and how its judges grade."""
 
 import hashlib
 import json
@@ -9,21 +9,25 @@ from typing import Any
 from tests.gemini_server.wire import Request
 
 Respond = Callable[[Request], str]
-Grade = Callable[[str, str], str]  # (reference, answer) -> a value of the judge's enum
+# (query, references, answer) -> one of the judge's grades.
+Grade = Callable[[str, list[str], str], str]
+
+# Quoted material of a judge's prompt: name, code, text.
+_QUOTED = re.compile(r"^--- begin ([A-Z ]+) (\w+) ---\n(.*?)\n--- end \1 \2 ---$", re.S | re.M)
 
 
 class Answers:
     """Answers by query text, and grades for requests that ask for one of an enum.
 
-    A request with a schema that holds an enum, or with questions, is a judge's: `judge` takes (reference, answer) out
-    of its text and grades them. Anything else is a query: it is looked up by the whole prompt, then by each of its
+    A request with a schema that holds an enum, or with questions, is a judge's: query, references and answer are taken
+    out of its fences and graded. Anything else is a query: it is looked up by the whole prompt, then by each of its
     lines, then by what follows the first colon of a line.
 
     Args:
         known: query -> answer, or query -> {model: answer}.
         unknown: said to any other query; `{digest}` in it becomes eight characters that depend on the query.
-        fields: finds the reference and the answer to grade in a judge's prompt.
-        grade: grades them.
+        grade: of an answer; by words if None.
+        confidence: of every judge.
     """
 
     def __init__(
@@ -31,57 +35,54 @@ class Answers:
         known: Mapping[str, str | Mapping[str, str]] = {},
         *,
         unknown: str = "answer {digest}",
-        fields: Callable[[str], tuple[str, str]] | None = None,
         grade: Grade | None = None,
+        confidence: float = 0.94,
     ) -> None:
-        self.known, self.unknown = known, unknown
-        self.fields, self.grade = fields or tagged, grade or same_words
+        self.known, self.unknown, self.confidence = known, unknown, confidence
+        self.grade = grade or same_words
 
     def __call__(self, request: Request) -> str:
         if request.questions:
-            return json.dumps({name: self._judged(request, q) for name, q in request.questions.items()})
-        if (grades := enum_of(request.schema)) is not None:
-            name, allowed = grades
-            return json.dumps({name: self._allowed(self.grade(*self.fields(request.prompt)), allowed)})
+            return json.dumps({name: self._chosen(request, name) for name in request.questions})
+        properties: Mapping[str, Any] = (request.schema or {}).get("properties") or {}
+        if grades := next((p["enum"] for p in properties.values() if "enum" in p), None):
+            grade = self._graded(request.prompt, "ANSWER", grades)
+            said = {"string": "compared by words", "number": self.confidence}
+            return json.dumps({n: grade if "enum" in p else said.get(p.get("type")) for n, p in properties.items()})
         found = next((self.known[k] for k in _spellings(request.prompt) if k in self.known), None)
         if found is None:
-            return self.unknown.replace(
-                "{digest}", hashlib.sha256(request.prompt.encode("utf-8", "replace")).hexdigest()[:8]
-            )
+            digest = hashlib.sha256(request.prompt.encode("utf-8", "replace")).hexdigest()[:8]
+            return self.unknown.replace("{digest}", digest)
         return found if isinstance(found, str) else found[request.model]
 
-    def _judged(self, request: Request, question: Mapping[str, Any]) -> dict[str, float]:
-        """Probability of each choice: nearly all on the grade."""
-        text = request.prompt + "\n" + json.dumps(question["instructions"])
-        allowed = list(question["criteria"])
-        best = self._allowed(self.grade(*self.fields(text)), allowed)
-        return {c: 0.94 if c == best else 0.06 / (len(allowed) - 1) for c in allowed}
+    def _chosen(self, request: Request, name: str) -> dict[str, float]:
+        """Probability of each choice; the question `answer_a` is about the material ANSWER A."""
+        allowed = list(request.questions[name]["criteria"])
+        best = self._graded(request.prompt, name.upper().replace("_", " "), allowed)
+        rest = (1 - self.confidence) / (len(allowed) - 1)
+        return {c: self.confidence if c == best else rest for c in allowed}
 
-    @staticmethod
-    def _allowed(grade: str, allowed: list[str]) -> str:
+    def _graded(self, prompt: str, name: str, allowed: list[str]) -> str:
+        material = quoted(prompt)
+        query, answer = (material.get(n, [""])[0] for n in ("QUESTION", name))
+        grade = self.grade(query, material.get("REFERENCE", []), answer)
         return grade if grade in allowed else allowed[-1]
 
 
-def enum_of(schema: Mapping[str, Any] | None) -> tuple[str, list[str]] | None:
-    """The first property of an object schema that is an enum, with its values; None if there is none."""
-    for name, value in ((schema or {}).get("properties") or {}).items():
-        if "enum" in value:
-            return name, list(value["enum"])
-    return None
+def quoted(prompt: str) -> dict[str, list[str]]:
+    """Fenced material by name, in order."""
+    found: dict[str, list[str]] = {}
+    for name, _, text in _QUOTED.findall(prompt):
+        found.setdefault(name, []).append(text)
+    return found
 
 
-def tagged(text: str) -> tuple[str, str]:
-    """Reference and answer, each between the first opening and the last closing tag of that name."""
-    found = [re.search(rf"<({tag})[^>]*>(.*)</\1[^>]*>", text, re.S) for tag in ("reference|gold|correct", "answer")]
-    return tuple(m[2].strip() if m else "" for m in found)  # type: ignore[return-value]
-
-
-def same_words(reference: str, answer: str) -> str:
-    """Grade by words: the reference's among the answer's is CORRECT, silence is NOT_ATTEMPTED."""
-    said, gold = _words(answer), _words(reference)
-    if not said or said in (["i", "do", "not", "know"], ["unknown"]):
+def same_words(query: str, references: list[str], answer: str) -> str:
+    """Grade by words: all of a reference's among the answer's is CORRECT, silence is NOT_ATTEMPTED."""
+    said = _words(answer)
+    if not said or said in (["i", "do", "not", "know"], ["i", "don", "t", "know"], ["unknown"]):
         return "NOT_ATTEMPTED"
-    return "CORRECT" if gold and set(gold) <= set(said) else "INCORRECT"
+    return "CORRECT" if any((gold := _words(r)) and set(gold) <= set(said) for r in references) else "INCORRECT"
 
 
 def _words(text: str) -> list[str]:

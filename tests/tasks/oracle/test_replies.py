@@ -172,25 +172,18 @@ def test_no_candidate_and_no_reason_is_no_response(body: str) -> None:
         read(WRITE, body)
 
 
+# Those the reader looks for.
+NAMES = [
+    *("candidates", "content", "parts", "text", "finishReason", "promptFeedback", "blockReason", "modelVersion"),
+    *("usageMetadata", "promptTokenCount", "choices", "message", "usage", "completion_tokens", "id"),
+    *("answers", "q", "choice", "probabilities"),
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "answers",
-                    "blockReason",
-                    "candidates",
-                    "choice",
-                    "choices",
-                    "completion_tokens",
-                    "content",
-                    "finishReason",
-                ]
-                + ["id", "message", "modelVersion", "parts", "probabilities", "promptFeedback", "promptTokenCount", "q"]
-                + ["text", "usage", "usageMetadata"]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=4,
         )
