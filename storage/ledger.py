@@ -5,24 +5,23 @@ on; so a response is paid once, whoever asks again, and a call whose process die
 SQLite by default, PostgreSQL by URL. Threads and processes may share it.
 """
 
-import os
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, update
 
 from storage import ledger_batches, ledger_reads
 from storage import sessions as sessions_
 from storage.errors import StorageError
 from storage.ledger_records import Attempt, Batch, Bought, Claim, End, Spent, Start
-from storage.ledger_schema import prepare
+from storage.ledger_schema import begin
 from storage.ledger_tables import CALLS, IS_STARTED, SESSIONS
 from storage.ledger_transactions import Transactions
 from storage.ledger_url import locate
-from storage.ledger_writes import Writer, append, claim, end, insert, note, release
+from storage.ledger_writes import Writer, append, claim, end, note, release
 from storage.sessions import Session, stamp
 
 __all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
@@ -51,6 +50,8 @@ class Ledger:
         self._offset = timedelta(0)
         self._touched: datetime | None = None
         self._is_closed = False
+        # Another session that took us for dead may have taken a call over and given it up: its row is then gone.
+        self._in_flight: dict[str, Start] = {}
 
     @classmethod
     def open(
@@ -79,7 +80,7 @@ class Ledger:
         transactions = Transactions(place, wait_s=wait_s, outage_s=outage_s, on_wait=on_wait)
         self = cls(transactions, is_dead)
         try:
-            self._offset = transactions.run(self._begin, opening=True)
+            self._offset = transactions.run(lambda con: begin(con, self.name, self.session), opening=True)
         except BaseException:
             transactions.dispose()
             raise
@@ -163,17 +164,23 @@ class Ledger:
         closed = [(e, uuid.uuid4().hex) for e in ends]
         noted, keys = [note(attempt) for attempt in attempts], list(releases)
         taken: set[str] = set()
+        known = {s.key: s for s in opened}
+        known |= {e.key: self._in_flight[e.key] for e, _ in closed if e.key in self._in_flight}
 
         def work(connection: Connection) -> dict[str, Claim]:
             writer = self._writer()
             claims = claim(connection, opened, writer, taken)
             append(connection, noted, writer.session, writer)
-            end(connection, closed, writer)
+            end(connection, closed, known, writer)
             release(connection, keys, writer)
             self._touch(connection)
             return claims
 
-        return self._run(work)
+        claims = self._run(work)
+        self._in_flight |= {s.key: s for s in opened if claims[s.key].state == "ours"}
+        for key in (*(e.key for e, _ in closed), *keys):
+            self._in_flight.pop(key, None)
+        return claims
 
     def beat(self) -> None:
         """Say that this session lives; needed at least every two minutes, and `write` does it as well."""
@@ -228,19 +235,6 @@ class Ledger:
         if self._is_closed:
             raise RuntimeError(f"the ledger {self.name} is closed")
         return self._transactions.run(work, writes=writes)
-
-    def _begin(self, connection: Connection) -> timedelta:
-        prepare(connection, self.name)
-        offset = timedelta(0)
-        if connection.dialect.name != "sqlite":
-            # Machines disagree about the time; by the server's clock all sessions are seen alike.
-            server: datetime = connection.scalars(select(func.clock_timestamp())).one()
-            offset = server - datetime.now(UTC)
-        at = stamp(datetime.now(UTC) + offset)
-        pid = os.getpid()
-        row = Session(self.session, sessions_.host(), pid, sessions_.process_started(pid), at, at, None)
-        connection.execute(insert(connection, SESSIONS).on_conflict_do_nothing(index_elements=["id"]), [row._asdict()])
-        return offset
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + self._offset

@@ -1,12 +1,44 @@
 """Making the tables of a new ledger, and knowing those of an old or a foreign one."""
 
-from sqlalchemy import Connection, inspect, select, text
+import os
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, inspect, select, text
 
 from storage.ledger_errors import LedgerDamaged, LedgerNewer
-from storage.ledger_tables import META, SCHEMA_VERSION, TABLES
+from storage.ledger_tables import META, SCHEMA_VERSION, SESSIONS, TABLES
+from storage.ledger_writes import insert
+from storage.sessions import Session, host, process_started, stamp
 
 # Any number will do, if all agree on it.
 _ADVISORY = 0x726F757465
+
+
+def begin(connection: Connection, name: str, session: str) -> timedelta:
+    """Have the tables there and list a new session of this process.
+
+    Args:
+        connection: in a transaction.
+        name: of the ledger, for people.
+        session: the new id.
+
+    Returns:
+        What to add to this machine's time, to have that of the database.
+
+    Raises:
+        LedgerNewer, LedgerDamaged: as `prepare`.
+    """
+    prepare(connection, name)
+    offset = timedelta(0)
+    if connection.dialect.name != "sqlite":
+        # Machines disagree about the time; by the server's clock all sessions are seen alike.
+        server: datetime = connection.scalars(select(func.clock_timestamp())).one()
+        offset = server - datetime.now(UTC)
+    at = stamp(datetime.now(UTC) + offset)
+    pid = os.getpid()
+    row = Session(session, host(), pid, process_started(pid), at, at, None)
+    connection.execute(insert(connection, SESSIONS).on_conflict_do_nothing(index_elements=["id"]), [row._asdict()])
+    return offset
 
 
 def prepare(connection: Connection, name: str) -> None:

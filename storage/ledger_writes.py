@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 CHUNK = 500
 _RESULTS = [f for f in End.__dataclass_fields__ if f != "key"]
-# What a call was for, when it ends here without having begun here.
-_UNSAID = {"provider": "", "model": "", "stage": "", "job": "", "prompt_version": "", "tier": "", "reserved_usd": 0.0}
+# What a call was for, when nobody said.
+_UNSAID = Start("", provider="", model="", stage="", job="", prompt_version="", tier="", reserved_usd=0.0)
 _RELEASE = CALLS.delete().where(
     CALLS.c.key == bindparam("of_key"), CALLS.c.session == bindparam("of_session"), IS_STARTED
 )
@@ -126,12 +126,13 @@ def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken
     return claims
 
 
-def end(connection: Connection, ends: Sequence[tuple[End, str]], writer: Writer) -> None:
+def end(connection: Connection, ends: Sequence[tuple[End, str]], starts: Mapping[str, Start], writer: Writer) -> None:
     """Store responses; the first one of a key stays, and another one is noted as a `duplicate` attempt.
 
     Args:
         connection: in a transaction.
         ends: each with the id that a duplicate would get.
+        starts: what the calls were for, where the ledger has no row of them (any more).
         writer: us.
     """
     if not ends:
@@ -139,7 +140,7 @@ def end(connection: Connection, ends: Sequence[tuple[End, str]], writer: Writer)
     ends = sorted(ends, key=lambda pair: pair[0].key)
     rows = [
         {
-            **_UNSAID,
+            **asdict(starts.get(e.key, _UNSAID)),
             **asdict(e),
             "response": storable(e.response),
             "state": "ended",
