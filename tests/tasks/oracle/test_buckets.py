@@ -122,6 +122,13 @@ def test_a_large_request_passes_between_small_ones_and_they_wait_for_it():
     assert after.at - large.at == pytest.approx(200_000 / 1_000_000 * 60 / HEADROOM, abs=1.0)
 
 
+def test_a_smaller_share_has_no_credit_left_from_the_larger_one():
+    bucket = Bucket(600, 60.0, now=0.0)
+    bucket.set_share(0.01, now=0.0)
+    bucket.take(1, now=0.0)
+    assert bucket.wait_s(1, now=0.0) > 5.0
+
+
 def test_a_request_larger_than_the_share_goes_alone_and_the_share_is_kept_on_average():
     bucket = Bucket(1000, 60.0, now=0.0)
     bucket.set_share(0.25, now=0.0)

@@ -52,6 +52,19 @@ def test_a_freed_place_goes_to_the_first_in_line_not_to_a_newcomer():
     run(main())
 
 
+def test_a_newcomer_who_would_fit_stays_behind_one_who_does_not_yet():
+    async def main() -> None:
+        shared = gate(tpm=1000)
+        (await shared.enter(tokens=1000)).succeeded()
+        large = asyncio.ensure_future(shared.enter(tokens=500))
+        await turns()
+        assert isinstance(shared.poll(), Ticket)
+        (await shared.enter(tokens=0)).succeeded()
+        assert large.done()
+
+    run(main())
+
+
 def test_what_is_settled_lets_the_next_go_without_waiting():
     async def main() -> None:
         shared = gate(tpm=1000)
