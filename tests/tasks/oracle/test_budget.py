@@ -191,9 +191,13 @@ def test_first_come_first_served() -> None:
         # the small one would fit, but then the big one might wait for ever
         assert not big.done()
         assert not small.done()
+        late = asyncio.create_task(budget.enter(0.05))
+        await settled()
+        assert not late.done()
         budget.release(two)
         await asyncio.gather(big, small)
         assert budget.held_usd == 1.0
+        late.cancel()
 
     run(play)
 

@@ -197,6 +197,17 @@ def test_no_call_costs_more_than_its_worst_case(
     assert cost <= prices.worst_usd(asked, tier=tier, at=at)
 
 
+def test_a_bound_knows_that_short_prompts_and_cached_tokens_may_be_dearer() -> None:
+    prices = Prices(newest()[1], parse(ODD, "odd.toml", source_required=True))
+    # at most 600 tokens are read: the answer may cost 9 a million, as after a short prompt, and all be cached at 6
+    asked = call("odd", "a" * (600 - 256 - 2))
+    assert prices.worst_usd(asked, tier="online", at=NOV) == (600 * 6 + 1000 * 9) / 10**6
+    short = Usage(300, 300, 1000, 0)
+    assert prices.usd("odd", short, tier="online", at=NOV) == (300 * 6 + 1000 * 9) / 10**6
+    # 100 tokens more than the short price holds for, none of them cached: 3.000000001 × 400 + 0.1 × 1,000
+    assert prices.usd("odd", Usage(400, 0, 1000, 0), tier="online", at=NOV) == 0.0013000000004
+
+
 @pytest.mark.parametrize("limit", [None, 0, -1, 2.5, True, "1000"])
 def test_a_call_without_end_has_no_worst_case(limit: object) -> None:
     with pytest.raises(NoOutputLimit, match="max_output_tokens"):
