@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from storage.ledger import Ledger
 from tasks.oracle.budget import Budget
-from tasks.oracle.engine import Engine, Provider
+from tasks.oracle.engine import Engine
 from tasks.oracle.job import Job
 from tasks.oracle.money import Prices
 from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
+from tasks.oracle.sender import Provider
 
 T = TypeVar("T")
 

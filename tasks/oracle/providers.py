@@ -6,9 +6,9 @@ from collections.abc import Callable
 from prefect.blocks.system import Secret
 
 from tasks.errors import ExtraMissing, OptionMissing
-from tasks.oracle.engine import Provider
 from tasks.oracle.gemini import Gemini, key_from_env
 from tasks.oracle.pace import Pace
+from tasks.oracle.sender import Provider
 from tasks.oracle.spec import ApiOracle
 
 
