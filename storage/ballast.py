@@ -15,10 +15,16 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Ballast:
-    """The file `<name of the ledger>.ballast`."""
+    """The file `<name of the ledger>.ballast`.
+
+    Attributes:
+        path: where it is.
+        is_new: `take` made it; it was not there before.
+    """
 
     def __init__(self, ledger: Path) -> None:
         self.path = ledger.with_name(ledger.name + ".ballast")
+        self.is_new = False
 
     def take(self) -> None:
         """Set the space aside; it is kept when it is there already.
@@ -28,6 +34,7 @@ class Ballast:
         """
         if self.path.exists() and self.path.stat().st_blocks * 512 >= SIZE_BYTES:
             return
+        self.is_new = not self.path.exists()
         try:
             handle = os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o644)
             try:

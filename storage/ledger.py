@@ -82,7 +82,7 @@ class Ledger:
         try:
             self._offset = transactions.run(lambda con: begin(con, self.name, self.session), opening=True)
         except BaseException:
-            transactions.dispose()
+            transactions.forsake()
             raise
         return self
 

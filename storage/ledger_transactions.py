@@ -25,6 +25,7 @@ from storage.ledger_errors import (
     LedgerUnreachable,
     holder,
 )
+from storage.ledger_tables import META
 from storage.ledger_trouble import trouble
 from storage.ledger_url import scrub, shown
 from storage.locks import holders
@@ -117,6 +118,12 @@ class Transactions:
         """Close all connections."""
         self._engine.dispose()
 
+    def forsake(self) -> None:
+        """Close all connections to what turned out to be unusable, and leave nothing of ours beside it."""
+        self.dispose()
+        if self._ballast is not None and self._ballast.is_new:
+            self._ballast.drop()
+
     def _make_room(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +175,10 @@ def _engine(url: URL) -> Engine:
         del record
         # Transactions begin where we say, not where the sqlite3 module guesses.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        # The mode stays with the file, and the file may turn out to be another program's.
+        if not names or META.name in names:
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
 
     @event.listens_for(engine, "begin")
