@@ -12,14 +12,11 @@ from storage.ledger import Attempt, End, Start
 from storage.ledger_records import Bought
 from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate import Gate, Limits
+from tasks.oracle.gate import Gate, Limits, Ticket
 from tasks.oracle.job import Job
 from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.replies import usage_of
-
-# A spend limit is kept by the provider per project; its gate limits nothing else.
-UNBOUNDED = 1_000_000
 
 
 class Provider(Protocol):
@@ -71,10 +68,12 @@ class Sender:
         async with AsyncExitStack() as stack:
             hold = await job.budget.enter(worst)
             stack.callback(job.budget.release, hold)
-            tickets = []
-            for gate in self._gates_of(provider.project, call.model):
-                tickets.append(await gate.enter(tokens=tokens, usd=worst, stop=job.check))
-                stack.callback(tickets[-1].withdraw)
+            spending = None
+            if pace.usd_per_10min is not None:
+                spending = await self._gate(provider.project, "").enter(usd=worst, stop=job.check)
+                stack.callback(spending.withdraw)
+            ticket = await self._gate(provider.project, call.model).enter(tokens=tokens, stop=job.check)
+            stack.callback(ticket.withdraw)
             claim = await self._recorder.start(_start(call, key, job, worst))
             if claim.state == "ended":
                 assert claim.bought is not None
@@ -87,22 +86,25 @@ class Sender:
             try:
                 body = await provider.send(call, tier=pace.backend, timeout_s=pace.timeout_s)
             except Fault as fault:
-                for ticket in tickets:
-                    ticket.failed(fault)
+                ticket.failed(fault)
                 cost = worst if fault.maybe_billed else 0.0
+                # One model's refusals are no reason to hold back the others: the project hears of money alone.
+                _spent(spending, cost)
                 job.budget.settle(hold, cost)
                 await self._recorder.attempt(_attempt(call, key, job, fault, cost), release=True)
                 raise
             except BaseException:
                 # Cancelled, or broken: the provider may have served it, so the money counts as spent.
-                for ticket in tickets:
-                    ticket.cancel()
+                ticket.cancel()
+                _spent(spending, worst)
                 job.budget.settle(hold, worst)
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
                 self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
                 raise
             usage, version, response_id = usage_of(call, body)
             usd = job.prices.usd(call.model, usage, tier=pace.backend, at=datetime.now(UTC))
+            ticket.succeeded(tokens=usage.prompt)
+            _spent(spending, usd)
             await self._recorder.end(
                 End(
                     key=key,
@@ -119,17 +121,10 @@ class Sender:
                 )
             )
             job.budget.settle(hold, usd)
-            for ticket in tickets:
-                ticket.succeeded(tokens=usage.prompt, usd=usd)
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
             return Bought(body, usd)
-
-    def _gates_of(self, project: str, model: str) -> list[Gate]:
-        """The gates a call must pass: of the project, if its spending is limited, and of the model."""
-        spending = [self._gate(project, "")] if self._pace.usd_per_10min is not None else []
-        return [*spending, self._gate(project, model)]
 
     def _gate(self, project: str, model: str) -> Gate:
         """The gate of a model, or of the whole project for ''."""
@@ -142,7 +137,7 @@ class Sender:
 def limits_of(pace: Pace, model: str) -> Limits:
     """What limits a model; for '' what limits the project, whose spending is counted over all its models."""
     if not model:
-        return Limits(usd_per_10min=pace.usd_per_10min, concurrency=UNBOUNDED, usd_window_s=10 * pace.window_s)
+        return Limits(usd_per_10min=pace.usd_per_10min, concurrency=None, usd_window_s=10 * pace.window_s)
     return Limits(
         rpm=pace.rpm_of.get(model, pace.rpm),
         tpm=pace.tpm_of.get(model, pace.tpm),
@@ -183,3 +178,10 @@ def _attempt(call: Call, key: str, job: Job, fault: Fault, usd: float) -> Attemp
         response=fault.body or None,
         usd=usd,
     )
+
+
+def _spent(ticket: Ticket | None, usd: float | None) -> None:
+    """Tell the project's gate what a call cost, or may have; None leaves it at what was reserved."""
+    if ticket is not None:
+        ticket.settle(usd=usd)
+        ticket.cancel()
