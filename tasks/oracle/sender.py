@@ -105,6 +105,7 @@ class Sender:
             usd = job.prices.usd(call.model, usage, tier=pace.backend, at=datetime.now(UTC))
             ticket.succeeded(tokens=usage.prompt)
             _spent(spending, usd)
+            job.budget.settle(hold, usd)
             await self._recorder.end(
                 End(
                     key=key,
@@ -120,7 +121,6 @@ class Sender:
                     latency_ms=round(1000 * (time.monotonic() - sent)),
                 )
             )
-            job.budget.settle(hold, usd)
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
