@@ -24,6 +24,7 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--script", type=Path)
     parser.add_argument("--answers", type=Path)
+    parser.add_argument("--unknown", default="answer {digest}", help="answer to every other query")
     options = parser.parse_args()
     scripts = json.loads(options.script.read_text("utf-8")) if options.script else {}
     known = json.loads(options.answers.read_text("utf-8")) if options.answers else {}
@@ -31,7 +32,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = GeminiServer(
-        {model: Script.of(values) for model, values in scripts.items()}, respond=Answers(known), port=options.port
+        {model: Script.of(values) for model, values in scripts.items()}, respond=Answers(known, unknown=options.unknown), port=options.port
     )
     async with server:
         print(server.url, flush=True)
