@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -23,6 +24,9 @@ from tasks.oracle.replies import require
 
 if TYPE_CHECKING:
     from google.genai import Client
+
+# No text up to here makes a body of the mebibyte that aiohttp warns at: a character takes twelve bytes at most.
+_LARGE_CHARS = 2**20 // 12 - 4096
 
 # Of all paths, only this one serves decisions.
 DECISIONS_VERSION = "v1beta"
@@ -210,6 +214,9 @@ def _check_text(call: Call) -> None:
 
 async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float) -> str:
     config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
+    if len(call.system) + len(call.prompt) > _LARGE_CHARS:
+        # Once a query is that long, blocking the loop for the copy of a megabyte is the least of its costs.
+        warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
     models = clients.generate.aio.models
     response = await models.generate_content(model=call.model, contents=call.prompt, config=config)
     return response.sdk_http_response.body or ""

@@ -8,6 +8,12 @@ from tests.gemini_server.answers import Respond
 from tests.gemini_server.scripts import Playing
 from tests.gemini_server.wire import Request
 
+# Steps whose body is a whole response, so that it can stand in a row of a batch too.
+CONTENT = {
+    *("ok", "blocked", "empty", "safety", "recitation", "max-tokens", "new-enum", "continuation", "wrong-version"),
+    "no-usage",
+}
+
 # Finish reasons of OpenAI's protocol.
 _CHAT_FINISH = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter"}
 

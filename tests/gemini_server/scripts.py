@@ -15,6 +15,34 @@ PLAYED = {
 
 
 @dataclass(frozen=True)
+class BatchScript:
+    """How a model's batch jobs go.
+
+    Attributes:
+        creates: what becomes of requests to create a job, in order: `ok`, names in `REFUSALS`, or `fin`, `rst` for a
+            job that is created while its creator hears nothing.
+        polls: how often a job is said to be pending, then running, before its end.
+        end: state it ends in, or `PENDING`, `RUNNING` for one that never ends.
+        missing_frac: share of rows without a result.
+        failed_frac: share of rows with an error.
+        failed_with: whose message that error bears, in `REFUSALS`.
+        failed_code: its code, a google.rpc.Code.
+        shuffled: results come in another order.
+        torn: the file of results ends in the middle of its last line.
+    """
+
+    creates: tuple[str, ...] = ()
+    polls: int = 1
+    end: str = "SUCCEEDED"
+    missing_frac: float = 0.0
+    failed_frac: float = 0.0
+    failed_with: str = "503"
+    failed_code: int = 14
+    shuffled: bool = True
+    torn: bool = False
+
+
+@dataclass(frozen=True)
 class Script:
     """What a model does. Everything is JSON, so that a server in another process can be told too.
 
@@ -34,6 +62,7 @@ class Script:
         needs_tokens: output cap below which `max-tokens` cuts off; None for four times the first cap seen.
         thoughts: thinking tokens of each answer.
         version: the model version it says; None for its own name.
+        batch: how its batch jobs go.
     """
 
     steps: tuple[str, ...] = ()
@@ -51,18 +80,18 @@ class Script:
     needs_tokens: int | None = None
     thoughts: int = 0
     version: str | None = None
+    batch: BatchScript = BatchScript()
 
     def __post_init__(self) -> None:
-        for name in (*self.steps, self.then, *self.fails):
+        for name in (*self.steps, self.then, *self.fails, *self.batch.creates, self.batch.failed_with):
             if name not in PLAYED and name not in REFUSALS:
                 raise ValueError(f"no step is called {name!r}")
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Script":
         """From JSON."""
-        if unknown := values.keys() - {f.name for f in fields(cls)}:
-            raise ValueError(f"a script has no {', '.join(sorted(unknown))}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        batch = _made(BatchScript, values.get("batch", {}))
+        return _made(cls, {**values, "batch": batch})
 
     @classmethod
     def named(cls, model: str) -> "Script":
@@ -73,6 +102,12 @@ class Script:
         return cls()
 
 
+def _made(cls: type, values: dict[str, Any]) -> Any:
+    if unknown := values.keys() - {f.name for f in fields(cls)}:
+        raise ValueError(f"a {cls.__name__} has no {', '.join(sorted(unknown))}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
 @dataclass
 class Playing:
     """A script and how far it has come."""
@@ -81,6 +116,7 @@ class Playing:
     random: Random = field(init=False)
     served: int = 0
     steps: int = 0
+    creates: int = 0
     first_cap: int | None = None
     window: deque[tuple[float, int]] = field(default_factory=deque)
     window_tokens: int = 0
@@ -105,6 +141,12 @@ class Playing:
             self.window.append((now, tokens))
             self.window_tokens += tokens
         return script.then
+
+    def next_create(self) -> str:
+        """What becomes of a request to create a batch."""
+        self.creates += 1
+        creates = self.script.batch.creates
+        return creates[self.creates - 1] if self.creates <= len(creates) else "ok"
 
     def latency_s(self) -> float:
         """Time until the answer."""

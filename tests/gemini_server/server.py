@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import struct
 import threading
 import time
 from collections import Counter, deque
@@ -15,9 +13,12 @@ from aiohttp import web
 
 from tests.gemini_server import wire
 from tests.gemini_server.answers import Answers, Respond
+from tests.gemini_server.batches import BATCHES, Batches
+from tests.gemini_server.files import FILES, UPLOAD, Files
 from tests.gemini_server.refusals import REFUSALS, Refusal, error
 from tests.gemini_server.replying import body_of
 from tests.gemini_server.scripts import Playing, Script
+from tests.gemini_server.sending import hang_up, partly, refuse
 from tests.gemini_server.wire import Request
 
 # Steps that end the connection instead of answering: the request was not served.
@@ -27,7 +28,8 @@ UNSERVED = {"fin", "rst"}
 class GeminiServer:
     """The server; `async with GeminiServer(...) as server:` runs it in the running loop.
 
-    A model without a script does what its name says (`Script.named`), which mostly is to answer.
+    A model without a script does what its name says (`Script.named`), which mostly is to answer. Scripts for the names
+    `upload`, `download`, `file`, `poll`, `list` and `cancel` hinder those operations.
 
     Args:
         scripts: by model name.
@@ -52,6 +54,8 @@ class GeminiServer:
         self.statuses: Counter[str] = Counter()  # "model status", "model fin" …
         self.billed: Counter[bytes] = Counter()  # digest of the request -> how often it was served
         self.in_flight = self.max_in_flight = 0
+        self.files = Files()
+        self.batches = Batches(self.files, lambda: self.respond, self.billed)
         self._playing: dict[str, Playing] = {}
         self._runner: web.ServerRunner | None = None
         self.script(scripts)
@@ -93,11 +97,14 @@ class GeminiServer:
             "billed_twice": self.billed.total() - len(self.billed),
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
+            "batches": [
+                {"model": j.model, "name": j.display_name, "state": j.state} for j in self.batches.jobs.values()
+            ],
         }
 
     async def __aenter__(self) -> Self:
         # No access log, no URL dispatcher: the server must cost less than the client under test.
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, request_factory=_any_size))
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=2048).start()
         return self
@@ -121,22 +128,29 @@ class GeminiServer:
     async def _route(self, http: web.BaseRequest) -> web.StreamResponse:
         path = http.path
         if self.keys and http.headers.get("x-goog-api-key", "") not in self.keys:
-            return self._refuse("", REFUSALS["400-key"]())
-        raw = await http.read()
-        rest = {"path": path, "headers": {k.lower(): v for k, v in http.headers.items()}}
+            return self._refuse("", REFUSALS["400-key"](), http)
         if match := wire.MODEL_CALL.match(path):
+            if match["method"] == "batchGenerateContent":
+                return await self._create_batch(match["model"], http)
             if match["method"] == "generateContent":
-                return await self._play(wire.read_generate(match["model"], json.loads(raw), **rest), http)
+                return await self._play(wire.read_generate(match["model"], *await _read(http)), http)
         elif wire.DECISIONS.match(path):
-            return await self._play(wire.read_decide(json.loads(raw), **rest), http)
+            return await self._play(wire.read_decide(*await _read(http)), http)
         elif path == wire.CHAT:
-            return await self._play(wire.read_chat(json.loads(raw), **rest), http)
-        return self._refuse("", error(404, "NOT_FOUND", f"there is no {path}"))
+            return await self._play(wire.read_chat(*await _read(http)), http)
+        elif match := BATCHES.match(path):
+            name = "list" if match["name"] is None else "cancel" if match["cancel"] else "poll"
+            return self._hindered(name, http) or self.batches.serve(http, match["name"], bool(match["cancel"]))
+        elif UPLOAD.match(path):
+            return self._hindered("upload", http) or await self.files.upload(http)
+        elif match := FILES.match(path.removeprefix("/download")):
+            download = bool(match["download"])
+            name = "download" if download else "file"
+            return self._hindered(name, http) or self.files.serve(http, match["name"], download)
+        return self._refuse("", error(404, "NOT_FOUND", f"there is no {path}"), http)
 
     async def _play(self, request: Request, http: web.BaseRequest) -> web.StreamResponse:
-        playing = self._playing.get(request.model)
-        if playing is None:
-            playing = self._playing[request.model] = Playing(Script.named(request.model))
+        playing = self._played(request.model)
         self.seen.append(request)
         step = playing.next(request.tokens, time.monotonic())
         served = isinstance(step, str) and step not in REFUSALS and step not in UNSERVED
@@ -152,25 +166,40 @@ class GeminiServer:
             await asyncio.sleep(playing.script.slow_s)
         body = body_of(request, str(step), playing, self.respond)
         if step in ("cut", "drip"):
-            return await _partly(http, body, drip_s=playing.script.slow_s if step == "drip" else None)
-        return web.Response(body=body, content_type="text/html" if step == "html" else "application/json")
+            return await partly(http, body, drip_s=playing.script.slow_s if step == "drip" else None)
+        return web.Response(body=body, content_type="text/html" if step in ("html", "echo") else "application/json")
 
-    def _refuse(self, model: str, what: str | Refusal, http: web.BaseRequest | None = None) -> web.StreamResponse:
+    async def _create_batch(self, model: str, http: web.BaseRequest) -> web.StreamResponse:
+        body, playing = json.loads(await http.read()), self._played(model)
+        step = playing.next_create()
+        if step in REFUSALS:
+            return self._refuse(f"{model}:batch", step, http)
+        made = self.batches.create(model, body, playing)
+        if isinstance(made, Refusal) or step in UNSERVED:
+            return self._refuse(f"{model}:batch", made if isinstance(made, Refusal) else step, http)
+        self.statuses[f"{model}:batch 200"] += 1
+        return web.json_response(made)
+
+    def _played(self, model: str) -> Playing:
+        if model not in self._playing:
+            self._playing[model] = Playing(Script.named(model))
+        return self._playing[model]
+
+    def _hindered(self, name: str, http: web.BaseRequest) -> web.StreamResponse | None:
+        """An operation on files or batches that a script named for it makes fail; None if it may go on."""
+        step = self._playing[name].next(0, time.monotonic()) if name in self._playing else "ok"
+        if step != "ok":
+            return self._refuse(name, step, http)
+        self.statuses[f"{name} 200"] += 1
+        return None
+
+    def _refuse(self, model: str, what: str | Refusal, http: web.BaseRequest) -> web.StreamResponse:
         if isinstance(what, str) and what in UNSERVED:
             self.statuses[f"{model} {what}"] += 1
-            if http is not None and (transport := http.transport) is not None:
-                if what == "rst":
-                    # Lingering for zero seconds turns the close into a reset.
-                    linger = struct.pack("ii", 1, 0)
-                    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                transport.abort()
-            return web.Response()
+            return hang_up(http, reset=what == "rst")
         refusal = REFUSALS[what]() if isinstance(what, str) else what
         self.statuses[f"{model} {refusal.status}"] += 1
-        text = refusal.body if isinstance(refusal.body, str) else json.dumps(refusal.body)
-        return web.Response(
-            status=refusal.status, text=text, headers=dict(refusal.headers), content_type=refusal.content_type
-        )
+        return refuse(refusal)
 
     async def _control(self, http: web.BaseRequest) -> web.Response:
         """`GET /_stats`, and `POST /_script` with {model: script}."""
@@ -179,22 +208,14 @@ class GeminiServer:
         return web.json_response(self.stats())
 
 
-async def _partly(http: web.BaseRequest, body: bytes, *, drip_s: float | None) -> web.StreamResponse:
-    """Half of a body, then the end of the connection; or all of it, a byte at a time, spread over `drip_s`."""
-    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
-    await response.prepare(http)
-    if drip_s is None:
-        await response.write(body[: len(body) // 2])
-        assert http.transport
-        http.transport.close()
-        return response
-    try:
-        for at in range(len(body)):
-            await response.write(body[at : at + 1])
-            await asyncio.sleep(drip_s / len(body))
-    except ConnectionError:
-        pass  # the client did not wait
-    return response
+def _any_size(*parts: Any) -> web.BaseRequest:
+    return web.BaseRequest(*parts, asyncio.get_running_loop(), client_max_size=2**31)
+
+
+async def _read(http: web.BaseRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Body, and where it came from."""
+    about = {"path": http.path, "headers": {k.lower(): v for k, v in http.headers.items()}}
+    return json.loads(await http.read()), about
 
 
 @contextmanager

@@ -39,10 +39,9 @@ class Request:
 
     @property
     def digest(self) -> bytes:
-        """The same for the same request to the same model, whatever tier or path it travels by."""
-        body = {k: v for k, v in self.body.items() if k not in ("serviceTier", "service_tier", "model")}
-        text = json.dumps([self.endpoint, self.model, body], sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).digest()
+        """The same for the same request to the same model, whatever tier, path or spelling of fields it comes by."""
+        said = [self.endpoint, self.model, self.system, self.prompt, self.questions, _one_spelling(self.config)]
+        return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).digest()
 
     @property
     def tokens(self) -> int:
@@ -50,7 +49,7 @@ class Request:
         return max(1, (len(self.system) + len(self.prompt)) // 4)
 
 
-def read_generate(model: str, body: Mapping[str, Any], **rest: Any) -> Request:
+def read_generate(model: str, body: Mapping[str, Any], about: Mapping[str, Any] = {}) -> Request:
     """A generateContent request; fields may be in camelCase or snake_case, as the real service takes both."""
     config = pick(body, "generationConfig", "generation_config") or {}
     return Request(
@@ -63,18 +62,18 @@ def read_generate(model: str, body: Mapping[str, Any], **rest: Any) -> Request:
         cap=pick(config, "maxOutputTokens", "max_output_tokens"),
         tier=pick(body, "serviceTier", "service_tier") or "standard",
         body=body,
-        **rest,
+        **about,
     )
 
 
-def read_decide(body: Mapping[str, Any], **rest: Any) -> Request:
+def read_decide(body: Mapping[str, Any], about: Mapping[str, Any] = {}) -> Request:
     """A request to the Decisions API."""
     prompt = body["input"] if isinstance(body["input"], str) else json.dumps(body["input"])
     model = body["model"].removeprefix("models/")
-    return Request("decide", model, "", prompt, questions=body["questions"], body=body, **rest)
+    return Request("decide", model, "", prompt, questions=body["questions"], body=body, **about)
 
 
-def read_chat(body: Mapping[str, Any], **rest: Any) -> Request:
+def read_chat(body: Mapping[str, Any], about: Mapping[str, Any] = {}) -> Request:
     """A chat completion request in OpenAI's protocol."""
     said = {m["role"]: m["content"] for m in body["messages"]}
     form = body.get("response_format") or {}
@@ -83,11 +82,11 @@ def read_chat(body: Mapping[str, Any], **rest: Any) -> Request:
         model=body["model"],
         system=said.get("system") or said.get("developer") or "",
         prompt=said.get("user", ""),
-        config={k: v for k, v in body.items() if k != "messages"},
+        config={k: v for k, v in body.items() if k not in ("messages", "model", "service_tier")},
         schema=(form.get("json_schema") or {}).get("schema"),
         cap=body.get("max_completion_tokens") or body.get("max_tokens"),
         body=body,
-        **rest,
+        **about,
     )
 
 
@@ -160,6 +159,13 @@ def tokens_of(text: str | None) -> int:
 def pick(mapping: Mapping[str, Any], *names: str) -> Any:
     """The first of several spellings of a field that is there, else None."""
     return next((mapping[name] for name in names if name in mapping), None)
+
+
+def _one_spelling(value: Any) -> Any:
+    """Without underscores and capitals in names, and without what is null."""
+    if isinstance(value, dict):
+        return {k.replace("_", "").lower(): _one_spelling(v) for k, v in value.items() if v is not None}
+    return [_one_spelling(v) for v in value] if isinstance(value, list) else value
 
 
 def _text(content: Any) -> str:

@@ -235,6 +235,12 @@ def test_half_a_surrogate_pair_is_not_sent(server: GeminiServer, gemini: Gemini)
     assert sent(gemini, ask("m-ok", prompt="nul \0, emoji 😀, ‮right to left")).finish == "STOP"
 
 
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "😀" * 90_000])
+def test_a_query_of_any_length_is_sent(text: str, server: GeminiServer, gemini: Gemini) -> None:
+    assert sent(gemini, ask("m-ok", prompt=text), timeout_s=30).finish == "STOP"
+    assert server.seen[-1].prompt == text
+
+
 def test_a_thinking_level_that_the_sdk_does_not_know_is_sent(server: GeminiServer, gemini: Gemini) -> None:
     sent(gemini, ask("m-ok", config={"thinking_level": "ULTRA"}))
     assert server.seen[-1].config["thinkingConfig"] == {"thinking_level": "ULTRA"}
