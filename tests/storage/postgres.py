@@ -43,6 +43,7 @@ class PostgresServer:
             "port": self.port,
             "unix_socket_directories": "''",
             "fsync": "off",
+            "deadlock_timeout": "100ms",
         }
         with open(self._data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.writelines(f"{key} = {value}\n" for key, value in settings.items())

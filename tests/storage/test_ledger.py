@@ -1,5 +1,7 @@
 import random
+import re
 import threading
+from importlib.resources import files
 
 import pytest
 from sqlalchemy import text
@@ -137,6 +139,8 @@ def test_spend_by_day_model_and_stage(ledger):
         attempts=[failure("open", usd=0.125)],
     )
     flash, pro = ledger.spend()
+    text_ = (files("storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
+    assert ", ".join(flash) == re.search("^-- columns: (.*)$", text_, re.MULTILINE)[1]
     day = flash.pop("day")
     assert (len(day), day[4], day[7]) == (10, "-", "-")
     assert flash == {
@@ -222,6 +226,28 @@ def test_threads_share_one_ledger(ledger):
     assert errors == []
     assert ledger.ended(KEYS) == set(ours)
     assert ledger.spent("j").attempts == 4 * 20 * 10  # the responses were equal: none is a duplicate
+
+
+def test_of_two_that_take_over_at_once_one_gets_it(ledgers):
+    dead, takers, won = ledgers.open(), [ledgers.open(), ledgers.open()], []
+    keys, meet = KEYS[:60], threading.Barrier(2)
+    dead.write(starts=[start(k) for k in keys])
+    ledgers.crash(dead)
+
+    def take(ledger):
+        for key in keys:
+            meet.wait(10)
+            claim = ledger.write(starts=[start(key)])[key]
+            assert claim.taken_over == (claim.state == "ours")
+            won.extend([key] * claim.taken_over)
+
+    threads = [threading.Thread(target=take, args=(ledger,)) for ledger in takers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == keys
+    assert takers[0].lost("j") == len(keys)
 
 
 def test_a_transaction_done_twice_is_done_once(ledgers):
