@@ -82,8 +82,8 @@ class Gemini:
         Args:
             key: API key; Vertex AI does without one where `project` is given.
             vertex: use Vertex AI, not the Developer API.
-            project: Google Cloud project; for Vertex AI only.
-            location: of Vertex AI; `global` when None.
+            project: Google Cloud project, for Vertex AI only; `GOOGLE_CLOUD_PROJECT` when None and there is no key.
+            location: of Vertex AI; `GOOGLE_CLOUD_LOCATION` when None, else `global`.
             base_url: another server that speaks the protocol; None for Google's, or `GOOGLE_GEMINI_BASE_URL`.
             credentials: of google-auth, for Vertex AI; the application default ones when None.
 
@@ -94,13 +94,12 @@ class Gemini:
         if not vertex:
             if key is None:
                 raise OptionMissing("Gemini API key", "set GEMINI_API_KEY (one is made at aistudio.google.com/apikey)")
-            arguments = {"vertexai": False, "api_key": key}
-        elif project:
+            arguments: dict[str, Any] = {"vertexai": False, "api_key": key}
+        elif project := project or (None if key else os.environ.get("GOOGLE_CLOUD_PROJECT")):
             # A key beside a project would be refused: Vertex AI takes the account's credentials.
             key = None
-            arguments = {
-                "vertexai": True, "project": project, "location": location or "global", "credentials": credentials
-            }  # fmt: skip
+            location = location or os.environ.get("GOOGLE_CLOUD_LOCATION") or "global"
+            arguments = {"vertexai": True, "project": project, "location": location, "credentials": credentials}
         elif key:
             arguments = {"vertexai": True, "api_key": key}
         else:

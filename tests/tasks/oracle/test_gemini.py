@@ -327,7 +327,16 @@ def test_the_environment_changes_neither_key_nor_mode(
     assert server.seen[-2].headers["x-goog-api-key"] == KEY
 
 
-def test_no_key_is_said_at_once() -> None:
+def test_vertex_finds_its_project_in_the_environment(monkeypatch: pytest.MonkeyPatch, server: GeminiServer) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p-env")
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west4")
+    with opened(key=None, vertex=True, base_url=server.url, credentials=Credentials("t")) as vertex:
+        sent(vertex, ask("m-ok"))
+    assert server.seen[-1].path.startswith("/v1beta1/projects/p-env/locations/europe-west4/publishers/google/models/")
+
+
+def test_no_key_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     for arguments in ({"key": ""}, {"key": None, "vertex": True}):
         with pytest.raises(OptionMissing):
             Gemini.create(**arguments)  # type: ignore[arg-type]
