@@ -247,8 +247,8 @@ def test_a_thinking_level_that_the_sdk_does_not_know_is_sent(server: GeminiServe
 
 
 def test_mistakes_of_ours_come_out_as_they_are(gemini: Gemini) -> None:
-    with pytest.raises(ValueError, match="no option temprature"):
-        sent(gemini, ask("m-ok", config={"temprature": 0}))
+    with pytest.raises(ValueError, match="no option top_p"):
+        sent(gemini, ask("m-ok", config={"top_p": 0}))
     with pytest.raises(ValueError, match="tier 'cheap'"):
         sent(gemini, ask("m-ok"), tier="cheap")
     with pytest.raises(KeyError):
