@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from calib.policy import OracleMatrix
 from storage.schemas import SCHEMAS
-from tasks.oracle.answering import answer
+from tasks.oracle.answering import Answer, answer
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.cascade import grade_pair
 from tasks.oracle.desk import Desk
+from tasks.oracle.drift import ModelDrift
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
@@ -35,12 +36,17 @@ class Receipt:
     """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown."""
 
     def __init__(self) -> None:
+        self._keys: set[str] = set()
         self.usd: dict[str, float | None] = {}
         self.tokens_in: dict[str, int | None] = {}
         self.tokens_out: dict[str, int | None] = {}
+        self._counted: set[Call] = set()
 
     def add(self, call: Call, reply: Reply, usd: float | None) -> None:
-        """Count one call."""
+        """Count one call, once: equal answers of both models are judged by the same call."""
+        if call.key in self._keys:
+            return
+        self._keys.add(call.key)
         used = reply.usage
         out = None if used.output is None else used.output + (used.thinking or 0)
         for totals, more in ((self.usd, usd), (self.tokens_in, used.prompt), (self.tokens_out, out)):
@@ -68,11 +74,19 @@ async def _label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, des
                 made = await _label_one(query, oracle, matrix, desk)
             except NotBought:
                 made = Unlabelled("not answered yet")
+            except ModelDrift:
+                if not desk.job.pace.finished_only:
+                    raise
+                made = Unlabelled("answered by another model")
             except Fault as fault:
                 if fault.kind is FaultKind.TRANSIENT:
                     failed.append(str(fault))
                     continue
                 made = Unlabelled(f"refused: {fault.message}")
+            except Exception as error:
+                # Whatever it is, the next row is likely to meet it too; no more money until it is known.
+                desk.job.stop(error)
+                raise
             tally.done += 1
             if isinstance(made, Unlabelled):
                 unlabelled[query["query_id"]] = made.reason
@@ -108,10 +122,13 @@ async def _label_one(
         return answered.reply
 
     text, provider = query["query"], oracle.provider
-    medium, large = await asyncio.gather(
+    answers = await asyncio.gather(
         answer(ask, text, spec=oracle.medium, provider=provider, role="medium"),
         answer(ask, text, spec=oracle.large, provider=provider, role="large"),
+        return_exceptions=True,
     )
+    # Both have ended, so that nothing of a row that failed goes on asking behind its back.
+    medium, large = map(_or_raise, answers)
     verdicts = await grade_pair(
         ask,
         query=text,
@@ -122,3 +139,9 @@ async def _label_one(
         provider=provider,
     )
     return label_row(query, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+def _or_raise(found: Answer | BaseException) -> Answer:
+    if isinstance(found, BaseException):
+        raise found
+    return found

@@ -5,6 +5,7 @@ own here, and shards hand it their rows and wait.
 """
 
 import asyncio
+import logging
 import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from storage.ledger import Ledger
+from storage.ledger_errors import LedgerFull
 from tasks.oracle.budget import Budget
 from tasks.oracle.engine import Engine
 from tasks.oracle.job import Job
@@ -19,8 +21,11 @@ from tasks.oracle.money import Prices
 from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.sender import Provider
+from tasks.oracle.stops import Interrupted
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _open: dict[str, "Desk"] = {}
 _lock = threading.Lock()
@@ -36,28 +41,37 @@ class Desk:
     """
 
     def __init__(self, pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> None:
+        self._held, self._drain_s = 0.0, pace.drain_s
+        self._drains: set[asyncio.Task[int]] = set()
+        self._providers: list[Provider] = []
+        prices = Prices.load(pace.prices)
+        ledger = Ledger.open(on_wait=logger.warning)
         self._loop = asyncio.new_event_loop()
-        self._held = 0.0
         self._thread = threading.Thread(target=self._loop.run_forever, name="oracle", daemon=True)
         self._thread.start()
         try:
-            ledger = Ledger.open()
             spent = ledger.spent(pace.job)
-            budget = Budget(pace.max_usd, spent.usd + spent.maybe_usd)
-            self.job = Job(pace, Prices.load(pace.prices), budget, rows)
-            self._providers: list[Provider] = []
+            self.job = Job(pace, prices, Budget(pace.max_usd, spent.usd + spent.maybe_usd), rows)
+            self._announced = 0 if pace.finished_only else ledger.abandoned(pace.job)
+            _announce(self._announced)
             self.engine, self._recorder = self.run(self._begin(ledger, providers, pace))
         except BaseException:
             self._end_thread()
+            ledger.close()
             raise
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and wait for what it returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def stop(self, reason: Exception) -> None:
-        """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler."""
-        self._loop.call_soon_threadsafe(self._stop, reason)
+    def stop(self, reason: Exception, *, within_s: float | None = None) -> None:
+        """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler.
+
+        Args:
+            reason: why; the first one stays.
+            within_s: how long to wait for what is in flight; None takes the job's own patience.
+        """
+        self._loop.call_soon_threadsafe(self._stop, reason, within_s)
 
     def hold(self, part: float) -> None:
         """Take (or, negative, give back) a part of every quota; a desk that never took any has all of it."""
@@ -74,23 +88,32 @@ class Desk:
         finally:
             self._end_thread()
 
-    def _stop(self, reason: Exception) -> None:
+    def _stop(self, reason: Exception, within_s: float | None) -> None:
         self.job.stop(reason)
-        self._draining = self._loop.create_task(self.engine.drain(self.job.pace.drain_s))
+        if within_s is not None:
+            self._drain_s = within_s
+        drain = self._loop.create_task(self.engine.drain(self._drain_s))
+        self._drains.add(drain)
+        drain.add_done_callback(self._drains.discard)
 
     async def _begin(
         self, ledger: Ledger, providers: Callable[[], list[Provider]], pace: Pace
     ) -> tuple[Engine, Recorder]:
         self._providers = providers()
-        recorder = Recorder(ledger)
+        recorder = Recorder(ledger, on_full=lambda: self.job.stop(LedgerFull(ledger.name)))
         by_name = {provider.name: provider for provider in self._providers}
         return Engine(recorder, by_name, pace, random.Random(pace.run or None)), recorder
 
     async def _finish(self) -> None:
-        await self.engine.drain(self.job.pace.drain_s)
-        await self._recorder.close()
-        for provider in self._providers:
-            await provider.aclose()
+        try:
+            await asyncio.gather(self.engine.drain(self._drain_s), *self._drains)
+            _announce(self.job.tally.taken_over - self._announced)
+        finally:
+            try:
+                await self._recorder.close()
+            finally:
+                for provider in self._providers:
+                    await provider.aclose()
 
     def _end_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -107,6 +130,10 @@ def desk_for(pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> 
         desk = _open[pace.job] = Desk(pace, providers, rows)
     try:
         yield desk
+    except BaseException as error:
+        # Shards may still be at it in other threads.
+        desk.stop(Interrupted(type(error).__name__))
+        raise
     finally:
         with _lock:
             del _open[pace.job]
@@ -116,3 +143,10 @@ def desk_for(pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> 
 def open_desk(job: str) -> Desk:
     """The desk that a flow of this process opened for a job."""
     return _open[job]
+
+
+def _announce(n: int) -> None:
+    if n > 0:
+        logger.warning(
+            "%d calls were in flight when an earlier process died; they are asked again, and may be billed twice", n
+        )

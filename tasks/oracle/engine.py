@@ -18,6 +18,7 @@ from tasks.oracle.drift import ModelDrift, check_version
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gate import Gate
 from tasks.oracle.job import Job
+from tasks.oracle.limits import QuotaTooSmall
 from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.replies import read
@@ -83,7 +84,9 @@ class Engine:
         try:
             check_version(call.model, reply.model_version, job.pace.allow_versions)
         except ModelDrift as drift:
-            job.stop(drift)
+            # Where nothing is asked nothing needs to be stopped; other rows may be sound.
+            if not job.pace.finished_only:
+                job.stop(drift)
             raise
         return Answered(reply, bought.usd)
 
@@ -107,14 +110,14 @@ class Engine:
         self._sender.share(share)
 
     async def _purchase(self, job: Job, call: Call, key: str) -> Bought:
-        if (bought := await self._recorder.find(key)) is not None:
-            job.tally.reused += 1
-            return bought
-        if job.pace.finished_only:
-            raise NotBought(key)
         try:
+            if (bought := await self._recorder.find(key)) is not None:
+                job.tally.reused += 1
+                return bought
+            if job.pace.finished_only:
+                raise NotBought(key)
             return await self._buy(job, call, key)
-        except Fault:
+        except (Fault, NotBought):
             raise
         except Exception as error:
             # Whatever else went wrong would go wrong again: no money, no quota, no disk, or a fault of ours.
@@ -128,6 +131,12 @@ class Engine:
             job.check()
             try:
                 bought = await self._send_proved(job, call, key, tries)
+            except QuotaTooSmall as small:
+                if small.what != "tpm":
+                    raise
+                # A text too long for a minute's tokens is that row's trouble; the others may be shorter.
+                job.tally.retries[FaultKind.ROW.value] += 1
+                raise Fault(FaultKind.ROW, 0, str(small)) from small
             except Fault as fault:
                 job.tally.retries[fault.kind.value] += 1
                 if fault.kind is FaultKind.FATAL:
@@ -155,7 +164,9 @@ class Engine:
                 job.check()
                 if who not in self._proved:
                     bought = await self._sender.send(job, call, key, tries)
-                    self._proved.add(who)
+                    # None: another process has it in flight, and we sent nothing.
+                    if bought is not None:
+                        self._proved.add(who)
                     return bought
         return await self._sender.send(job, call, key, tries)
 

@@ -6,15 +6,20 @@ only when its own write is durable.
 """
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from storage.errors import StorageError
 from storage.ledger import Attempt, Claim, End, Ledger, Start
 from storage.ledger_records import Bought
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 BEAT_S = 30.0
 
@@ -41,10 +46,21 @@ class _Waiting:
 
 
 class Recorder:
-    """The event loop's way into a `Ledger`. Make it, and close it, inside the loop that uses it."""
+    """The event loop's way into a `Ledger`. Make it, and close it, inside the loop that uses it.
 
-    def __init__(self, ledger: Ledger) -> None:
+    A write that fails is told to whoever waits for it; what it held of responses and attempts is tried once more by
+    `close`, as the disk may have room again then, or the server be back.
+
+    Args:
+        ledger: to write into.
+        on_full: called in the loop after each commit for which the disk had been full: issue no more.
+    """
+
+    def __init__(self, ledger: Ledger, on_full: Callable[[], object] = lambda: None) -> None:
         self.ledger = ledger
+        self._on_full = on_full
+        # Written in vain; nobody waits for it any more.
+        self._failed = _Waiting()
         self._loop = asyncio.get_running_loop()
         # One thread: SQLite takes one writer anyway, and the order of writes stays the order of calls.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -56,39 +72,35 @@ class Recorder:
     async def find(self, key: str) -> Bought | None:
         """What was bought for a key, if it ever was."""
         waiter: asyncio.Future[Bought | None] = self._loop.create_future()
-        self._waiting.finds.setdefault(key, []).append(waiter)
-        self._wake.set()
+        self._open().finds.setdefault(key, []).append(waiter)
         return await waiter
 
     async def start(self, start: Start) -> Claim:
         """Claim a call before it is sent; durable on return."""
         waiter: asyncio.Future[Claim] = self._loop.create_future()
-        self._waiting.starts.append((start, waiter))
-        self._wake.set()
+        self._open().starts.append((start, waiter))
         return await waiter
 
     async def end(self, end: End) -> None:
         """Store a response; durable on return."""
-        self._waiting.ends.append(end)
+        self._open().ends.append(end)
         await self._durable()
 
     async def attempt(self, attempt: Attempt, *, release: bool) -> None:
         """Store an attempt that brought nothing; with `release` the call is given up as well."""
-        self._waiting.attempts.append(attempt)
-        if release:
-            self._waiting.releases.append(attempt.key)
+        self.note(attempt, release=release)
         await self._durable()
 
     def note(self, attempt: Attempt, *, release: bool) -> None:
         """As `attempt`, without waiting: for code that is being cancelled. `close` waits for it."""
-        self._waiting.attempts.append(attempt)
+        waiting = self._open()
+        waiting.attempts.append(attempt)
         if release:
-            self._waiting.releases.append(attempt.key)
-        self._wake.set()
+            waiting.releases.append(attempt.key)
 
     async def release(self, key: str) -> None:
         """Give a claimed call back, unsent."""
-        self._waiting.releases.append(key)
+        self._open().releases.append(key)
         await self._durable()
 
     async def off_loop(self, function: Callable[[], T]) -> T:
@@ -96,18 +108,37 @@ class Recorder:
         return await self._loop.run_in_executor(self._thread, function)
 
     async def close(self) -> None:
-        """Commit what waits, then close the ledger."""
+        """Commit what waits, then close the ledger. It is closed even where that raises."""
         self._closing = True
         self._wake.set()
         self._tasks[1].cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.off_loop(self.ledger.close)
-        self._thread.shutdown()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._failed:
+                await self._once_more()
+        finally:
+            try:
+                await self.off_loop(self.ledger.close)
+            finally:
+                self._thread.shutdown()
+
+    async def _once_more(self) -> None:
+        try:
+            await self.off_loop(lambda: self._write(self._failed))
+        except StorageError as error:
+            n = len(self._failed.ends)
+            logger.warning("%d responses came but could not be stored, and may be paid again: %s", n, error)
+
+    def _open(self) -> _Waiting:
+        """What the next transaction will hold; the committing task hears of it when this turn of the loop is over."""
+        if self._closing:
+            raise RuntimeError("the recorder is closed")
+        self._wake.set()
+        return self._waiting
 
     async def _durable(self) -> None:
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.done.append(waiter)
-        self._wake.set()
+        self._open().done.append(waiter)
         await waiter
 
     async def _commit(self) -> None:
@@ -122,8 +153,14 @@ class Recorder:
             try:
                 found, claims = await self.off_loop(lambda batch=batch: self._write(batch))
             except Exception as error:
+                self._failed.ends += batch.ends
+                self._failed.attempts += batch.attempts
+                self._failed.releases += batch.releases
                 batch.fail(error)
                 continue
+            finally:
+                if self.ledger.full:
+                    self._on_full()
             _deliver(batch, found, claims)
 
     def _write(self, batch: _Waiting) -> tuple[dict[str, Bought], dict[str, Claim]]:
@@ -141,7 +178,9 @@ class Recorder:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            await self.off_loop(self.ledger.beat)
+            # Whoever writes next hears of the trouble; the heart goes on.
+            with contextlib.suppress(StorageError):
+                await self.off_loop(self.ledger.beat)
 
 
 def _deliver(batch: _Waiting, found: dict[str, Bought], claims: dict[str, Claim]) -> None:

@@ -82,6 +82,10 @@ class Sender:
             if claim.state == "busy":
                 return None
             job.tally.taken_over += claim.taken_over
+            if job.reason is not None:
+                # Stopped while the claim was written: it has not been sent yet.
+                await self._recorder.release(key)
+                job.check()
             sent = time.monotonic()
             try:
                 body = await provider.send(call, tier=pace.backend, timeout_s=pace.timeout_s)
@@ -173,7 +177,7 @@ def _attempt(call: Call, key: str, job: Job, fault: Fault, usd: float) -> Attemp
         stage=call.stage,
         model=call.model,
         outcome=fault.kind.value,
-        code=fault.code,
+        code=str(fault.code) if fault.code else None,
         message=fault.message,
         response=fault.body or None,
         usd=usd,

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def stopping_on_signal(desk: Desk) -> Iterator[None]:
-    """Let the first signal stop the desk, and a second one act as it would have.
+    """Let the first signal stop the desk, the second give up what is in flight, and the third act as it would have.
 
     When the block has ended, what the first signal would have done is done: Prefect's own handler of SIGTERM reports
     a cancelled run, for one. Ctrl-C ends in `Interrupted`, which the block raises by itself.
@@ -30,11 +30,16 @@ def stopping_on_signal(desk: Desk) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        said = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        if len(received) == 1:
+            logger.warning("%s: storing the calls in flight, then ending; again to end at once", said)
+            desk.stop(Interrupted(said))
+            return
+        # Now whoever sits in the way of the end, a locked ledger for one, is cut short by the next signal.
         for which, handler in before.items():
             signal.signal(which, handler)
-        said = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        logger.warning("%s: storing the calls in flight, then ending; again to end at once", said)
-        desk.stop(Interrupted(said))
+        logger.warning("%s: giving up the calls in flight; they may be billed, and are asked again", said)
+        desk.stop(Interrupted(said), within_s=0.0)
 
     for number in before:
         signal.signal(number, handle)
@@ -45,4 +50,5 @@ def stopping_on_signal(desk: Desk) -> Iterator[None]:
             signal.signal(number, handler)
         handler = before[signal.SIGTERM]
         if signal.SIGTERM in received and callable(handler):
+            logger.warning("%s", Interrupted("SIGTERM"))
             handler(signal.SIGTERM, None)
