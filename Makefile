@@ -5,7 +5,7 @@ STAMP  := .venv/.installed
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test bench-label check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -23,6 +23,9 @@ demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and t
 
 test: check      ## every check and every test, offline
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
+	$(BIN)/python -m tests.bench.label
 
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .

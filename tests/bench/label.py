@@ -90,8 +90,8 @@ def throughput(folder: Path) -> list[Bar]:
 def kills(folder: Path) -> list[Bar]:
     """Three kill -9 at random moments of 2,000 queries at concurrency 64; then the run that completes.
 
-    In flight is what the ledger holds as sent and not answered once the process is dead: to the server some of these are
-    over, as it has answered and nobody had read it.
+    In flight is what the ledger holds as sent and not answered once the process is dead: to the server some of these
+    are over, as it has answered and nobody had read it.
     """
     rng = random.Random(0)
     scripts = dict.fromkeys((MEDIUM, LARGE, JUDGE), LATENCY)
