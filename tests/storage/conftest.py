@@ -42,8 +42,7 @@ def ledger_url(request, tmp_path):
     """Where no ledger is yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.sqlite"
-    server = request.getfixturevalue("postgres")
-    return server.url(server.new_database())
+    return request.getfixturevalue("postgres").fresh_url()
 
 
 @pytest.fixture
