@@ -1,7 +1,7 @@
 """The oracles behind an API: two models answer, judges grade, through the engine."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,9 +15,12 @@ from tasks.oracle.cascade import grade_pair
 from tasks.oracle.desk import Desk
 from tasks.oracle.drift import ModelDrift
 from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.judging import Ask
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
 from tasks.oracle.stops import NotBought, ShardIncomplete
+
+LabelOne = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any] | Unlabelled]]
 
 
 class Labelled(NamedTuple):
@@ -40,7 +43,6 @@ class Receipt:
         self.usd: dict[str, float | None] = {}
         self.tokens_in: dict[str, int | None] = {}
         self.tokens_out: dict[str, int | None] = {}
-        self._counted: set[Call] = set()
 
     def add(self, call: Call, reply: Reply, usd: float | None) -> None:
         """Count one call, once: equal answers of both models are judged by the same call."""
@@ -61,17 +63,27 @@ def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
         ShardIncomplete: some queries failed in a way that may pass; what is paid is in the ledger.
         TaskError: the reason why the job was stopped.
     """
-    return desk.run(_label(queries, oracle, matrix, desk))
+    return desk.run(label_each(queries, lambda query: _label_one(query, oracle, matrix, desk), desk))
 
 
-async def _label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
+async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labelled:
+    """What `label_one` makes of every row, as many rows at a time as calls may be in flight.
+
+    Args:
+        queries: rows with a `query_id` and whatever else `label_one` reads.
+        label_one: makes a row of `labels`, or says why there is none.
+        desk: whose job counts the rows and is stopped by errors.
+
+    Raises:
+        ShardIncomplete, TaskError: as `label`.
+    """
     rows, unlabelled, failed = [], {}, []
     tally, waiting = desk.job.tally, iter(queries.to_pylist())
 
     async def work(rest: Iterator[dict[str, Any]]) -> None:
         for query in rest:
             try:
-                made = await _label_one(query, oracle, matrix, desk)
+                made = await label_one(query)
             except NotBought:
                 made = Unlabelled("not answered yet")
             except ModelDrift:
@@ -109,18 +121,24 @@ async def _label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, des
     return Labelled(pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]), unlabelled)
 
 
-async def _label_one(
-    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
-) -> dict[str, Any] | Unlabelled:
-    if not query["ground_truth"]:
-        return Unlabelled("no ground truth")
-    receipt = Receipt()
+def asking(desk: Desk, receipt: Receipt) -> Ask:
+    """Puts calls to the desk's engine and counts them on the receipt."""
 
     async def ask(call: Call) -> Reply:
         answered = await desk.engine.ask(desk.job, call)
         receipt.add(call, answered.reply, answered.usd)
         return answered.reply
 
+    return ask
+
+
+async def _label_one(
+    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
+) -> dict[str, Any] | Unlabelled:
+    if not query["ground_truth"]:
+        return Unlabelled("no ground truth")
+    receipt = Receipt()
+    ask = asking(desk, receipt)
     text, provider = query["query"], oracle.provider
     answers = await asyncio.gather(
         answer(ask, text, spec=oracle.medium, provider=provider, role="medium"),
