@@ -5,7 +5,7 @@ STAMP  := .venv/.installed
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench-label check lock clean
+.PHONY: help setup demo test debian bench-label check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -23,6 +23,10 @@ demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and t
 
 test: check      ## every check and every test, offline
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+debian:          ## as root: install the Debian packages that some tests use (PostgreSQL)
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql >/dev/null
 
 bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
 	$(BIN)/python -m tests.bench.label
