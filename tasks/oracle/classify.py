@@ -1,13 +1,15 @@
-"""From an error of an SDK, or an HTTP error response, to the row of the retry table it belongs to."""
+"""From an error of an SDK, or an HTTP error response, to the row of the retry table it belongs to.
+
+What is about statuses and words holds for every provider; `of_error` is google-genai's.
+"""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.waits import asked_wait_s
 
 MAX_MESSAGE = 300
 MAX_ERROR_BODY = 4000
@@ -22,16 +24,18 @@ _TRANSIENT = {408, 409, 425, 499}
 _PER_DAY = re.compile(r"per.?day|\bdaily (?:quota|limit)", re.IGNORECASE)
 _PER_MONTH = re.compile(r"per.?month|monthly.{0,20}(?:cap|limit|quota|budget)", re.IGNORECASE)
 _CREDITS = re.compile(
-    r"credits? (?:are|is|have been) (?:depleted|exhausted|used up)|insufficient.?(?:quota|credit|fund)", re.I
+    r"credits? (?:are|is|have been) (?:depleted|exhausted|used up)|insufficient.?(?:quota|credit|fund)"
+    r"|billing_(?:hard_limit|not_active)|budget.?(?:has been )?exceeded",
+    re.IGNORECASE,
 )
 # A plan that leaves the model out: no day will bring it back.
 _NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.)")
 _BAD_KEY = re.compile(r"API.?KEY.?(?:INVALID|not valid|expired|not found)", re.IGNORECASE)
-_WAIT = re.compile(r"(?:retry|try again|reset) (?:in|after) ((?:[\d.]+ ?(?:ms|h|m|s)\s?)+)", re.IGNORECASE)
-_SPAN = re.compile(r"([\d.]+) ?(ms|h|m|s)", re.IGNORECASE)
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 _GOOGLES = re.compile(r"\bya29\.[\w.-]+|\bAIza[\w-]{30,}")
+
+# Some servers answer 400 for a model they do not have.
+_NO_MODEL = re.compile(r"model_not_found|invalid model name", re.IGNORECASE)
 
 # httpx errors that happen before the request has left.
 _UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
@@ -70,68 +74,98 @@ def of_status(
     """
     code = _RPC_CODES.get(code, code)
     error = _error(body)
-    text = error.get("message") if isinstance(error.get("message"), str) else ""
+    # FastAPI, which many servers are built on, has its own word for the message, and may list several.
+    said = error.get("message", error.get("detail"))
+    text = said if isinstance(said, str) else json.dumps(said) if isinstance(said, list) else ""
     message = _short(text or (body if isinstance(body, str) else "") or f"HTTP {code}", secrets)
-    facts = " ".join([text or "", *_facts(error)])
+    facts = " ".join([text, *_facts(error)])
     kind, hint = _row(code, str(error.get("status") or error.get("code") or ""), facts)
     hint = hint.format(model=f"the model {model}" if model else "the model", key=key_name)
-    waits = [*_waits(error, text or ""), *_header_waits(headers)]
+    wait_s = asked_wait_s(error.get("details"), text, headers)
     kept = without(body if isinstance(body, str) else json.dumps(body, default=str), secrets)[:MAX_ERROR_BODY]
     # A success that is not 200 may well be on the bill.
-    return Fault(kind, code, message, max(waits, default=None), code < 300, hint, "" if body is None else kept)
+    return Fault(kind, code, message, wait_s, code < 300, hint, "" if body is None else kept)
 
 
 def of_error(error: Exception, *, secrets: tuple[str, ...] = (), model: str = "") -> Fault | None:
-    """The fault that an exception from a request stands for; None if it is a mistake of ours, which must be seen."""
+    """The fault that an exception from google-genai stands for; None if it is a mistake of ours, which must be seen."""
     import aiohttp
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.genai import errors
-
-    def transient(what: str, *, billed: bool, body: str = "") -> Fault:
-        said = _short(f"{what}: {error}" if str(error) else what, secrets)
-        return Fault(FaultKind.TRANSIENT, 0, said, maybe_billed=billed, body=without(body, secrets))
-
-    def fatal(what: str, hint: str) -> Fault:
-        return Fault(FaultKind.FATAL, 0, _short(f"{what}: {error}", secrets), hint=hint)
 
     match error:
         case errors.APIError():
             headers = getattr(error.response, "headers", None) or {}
             return of_status(error.code or 0, error.details, headers, secrets=secrets, model=model)
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return fatal("this is no address of a server", "check the base URL")
+            return no_address(error, secrets)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return transient("no connection", billed=False)
-        case aiohttp.ClientError() | ConnectionError():
-            return transient("the connection broke", billed=True)
-        case TimeoutError():
-            return transient("no response in time", billed=True)
-        case UnicodeDecodeError():
-            return transient("the response is not UTF-8", billed=True, body=error.object.decode("utf-8", "replace"))
+            return _transient("no connection", error, secrets, billed=False)
+        case aiohttp.ClientError():
+            return _transient("the connection broke", error, secrets)
         case json.JSONDecodeError():
             # The SDK leaves bodies with status 200 alone when asked for the raw response; it parses errors only.
-            return transient("an error page in place of an error", billed=False, body=error.doc[:MAX_ERROR_BODY])
+            said, page = "an error page in place of an error", error.doc[:MAX_ERROR_BODY]
+            return _transient(said, error, secrets, billed=False, body=page)
         case GoogleAuthError():
             if error.retryable or isinstance(error, TransportError):
-                return transient("no access token", billed=False)
-            return fatal("no access to Google Cloud", "run: gcloud auth application-default login")
-    return _of_decision(error, secrets, model)
-
-
-def _of_decision(error: Exception, secrets: tuple[str, ...], model: str) -> Fault | None:
-    """Errors of the SDK's other half, which serves the Decisions API and has a family of its own."""
+                return _transient("no access token", error, secrets, billed=False)
+            hint = "run: gcloud auth application-default login"
+            return Fault(FaultKind.FATAL, 0, _short(f"no access to Google Cloud: {error}", secrets), hint=hint)
+    if fault := of_broken(error, secrets=secrets):
+        return fault
+    # The SDK's other half, which serves the Decisions API, has a family of errors of its own.
     from google.genai._gaos.lib import compat_errors
 
-    if not isinstance(error, compat_errors.APIError):
+    return of_api_error(error, compat_errors, secrets=secrets, model=model)
+
+
+def of_api_error(
+    error: Exception, family: Any, *, secrets: tuple[str, ...], model: str, key_name: str = "GEMINI_API_KEY"
+) -> Fault | None:
+    """The fault that an error of a generated SDK stands for; None if it is none.
+
+    Args:
+        error: raised by the SDK.
+        family: the module that has `APIError`, `APIConnectionError` and `APITimeoutError`: each SDK has its own.
+        secrets, model, key_name: as for `of_status`.
+    """
+    if not isinstance(error, family.APIError):
         return None
-    if isinstance(error, compat_errors.APIConnectionError):
-        cause = type(error.__cause__).__name__
-        what = "no response in time" if isinstance(error, compat_errors.APITimeoutError) else "the connection broke"
-        return Fault(
-            FaultKind.TRANSIENT, 0, _short(f"{what}: {error.__cause__}", secrets), maybe_billed=cause not in _UNSENT
-        )
+    if isinstance(error, family.APIConnectionError):
+        cause = error.__cause__ or error
+        unsent, late = type(cause).__name__ in _UNSENT, isinstance(error, family.APITimeoutError)
+        what = "no connection" if unsent else "no response in time" if late else "the connection broke"
+        return _transient(what, cause, secrets, billed=not unsent)
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    return of_status(error.status_code or 0, error.body, headers, secrets=secrets, model=model)
+    code, body = getattr(error, "status_code", None) or 0, getattr(error, "body", None)
+    return of_status(code, body, headers, secrets=secrets, model=model, key_name=key_name)
+
+
+def of_broken(error: Exception, *, secrets: tuple[str, ...]) -> Fault | None:
+    """The fault of a connection or a body that broke, whichever SDK is in use; None if it is something else."""
+    match error:
+        case ConnectionError():
+            return _transient("the connection broke", error, secrets)
+        case TimeoutError():
+            return _transient("no response in time", error, secrets)
+        case UnicodeDecodeError():
+            body = error.object.decode("utf-8", "replace")
+            return _transient("the response is not UTF-8", error, secrets, body=body)
+    return None
+
+
+def no_address(error: object, secrets: tuple[str, ...]) -> Fault:
+    """The fault of a base URL that is none."""
+    said = _short(f"this is no address of a server: {error}", secrets)
+    return Fault(FaultKind.FATAL, 0, said, hint="check the base URL")
+
+
+def _transient(
+    what: str, error: BaseException, secrets: tuple[str, ...], *, billed: bool = True, body: str = ""
+) -> Fault:
+    said = _short(f"{what}: {error}" if str(error) else what, secrets)
+    return Fault(FaultKind.TRANSIENT, 0, said, maybe_billed=billed, body=without(body, secrets))
 
 
 def _row(code: int, status: str, facts: str) -> tuple[FaultKind, str]:
@@ -142,12 +176,15 @@ def _row(code: int, status: str, facts: str) -> tuple[FaultKind, str]:
         return FaultKind.FATAL, "put a valid key into {key}"
     if code == 400 and status == "FAILED_PRECONDITION":
         return FaultKind.FATAL, "check that the API serves your region, and that billing is enabled for the project"
-    if code == 402:
-        return FaultKind.FATAL, "add credits to the account, then run again"
+    if code == 402 or (code in (400, 403) and _CREDITS.search(facts)):
+        return FaultKind.FATAL, "add credits to the account, then run again: what is finished is kept"
     if code == 403:
         return FaultKind.FATAL, "check that this key, or account, may use the API and {model}"
-    if code == 404:
-        return FaultKind.FATAL, "check the spelling of {model} (--medium, --large, --judge-model) and the base URL"
+    if code == 404 or (code == 400 and _NO_MODEL.search(facts)):
+        options = "--medium-model, --large-model, --judge-model"
+        return FaultKind.FATAL, f"check the spelling of {{model}} ({options}) and the base URL"
+    if 300 <= code < 400:
+        return FaultKind.FATAL, "check the base URL"
     if code in _ROW:
         return FaultKind.ROW, ""
     if code in _TRANSIENT or code < 400 or code >= 500:
@@ -192,52 +229,6 @@ def _facts(error: Mapping[str, Any]) -> Iterator[str]:
             (detail.get("metadata"), ("quota_limit",)),
         ]:
             yield from (str(source.get(name) or "") for name in names) if isinstance(source, dict) else ()
-
-
-def _waits(error: Mapping[str, Any], message: str) -> Iterator[float]:
-    """Seconds to wait, as details and message say; they may differ, and then the longest is meant."""
-    for detail in _details(error):
-        delay = detail.get("retryDelay")
-        if isinstance(delay, dict):
-            yield from _number(delay.get("seconds") or 0)
-        elif isinstance(delay, str):
-            yield from _spans(delay)
-    for found in _WAIT.finditer(message):
-        yield from _spans(found[1])
-
-
-def _spans(text: str) -> Iterator[float]:
-    """`53s`, `590.56ms` or `1h2m3s` in seconds."""
-    parts = [(list(_number(n)), _SECONDS[unit.lower()]) for n, unit in _SPAN.findall(text)]
-    if parts and all(n for n, _ in parts):
-        yield sum(n[0] * unit for n, unit in parts)
-
-
-def _header_waits(headers: Mapping[str, str]) -> Iterator[float]:
-    """`Retry-After` in seconds or as a date, and the milliseconds some gateways send."""
-    found = {str(k).lower(): str(v) for k, v in headers.items()}
-    if ms := found.get("retry-after-ms"):
-        yield from (s / 1000 for s in _number(ms))
-    after = found.get("retry-after", "")
-    if seconds := list(_number(after)):
-        yield from seconds
-        return
-    try:
-        until = parsedate_to_datetime(after)
-        now = parsedate_to_datetime(found["date"]) if "date" in found else datetime.now(UTC)
-        yield max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):
-        return
-
-
-def _number(value: object) -> Iterator[float]:
-    """A number of seconds that can be waited, or nothing."""
-    try:
-        number = float(str(value))
-    except ValueError:
-        return
-    if 0 <= number < 1e7:
-        yield number
 
 
 def _short(text: str, secrets: tuple[str, ...]) -> str:

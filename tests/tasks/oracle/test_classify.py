@@ -63,7 +63,10 @@ def test_an_error_response_is_a_row_of_the_retry_table(name: str) -> None:
     [
         ("400-key", "put a valid key into GEMINI_API_KEY"),
         ("401", "put a valid key into GEMINI_API_KEY"),
-        ("404", "check the spelling of the model gemini-x (--medium, --large, --judge-model) and the base URL"),
+        (
+            "404",
+            "check the spelling of the model gemini-x (--medium-model, --large-model, --judge-model) and the base URL",
+        ),
         ("403", "may use the API and the model gemini-x"),
         ("400-region", "check that the API serves your region"),
         ("429-credits", "add credits"),
@@ -181,3 +184,23 @@ def test_a_broken_connection_is_told_from_one_that_never_was(raised: Exception, 
 )
 def test_a_mistake_of_ours_is_no_fault_of_the_provider(raised: Exception) -> None:
     assert of_error(raised) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind", "clause"),
+    [
+        (400, {"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}},
+         FATAL, "add credits"),
+        (429, {"error": {"message": "Account is not active.", "code": "billing_not_active"}}, FATAL, "add credits"),
+        (400, {"error": {"message": "Budget has been exceeded! Current cost: 10", "type": "budget_exceeded"}},
+         FATAL, "add credits"),
+        (400, {"error": {"message": "Invalid model name passed in model=m", "code": "400"}}, FATAL, "--medium-model"),
+        (404, {"detail": "Not Found"}, FATAL, "Not Found"),
+        (422, {"detail": [{"loc": ["body", "n"], "msg": "too large"}]}, ROW, "too large"),
+        (308, "", FATAL, "check the base URL"),
+    ],
+)  # fmt: skip
+def test_other_servers_say_it_in_their_own_words(code: int, body: object, kind: FaultKind, clause: str) -> None:
+    fault = of_status(code, body)
+    assert fault.kind is kind
+    assert clause in str(fault)
