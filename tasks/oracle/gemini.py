@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import warnings
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -20,7 +19,9 @@ from tasks.oracle.call import Call
 from tasks.oracle.classify import of_error, without
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gemini_config import TIERS, sdk_config
+from tasks.oracle.per_loop import PerLoop
 from tasks.oracle.replies import require
+from tasks.oracle.sendable import check_text
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -63,8 +64,7 @@ class Gemini:
     ) -> None:
         self.name, self.project = name, project
         self._arguments, self._base_url, self._secrets = arguments, base_url, secrets
-        self._open: dict[asyncio.AbstractEventLoop, tuple[_Clients, AsyncGenerator[_Clients, None]]] = {}
-        self._lock = threading.Lock()
+        self._clients = PerLoop(self._hold)
 
     @classmethod
     def create(
@@ -128,10 +128,10 @@ class Gemini:
         """
         if tier not in TIERS:
             raise ValueError(f"tier {tier!r} is not one of {', '.join(TIERS)}")
-        _check_text(call)
+        check_text(call)
         try:
             # A new loop's clients take a moment to make, which is not the provider's.
-            clients = await self._clients()
+            clients = await self._clients.get()
             async with asyncio.timeout(timeout_s):
                 if call.endpoint == "decide":
                     body = await _decided(clients, call, timeout_s)
@@ -153,28 +153,10 @@ class Gemini:
 
     async def aclose(self) -> None:
         """Close what is open in the running loop."""
-        with self._lock:
-            mine = self._open.pop(asyncio.get_running_loop(), None)
-        if mine:
-            await mine[1].aclose()
-
-    async def _clients(self) -> _Clients:
-        """The running loop's clients; made on first use."""
-        loop = asyncio.get_running_loop()
-        if (found := self._open.get(loop)) is not None:
-            return found[0]
-        holder = self._hold()
-        clients = await anext(holder)
-        with self._lock:
-            for dead in [known for known in self._open if known.is_closed()]:
-                del self._open[dead]
-            kept = self._open.setdefault(loop, (clients, holder))
-        if kept[1] is not holder:
-            await holder.aclose()
-        return kept[0]
+        await self._clients.aclose()
 
     async def _hold(self) -> AsyncGenerator[_Clients, None]:
-        """Hold the clients open. `asyncio.run` closes unfinished generators, and so these, before it ends the loop."""
+        """Hold the clients open."""
         import aiohttp
         import httpx2
         from google.genai import Client
@@ -201,14 +183,6 @@ class Gemini:
                     if client is not None:
                         await client.aio.aclose()
                         client.close()
-
-
-def _check_text(call: Call) -> None:
-    try:
-        (call.system + call.prompt).encode("utf-8")
-    except UnicodeEncodeError:
-        said = "the text holds half a surrogate pair, which no model can be sent"
-        raise Fault(FaultKind.ROW, 0, said) from None
 
 
 async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float) -> str:
