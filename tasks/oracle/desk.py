@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from storage.ledger import Ledger
-from storage.ledger_errors import LedgerFull
+from storage.ledger.errors import LedgerFull
 from tasks.oracle.budget import Budget
 from tasks.oracle.engine import Engine
 from tasks.oracle.job import Job

@@ -12,7 +12,7 @@ import random
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from storage.ledger_records import Bought
+from storage.ledger.records import Bought
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.drift import ModelDrift, check_version
 from tasks.oracle.faults import Fault, FaultKind

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from storage.errors import StorageError
 from storage.ledger import Attempt, Claim, End, Ledger, Start
-from storage.ledger_records import Bought
+from storage.ledger.records import Bought
 
 T = TypeVar("T")
 

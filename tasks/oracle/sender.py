@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from storage.ledger import Attempt, End, Start
-from storage.ledger_records import Bought
+from storage.ledger.records import Bought
 from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gate import Gate, Limits, Ticket

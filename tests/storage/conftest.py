@@ -11,8 +11,8 @@ import pytest
 from storage.identity import query_id
 from storage.layout import Home
 from storage.schemas import SCHEMAS, conform
-from tests.storage.ledgers import Ledgers
-from tests.storage.postgres import postgres
+from tests.storage.ledger.ledgers import Ledgers
+from tests.storage.ledger.postgres import postgres
 
 __all__ = ["postgres"]
 

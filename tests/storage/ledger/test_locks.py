@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from storage.locks import holders
+from storage.ledger.locks import holders
 
 ME = os.getpid()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from storage.ledger_records import Bought, Spent
-from storage.ledger_tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
-from storage.ledger_writes import Writer, chunks, dead_among
+from storage.ledger.records import Bought, Spent
+from storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
+from storage.ledger.writes import Writer, chunks, dead_among
 
 
 def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from storage.ledger import Claim, Ledger
-from storage.ledger_errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
-from storage.ledger_tables import CALLS
-from tests.storage.ledgers import failure, finish, start
-from tests.storage.postgres import PASSWORD
+from storage.ledger.errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
+from storage.ledger.tables import CALLS
+from tests.storage.ledger.ledgers import failure, finish, start
+from tests.storage.ledger.postgres import PASSWORD
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ def test_a_machine_whose_clock_is_wrong_takes_nobody_for_dead(postgres, database
 
     with Ledger.open(postgres.url(database)) as one:
         one.write(starts=[start("a")])
-        monkeypatch.setattr("storage.ledger.datetime", Fast)
-        monkeypatch.setattr("storage.ledger_schema.datetime", Fast)
+        monkeypatch.setattr("storage.ledger.ledger.datetime", Fast)
+        monkeypatch.setattr("storage.ledger.schema.datetime", Fast)
         with Ledger.open(postgres.url(database)) as two:
             assert two.write(starts=[start("a")]) == {"a": Claim("busy")}
             assert abs(two._offset + timedelta(minutes=10)) < timedelta(minutes=1)

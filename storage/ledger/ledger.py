@@ -13,16 +13,16 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, update
 
-from storage import ledger_batches, ledger_reads
-from storage import sessions as sessions_
 from storage.errors import StorageError
-from storage.ledger_records import Attempt, Batch, Bought, Claim, End, Spent, Start
-from storage.ledger_schema import begin
-from storage.ledger_tables import CALLS, IS_STARTED, SESSIONS
-from storage.ledger_transactions import Transactions
-from storage.ledger_url import locate
-from storage.ledger_writes import Writer, append, claim, end, note, release
-from storage.sessions import Session, stamp
+from storage.ledger import batches, reads
+from storage.ledger import sessions as sessions_
+from storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
+from storage.ledger.schema import begin
+from storage.ledger.sessions import Session, stamp
+from storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
+from storage.ledger.transactions import Transactions
+from storage.ledger.url import locate
+from storage.ledger.writes import Writer, append, claim, end, note, release
 
 __all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
 
@@ -120,11 +120,11 @@ class Ledger:
 
     def find(self, keys: Sequence[str]) -> dict[str, Bought]:
         """key -> raw response and its price, for those of `keys` (any number) that have one."""
-        return self._run(lambda connection: ledger_reads.responses(connection, keys), writes=False)
+        return self._run(lambda connection: reads.responses(connection, keys), writes=False)
 
     def ended(self, keys: Sequence[str]) -> set[str]:
         """Those of `keys` (any number) that have a response; the responses are not read."""
-        return self._run(lambda connection: ledger_reads.ended(connection, keys), writes=False)
+        return self._run(lambda connection: reads.ended(connection, keys), writes=False)
 
     def n_ended(self, keys: Sequence[str]) -> int:
         """How many of `keys` have a response."""
@@ -132,7 +132,7 @@ class Ledger:
 
     def __len__(self) -> int:
         """All calls that have a response."""
-        return self._run(ledger_reads.n_ended, writes=False)
+        return self._run(reads.n_ended, writes=False)
 
     def __bool__(self) -> bool:
         """An empty ledger is one, too."""
@@ -188,19 +188,19 @@ class Ledger:
 
     def abandoned(self, job: str | None = None) -> int:
         """Calls that dead sessions had in flight, of one job or all: possibly billed, and to be asked again."""
-        return self._run(lambda con: ledger_reads.abandoned(con, job, self._writer())[0], writes=False)
+        return self._run(lambda con: reads.abandoned(con, job, self._writer())[0], writes=False)
 
     def spent(self, job: str) -> Spent:
         """What a job has cost so far; open batches apart."""
-        return self._run(lambda con: ledger_reads.spent(con, job, self._writer()), writes=False)
+        return self._run(lambda con: reads.spent(con, job, self._writer()), writes=False)
 
     def lost(self, job: str) -> int:
         """Calls of a job that were taken over from dead sessions, ever: the most that can have been paid twice."""
-        return self._run(lambda con: ledger_reads.lost(con, job), writes=False)
+        return self._run(lambda con: reads.lost(con, job), writes=False)
 
     def spend(self) -> list[dict[str, Any]]:
         """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
-        return self._run(ledger_reads.spend, writes=False)
+        return self._run(reads.spend, writes=False)
 
     def intend_batch(
         self, name: str, *, provider: str, model: str, job: str, keys_sha256: str, n: int, reserved_usd: float
@@ -208,7 +208,7 @@ class Ledger:
         """Say that a batch is about to be created under the display name `name`; the fields are those of `Batch`."""
         facts: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
         facts |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd}
-        self._run(lambda con: ledger_batches.intend(con, facts, self._writer()))
+        self._run(lambda con: batches.intend(con, facts, self._writer()))
 
     def batch_created(self, name: str, job_name: str) -> None:
         """Say that the batch exists and how the provider calls it.
@@ -216,7 +216,7 @@ class Ledger:
         Raises:
             UnknownName: it was not intended.
         """
-        self._run(lambda con: ledger_batches.change(con, name, {"job_name": job_name, "state": "created"}))
+        self._run(lambda con: batches.change(con, name, {"job_name": job_name, "state": "created"}))
 
     def end_batch(self, name: str, state: str) -> None:
         """Say that nothing more is to be expected of the batch, and how it ended; the first word stays.
@@ -225,11 +225,11 @@ class Ledger:
             UnknownName: it was not intended.
         """
         ended_at = stamp(self._now())
-        self._run(lambda con: ledger_batches.change(con, name, {"state": state, "ended_at": ended_at}))
+        self._run(lambda con: batches.change(con, name, {"state": state, "ended_at": ended_at}))
 
     def open_batches(self, job: str) -> list[Batch]:
         """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
-        return self._run(lambda con: ledger_batches.still_open(con, job), writes=False)
+        return self._run(lambda con: batches.still_open(con, job), writes=False)
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool = True) -> T:
         if self._is_closed:

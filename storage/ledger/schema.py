@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, inspect, select, text
 
-from storage.ledger_errors import LedgerDamaged, LedgerNewer
-from storage.ledger_tables import META, SCHEMA_VERSION, SESSIONS, TABLES
-from storage.ledger_writes import insert
-from storage.sessions import Session, host, process_started, stamp
+from storage.ledger.errors import LedgerDamaged, LedgerNewer
+from storage.ledger.sessions import Session, host, process_started, stamp
+from storage.ledger.tables import META, SCHEMA_VERSION, SESSIONS, TABLES
+from storage.ledger.writes import insert
 
 # Any number will do, if all agree on it.
 _ADVISORY = 0x726F757465

@@ -8,7 +8,7 @@ from sqlalchemy.exc import ArgumentError
 
 from storage.atomic import local_path
 from storage.layout import DEFAULT, Home
-from storage.ledger_errors import LedgerUrlInvalid
+from storage.ledger.errors import LedgerUrlInvalid
 
 VARIABLE = "ROUTECAL_LEDGER_URL"
 FILE = "ledger.sqlite"

@@ -15,8 +15,8 @@ from typing import Any, NoReturn, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from storage.ballast import Ballast, is_full
-from storage.ledger_errors import (
+from storage.ledger.ballast import Ballast, is_full
+from storage.ledger.errors import (
     LedgerDamaged,
     LedgerFull,
     LedgerLocked,
@@ -25,10 +25,10 @@ from storage.ledger_errors import (
     LedgerUnreachable,
     holder,
 )
-from storage.ledger_tables import META
-from storage.ledger_trouble import trouble
-from storage.ledger_url import scrub, shown
-from storage.locks import holders
+from storage.ledger.locks import holders
+from storage.ledger.tables import META
+from storage.ledger.trouble import trouble
+from storage.ledger.url import scrub, shown
 
 T = TypeVar("T")
 

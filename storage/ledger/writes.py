@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.ledger_records import Attempt, Bought, Claim, End, Start
-from storage.ledger_tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
-from storage.sessions import Session
+from storage.ledger.records import Attempt, Bought, Claim, End, Start
+from storage.ledger.sessions import Session
+from storage.ledger.tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from storage import ballast
-from storage.ballast import SIZE_BYTES, Ballast, has_room, is_full
+from storage.ledger import ballast
+from storage.ledger.ballast import SIZE_BYTES, Ballast, has_room, is_full
 
 
 @pytest.fixture(params=["allocated", "written"])

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from storage.errors import UnknownName
 from storage.ledger import Bought, Claim, Ledger, Spent
-from tests.storage.ledgers import failure, finish, start, stutter
+from tests.storage.ledger.ledgers import failure, finish, start, stutter
 
 KEYS = [f"{i:04d}" for i in range(1_200)]
 

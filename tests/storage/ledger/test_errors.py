@@ -2,8 +2,8 @@ import pickle
 
 import pytest
 
-from storage import ledger_errors
 from storage.errors import StorageError
+from storage.ledger import errors as ledger_errors
 
 FACTS = {
     "LedgerUrlInvalid": ("mysql", "it is no file"),

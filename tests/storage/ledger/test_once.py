@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.storage.ledgers import Ledgers, failure, finish, start, stutter
+from tests.storage.ledger.ledgers import Ledgers, failure, finish, start, stutter
 
 _runs = itertools.count()
 NAMES = st.sampled_from("abcde")

@@ -1,6 +1,6 @@
 """What can be wrong with the ledger of paid calls; the rules are those of `storage.errors`.
 
-A URL in these errors is the one `storage.ledger_url.shown` gives: it holds no password.
+A URL in these errors is the one `storage.ledger.url.shown` gives: it holds no password.
 """
 
 from collections.abc import Iterable

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from storage.errors import UnknownName
-from storage.ledger_records import Batch
-from storage.ledger_tables import BATCHES
-from storage.ledger_writes import Writer, insert
+from storage.ledger.records import Batch
+from storage.ledger.tables import BATCHES
+from storage.ledger.writes import Writer, insert
 
 _COLUMNS = [BATCHES.c[name] for name in Batch.__dataclass_fields__]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from storage.ballast import SIZE_BYTES
 from storage.ledger import Ledger
-from storage.ledger_errors import (
+from storage.ledger.ballast import SIZE_BYTES
+from storage.ledger.errors import (
     LedgerDamaged,
     LedgerFull,
     LedgerLocked,
@@ -20,7 +20,7 @@ from storage.ledger_errors import (
     LedgerNewer,
     LedgerNotWritable,
 )
-from tests.storage.ledgers import finish, start
+from tests.storage.ledger.ledgers import finish, start
 
 HOLD = """
 import sqlite3, sys
@@ -84,7 +84,7 @@ def test_a_lock_in_mid_run(place, hold):
 
 
 def test_an_unknown_holder_is_another_process(place, hold, monkeypatch):
-    monkeypatch.setattr("storage.ledger_transactions.holders", lambda paths: ())
+    monkeypatch.setattr("storage.ledger.transactions.holders", lambda paths: ())
     hold()
     with pytest.raises(LedgerLocked, match="locked by another process for"):
         Ledger.open(f"sqlite:///{place}", wait_s=0.1)

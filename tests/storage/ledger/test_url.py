@@ -1,7 +1,7 @@
 import pytest
 
-from storage.ledger_errors import LedgerUrlInvalid
-from storage.ledger_url import locate, scrub, shown
+from storage.ledger.errors import LedgerUrlInvalid
+from storage.ledger.url import locate, scrub, shown
 
 
 @pytest.fixture(autouse=True)
