@@ -11,6 +11,9 @@ from tasks.oracle.pace import Pace
 from tasks.oracle.sender import Provider
 from tasks.oracle.spec import ApiOracle
 
+# The Prefect Secret block with the key of an OpenAI-compatible endpoint, unless another is named.
+OPENAI_BLOCK = "openai-api-key"
+
 
 def providers_for(oracle: ApiOracle, pace: Pace) -> Callable[[], list[Provider]]:
     """Makes the provider of an oracle. The key is looked for now, so that a run without one ends at once.
@@ -45,8 +48,12 @@ def _openai(base_url: str, pace: Pace) -> Callable[[], list[Provider]]:
         from tasks.oracle.openai import OpenAI
     except ImportError as error:
         raise ExtraMissing("openai", "openai") from error
-    # Servers of one's own, vLLM or Ollama, want none.
-    provider = OpenAI.create(base_url=base_url, key=os.environ.get("OPENAI_API_KEY") or _stored(pace.secret))
+    # Servers of one's own, vLLM or Ollama, want no key. The block that is looked into unless another is named holds
+    # Google's, which no other server may be sent.
+    block = OPENAI_BLOCK if pace.secret == Pace.model_fields["secret"].default else pace.secret
+    key = os.environ.get("OPENAI_API_KEY", "").strip() or _stored(block)
+    # The provider's name has no user and password; what was given may.
+    provider = OpenAI.create(base_url=pace.base_url or base_url, key=key)
     return lambda: [provider]
 
 
