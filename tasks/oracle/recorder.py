@@ -127,7 +127,7 @@ class Recorder:
             await self.off_loop(lambda: self._write(self._failed))
         except StorageError as error:
             n = len(self._failed.ends)
-            logger.warning("%d responses came but could not be stored, and may be paid again: %s", n, error)
+            logger.warning("responses that came but could not be stored, and may be paid again: %d (%s)", n, error)
 
     def _open(self) -> _Waiting:
         """What the next transaction will hold; the committing task hears of it when this turn of the loop is over."""
