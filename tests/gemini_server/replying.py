@@ -49,7 +49,8 @@ def _reply(request: Request, step: str, playing: Playing, respond: Respond) -> d
         thoughts = request.cap or 0
     text = None if withheld else respond(request)
     if request.endpoint == "chat":
-        reply = wire.chatted(request, text, finish=_CHAT_FINISH.get(finish, "stop"), thoughts=thoughts)
+        stop = _CHAT_FINISH.get(finish, "stop")
+        reply = wire.chatted(request, text, finish=stop, thoughts=thoughts, version=version)
         if step == "no-usage":
             del reply["usage"]
         return reply

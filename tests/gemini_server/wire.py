@@ -125,14 +125,16 @@ def decided(request: Request, probabilities: Mapping[str, Mapping[str, float]]) 
     }
 
 
-def chatted(request: Request, text: str | None, *, finish: str = "stop", thoughts: int = 0) -> dict[str, Any]:
+def chatted(
+    request: Request, text: str | None, *, finish: str = "stop", thoughts: int = 0, version: str | None = None
+) -> dict[str, Any]:
     """A chat completion in OpenAI's protocol."""
     out = tokens_of(text) + thoughts
     return {
         "id": f"chatcmpl-{response_id(request)}",
         "object": "chat.completion",
         "created": 1_800_000_000,
-        "model": request.model,
+        "model": version or request.model,
         "choices": [
             {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": finish}
         ],

@@ -1,12 +1,14 @@
-"""One server and one Gemini for all tests that talk to them: each new client of the SDK costs a fifth of a second."""
+"""One server, and one client of each kind, for all tests that talk to them: a new client costs a fifth of a second."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tasks.oracle.gemini import Gemini
+from tasks.oracle.openai import OpenAI
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.server import GeminiServer, serving
+from tests.tasks.oracle import openai_calls
 from tests.tasks.oracle.gemini_calls import KEY, LOOP, decide, opened, sent
 
 
@@ -22,3 +24,11 @@ def gemini(server: GeminiServer) -> Iterator[Gemini]:
         # The SDK's other half is imported on first use, which takes longer than some time-outs of tests.
         sent(gemini, decide("m-warm"))
         yield gemini
+
+
+@pytest.fixture(scope="session")
+def provider(server: GeminiServer) -> Iterator[OpenAI]:
+    with openai_calls.opened(server.openai_url) as provider:
+        # What the package imports on first use takes longer than some time-outs of tests.
+        openai_calls.sent(provider, openai_calls.ask("m-warm"))
+        yield provider
