@@ -20,11 +20,17 @@ the whole way
   calibrate      label, extract, train, evaluate: from your queries to a calibrated head and its report
 
 each step alone
-  label          find the true policy of every query (oracle: replay, local, gemini, openai)
+  label          find the true policy of every query (oracle: replay, local, gemini, openai);
+                 --dry-run says what that takes, --audit N draws a sample for people to grade
   extract        read policy, logits and hidden state of every query off the frozen router
   train          train the confidence head (SFT, RL, recalibration) on labels and features
   evaluate       measure a head on the test split, against baselines
   train-router   make a router, for people who have none
+
+labels from an API
+  audit          how good the judge is, by the sample that people have graded
+  rejudge        grade the stored answers again with other judges; asks for no answer
+  ledger         what was paid, by day, model and stage
 
 afterwards
   stats          dataset balance and reliability of the newest run
@@ -37,7 +43,7 @@ after an interruption and it goes on where it stopped. --refresh before COMMAND 
 
 
 # Looks that change nothing: from here they run without Prefect, whose server takes longer to start than they do.
-QUICK = {"stats", "export"}
+QUICK = {"audit", "ledger", "stats", "export"}
 
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
@@ -45,24 +51,28 @@ _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "ShardIncomplete": 75, "Int
 
 
 class Command(NamedTuple):
-    """Where a command lives: its flow, and the model of its parameters."""
+    """Where a command lives: its flow, the model of its parameters, and what of `flows.show` prints its result."""
 
     module: str
     flow: str
     params: str
     params_in: str = "flows.params"
+    shown_by: str = "made"
 
 
 COMMANDS = {
-    "demo": Command("flows.demo", "demo", "DemoParams"),
-    "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams"),
-    "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params"),
+    "demo": Command("flows.demo", "demo", "DemoParams", shown_by="evaluated"),
+    "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
+    "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params", "labelled"),
     "extract": Command("flows.extract", "extract", "ExtractParams"),
     "train": Command("flows.train", "train", "TrainParams"),
-    "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams"),
+    "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
     "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
-    "stats": Command("flows.stats", "stats", "StatsParams"),
-    "export": Command("flows.export", "export", "ExportParams"),
+    "audit": Command("flows.audit", "audit", "AuditParams", "flows.oracle_params", "audited"),
+    "rejudge": Command("flows.rejudge", "rejudge", "RejudgeParams", "flows.oracle_params", "rejudged"),
+    "ledger": Command("flows.ledger", "ledger", "LedgerParams", "flows.oracle_params", "table"),
+    "stats": Command("flows.stats", "stats", "StatsParams", shown_by="tables"),
+    "export": Command("flows.export", "export", "ExportParams", shown_by="exported"),
 }
 
 
@@ -153,7 +163,7 @@ def _run(name: str, options: Sequence[str]) -> int:
         return int(done.code or 0)
     try:
         action: Any = getattr(importlib.import_module(command.module), command.flow)
-        if name in QUICK:
+        if name in QUICK or getattr(params, "dry_run", False):
             action = action.fn
         with shown(Console(stderr=True)):
             result = action(model.model_validate(params.model_dump()))
@@ -164,25 +174,15 @@ def _run(name: str, options: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", file=sys.stderr)
         return 130
-    _show(Console(), name, result)
+    getattr(importlib.import_module("flows.show"), command.shown_by)(_paper(), result)
     return 0
 
 
-def _show(console: Any, name: str, result: Any) -> None:
-    from flows import show
-    from flows.evaluate import Evaluated
+def _paper() -> Any:
+    """Standard output. A file or a pipe has no width that tables would have to be cut to."""
+    from rich.console import Console
 
-    if isinstance(result, Evaluated):
-        show.evaluated(console, result)
-    elif name == "stats":
-        for table in result:
-            show.rows(console, *table)
-    elif name == "export":
-        print(f"{result} examples written")
-    else:
-        print(
-            f"{result.kind}  {result.rows} rows  {result.uri}" if result.kind in ("labels", "features") else result.uri
-        )
+    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=200)
 
 
 def _named(model: type[Any], name: str) -> type[Any]:

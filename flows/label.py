@@ -1,26 +1,78 @@
 """Flow `label`: the true policy of every query."""
 
-from prefect import flow
+import logging
+from typing import NamedTuple
+
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact
 
 from calib.policy import OracleMatrix
 from flows.label_api import label_by_api
 from flows.oracle_params import LabelParams, OracleParams
-from flows.oracles import oracle_of
+from flows.oracles import oracle_of, pace_of
 from storage.artifact import Artifact
 from tasks import runs
+from tasks.audit import check_free, draw_audit
+from tasks.errors import NothingToPlan
 from tasks.label import check_labelled, label_shard
+from tasks.oracle.forecast import Plan
+from tasks.oracle.plan_text import shown
 from tasks.oracle.spec import ApiOracle, OracleSpec
+from tasks.plan import plan_labels
 from tasks.progress import track
 from tasks.queries import import_queries
 from tasks.tables import joined, shards
 
+logger = logging.getLogger(__name__)
+
+
+class Audited(NamedTuple):
+    """Labels, and the sample of them that waits for people.
+
+    Attributes:
+        labels: all of them.
+        sheet: CSV file.
+        n: answers in it.
+    """
+
+    labels: Artifact
+    sheet: str
+    n: int
+
 
 @flow(name="label", flow_run_name="label {params.queries} by {params.oracle}")
-def label(params: LabelParams) -> Artifact:
-    """Label the queries of a file and return the labels."""
+def label(params: LabelParams) -> Artifact | Audited | Plan:
+    """Label the queries of a file and return the labels; what labelling would take, with `dry_run`."""
+    if params.dry_run:
+        return planned(params)
+    if params.audit is not None:
+        check_free(params.audit_file)
     run_id = runs.start("label")
     queries = import_queries(params.queries, limit=params.limit)
-    return labels_for(run_id, queries, oracle_of(params, params.queries), params)
+    labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
+    if params.audit is None:
+        return labels
+    n = draw_audit(labels, queries, params.audit, params.audit_file)
+    logger.info("%d answers for people to grade are in %s", n, params.audit_file)
+    return Audited(labels, params.audit_file, n)
+
+
+def planned(params: LabelParams) -> Plan:
+    """What labelling would take; nothing is asked. Inside a flow run, the plan is an artifact of it.
+
+    Raises:
+        NothingToPlan: the oracle is none behind an API.
+    """
+    if params.oracle in ("replay", "local"):
+        raise NothingToPlan(params.oracle)
+    oracle = oracle_of(params, params.queries)
+    assert isinstance(oracle, ApiOracle)
+    queries = import_queries(params.queries, limit=params.limit)
+    plan = plan_labels(queries, oracle, pace_of(params, queries, oracle))
+    if runtime.flow_run.id is not None:
+        lines = "\n".join(shown(plan))
+        create_markdown_artifact(f"```\n{lines}\n```", key="label-plan", description="nothing was asked yet")
+    return plan
 
 
 def labels_for(run_id: str, queries: Artifact, oracle: OracleSpec, params: OracleParams) -> Artifact:

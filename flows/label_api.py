@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
+from prefect import Task
 from prefect.futures import PrefectFuture
 
 from calib.policy import OracleMatrix
@@ -21,6 +23,7 @@ from tasks.oracle.meter import line
 from tasks.oracle.pace import Pace
 from tasks.oracle.providers import providers_for
 from tasks.oracle.quota import quota_size, slots_for
+from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.signals import stopping_on_signal
 from tasks.oracle.spec import ApiOracle
 from tasks.oracle.stops import LabellingStopped
@@ -37,55 +40,85 @@ BATCHES = 20
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
+class Work(NamedTuple):
+    """What is to be done through an API, in shards.
+
+    Attributes:
+        name: shown beside the bar.
+        oracle: who is asked, and with what.
+        pieces: the artifacts that each shard is made of.
+        task: makes labels of one shard: (*piece, oracle, matrix, pace=, slots=).
+        finished: the same with a desk that asks nothing, and not a task: (*piece, oracle, matrix, desk).
+    """
+
+    name: str
+    oracle: ApiOracle | ApiJudges
+    pieces: Sequence[tuple[Artifact, ...]]
+    task: Task[..., Artifact]
+    finished: Callable[..., Artifact]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards."""
+        return sum(piece[0].rows for piece in self.pieces)
+
+
 def label_by_api(
     queries: Artifact, oracle: ApiOracle, params: OracleParams
+) -> tuple[Artifact, LabellingStopped | None]:
+    """Labels of queries; returns as `by_api`."""
+    pieces = [(shard,) for shard in shards(queries, params.shard_size)]
+    pace = pace_of(params, queries, oracle, finished_only=params.finished_only)
+    return by_api(Work("label", oracle, pieces, label_shard, label_finished), pace, params.on_day_quota)
+
+
+def by_api(
+    work: Work, pace: Pace, on_day_quota: Literal["stop", "wait", "schedule"]
 ) -> tuple[Artifact, LabellingStopped | None]:
     """(labels, None), or (the labels of what is finished, why no more).
 
     A day's quota that is used up is waited for, if `on_day_quota` says so.
     """
-    pace = pace_of(params, queries, oracle, finished_only=params.finished_only)
     while True:
-        labels, stopped = _label(queries, oracle, params, pace)
-        if stopped is None or stopped.resume_at is None or params.on_day_quota == "stop":
+        labels, stopped = _attempt(work, pace)
+        if stopped is None or stopped.resume_at is None or on_day_quota == "stop":
             return labels, stopped
         resume_at = datetime.fromisoformat(stopped.resume_at)
-        if params.on_day_quota == "schedule":
+        if on_day_quota == "schedule":
             schedule_again(resume_at)
             return labels, stopped
         logger.warning("%s; waiting until then", stopped)
         time.sleep(max(0.0, (resume_at - datetime.now(UTC)).total_seconds()))
 
 
-def _label(
-    queries: Artifact, oracle: ApiOracle, params: OracleParams, pace: Pace
-) -> tuple[Artifact, LabellingStopped | None]:
-    pieces = shards(queries, params.shard_size)
+def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]:
     if pace.finished_only:
-        return _finished(pieces, oracle, pace), None
-    with desk_for(pace, providers_for(oracle, pace), queries.rows) as desk:
+        return _finished(work, work.pieces, pace), None
+    with desk_for(pace, providers_for(work.oracle, pace), work.rows) as desk:
         with stopping_on_signal(desk):
-            futures = _run(desk, pieces, oracle, pace)
+            futures = _run(desk, work, pace)
         reason = desk.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)
         tally = desk.job.tally
     if reason is None:
         labels = joined([future.result() for future in futures])
         publish_summary(read_table(labels), tally)
         return labels, None
-    # Shards that were begun hold finished queries too; the ledger has them.
-    labels = _finished(pieces[: len(futures)], oracle, pace)
+    # Shards that were begun hold finished rows too; the ledger has them.
+    labels = _finished(work, work.pieces[: len(futures)], pace)
     publish_summary(read_table(labels), tally)
     resume_at = reason.resume_at.isoformat() if isinstance(reason, DayQuotaReached) else None
-    return labels, LabellingStopped(str(reason), type(reason).__name__, labels.rows, queries.rows, resume_at)
+    return labels, LabellingStopped(str(reason), type(reason).__name__, labels.rows, work.rows, resume_at)
 
 
-def _finished(pieces: Sequence[Artifact], oracle: ApiOracle, pace: Pace) -> Artifact:
+def _finished(work: Work, pieces: Sequence[tuple[Artifact, ...]], pace: Pace) -> Artifact:
     """Labels of what the ledger has every response for; nothing is asked, nothing is cached."""
-    with desk_for(pace.model_copy(update={"finished_only": True}), list, sum(p.rows for p in pieces)) as desk:
-        return joined([label_finished(piece, oracle, OracleMatrix(), desk) for piece in pieces] or [no_labels()])
+    rows = sum(piece[0].rows for piece in pieces)
+    with desk_for(pace.model_copy(update={"finished_only": True}), list, rows) as desk:
+        made = [work.finished(*piece, work.oracle, OracleMatrix(), desk) for piece in pieces]
+    return joined(made or [no_labels()])
 
 
-def _run(desk: Desk, pieces: Sequence[Artifact], oracle: ApiOracle, pace: Pace) -> list[Future]:
+def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     """Keep a few shards going until all are done or the job is stopped; what was begun has ended on return."""
     artifact = ProgressArtifact(desk)
     futures: list[Future] = []
@@ -98,8 +131,9 @@ def _run(desk: Desk, pieces: Sequence[Artifact], oracle: ApiOracle, pace: Pace) 
 
     # Batch jobs have no pace to share, and wait for hours.
     size = BATCHES if pace.backend == "batch" else quota_size(pace.quota)
-    slots_of = [0] * len(pieces) if pace.backend == "batch" else slots_for(len(pieces), size)
-    with counted("label", desk.job.tally.rows) as show:
+    n = len(work.pieces)
+    slots_of = [0] * n if pace.backend == "batch" else slots_for(n, size)
+    with counted(work.name, desk.job.tally.rows) as show:
 
         def watch(at_most: int) -> None:
             """Wait until at most so many shards are going."""
@@ -109,11 +143,11 @@ def _run(desk: Desk, pieces: Sequence[Artifact], oracle: ApiOracle, pace: Pace) 
                 one_ended.wait(SECONDS_BETWEEN_LOOKS)
                 one_ended.clear()
 
-        for piece, slots in zip(pieces, slots_of, strict=True):
+        for piece, slots in zip(work.pieces, slots_of, strict=True):
             watch(size - 1)
             if desk.job.reason is not None:
                 break
-            future = label_shard.submit(piece, oracle, OracleMatrix(), pace=pace, slots=slots)
+            future = work.task.submit(*piece, work.oracle, OracleMatrix(), pace=pace, slots=slots)
             future.add_done_callback(note)
             futures.append(future)
         watch(0)

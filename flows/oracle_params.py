@@ -116,3 +116,34 @@ class LabelParams(OracleParams, QueryParams):
         default=None, ge=1, description="afterwards draw this many graded answers to a CSV file for people to grade"
     )
     audit_file: str = Field(default="audit.csv", description="where that sample goes")
+
+
+class ToRejudge(Params):
+    """Which labels, and where their judges are."""
+
+    labels: str | None = Field(default=None, description="labels artifact with answers (default: the newest)")
+    queries: str | None = Field(default=None, description="queries artifact (default: recorded with these labels)")
+    oracle: Literal["gemini", "openai"] = Field(
+        default="gemini", description="who serves the judges, wherever the answers came from"
+    )
+    max_output_tokens: int = Field(
+        default=4096, ge=256, le=65536, description="per judgement, thinking included: small caps buy empty answers"
+    )
+    shard_size: int = Field(default=500, ge=1, le=5000, description="labels per task: what a crash can cost")
+
+
+class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
+    """Grade stored answers again with other judges, and ask no model for an answer."""
+
+    judge_model: str | None = Field(default=None, description="first judge (default for gemini: gemini-3.8-flash)")
+
+
+class AuditParams(Params):
+    """Score a sheet of `label --audit` that people filled in: how often, and how, the judge errs."""
+
+    file: str = Field(description="the sheet, a CSV file with the column human_grade filled in")
+    labels: str | None = Field(default=None, description="labels the sheet was drawn from (default: the newest)")
+
+
+class LedgerParams(Params):
+    """What API oracles have cost so far, by day, model and stage."""

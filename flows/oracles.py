@@ -4,12 +4,15 @@ import hashlib
 
 from prefect import runtime
 
-from flows.oracle_params import JudgeParams, OracleParams, ProviderParams
+from flows.oracle_params import JudgeParams, OracleParams, ProviderParams, RejudgeParams
 from storage.artifact import Artifact
 from tasks.errors import OptionMissing
+from tasks.oracle.address import address_of
+from tasks.oracle.cascade import prompt_versions
 from tasks.oracle.judging import JudgeSpec, ModelSpec
 from tasks.oracle.pace import Pace
 from tasks.oracle.prompts import prompts_sha256
+from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
 from tasks.queries import import_outcomes
 
@@ -73,22 +76,45 @@ def judge_of(params: JudgeParams, medium: str, max_output_tokens: int) -> JudgeS
     )
 
 
+def judges_of(params: RejudgeParams) -> ApiJudges:
+    """The judges that the parameters describe, wherever the answers came from."""
+    if params.oracle == "openai" and params.judge_model is None:
+        raise OptionMissing("judge at the openai endpoint", "name one with --judge-model")
+    judge = judge_of(params, MEDIUM, params.max_output_tokens)
+    return ApiJudges(
+        kind=params.oracle,
+        provider=provider_of(params, params.oracle),
+        judge=judge,
+        prompt_versions=tuple(prompt_versions(judge)),
+    )
+
+
 def provider_of(params: ProviderParams, kind: str) -> str:
-    """The name of the provider, which is part of every call's key."""
+    """The name of the provider, which is part of every call's key, and so without user and password.
+
+    Raises:
+        OptionMissing: where to ask is not said, or what is asked for does not exist there.
+    """
     if kind == "openai":
         if params.base_url is None:
             raise OptionMissing(
                 "endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1"
             )
-        return f"openai:{params.base_url.rstrip('/')}"
+        if params.backend == "batch":
+            raise OptionMissing("batch backend for the openai oracle", "leave out --backend batch")
+        if isinstance(params, JudgeParams) and params.judge == "decision":
+            raise OptionMissing("decisions at the openai endpoint", "let a model judge: leave out --judge decision")
+        return f"openai:{address_of(params.base_url).url}"
     if params.vertex and params.vertex_project is None:
         raise OptionMissing("project for Vertex", "name it with --vertex-project")
     return "vertex" if params.vertex else "gemini"
 
 
-def pace_of(params: ProviderParams, queries: Artifact, oracle: ApiOracle, *, finished_only: bool = False) -> Pace:
+def pace_of(
+    params: ProviderParams, rows: Artifact, oracle: ApiOracle | ApiJudges, *, finished_only: bool = False
+) -> Pace:
     """How to ask. The job is named by what is labelled by whom, so that every attempt at it has the same budget."""
-    job = hashlib.sha256(f"{queries.sha256}\0{oracle.model_dump_json()}".encode()).hexdigest()[:16]
+    job = hashlib.sha256(f"{rows.sha256}\0{oracle.model_dump_json()}".encode()).hexdigest()[:16]
     same = set(ProviderParams.model_fields) & set(Pace.model_fields)
     given = {name: getattr(params, name) for name in same}
     given["allow_versions"] = tuple(params.allow_versions)

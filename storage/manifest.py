@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -54,6 +54,15 @@ def latest_manifest(home: Home, kind: str, *, name: str | None = None) -> Manife
 
     None if there is none.
     """
+    return _newest(home, lambda key, artifact: artifact.kind == kind and name in (None, key))
+
+
+def manifest_of(home: Home, artifact: Artifact) -> Manifest | None:
+    """The newest manifest that holds this very artifact, wherever it was found; None if there is none."""
+    return _newest(home, lambda _, other: (other.kind, other.sha256) == (artifact.kind, artifact.sha256))
+
+
+def _newest(home: Home, is_wanted: Callable[[str, Artifact], bool]) -> Manifest | None:
     fs, folder = resolve(home.folder("runs"))
     # Another process may have written since this one last listed the folder.
     fs.invalidate_cache()
@@ -68,6 +77,6 @@ def latest_manifest(home: Home, kind: str, *, name: str | None = None) -> Manife
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)
             continue
-        if any(a.kind == kind and name in (None, key) for key, a in manifest.artifacts.items()):
+        if any(is_wanted(key, artifact) for key, artifact in manifest.artifacts.items()):
             found.append(manifest)
     return max(found, key=lambda m: (m.written_at, m.run_id), default=None)

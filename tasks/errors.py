@@ -1,5 +1,7 @@
 """The error tree of tasks; the rules are those of `calib.errors`."""
 
+from collections.abc import Mapping
+
 
 class TaskError(Exception):
     """Root of everything tasks raise on purpose; the command line turns it into one sentence and exit code 2."""
@@ -28,6 +30,45 @@ class NoGroundTruth(TaskError, ValueError):
             f"none of the {self.n} queries has a ground_truth, so no answer can be graded; "
             "add that column, or replay recorded outcomes (--oracle replay --outcomes FILE)"
         )
+
+
+# What helps where most queries fail for one reason.
+_HELP = {
+    "judge error": "judge with another model (--judge-model), or name a second one (--second-judge)",
+    "judges disagree": "name a judge who breaks the tie (--third-judge)",
+    "unconfirmed": "name a second judge (--second-judge), or lower --judge-below",
+    "not answered yet": "label without --finished-only to ask for them",
+    "no stored answer": "take labels of an oracle that keeps its answers",
+}
+
+
+class NothingLabelled(TaskError, ValueError):
+    """No query got a label, for other reasons than a missing ground truth alone.
+
+    Args:
+        n: queries.
+        reasons: reason -> queries, the most frequent first.
+    """
+
+    def __init__(self, n: int, reasons: Mapping[str, int]) -> None:
+        super().__init__(n, reasons)
+        self.n, self.reasons = n, reasons
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.items())
+        help_ = _HELP.get(next(iter(self.reasons), ""), "look at these queries, or at what the ledger holds of them")
+        return f"none of the {self.n} queries got a label: {counts}; {help_}"
+
+
+class NothingToPlan(TaskError, ValueError):
+    """A dry run of an oracle that asks nobody."""
+
+    def __init__(self, oracle: str) -> None:
+        super().__init__(oracle)
+        self.oracle = oracle
+
+    def __str__(self) -> str:
+        return f"the {self.oracle} oracle asks nobody and costs nothing; label without --dry-run"
 
 
 class NothingUnseen(TaskError, ValueError):

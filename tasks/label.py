@@ -2,6 +2,10 @@
 
 import json
 import logging
+from collections import Counter
+from collections.abc import Collection
+from itertools import islice
+from textwrap import shorten
 
 from prefect import task
 from prefect.cache_policies import INPUTS
@@ -12,18 +16,22 @@ from storage.errors import NoOutcomeMatches
 from storage.layout import Home
 from storage.schemas import SCHEMAS
 from tasks.cache import STORED
-from tasks.errors import NoGroundTruth
+from tasks.errors import NoGroundTruth, NothingLabelled
 from tasks.oracle import ORACLES
 from tasks.oracle.api import Labelled
 from tasks.oracle.desk import Desk, open_desk
 from tasks.oracle.pace import Pace
 from tasks.oracle.quota import quota_slots
+from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 
 logger = logging.getLogger(__name__)
 
 # Bump when prompts, parsing or grading change what a label says. An edit that does not is free.
 LABEL_VERSION = "3"
+
+# Of a query that nothing can be graded against, as `tasks.oracle.api` says it.
+NO_TRUTH = "no ground truth"
 
 # What a label costs and how fast it comes does not change what it says.
 LABEL_CACHE = INPUTS - "pace" - "slots"
@@ -52,12 +60,12 @@ def label_shard(
         return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
     desk = open_desk(pace.job)
     with quota_slots(pace.quota, slots, desk):
-        return _stored(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+        return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
 
 
 def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Artifact:
     """Labels of those queries of a shard that the ledger has every response for. Not a task: it must not be reused."""
-    return _stored(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+    return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
 
 
 def no_labels() -> Artifact:
@@ -70,21 +78,58 @@ def unlabelled(labels: Artifact) -> dict[str, str]:
     return dict(json.loads(read_metadata(labels).get("unlabelled", "{}")))
 
 
-def _stored(labelled: Labelled) -> Artifact:
+def store_labelled(labelled: Labelled) -> Artifact:
+    """Store labels, and beside them why the other queries have none."""
     said = {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}
     return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
 
 
-def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec) -> None:
-    """Refuse an empty harvest, and say how many queries got no label.
+def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | ApiJudges) -> None:
+    """Refuse an empty harvest, and say which queries got no label and why.
 
     Raises:
         NoOutcomeMatches: no recorded outcome is of one of these queries.
         NoGroundTruth: no query has an answer to grade against.
+        NothingLabelled: there are other reasons; says which.
     """
+    reasons = unlabelled(labels)
     if not labels.rows:
         if isinstance(oracle, ReplayOracle):
             raise NoOutcomeMatches("the outcomes file", queries.rows)
-        raise NoGroundTruth(queries.rows)
-    if labels.rows < queries.rows:
-        logger.warning("%d of %d queries got no label and are left out", queries.rows - labels.rows, queries.rows)
+        counts = Counter(map(in_short, reasons.values()))
+        if set(counts) <= {NO_TRUTH}:
+            raise NoGroundTruth(queries.rows)
+        raise NothingLabelled(queries.rows, dict(counts.most_common()))
+    if labels.rows == queries.rows:
+        return
+    without = [query_id for query_id, reason in reasons.items() if reason == NO_TRUTH]
+    if without:
+        logger.warning(
+            "%d of %d queries have no ground truth and are left out: %s",
+            len(without),
+            queries.rows,
+            named(queries, without),
+        )
+    others = Counter(in_short(reason) for reason in reasons.values() if reason != NO_TRUTH)
+    if others or not without:
+        counts = ", ".join(f"{reason} ({n})" for reason, n in others.most_common())
+        logger.warning(
+            "%d of %d queries got no label and are left out%s",
+            queries.rows - labels.rows - len(without),
+            queries.rows,
+            f": {counts}" if counts else "",
+        )
+
+
+def in_short(reason: str) -> str:
+    """The part of a reason to count by: `judge error` of `judge error: large`."""
+    return reason.partition(":")[0]
+
+
+def named(queries: Artifact, query_ids: Collection[str], *, at_most: int = 5) -> str:
+    """The first few of some queries by the user's own ids, or, of those who have none, by the beginning of the text."""
+    table = read_table(queries, columns=["query_id", "external_id", "query"])
+    wanted = set(query_ids)
+    rows = (row for row in table.to_pylist() if row["query_id"] in wanted)
+    names = [row["external_id"] or f"«{shorten(row['query'], 40, placeholder='…')}»" for row in islice(rows, at_most)]
+    return ", ".join(names) + (f" and {len(wanted) - at_most} more" if len(wanted) > at_most else "")

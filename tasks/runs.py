@@ -10,7 +10,7 @@ from prefect import runtime
 from storage.artifact import Artifact
 from storage.folder import local_folder
 from storage.layout import Home
-from storage.manifest import latest_manifest, write_manifest
+from storage.manifest import latest_manifest, manifest_of, write_manifest
 from storage.refer import table_at
 from tasks.errors import OptionMissing
 
@@ -70,6 +70,21 @@ def newest_together(kind: str, *others: str) -> dict[str, Artifact]:
         beside = manifest.of_kind(other) if manifest is not None else ()
         found[other] = beside[-1] if beside else newest(other)
     return found
+
+
+def beside(artifact: Artifact, kind: str, uri: str | None = None) -> Artifact:
+    """The table at `uri`, else the one of `kind` that the newest run which recorded `artifact` recorded with it.
+
+    Raises:
+        OptionMissing: no run recorded both.
+        ArtifactMissing: nothing at `uri`.
+    """
+    if uri is not None:
+        return table_at(uri, kind)
+    manifest = manifest_of(Home.from_env(), artifact)
+    if manifest is None or not manifest.of_kind(kind):
+        raise OptionMissing(f"{kind} recorded beside {artifact.uri}", f"name them with --{kind}")
+    return manifest.of_kind(kind)[-1]
 
 
 def newest_heads() -> dict[str, Artifact]:

@@ -1,11 +1,12 @@
 """Dataset balance and reliability, by the SQL of `storage/sql` over the newest artifacts."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from storage.export import export_jsonl
 from storage.query import connect, run
 from tasks.errors import OptionMissing
 from tasks.evaluate import FINAL
+from tasks.listing import Table
 from tasks.runs import newest
 
 # Title, query, the artifacts it reads, its parameters.
@@ -16,14 +17,6 @@ _TABLES: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
     ("Cost of the labels", "cost", ("labels",), {}),
     (f"Reliability of «{FINAL}», test split", "reliability", ("predictions",), {"split": "test", "n_bins": 10}),
 )
-
-
-class Table(NamedTuple):
-    """One result: its title, column names and rows."""
-
-    title: str
-    columns: list[str]
-    rows: list[dict[str, Any]]
 
 
 def stats(method: str = FINAL) -> list[Table]:

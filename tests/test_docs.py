@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from calib.baselines import BASELINES
 from calib.metrics import METRICS
 from calib.recalibrate import RECALIBRATORS
 from calib.rewards import REWARDS
-from flows import cli, params
+from flows import cli
 from tasks.oracle import ORACLES
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ def test_every_command_parses() -> None:
         alternatives = [names, *(word for before, word in pairwise(rest) if before == "|")]
         for name in (n for n in alternatives if n not in ("--help", "--verbose", "--refresh")):
             assert name in cli.COMMANDS, line
-            model = getattr(params, cli.COMMANDS[name].params)
+            model = getattr(import_module(cli.COMMANDS[name].params_in), cli.COMMANDS[name].params)
             known = {"--help"} | {"--" + field.replace("_", "-") for field in model.model_fields}
             known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
             known |= {

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 # What a call is for; the ledger accounts by it, the key leaves it out.
 Stage = Literal["medium", "large", "judge"]
+
+# Stands for a prompt, as no text of ours or of a user does.
+_PLACE = "\0the prompt\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,20 @@ class Call:
     @property
     def key(self) -> str:
         """sha256 of the canonical request, in hexadecimal."""
+        return hashlib.sha256(self._canonical().encode("ascii")).hexdigest()
+
+    def keys(self, prompts: Iterable[str]) -> list[str]:
+        """The key of this call with each of some prompts instead of its own, several times as fast as one by one."""
+        before, after = replace(self, prompt=_PLACE)._canonical().split(json.dumps(_PLACE))
+        start, rest = hashlib.sha256(before.encode("ascii")), after.encode("ascii")
+        found = []
+        for prompt in prompts:
+            digest = start.copy()
+            digest.update(json.dumps(prompt).encode("ascii") + rest)
+            found.append(digest.hexdigest())
+        return found
+
+    def _canonical(self) -> str:
         parts = {
             "provider": self.provider,
             "endpoint": self.endpoint,
@@ -54,8 +71,7 @@ class Call:
             "sample": self.sample,
         }
         # Lone surrogates, which JSON input can hold, have no UTF-8; escaped as ASCII they have a digest.
-        text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 class Usage(NamedTuple):

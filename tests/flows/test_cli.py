@@ -5,12 +5,13 @@ import re
 import runpy
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import flows
-from flows import cli, params
+from flows import cli
 from tasks import runs
 from tests.flows.refusal import Capture
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("_own_results")
 
 def options(command: str) -> set[str]:
     """Every option of a command, as its model names them."""
-    model = getattr(params, cli.COMMANDS[command].params)
+    model = getattr(import_module(cli.COMMANDS[command].params_in), cli.COMMANDS[command].params)
     return {"--" + name.replace("_", "-") for name in model.model_fields}
 
 

@@ -1,0 +1,54 @@
+"""Flow `rejudge`: other grades for answers that are stored."""
+
+from typing import NamedTuple
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from flows.label_api import Work, by_api
+from flows.oracle_params import RejudgeParams
+from flows.oracles import judges_of, pace_of
+from storage.artifact import Artifact
+from tasks import runs
+from tasks.label import check_labelled
+from tasks.listing import Table
+from tasks.rejudge import changes, queries_of, rejudge_finished, rejudge_shard
+from tasks.tables import shards
+
+
+class Rejudged(NamedTuple):
+    """The new labels, and tables of what is other than in the old ones."""
+
+    labels: Artifact
+    changes: list[Table]
+
+
+@flow(name="rejudge", flow_run_name="rejudge through {params.oracle}")
+def rejudge(params: RejudgeParams) -> Rejudged:
+    """Grade the answers of some labels again; answers, their tokens and their costs stay as they are.
+
+    Raises:
+        LabellingStopped: why not all could be judged; what is judged is recorded as labels of its own.
+    """
+    run_id = runs.start("rejudge")
+    judges = judges_of(params)
+    before = runs.newest("labels", params.labels)
+    queries = runs.beside(before, "queries", params.queries)
+    pieces = zip(shards(before, params.shard_size), shards(queries_of(before, queries), params.shard_size), strict=True)
+    work = Work("rejudge", judges, list(pieces), rejudge_shard, rejudge_finished)
+    labels, stopped = by_api(work, pace_of(params, before, judges), params.on_day_quota)
+    if labels.rows:
+        runs.record(run_id, queries=queries, labels=labels, judged_before=before.uri)
+    if stopped is not None:
+        raise stopped
+    check_labelled(labels, queries_of(before, queries), judges)
+    tables = changes(before, labels)
+    for table, key in zip(tables, ("medium", "large", "policy"), strict=True):
+        create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
+    return Rejudged(labels, tables)
+
+
+if __name__ == "__main__":
+    from flows.cli import restart
+
+    restart("rejudge")

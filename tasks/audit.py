@@ -1,0 +1,42 @@
+"""Audits: a sample of labels as a sheet for people, and what the filled sheet says of the judge."""
+
+from pathlib import Path
+
+from storage.artifact import Artifact, read_table
+from tasks.oracle.audit import draw
+from tasks.oracle.audit_errors import AuditExists
+from tasks.oracle.audit_score import AuditResult, score
+from tasks.oracle.audit_sheet import read_sheet, write_sheet
+
+# The same labels give the same sample; who wants another one labels more.
+SEED = 0
+
+
+def check_free(path: str) -> None:
+    """Refuse a place for a sheet that is taken, before anything is paid for the labels.
+
+    Raises:
+        AuditExists: there is such a file, and people's work may be in it.
+    """
+    if Path(path).expanduser().exists():
+        raise AuditExists(path)
+
+
+def draw_audit(labels: Artifact, queries: Artifact, n: int, path: str) -> int:
+    """Write a sheet of `n` graded answers, or of all there are; returns how many.
+
+    Raises:
+        NothingToAudit, SampleTooSmall, QueryUnknown, AuditExists, StorageError: as `draw` and `write_sheet`.
+    """
+    rows = draw(read_table(labels), read_table(queries), n, seed=SEED)
+    write_sheet(path, rows)
+    return len(rows)
+
+
+def score_audit(path: str, labels: Artifact) -> AuditResult:
+    """How good the judge of some labels is, by a filled sheet drawn from them.
+
+    Raises:
+        TaskError: the sheet cannot be read, is of other labels or says too little.
+    """
+    return score(read_sheet(path), read_table(labels))

@@ -1,0 +1,120 @@
+"""Judging again what was answered before: the answers come from labels, and no model is asked for one."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.policy import OracleMatrix
+from tasks.oracle.answering import Answer
+from tasks.oracle.api import Labelled, Receipt, asking, label_each
+from tasks.oracle.audit_errors import QueryUnknown
+from tasks.oracle.cascade import grade_pair
+from tasks.oracle.desk import Desk
+from tasks.oracle.judging import JudgeSpec
+from tasks.oracle.labelled import ROLES, Unlabelled, label_row
+
+# Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
+_SILENT = {"empty", "truncated"}
+_BLOCKED = "blocked:"
+
+_ANSWERED_BY = "answer_system@"
+
+
+class ApiJudges(BaseModel):
+    """Judges behind an API, for answers that are there already: everything that decides the new grades."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["gemini", "openai"]
+    provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")
+    judge: JudgeSpec
+    prompt_versions: tuple[str, ...] = Field(description="of the judges' prompts")
+
+
+def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:
+    """The query of every label, in the order of the labels.
+
+    Args:
+        labels: schema `labels`.
+        queries: schema `queries`.
+
+    Raises:
+        QueryUnknown: a label is of none of the queries.
+    """
+    places = pc.index_in(labels["query_id"], value_set=queries["query_id"].combine_chunks())
+    if places.null_count:
+        raise QueryUnknown(labels["query_id"][pc.index(places.is_null(), True).as_py()].as_py())
+    return queries.take(places)
+
+
+def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: OracleMatrix, desk: Desk) -> Labelled:
+    """The labels with other grades: what was answered, by whom and for how much stays; what was judged is new.
+
+    Args:
+        labels: schema `labels`.
+        queries: the query of every label, as `aligned` gives them.
+        judges: who grades.
+        matrix: grades to policy.
+        desk: through which they are asked.
+
+    Raises:
+        ShardIncomplete: some labels failed in a way that may pass; what is paid is in the ledger.
+        TaskError: the reason why the job was stopped.
+    """
+    for name in ("query", "ground_truth", "aliases"):
+        labels = labels.append_column(name, queries[name])
+    return desk.run(label_each(labels, lambda row: _rejudge_one(row, judges, matrix, desk), desk))
+
+
+async def _rejudge_one(
+    row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, desk: Desk
+) -> dict[str, Any] | Unlabelled:
+    if not row["ground_truth"]:
+        return Unlabelled("no ground truth")
+    medium, large = (stored_answer(row, role) for role in ROLES)
+    if medium is None or large is None:
+        missing = [role for role, answer in zip(ROLES, (medium, large), strict=True) if answer is None]
+        return Unlabelled(f"no stored answer: {', '.join(missing)}")
+    receipt = Receipt()
+    for role in ROLES:
+        receipt.usd[role] = row[f"{role}_cost_usd"]
+        receipt.tokens_in[role] = row[f"{role}_tokens_in"]
+        receipt.tokens_out[role] = row[f"{role}_tokens_out"]
+    verdicts = await grade_pair(
+        asking(desk, receipt),
+        query=row["query"],
+        accepted=[row["ground_truth"], *(row["aliases"] or ())],
+        medium=medium,
+        large=large,
+        judge=judges.judge,
+        provider=judges.provider,
+    )
+    return label_row(row, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+def stored_answer(label: Mapping[str, Any], role: str) -> Answer | None:
+    """The answer of one model as its label tells it; None if the label was made without keeping it.
+
+    Whether an answer that says something was cut off is not kept, as no verdict depends on it.
+
+    Args:
+        label: a row of `labels`.
+        role: `medium` or `large`.
+    """
+    text, reason = label[f"{role}_answer"], label[f"{role}_reason"] or ""
+    if text is None and not (reason in _SILENT or reason.startswith(_BLOCKED)):
+        return None
+    versions = [v for v in (label["prompt_version"] or "").split("; ") if v.startswith(_ANSWERED_BY)]
+    return Answer(
+        text=text,
+        blocked=reason.removeprefix(_BLOCKED) if reason.startswith(_BLOCKED) else None,
+        truncated=reason == "truncated",
+        model=label[f"{role}_model"],
+        model_version=label[f"{role}_model_version"],
+        provider=label["oracle"],
+        prompt_version="; ".join(versions) or None,
+    )

@@ -1,0 +1,86 @@
+"""Grading stored answers again, shard by shard, and what that changed."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from prefect import task
+
+from calib.policy import POLICIES, OracleMatrix
+from storage.artifact import Artifact, read_table, write_table
+from storage.layout import Home
+from storage.schemas import GRADES
+from tasks.cache import STORED
+from tasks.label import LABEL_CACHE, LABEL_VERSION, store_labelled
+from tasks.listing import Table
+from tasks.oracle.desk import Desk, open_desk
+from tasks.oracle.labelled import ROLES
+from tasks.oracle.pace import Pace
+from tasks.oracle.quota import quota_slots
+from tasks.oracle.rejudging import ApiJudges, aligned, rejudge
+
+# Column of the tables of changes: labels that the new judges gave no grade.
+LOST = "no label"
+
+
+@task(name="rejudge", task_run_name="rejudge {labels.rows} labels ({judges.kind})", cache_policy=LABEL_CACHE, **STORED)
+def rejudge_shard(
+    labels: Artifact,
+    queries: Artifact,
+    judges: ApiJudges,
+    matrix: OracleMatrix,
+    version: str = LABEL_VERSION,
+    *,
+    pace: Pace,
+    slots: int = 1,
+) -> Artifact:
+    """One shard of labels with new grades, through the desk that the flow has opened.
+
+    Args:
+        labels: the shard.
+        queries: the query of every label, in the same order.
+        judges: who grades.
+        matrix: grades to policy.
+        version: of what a label says.
+        pace: how to ask.
+        slots: of the shared quota to take.
+    """
+    desk = open_desk(pace.job)
+    with quota_slots(pace.quota, slots, desk):
+        return rejudge_finished(labels, queries, judges, matrix, desk)
+
+
+def rejudge_finished(
+    labels: Artifact, queries: Artifact, judges: ApiJudges, matrix: OracleMatrix, desk: Desk
+) -> Artifact:
+    """The same outside of a task; with a desk that asks nothing, the labels that the ledger has every vote on."""
+    return store_labelled(rejudge(read_table(labels), read_table(queries), judges, matrix, desk))
+
+
+def queries_of(labels: Artifact, queries: Artifact) -> Artifact:
+    """The query of every label, in the order of the labels.
+
+    Raises:
+        QueryUnknown: a label is of none of the queries.
+    """
+    found = aligned(read_table(labels, columns=["query_id"]), read_table(queries))
+    return write_table(found, "queries", home=Home.from_env())
+
+
+def changes(before: Artifact, after: Artifact) -> list[Table]:
+    """What judging again changed: a table for the grades of each model, and one for the true policies.
+
+    Rows are what was, columns what is now; labels that got no grade this time are in the column `no label`.
+    """
+    columns = ["query_id", *(f"{role}_grade" for role in ROLES), "true_policy"]
+    old, new = (read_table(labels, columns=columns).to_pylist() for labels in (before, after))
+    now = {row["query_id"]: row for row in new}
+    policies = tuple(policy.value for policy in POLICIES)
+
+    def table(title: str, column: str, values: Sequence[str]) -> Table:
+        pairs = Counter((row[column], now.get(row["query_id"], {}).get(column, LOST)) for row in old)
+        kept, ends = sum(n for (a, b), n in pairs.items() if a == b), (*values, LOST)
+        rows = [{"before": a} | {b: pairs[a, b] for b in ends} for a in values]
+        return Table(f"{title}: {kept} of {len(old)} as before", ["before", *ends], rows)
+
+    grades = [table(f"Grades of the {role} model", f"{role}_grade", GRADES) for role in ROLES]
+    return [*grades, table("True policies", "true_policy", policies)]
