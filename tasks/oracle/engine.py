@@ -9,6 +9,7 @@ admitted, marked as started, sent, and stored whole before anybody reads it:
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -54,10 +55,9 @@ class Engine:
         self._recorder, self._pace, self._rng = recorder, pace, rng
         self._sender = Sender(recorder, providers, pace, rng)
         self._purchases: dict[str, asyncio.Task[Bought]] = {}
-        # A refused key or a misspelt model must cost one call, not one per worker: the first call to each model
-        # goes alone.
-        self._scout = asyncio.Lock()
-        self._proved: set[tuple[str, str]] = set()
+        # A refused key must cost one call, and a misspelt model one, not one per worker. Providers, and models of them.
+        self._scouts: defaultdict[str | tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._proved: set[str | tuple[str, str]] = set()
 
     async def ask(self, job: Job, call: Call) -> Answered:
         """The reply to a call: from the ledger, else from the provider.
@@ -158,16 +158,18 @@ class Engine:
                 return bought
 
     async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
-        """As `_send`; the first call to each model goes alone, and the others wait to see it succeed."""
-        if (who := (call.provider, call.model)) not in self._proved:
-            async with self._scout:
+        """As `Sender.send`; the first call to a provider, and to each model, goes alone until it has succeeded."""
+        model = (call.provider, call.model)
+        while (unproved := next((who for who in (call.provider, model) if who not in self._proved), None)) is not None:
+            async with self._scouts[unproved]:
                 job.check()
-                if who not in self._proved:
-                    bought = await self._sender.send(job, call, key, tries)
-                    # None: another process has it in flight, and we sent nothing.
-                    if bought is not None:
-                        self._proved.add(who)
-                    return bought
+                if unproved in self._proved:
+                    continue
+                bought = await self._sender.send(job, call, key, tries)
+                # None: another process has it in flight, and we sent nothing.
+                if bought is not None:
+                    self._proved |= {call.provider, model}
+                return bought
         return await self._sender.send(job, call, key, tries)
 
     def _backoff_s(self, tries: int) -> float:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tasks.oracle.answering import answer_call
 from tasks.oracle.engine import ATTEMPTS
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.stops import ShardIncomplete
@@ -149,15 +150,15 @@ def test_trouble_that_passes_costs_one_more_request(step: str) -> None:
 
 
 def test_a_storm_of_429s_is_weathered_by_one_shared_pause() -> None:
-    limited = Script(rpm=40, window_s=0.6)
+    limited = Script(rpm=10, window_s=0.5)
     with serving({MEDIUM: limited, LARGE: limited}, respond=by_number()) as server:
-        found = run(server, asked(100), concurrency=10)
-        refused = server.stats()["statuses"].get("429", 0)
+        found = run(server, asked(40), concurrency=8)
+        refused = server.stats()["statuses"]["429"]
         paid_once(server, server.requests() - refused)
-    assert len(found.rows) == 100
+    assert len(found.rows) == 40
     assert found.tally.retries == {"rate": refused}
-    # Two windows are overrun by either model, each by no more than what was on its way.
-    assert 0 < refused <= 2 * 2 * 10
+    # Every window is overrun by what is on its way, and nobody knocks in the pause: fewer refusals than answers.
+    assert refused < served(server)[JUDGE] + 2 * 40
 
 
 def test_what_fails_for_ever_is_left_to_the_next_run() -> None:
@@ -194,8 +195,6 @@ def test_a_fault_does_not_leave_the_other_answer_of_its_row_asking() -> None:
 
 
 def test_a_caller_that_gives_up_leaves_the_purchase_to_end() -> None:
-    from tasks.oracle.answering import answer_call
-
     call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
     script = {MEDIUM: Script(latency_s=0.2)}
     with serving(script, respond=by_number()) as server, desk_at(server, 1) as desk:
@@ -210,8 +209,6 @@ def test_a_caller_that_gives_up_leaves_the_purchase_to_end() -> None:
 
 
 def test_a_fault_says_what_the_provider_said() -> None:
-    from tasks.oracle.answering import answer_call
-
     call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
     with serving({MEDIUM: Script(then="400-argument")}) as server, desk_at(server, 1) as desk:
         with pytest.raises(Fault, match="invalid argument") as refused:
@@ -220,3 +217,23 @@ def test_a_fault_says_what_the_provider_said() -> None:
         assert desk.job.reason is None
     assert [row["outcome"] for row in recorded("attempts")] == ["row"]
     assert recorded() == []
+
+
+def test_one_slow_model_does_not_keep_the_others_from_their_first_call() -> None:
+    # The very first call goes alone, for the key's sake; it is the large model's turn while the medium one's is late.
+    calls = [
+        answer_call("Which lake is number 6?", spec=spec, provider="gemini", role="medium")
+        for spec in (oracle_of().judge.first, oracle_of().medium, oracle_of().large)
+    ]
+    with serving({MEDIUM: Script(latency_s=0.5)}, respond=by_number()) as server, desk_at(server, 1) as desk:
+
+        async def both() -> bool:
+            await desk.engine.ask(desk.job, calls[0])
+            medium = asyncio.ensure_future(desk.engine.ask(desk.job, calls[1]))
+            await asyncio.sleep(0)
+            await desk.engine.ask(desk.job, calls[2])
+            overtaken = not medium.done()
+            await medium
+            return overtaken
+
+        assert desk.run(both())
