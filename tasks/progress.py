@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
+from rich.text import Text
 
 T = TypeVar("T")
 
@@ -17,15 +17,28 @@ logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 15.0
 
+
+class Bars(Progress):
+    """Bars, and under them one line of words that may be longer than the terminal is wide."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bars, then the line, which is text and not markup."""
+        yield self.make_tasks_table(self.tasks)
+        if self.line:
+            yield Text(self.line)
+
+
 # One per process, like the terminal it draws on. Not a context variable: Prefect runs tasks in other threads.
-_shown: list[Progress] = []
+_shown: list[Bars] = []
 
 
 @contextmanager
 def shown(console: Console) -> Iterator[None]:
     """Draw bars on `console` for as long as the block runs."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), Remaining(), console=console) as progress:
+    with Bars(*columns, TimeElapsedColumn(), Remaining(), console=console) as progress:
         _shown.append(progress)
         try:
             yield
@@ -42,10 +55,17 @@ def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
         total: how much there is to do.
     """
     if _shown:
-        bar = _shown[-1]
-        task = bar.add_task(what, total=total)
-        # The line comes from names and numbers, which must not be read as markup.
-        yield lambda done, line: bar.update(task, completed=done, description=f"{what}  {escape(line)}")
+        bars = _shown[-1]
+
+        def draw(done: int, line: str) -> None:
+            bars.line = f"{what} {done:,}/{total:,} · {line}"
+
+        try:
+            yield draw
+        finally:
+            # What follows has bars of its own; how this ended stays above them.
+            bars.console.print(Text(bars.line))
+            bars.line = ""
         return
     said = time.monotonic()
 
