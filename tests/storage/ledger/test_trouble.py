@@ -21,6 +21,9 @@ from storage.ledger.errors import (
     LedgerNotWritable,
 )
 from tests.storage.ledger.ledgers import finish, start
+from tests.storage.ledger.small_disk import small_disk
+
+__all__ = ["small_disk"]
 
 HOLD = """
 import sqlite3, sys
@@ -171,26 +174,6 @@ def test_what_went_wrong_first_is_not_hidden_by_a_close_that_fails(place, hold):
     with pytest.raises(ZeroDivisionError), ledger:
         raise ZeroDivisionError
     assert ledger._is_closed
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 12 MiB, and how to change it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
-
-    def change(options):
-        subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
-    try:
-        yield folder, change
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_still_takes_what_is_paid_for(small_disk):
