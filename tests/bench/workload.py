@@ -53,13 +53,9 @@ def server(folder: Path, scripts: dict[str, Any], *, unknown: str | None = None)
 
 def environment(folder: Path) -> dict[str, str]:
     """Of a run that shares nothing with any other."""
-    return os.environ | {
-        "GEMINI_API_KEY": KEY,
-        "ROUTECAL_HOME": str(folder / "home"),
-        "ROUTECAL_LEDGER_URL": "",
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": "",
-    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "ROUTECAL_"))}
+    own = {"GEMINI_API_KEY": KEY, "ROUTECAL_HOME": str(folder / "home"), "PREFECT_HOME": str(folder / "prefect")}
+    return others | own
 
 
 def label_command(queries: Path, url: str, *options: str) -> list[str]:
