@@ -18,16 +18,23 @@ _TOO_LONG = re.compile(r"context_length|context.?(?:length|window|size)|too many
 _NOT_TAKEN = re.compile(
     r"unsupported.?(?:parameter|value|params)|unknown_parameter|unrecognized request argument|extra_forbidden"
     r"|extra inputs are not permitted|(?:does|do) not support|(?:not|isn't) supported|invalid_json_schema"
-    r"|invalid (?:schema|value|parameter|service_tier)",
+    r"|invalid.(?:schema|value|parameter|service_tier)",
     re.IGNORECASE,
 )
+# The same, but what leaves no room is the answer: length of the context and of the answer, in either order.
+_NO_ROOM = re.compile(
+    r"too large: (?P<cap>\d+).*?context length is (?P<context>\d+)"
+    r"|context length is (?P<context_>\d+).*?(?P<cap_>\d+) in the completion",
+    re.IGNORECASE | re.DOTALL,
+)
+_CAP = r"max_(?:completion_)?tokens"
 _HINTS = {
     r"reasoning_effort|thinking": "leave the thinking level out with --medium-thinking none, --large-thinking none or "
     "--judge-thinking none",
     r"response_format|json.?schema|guided": "let a model judge that can be held to a JSON schema (--judge-model)",
     r"service_tier": "leave out --backend flex",
     r"system.?(?:role|message)": "serve the model with a chat template that has a system message",
-    r"max_(?:completion_)?tokens": "choose another --max-output-tokens",
+    _CAP: "choose a smaller --max-output-tokens",
 }
 _OTHER_CAP = re.compile(r"max_tokens.{0,80}not supported.{0,80}max_completion_tokens", re.IGNORECASE | re.DOTALL)
 
@@ -53,6 +60,10 @@ def of_reported(found: dict[str, Any], *, secrets: tuple[str, ...], model: str) 
 def refined(fault: Fault) -> Fault:
     """The same, but FATAL where the request was refused for what all requests have in common."""
     said = _said(fault)
+    if (room := _NO_ROOM.search(said)) and fault.kind is FaultKind.ROW:
+        cap, context = (int(room[name] or room[f"{name}_"]) for name in ("cap", "context"))
+        if cap >= context:
+            return Fault(FaultKind.FATAL, fault.code, fault.message, hint=_HINTS[_CAP], body=fault.body)
     if fault.kind is not FaultKind.ROW or _TOO_LONG.search(said) or not _NOT_TAKEN.search(said):
         return fault
     hint = next((hint for named, hint in _HINTS.items() if re.search(named, said, re.IGNORECASE)), None)

@@ -28,6 +28,11 @@ _RPM = "Rate limit reached for m in organization org-x on requests per min (RPM)
 _RPD = _RPM.replace("per min (RPM)", "per day (RPD)")
 _OLD_CAP = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 _TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 8227 tokens."
+_CAP = "'max_tokens' is too large: {}. This model's maximum context length is 4096 tokens and it has 4090 input tokens"
+_OLD_VLLM = (
+    "This model's maximum context length is 4096 tokens. However, you requested 8192 tokens "
+    "(4096 in the messages, {} in the completion)."
+)
 
 # name -> refusal, what it becomes, and a clause of what is said.
 OPENAI: dict[str, tuple[Refusal, FaultKind, str]] = {
@@ -44,6 +49,16 @@ OPENAI: dict[str, tuple[Refusal, FaultKind, str]] = {
     "redirect": (Refusal(301, "", {"Location": "https://127.0.0.1/"}), FATAL, "check the base URL"),
     "long": (refusal(400, _TOO_LONG, param="messages", code="context_length_exceeded"), ROW, "maximum context length"),
     "vllm-long": (Refusal(400, {"object": "error", "message": _TOO_LONG, "type": "BadRequestError"}), ROW, "8192"),
+    "vllm-cap": (refusal(400, _CAP.format(4096), param="max_tokens"), FATAL, "smaller --max-output-tokens"),
+    "vllm-cap-and-long": (refusal(400, _CAP.format(64), param="max_tokens", code="invalid_value"), ROW, "4090 input"),
+    "vllm-old-cap": (refusal(400, _OLD_VLLM.format(4096)), FATAL, "smaller --max-output-tokens"),
+    "vllm-old-long": (refusal(400, _OLD_VLLM.format(100)), ROW, "in the messages"),
+    "openai-cap": (
+        refusal(400, "max_tokens is too large: 99999. At most 16384", param="max_tokens", code="invalid_value"),
+        FATAL,
+        "smaller --max-output-tokens",
+    ),
+    "ollama-thinking": (refusal(400, '"llama3" does not support thinking'), FATAL, "--large-thinking none"),
     "policy": (refusal(400, "Your request was rejected by our safety system", code="content_policy"), ROW, "rejected"),
     "effort": (
         refusal(400, "Unrecognized request argument supplied: reasoning_effort"),
@@ -125,6 +140,8 @@ def test_a_broken_response_is_sent_once_and_may_be_billed(name: str, server: Gem
     assert (fault.kind, fault.maybe_billed) == (TRANSIENT, True)
     assert fault.body.startswith(BROKEN[name])
     assert bool(fault.body) == bool(BROKEN[name])
+    # Replaced by something else, the bytes would be answers nobody gave.
+    assert ("not UTF-8" in fault.message) == (name == "not-utf8")
 
 
 @pytest.mark.parametrize(

@@ -142,14 +142,15 @@ def test_one_provider_serves_many_loops_and_threads(server: GeminiServer) -> Non
 
 
 def test_many_calls_are_in_flight_at_once(server: GeminiServer, provider: OpenAI) -> None:
-    server.script({"sleepy": Script(latency_s=0.3)})
+    server.script({"sleepy": Script(latency_s=0.8)})
     server.max_in_flight = 0
 
     async def all_at_once(n: int) -> None:
         await asyncio.gather(*(provider.send(ask("sleepy"), timeout_s=20) for _ in range(n)))
 
     LOOP.run(all_at_once(150))
-    assert server.max_in_flight > 100
+    # Some are of tests before: clients that did not wait.
+    assert server.max_in_flight > 120
 
 
 def test_a_cancelled_call_leaves_the_others_alone(provider: OpenAI) -> None:
