@@ -15,7 +15,7 @@ from tasks.oracle.cascade import grade_pair
 from tasks.oracle.desk import Desk
 from tasks.oracle.drift import ModelDrift
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.judging import Ask
+from tasks.oracle.judging import Ask, Verdict
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
 from tasks.oracle.stops import NotBought, ShardIncomplete
@@ -63,7 +63,12 @@ def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
         ShardIncomplete: some queries failed in a way that may pass; what is paid is in the ledger.
         TaskError: the reason why the job was stopped.
     """
-    return desk.run(label_each(queries, lambda query: _label_one(query, oracle, matrix, desk), desk))
+
+    async def work() -> Labelled:
+        await desk.prefetch(queries, lambda query, ask: _asked(query, oracle, ask))
+        return await label_each(queries, lambda query: _label_one(query, oracle, matrix, desk), desk)
+
+    return desk.run(work())
 
 
 async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labelled:
@@ -135,10 +140,19 @@ def asking(desk: Desk, receipt: Receipt) -> Ask:
 async def _label_one(
     query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
 ) -> dict[str, Any] | Unlabelled:
-    if not query["ground_truth"]:
-        return Unlabelled("no ground truth")
     receipt = Receipt()
-    ask = asking(desk, receipt)
+    if (asked := await _asked(query, oracle, asking(desk, receipt))) is None:
+        return Unlabelled("no ground truth")
+    answers, verdicts = asked
+    return label_row(query, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+async def _asked(
+    query: dict[str, Any], oracle: ApiOracle, ask: Ask
+) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | None:
+    """Answers of the medium and the large model and the verdicts on them; None where nothing could grade them."""
+    if not query["ground_truth"]:
+        return None
     text, provider = query["query"], oracle.provider
     answers = await asyncio.gather(
         answer(ask, text, spec=oracle.medium, provider=provider, role="medium"),
@@ -156,7 +170,7 @@ async def _label_one(
         judge=oracle.judge,
         provider=provider,
     )
-    return label_row(query, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+    return (medium, large), verdicts
 
 
 def _or_raise(found: Answer | BaseException) -> Answer:

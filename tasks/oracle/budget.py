@@ -119,6 +119,16 @@ class Budget:
                 raise self._reached(amount)
             return self._grant(amount)
 
+    def carry(self, usd: float) -> Hold:
+        """Hold what was reserved before this budget was made, and may be spent by now, even where it does not fit.
+
+        Raises:
+            InvalidUsd: negative, infinite or no number.
+        """
+        amount = _pico("the reservation", usd, ROUND_CEILING)
+        with self._lock:
+            return self._grant(amount)
+
     async def enter(self, usd: float) -> Hold:
         """`reserve`, but wait while calls in flight may yet leave enough: most cost far less than is held for them.
 

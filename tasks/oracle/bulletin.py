@@ -59,7 +59,7 @@ def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
         cost = sum(value for value in usd.to_pylist() if value is not None)
         rows.append({"what": f"cost of {stage}{unknown}", "n": labels.num_rows, "usd": round(cost, 6)})
     rows.append({"what": "calls answered in this run", "n": tally.calls, "usd": round(tally.usd, 6)})
-    rows.append({"what": "calls found in the ledger, free", "n": tally.reused, "usd": 0.0})
+    rows.append({"what": "calls found in the ledger, free", "n": max(tally.reused - tally.prefetched, 0), "usd": 0.0})
     rows.append({"what": "in flight when a process died: asked again, paid twice at most", "n": tally.taken_over})
     rows += [{"what": f"retries: {kind}", "n": n} for kind, n in sorted(tally.retries.items())]
     reasons = [r for who in ("medium", "large") for r in labels[f"{who}_reason"].to_pylist() if r]

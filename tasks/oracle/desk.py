@@ -12,16 +12,19 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from storage.ledger import Ledger
+import pyarrow as pa
+
+from storage.ledger import Batch, Ledger
 from storage.ledger.errors import LedgerFull
 from tasks.oracle.budget import Budget
 from tasks.oracle.engine import Engine
 from tasks.oracle.job import Job
 from tasks.oracle.money import Prices
 from tasks.oracle.pace import Pace
+from tasks.oracle.prefetch import Probe, prefetch_for
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.sender import Provider
-from tasks.oracle.stops import Interrupted
+from tasks.oracle.stops import Interrupted, ShardIncomplete
 
 T = TypeVar("T")
 
@@ -51,10 +54,14 @@ class Desk:
         self._thread.start()
         try:
             spent = ledger.spent(pace.job)
-            self.job = Job(pace, prices, Budget(pace.max_usd, spent.usd + spent.maybe_usd), rows)
+            left = [] if pace.finished_only else ledger.open_batches(pace.job)
+            self.job = Job(
+                pace, prices, Budget(pace.max_usd, spent.usd + spent.maybe_usd + _given_up(left, pace)), rows
+            )
             self._announced = 0 if pace.finished_only else ledger.abandoned(pace.job)
             _announce(self._announced)
             self.engine, self._recorder = self.run(self._begin(ledger, providers, pace))
+            self._prefetch = prefetch_for(self.job, self._recorder, self._providers, left)
         except BaseException:
             self._end_thread()
             ledger.close()
@@ -63,6 +70,18 @@ class Desk:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and wait for what it returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def prefetch(self, rows: pa.Table, probe: Probe) -> None:
+        """With the batch backend, have the ledger filled for some rows, as `Prefetch.fill`; else do nothing."""
+        if self._prefetch is None:
+            return
+        try:
+            await self._prefetch.fill(rows, probe)
+        except ShardIncomplete:
+            raise
+        except Exception as error:
+            self.job.stop(error)
+            raise
 
     def stop(self, reason: Exception, *, within_s: float | None = None) -> None:
         """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler.
@@ -108,6 +127,8 @@ class Desk:
         try:
             await asyncio.gather(self.engine.drain(self._drain_s), *self._drains)
             _announce(self.job.tally.taken_over - self._announced)
+            if self._prefetch is not None:
+                await self._prefetch.aclose()
         finally:
             try:
                 await self._recorder.close()
@@ -143,6 +164,18 @@ def desk_for(pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> 
 def open_desk(job: str) -> Desk:
     """The desk that a flow of this process opened for a job."""
     return _open[job]
+
+
+def _given_up(left: list[Batch], pace: Pace) -> float:
+    """What batch jobs can cost at most that this run will not take up, in USD: it counts as spent."""
+    if not left or pace.backend == "batch":
+        return 0.0
+    logger.warning(
+        "%d batch jobs for these very rows are under way; what they answer is paid for twice unless a run with "
+        "--backend batch takes it up first",
+        len(left),
+    )
+    return sum(batch.reserved_usd for batch in left)
 
 
 def _announce(n: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tasks.errors import OptionMissing
+from tasks.oracle.batch_api import BatchApi
 from tasks.oracle.call import Call
 from tasks.oracle.classify import of_error, without
 from tasks.oracle.faults import Fault, FaultKind
@@ -150,6 +151,14 @@ class Gemini:
             return body
         # Outside the handler, so that the SDK's error, which holds the request, is not chained to ours.
         raise fault
+
+    def batches(self) -> BatchApi:
+        """Its batch jobs; for the Developer API only."""
+
+        async def client() -> "Client":
+            return (await self._clients.get()).generate
+
+        return BatchApi(client, self._secrets)
 
     async def aclose(self) -> None:
         """Close what is open in the running loop."""

@@ -20,6 +20,7 @@ class Tally:
     done: int = 0  # rows with a label or a reason why not
     calls: int = 0  # answered by the provider in this run
     reused: int = 0  # found in the ledger
+    prefetched: int = 0  # of `calls`, by batch jobs: they are found in the ledger, too
     taken_over: int = 0  # in flight when an earlier process died: asked again, perhaps paid twice
     usd: float = 0.0  # known cost of `calls`
     retries: Counter[str] = field(default_factory=Counter)  # by kind of fault
@@ -37,6 +38,8 @@ class Job:
         self.at = datetime.now(UTC)
         self.reason: Exception | None = None
         self.stopping = asyncio.Event()
+        # Open batch jobs by display name: their state, and since when.
+        self.batches: dict[str, tuple[str, datetime]] = {}
 
     def stop(self, reason: Exception) -> None:
         """Send nothing more; the first reason stays. From the event loop."""

@@ -1,12 +1,23 @@
 """What a labelling run looks like while it goes on: one line."""
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from tasks.oracle.desk import Desk
 
 
 def line(desk: Desk) -> str:
     """Rate, time left, what limits it, refusals, concurrency and money: "9.8 rows/s · 3:10 left · rpm of … · $0.81"."""
+
+    # A gate belongs to the engine's loop: even a look from another thread could upset its counts.
+    async def look() -> str:
+        return _line(desk)
+
+    return desk.run(look())
+
+
+def _line(desk: Desk) -> str:
     job, tally = desk.job, desk.job.tally
     elapsed = max(time.monotonic() - job.started, 1e-3)
     per_s = tally.done / elapsed
@@ -23,10 +34,25 @@ def line(desk: Desk) -> str:
     parts.append(f"429 {refused / sent if sent else 0:.1%}")
     in_flight, width = (sum(getattr(g, what) for g in gates.values()) for what in ("in_flight", "concurrency"))
     parts.append(f"{in_flight} of {width} in flight")
-    if tally.reused:
-        parts.append(f"{tally.reused} calls from the ledger")
+    if (reused := tally.reused - tally.prefetched) > 0:
+        parts.append(f"{reused} calls from the ledger")
+    if job.batches:
+        parts.append(batches(job.batches, datetime.now(UTC)))
     parts.append(money(desk))
     return " · ".join(parts)
+
+
+def batches(open_: Mapping[str, tuple[str, datetime]], now: datetime) -> str:
+    """What is known of the open batch jobs: state and beginning of each, by name.
+
+    >>> at = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    >>> batches({"a": ("PENDING", at), "b": ("RUNNING", at)}, at.replace(minute=12))
+    'batch: 2 jobs, 1 running, 12:00 since the first was made'
+    """
+    running = sum(state == "RUNNING" for state, _ in open_.values())
+    age_s = (now - min(since for _, since in open_.values())).total_seconds()
+    jobs = "1 job" if len(open_) == 1 else f"{len(open_)} jobs"
+    return f"batch: {jobs}, {running} running, {clock(age_s)} since the first was made"
 
 
 def money(desk: Desk) -> str:

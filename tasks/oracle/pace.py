@@ -26,6 +26,8 @@ class Pace(BaseModel):
     max_usd: float | None = Field(default=None, ge=0, description="cap of the job, resumed or not")
     deadline_s: float | None = Field(default=None, gt=0, description="per request; None takes the backend's")
     backoff_s: float = Field(default=1.0, gt=0, description="first wait after a transient fault; doubles up to 60 s")
+    batch_deadline_h: float = Field(default=26.0, gt=0, description="a batch job may take so long; then online")
+    poll_s: float = Field(default=30.0, gt=0, description="first wait between looks at a batch job; grows tenfold")
     drain_s: float = Field(default=20.0, ge=0, description="how long a stopped run waits for what is in flight")
     allow_versions: tuple[str, ...] = Field(default=(), description="model versions accepted beside the expected ones")
     prices: str | None = Field(default=None, description="TOML file with prices to add")
@@ -36,6 +38,11 @@ class Pace(BaseModel):
     secret: str = Field(default="gemini-api-key", description="Prefect Secret block, if the environment has no key")
     quota: str = Field(default="gemini", description="Prefect global concurrency limit of those who share the quota")
     finished_only: bool = Field(default=False, description="take what the ledger has, ask nothing")
+
+    @property
+    def tier(self) -> Literal["online", "flex"]:
+        """How a call goes that goes alone; what batch jobs leave over goes online."""
+        return "flex" if self.backend == "flex" else "online"
 
     @property
     def timeout_s(self) -> float:

@@ -10,6 +10,7 @@ from tasks.oracle.gemini import Gemini, key_from_env
 from tasks.oracle.pace import Pace
 from tasks.oracle.sender import Provider
 from tasks.oracle.spec import ApiOracle
+from tasks.oracle.stops import BatchNotServed
 
 # The Prefect Secret block with the key of an OpenAI-compatible endpoint, unless another is named.
 OPENAI_BLOCK = "openai-api-key"
@@ -21,9 +22,12 @@ def providers_for(oracle: ApiOracle, pace: Pace) -> Callable[[], list[Provider]]
     Raises:
         OptionMissing: there is no key.
         ExtraMissing: the package of the provider is not installed.
+        BatchNotServed: the batch backend is Gemini's own.
     """
     if pace.finished_only:
         return list
+    if pace.backend == "batch" and oracle.provider != "gemini":
+        raise BatchNotServed(oracle.provider)
     if oracle.kind == "openai":
         return _openai(oracle.provider.removeprefix("openai:"), pace)
     key = None if pace.vertex else key_from_env() or _stored(pace.secret)

@@ -14,7 +14,7 @@ from tasks.oracle.api import Labelled, Receipt, asking, label_each
 from tasks.oracle.audit_errors import QueryUnknown
 from tasks.oracle.cascade import grade_pair
 from tasks.oracle.desk import Desk
-from tasks.oracle.judging import JudgeSpec
+from tasks.oracle.judging import Ask, JudgeSpec, Verdict
 from tasks.oracle.labelled import ROLES, Unlabelled, label_row
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
@@ -67,25 +67,41 @@ def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: Orac
     """
     for name in ("query", "ground_truth", "aliases"):
         labels = labels.append_column(name, queries[name])
-    return desk.run(label_each(labels, lambda row: _rejudge_one(row, judges, matrix, desk), desk))
+
+    async def work() -> Labelled:
+        await desk.prefetch(labels, lambda row, ask: _judged(row, judges, ask))
+        return await label_each(labels, lambda row: _rejudge_one(row, judges, matrix, desk), desk)
+
+    return desk.run(work())
 
 
 async def _rejudge_one(
     row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, desk: Desk
 ) -> dict[str, Any] | Unlabelled:
+    receipt = Receipt()
+    for role in ROLES:
+        receipt.usd[role] = row[f"{role}_cost_usd"]
+        receipt.tokens_in[role] = row[f"{role}_tokens_in"]
+        receipt.tokens_out[role] = row[f"{role}_tokens_out"]
+    judged = await _judged(row, judges, asking(desk, receipt))
+    if isinstance(judged, Unlabelled):
+        return judged
+    answers, verdicts = judged
+    return label_row(row, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+async def _judged(
+    row: dict[str, Any], judges: ApiJudges, ask: Ask
+) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | Unlabelled:
+    """The stored answers and the verdicts on them, or why there can be none."""
     if not row["ground_truth"]:
         return Unlabelled("no ground truth")
     medium, large = (stored_answer(row, role) for role in ROLES)
     if medium is None or large is None:
         missing = [role for role, answer in zip(ROLES, (medium, large), strict=True) if answer is None]
         return Unlabelled(f"no stored answer: {', '.join(missing)}")
-    receipt = Receipt()
-    for role in ROLES:
-        receipt.usd[role] = row[f"{role}_cost_usd"]
-        receipt.tokens_in[role] = row[f"{role}_tokens_in"]
-        receipt.tokens_out[role] = row[f"{role}_tokens_out"]
     verdicts = await grade_pair(
-        asking(desk, receipt),
+        ask,
         query=row["query"],
         accepted=[row["ground_truth"], *(row["aliases"] or ())],
         medium=medium,
@@ -93,7 +109,7 @@ async def _rejudge_one(
         judge=judges.judge,
         provider=judges.provider,
     )
-    return label_row(row, (medium, large), verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+    return (medium, large), verdicts
 
 
 def stored_answer(label: Mapping[str, Any], role: str) -> Answer | None:

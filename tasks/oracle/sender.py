@@ -63,7 +63,7 @@ class Sender:
             DayQuotaReached, NoProgress, QuotaTooSmall, BudgetReached: it may not be sent.
         """
         provider, pace = self._providers[call.provider], job.pace
-        worst = job.prices.worst_usd(call, tier=pace.backend, at=datetime.now(UTC))
+        worst = job.prices.worst_usd(call, tier=pace.tier, at=datetime.now(UTC))
         tokens = estimated_tokens(call)
         async with AsyncExitStack() as stack:
             hold = await job.budget.enter(worst)
@@ -88,7 +88,7 @@ class Sender:
                 job.check()
             sent = time.monotonic()
             try:
-                body = await provider.send(call, tier=pace.backend, timeout_s=pace.timeout_s)
+                body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
             except Fault as fault:
                 ticket.failed(fault)
                 cost = worst if fault.maybe_billed else 0.0
@@ -106,7 +106,7 @@ class Sender:
                 self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
                 raise
             usage, version, response_id = usage_of(call, body)
-            usd = job.prices.usd(call.model, usage, tier=pace.backend, at=datetime.now(UTC))
+            usd = job.prices.usd(call.model, usage, tier=pace.tier, at=datetime.now(UTC))
             ticket.succeeded(tokens=usage.prompt)
             _spent(spending, usd)
             job.budget.settle(hold, usd)
@@ -165,7 +165,7 @@ def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:
         stage=call.stage,
         job=job.pace.job,
         prompt_version=call.prompt_version,
-        tier=job.pace.backend,
+        tier=job.pace.tier,
         reserved_usd=worst_usd,
     )
 

@@ -25,6 +25,25 @@ class OracleRefused(TaskError):
         return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
 
 
+class BatchNotServed(TaskError, ValueError):
+    """Batch jobs were asked for where there are none."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.provider = provider
+
+    def __str__(self) -> str:
+        why = (
+            "Vertex AI takes batch jobs through a Google Cloud Storage bucket, which is not supported"
+            if self.provider == "vertex"
+            else f"{self.provider} has none that are supported"
+        )
+        return (
+            f"there is no batch backend here: {why}; "
+            "use the Gemini Developer API (an API key, without --vertex), or --backend flex or online"
+        )
+
+
 class NotBought(TaskError):
     """The ledger has no response to this call, and none may be asked for."""
 
