@@ -28,6 +28,9 @@ PROMPT_BLOCKED = "BLOCKED"
 
 _CHAT_FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
+# No context is as long; databases have no place for what is much longer.
+_ABSURD = 2**31
+
 # JSON can hold half a surrogate pair; UTF-8, and so every table of ours, cannot.
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -85,11 +88,11 @@ def usage_of(call: Call, body: str) -> tuple[Usage, str | None, str | None]:
         return UNCOUNTED, None, None
     if call.endpoint == "decide":
         names = ("total_input_tokens", "total_cached_tokens", "total_output_tokens", "total_thought_tokens")
-        return _usage(_dict(found, "usage"), *names), _str(found, "model"), _str(found, "id")
+        return _usage(_dict(found, "usage"), *names), _name(found, "model"), _name(found, "id")
     if _is_chat(call):
-        return _chat_usage(_dict(found, "usage")), _str(found, "model"), _str(found, "id")
+        return _chat_usage(_dict(found, "usage")), _name(found, "model"), _name(found, "id")
     names = ("promptTokenCount", "cachedContentTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
-    return _usage(_dict(found, "usageMetadata"), *names), _str(found, "modelVersion"), _str(found, "responseId")
+    return _usage(_dict(found, "usageMetadata"), *names), _name(found, "modelVersion"), _name(found, "responseId")
 
 
 def _is_chat(call: Call) -> bool:
@@ -170,8 +173,8 @@ def _count(counts: Mapping[str, Any], name: str) -> int | None:
     """A number of tokens; 64-bit ones may come as strings."""
     value = counts.get(name)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _ABSURD else None
 
 
 def _dict(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -182,6 +185,12 @@ def _dict(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _str(mapping: Mapping[str, Any], name: str) -> str | None:
     value = mapping.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _name(mapping: Mapping[str, Any], name: str) -> str | None:
+    """A text as databases take it: one response that cannot be stored would hold up those stored together with it."""
+    value = _str(mapping, name)
+    return value and _clean(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _is_number(value: object) -> bool:

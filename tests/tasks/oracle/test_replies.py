@@ -172,6 +172,20 @@ def test_no_candidate_and_no_reason_is_no_response(body: str) -> None:
         read(WRITE, body)
 
 
+@pytest.mark.parametrize("tokens", [10**30, 2**31, -1, 1.5, True, "10" * 9, "9" * 30, "-1", "\u0661"])
+def test_a_count_that_makes_no_sense_is_unknown(tokens: object) -> None:
+    chat_usage = {"prompt_tokens": tokens, "completion_tokens": 7}
+    assert usage_of(CHAT, json.dumps({"usage": chat_usage}))[0] == Usage(None, None, 7, 0)
+    counts = {"promptTokenCount": 5, "candidatesTokenCount": tokens}
+    assert usage_of(WRITE, json.dumps({"usageMetadata": counts}))[0] == Usage(5, 0, None, 0)
+
+
+def test_names_can_be_stored_anywhere() -> None:
+    odd = {"model": "m\0", "id": "\ud800", "modelVersion": "m\0", "responseId": "\ud800"}
+    for call in (WRITE, DECIDE, CHAT):
+        assert usage_of(call, json.dumps(odd))[1:] == ("m\ufffd", "\ufffd")
+
+
 # Those the reader looks for.
 NAMES = [
     *("candidates", "content", "parts", "text", "finishReason", "promptFeedback", "blockReason", "modelVersion"),
