@@ -18,7 +18,7 @@ from storage.ledger import Attempt, Batch
 from tasks.oracle.batch_api import ENDS, BatchApi, Seen
 from tasks.oracle.batch_harvest import Harvest
 from tasks.oracle.batch_lines import write_lines
-from tasks.oracle.batch_maker import Made, Maker
+from tasks.oracle.batch_maker import SLOWER, SLOWEST, Made, Maker
 from tasks.oracle.budget import BudgetReached, Hold
 from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
@@ -29,8 +29,6 @@ from tasks.oracle.stops import OracleRefused
 
 logger = logging.getLogger(__name__)
 
-# The time between two looks at a job grows by half each time, up to ten times what it began with.
-SLOWER, SLOWEST = 1.5, 10
 # A job that we cancelled is looked at so often until it has ended; then it is given up.
 LAST_LOOKS = 5
 

@@ -132,8 +132,9 @@ class _Speller:
         from google.genai import Client
         from google.genai.types import HttpOptions, HttpRetryOptions
 
-        # It warns of keys in the environment; here none is used.
+        # It warns of keys in the environment; here none is used. And nobody must read of requests that go nowhere.
         logging.getLogger("google_genai._api_client").setLevel(logging.ERROR)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._last = b""
         self._http = httpx2.Client(transport=httpx2.MockTransport(self._keep), trust_env=False)
         options = HttpOptions(

@@ -18,11 +18,14 @@ from tasks.oracle.batch_api import BatchApi
 from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.job import Job
-from tasks.oracle.patience import TRIES, patiently, pause
+from tasks.oracle.patience import TRIES, patiently, pause_for
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.stops import OracleRefused
 
 logger = logging.getLogger(__name__)
+
+# Waits for a job, to be made or to be ended, grow by half each time, up to ten times the first.
+SLOWER, SLOWEST = 1.5, 10
 
 
 class Made(NamedTuple):
@@ -52,7 +55,7 @@ class Maker:
 
     def __init__(self, job: Job, recorder: Recorder, api: BatchApi) -> None:
         self._job, self._recorder, self._api = job, recorder, api
-        # A refused key then costs one request, and a job that is refused for now holds back the next.
+        # A refused key then costs one request.
         self._making = asyncio.Lock()
 
     async def make(
@@ -75,8 +78,8 @@ class Maker:
         """
         model, digest = calls[0].model, keys_sha256(call.key for call in calls)
         source, tries = None, 0
-        async with self._making:
-            while True:
+        while True:
+            async with self._making:
                 self._job.check()
                 name = f"routecal-{self._job.pace.job}-{digest[:12]}-{uuid.uuid4().hex[:8]}"
                 note(name)
@@ -89,12 +92,18 @@ class Maker:
                     if source is not None:
                         raise
                     fault = failed
-                tries += 1
                 if fault.kind is FaultKind.FATAL:
-                    raise OracleRefused(model, fault.message, fault.hint) from fault
-                if fault.kind in (FaultKind.ROW, FaultKind.DAY_QUOTA) or tries == TRIES:
-                    break
-                await pause(self._job, fault, tries)
+                    refused = OracleRefused(model, fault.message, fault.hint)
+                    # Before anybody else has a turn.
+                    self._job.stop(refused)
+                    raise refused from fault
+            # While jobs of ours are under way, their end may make room for this one.
+            if fault.kind is not FaultKind.RATE or not self._job.batches:
+                tries += 1
+            if fault.kind in (FaultKind.ROW, FaultKind.DAY_QUOTA) or tries == TRIES:
+                break
+            poll_s = self._job.pace.poll_s
+            await pause_for(self._job, fault, min(poll_s * SLOWER**tries, SLOWEST * poll_s))
         logger.warning("no batch job for %d calls to %s, which go online: %s", len(calls), model, fault)
         if source is not None:
             await self._api.delete(source)

@@ -37,7 +37,15 @@ async def pause(job: Job, fault: Fault, tries: int) -> None:
     Raises:
         TaskError: the reason why the job was stopped meanwhile.
     """
+    await pause_for(job, fault, min(job.pace.backoff_s * 2.0**tries, LONGEST_BACKOFF_S))
+
+
+async def pause_for(job: Job, fault: Fault, seconds: float) -> None:
+    """Count a fault and wait so long, or longer if the provider says so.
+
+    Raises:
+        TaskError: the reason why the job was stopped meanwhile.
+    """
     job.tally.retries[fault.kind.value] += 1
-    backoff_s = min(job.pace.backoff_s * 2.0**tries, LONGEST_BACKOFF_S)
-    await job.pause(max(fault.retry_after_s or 0.0, backoff_s))
+    await job.pause(max(fault.retry_after_s or 0.0, seconds))
     job.check()
