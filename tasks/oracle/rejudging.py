@@ -93,7 +93,7 @@ async def _rejudge_one(
 async def _judged(
     row: dict[str, Any], judges: ApiJudges, ask: Ask
 ) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | Unlabelled:
-    """The stored answers and the verdicts on them, or why there can be none."""
+    """The stored answers and the new verdicts on them."""
     if not row["ground_truth"]:
         return Unlabelled("no ground truth")
     medium, large = (stored_answer(row, role) for role in ROLES)

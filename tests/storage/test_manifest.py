@@ -5,7 +5,7 @@ import pytest
 from storage import manifest as module
 from storage.artifact import Artifact
 from storage.atomic import write_chunks
-from storage.manifest import latest_manifest, write_manifest
+from storage.manifest import latest_manifest, manifest_of, write_manifest
 
 
 def reference(kind, digest="ab"):
@@ -39,6 +39,17 @@ def test_newest_that_holds_the_kind(home):
     assert found.of_kind("labels") == (reference("labels", "new"),)
     assert found.of_kind("features") == ()
     assert latest_manifest(home, "heads") is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_newest_that_holds_the_artifact(home):
+    old, new = reference("labels", "old"), reference("labels", "new")
+    for run_id, labels in (("a", old), ("b", old), ("c", new)):
+        write_manifest(home, run_id, {"labels": labels})
+    # found by content, whatever it is called and however long it is said to be
+    assert manifest_of(home, old.model_copy(update={"uri": "elsewhere", "rows": 9})).run_id == "b"
+    assert manifest_of(home, new).run_id == "c"
+    assert manifest_of(home, reference("queries", "old")) is None
 
 
 @pytest.mark.usefixtures("clock")
