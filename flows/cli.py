@@ -47,7 +47,7 @@ QUICK = {"audit", "ledger", "stats", "export"}
 
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
-_STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "ShardIncomplete": 75, "Interrupted": 130}
+_STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardIncomplete": 75, "Interrupted": 130}
 
 
 class Command(NamedTuple):

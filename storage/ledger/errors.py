@@ -99,6 +99,20 @@ class LedgerFull(LedgerError, OSError):
         )
 
 
+class JobHeld(LedgerError):
+    """Another run is spending the same budget."""
+
+    def __init__(self, pid: int, host: str) -> None:
+        super().__init__(pid, host)
+        self.pid, self.host = pid, host
+
+    def __str__(self) -> str:
+        return (
+            f"process {self.pid} on {self.host} is labelling the same rows under the same --max-usd, which two runs "
+            "at once could exceed; wait for it, or end it and run again: nothing it has paid for is lost"
+        )
+
+
 class LedgerNotWritable(LedgerError, PermissionError):
     """The place of the ledger refuses writes."""
 

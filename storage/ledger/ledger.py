@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, update
 
 from storage.errors import StorageError
-from storage.ledger import batches, reads
+from storage.ledger import batches, holders, reads
 from storage.ledger import sessions as sessions_
 from storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
 from storage.ledger.schema import begin
@@ -201,6 +201,14 @@ class Ledger:
     def spend(self) -> list[dict[str, Any]]:
         """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
         return self._run(reads.spend, writes=False)
+
+    def hold_job(self, job: str) -> None:
+        """Be the one session that spends this job's budget, until it is closed or dead.
+
+        Raises:
+            JobHeld: another session that lives is; two would spend the same money.
+        """
+        self._run(lambda con: holders.hold(con, job, self._writer()))
 
     def intend_batch(
         self, name: str, *, provider: str, model: str, job: str, keys_sha256: str, n: int, reserved_usd: float

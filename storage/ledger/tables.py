@@ -73,6 +73,14 @@ ATTEMPTS = Table(
 )
 Index("attempts_of_job", ATTEMPTS.c.job)
 
+# Jobs with a budget, and the session that spends it.
+HOLDERS = Table(
+    "holders",
+    TABLES,
+    Column("job", Text, primary_key=True),
+    Column("session", Text, nullable=False),
+)
+
 BATCHES = Table(
     "batches",
     TABLES,

@@ -1,5 +1,6 @@
 """What the Prefect UI shows of a labelling run: its progress while it goes on, tables when it has ended."""
 
+import logging
 import time
 from collections import Counter
 from typing import Any
@@ -12,6 +13,8 @@ from storage.schemas import GRADES
 from tasks.oracle.desk import Desk
 from tasks.oracle.job import Tally
 from tasks.oracle.meter import line
+
+logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 10.0
 
@@ -26,6 +29,13 @@ class ProgressArtifact:
 
     def update(self, *, now: bool = False) -> None:
         """Say how far the run is, unless that was said a moment ago."""
+        try:
+            self._update(now=now)
+        # The server may be away for a while; labelling goes on without it.
+        except Exception as error:
+            logger.warning("the progress artifact could not be updated: %s", error)
+
+    def _update(self, *, now: bool) -> None:
         if now or time.monotonic() - self._said > SECONDS_BETWEEN:
             self._said = time.monotonic()
             tally = self._desk.job.tally

@@ -53,6 +53,8 @@ class Desk:
         self._thread = threading.Thread(target=self._loop.run_forever, name="oracle", daemon=True)
         self._thread.start()
         try:
+            if pace.max_usd is not None and not pace.finished_only:
+                ledger.hold_job(pace.job)
             spent = ledger.spent(pace.job)
             left = [] if pace.finished_only else ledger.open_batches(pace.job)
             self.job = Job(
@@ -94,11 +96,7 @@ class Desk:
 
     def hold(self, part: float) -> None:
         """Take (or, negative, give back) a part of every quota; a desk that never took any has all of it."""
-        with _lock:
-            self._held += part
-            share = min(max(self._held, 0.0), 1.0)
-        if share > 0:
-            self._loop.call_soon_threadsafe(self.engine.share, share)
+        self._loop.call_soon_threadsafe(self._hold, part)
 
     def close(self) -> None:
         """Wait for what is in flight, store it, and end the loop."""
@@ -106,6 +104,12 @@ class Desk:
             self.run(self._finish())
         finally:
             self._end_thread()
+
+    def _hold(self, part: float) -> None:
+        # Parts are small fractions; what rounding leaves of them is nothing.
+        self._held = round(self._held + part, 9)
+        if self._held > 0:
+            self.engine.share(min(self._held, 1.0))
 
     def _stop(self, reason: Exception, within_s: float | None) -> None:
         self.job.stop(reason)

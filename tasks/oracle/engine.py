@@ -24,11 +24,13 @@ from tasks.oracle.pace import Pace
 from tasks.oracle.recorder import Recorder
 from tasks.oracle.replies import read
 from tasks.oracle.sender import Provider, Sender
-from tasks.oracle.stops import NotBought, OracleRefused
+from tasks.oracle.stops import NoAnswers, NotBought, OracleRefused
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
+# So many calls to a model that failed for good, without one success in between, are no coincidence.
+FAILURES_IN_A_ROW = 20
 LONGEST_BACKOFF_S = 60.0
 # Another process is asking for the same call: look again this often.
 BUSY_S = 0.5
@@ -58,6 +60,8 @@ class Engine:
         # A refused key must cost one call, and a misspelt model one, not one per worker. Providers, and models of them.
         self._scouts: defaultdict[str | tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._proved: set[str | tuple[str, str]] = set()
+        # (provider, model) -> calls that failed for good since the last that did not.
+        self._failures: dict[tuple[str, str], int] = {}
 
     async def ask(self, job: Job, call: Call) -> Answered:
         """The reply to a call: from the ledger, else from the provider.
@@ -142,20 +146,38 @@ class Engine:
                 if fault.kind is FaultKind.FATAL:
                     raise OracleRefused(call.model, fault.message, fault.hint) from fault
                 if fault.kind is FaultKind.ROW:
+                    self._failed_in_a_row(job, call, fault)
                     raise
                 # The gate has taken note of rates and quotas; they are nobody's fault and cost no try.
                 if fault.kind is FaultKind.TRANSIENT:
                     tries += 1
                     if tries >= ATTEMPTS:
+                        self._failed_in_a_row(job, call, fault)
                         raise
                     await job.pause(self._backoff_s(tries))
                 continue
             if bought is not None:
+                self._failures.pop((call.provider, call.model), None)
                 return bought
             await job.pause(BUSY_S)
             if (bought := await self._recorder.find(key)) is not None:
                 job.tally.reused += 1
                 return bought
+
+    def _failed_in_a_row(self, job: Job, call: Call, fault: Fault) -> None:
+        """Stop where a model fails for call after call, each as if it were that row's own trouble.
+
+        Raises:
+            OracleRefused: it takes none of our requests, so something is wrong with all of them.
+            NoAnswers: nothing came back from it, so it is down, or the way to it is.
+        """
+        who = (call.provider, call.model)
+        self._failures[who] = self._failures.get(who, 0) + 1
+        if self._failures[who] < FAILURES_IN_A_ROW:
+            return
+        if fault.kind is FaultKind.ROW:
+            raise OracleRefused(call.model, fault.message, f"so it was for {FAILURES_IN_A_ROW} requests in a row")
+        raise NoAnswers(call.model, FAILURES_IN_A_ROW, str(fault))
 
     async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
         """As `Sender.send`; the first call to a provider, and to each model, goes alone until it has succeeded."""

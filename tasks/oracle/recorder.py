@@ -122,10 +122,20 @@ class Recorder:
             finally:
                 self._thread.shutdown()
 
+    def _one_by_one(self, ends: list[End]) -> list[End]:
+        """Those that cannot be stored even alone."""
+        left = []
+        for end in ends:
+            try:
+                self.ledger.write(ends=[end])
+            except Exception:
+                left.append(end)
+        return left
+
     async def _once_more(self) -> None:
         try:
             await self.off_loop(lambda: self._write(self._failed))
-        except StorageError as error:
+        except Exception as error:
             n = len(self._failed.ends)
             logger.warning("responses that came but could not be stored, and may be paid again: %d (%s)", n, error)
 
@@ -153,6 +163,9 @@ class Recorder:
             try:
                 found, claims = await self.off_loop(lambda batch=batch: self._write(batch))
             except Exception as error:
+                # One text that the database refuses must not take the others' responses with it.
+                if not isinstance(error, StorageError):
+                    batch.ends = await self.off_loop(lambda batch=batch: self._one_by_one(batch.ends))
                 self._failed.ends += batch.ends
                 self._failed.attempts += batch.attempts
                 self._failed.releases += batch.releases
@@ -179,7 +192,7 @@ class Recorder:
         while True:
             await asyncio.sleep(BEAT_S)
             # Whoever writes next hears of the trouble; the heart goes on.
-            with contextlib.suppress(StorageError):
+            with contextlib.suppress(Exception):
                 await self.off_loop(self.ledger.beat)
 
 

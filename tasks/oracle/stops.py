@@ -44,6 +44,20 @@ class BatchNotServed(TaskError, ValueError):
         )
 
 
+class NoAnswers(TaskError):
+    """Nothing comes back from a model, call after call."""
+
+    def __init__(self, model: str, n: int, last: str) -> None:
+        super().__init__(model, n, last)
+        self.model, self.n, self.last = model, n, last
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model} did not answer {self.n} calls in a row, each tried several times (last: {self.last}); what "
+            "is answered is stored: look at the provider's status and your network, then run the same again"
+        )
+
+
 class NotBought(TaskError):
     """The ledger has no response to this call, and none may be asked for."""
 

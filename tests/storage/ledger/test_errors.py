@@ -12,6 +12,7 @@ FACTS = {
     "LedgerLocked": ("ledger.sqlite", (12, 15), 30.0),
     "LedgerUnreachable": ("postgresql://ann:***@db/paid", "connection refused"),
     "LedgerFull": ("ledger.sqlite",),
+    "JobHeld": (12, "host"),
     "LedgerNotWritable": ("ledger.sqlite", "read-only"),
     "LedgerDamaged": ("ledger.sqlite", "file is not a database"),
 }

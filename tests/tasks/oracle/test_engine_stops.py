@@ -4,12 +4,15 @@ import pickle
 
 import pytest
 
+from storage.ledger.errors import JobHeld
 from tasks.oracle.breaker import DayQuotaReached
 from tasks.oracle.budget import BudgetReached
+from tasks.oracle.desk import Desk
 from tasks.oracle.drift import ModelDrift
+from tasks.oracle.engine import ATTEMPTS, FAILURES_IN_A_ROW
 from tasks.oracle.gate import NoProgress, QuotaTooSmall
 from tasks.oracle.money import UnknownPrice
-from tasks.oracle.stops import OracleRefused
+from tasks.oracle.stops import NoAnswers, OracleRefused
 from tests.gemini_server import scripts
 from tests.gemini_server.refusals import DAY, quota
 from tests.gemini_server.scripts import Script
@@ -21,7 +24,9 @@ from tests.tasks.oracle.labelling import (
     Bill,
     asked,
     by_number,
+    desk_at,
     oracle_of,
+    pace_of,
     paid_once,
     queries_of,
     recorded,
@@ -116,6 +121,23 @@ def test_a_model_that_only_says_too_fast_is_not_waited_for_without_end() -> None
         assert isinstance(found.error, NoProgress)
         assert served(server)[MEDIUM] <= 1 + 16
         assert server.stats()["billed"] == len(recorded())
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "per_call"), [("400-argument", OracleRefused, 1), ("fin", NoAnswers, ATTEMPTS)]
+)
+def test_a_model_that_fails_for_row_after_row_ends_the_run(step: str, reason: type[Exception], per_call: int) -> None:
+    with serving({LARGE: Script(then=step)}, respond=by_number()) as server:
+        found = run(server, asked(100), concurrency=8, backoff_s=0.001)
+        assert isinstance(found.reason, reason)
+        asked_for = server.requests(LARGE)
+    # Calls that were under way when it was noticed come on top.
+    assert FAILURES_IN_A_ROW * per_call <= asked_for <= (FAILURES_IN_A_ROW + 8) * per_call
+
+
+def test_two_desks_cannot_spend_one_budget_at_once() -> None:
+    with serving(respond=by_number()) as server, desk_at(server, 1, max_usd=1.0), pytest.raises(JobHeld):
+        Desk(pace_of(server, max_usd=1.0), lambda: [], 1)
 
 
 def test_a_query_longer_than_the_quota_of_a_minute_is_left_out_and_the_others_are_not() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,6 +137,17 @@ def test_a_response_whose_commit_failed_is_told_and_stored_before_the_end() -> N
     through(work)
     assert {row["key"]: row["state"] for row in recorded()} == {"a": "ended", "c": "ended"}
     assert [row["key"] for row in recorded("attempts")] == ["b"]
+
+
+def test_one_response_that_no_database_takes_does_not_cost_the_others() -> None:
+    async def work(recorder: Recorder) -> None:
+        await asyncio.gather(*(recorder.start(start(key)) for key in "abc"))
+        odd = replace(end("b"), tokens_prompt=10**30)
+        ends = await asyncio.gather(*map(recorder.end, (end("a"), odd, end("c"))), return_exceptions=True)
+        assert {type(error) for error in ends} == {OverflowError}
+
+    through(work)
+    assert {row["key"]: row["state"] for row in recorded() if row["state"] == "ended"} == {"a": "ended", "c": "ended"}
 
 
 def test_a_response_that_cannot_be_stored_at_all_is_owned_up_to(caplog: pytest.LogCaptureFixture) -> None:
