@@ -88,7 +88,13 @@ def console() -> None:
     # Registered first, so run last, after Prefect has stopped its server. Its daemon threads still hold every module
     # then, and DuckDB's bindings would print pages about objects that outlive the interpreter.
     atexit.register(leave)
-    code[0] = main(sys.argv[1:])
+    from flows.terminal import TERMINATED, end_on_sigterm
+
+    end_on_sigterm()
+    try:
+        code[0] = main(sys.argv[1:])
+    except SystemExit:
+        code[0] = TERMINATED
 
 
 def restart(name: str) -> None:
@@ -147,6 +153,7 @@ def _run(name: str, options: Sequence[str]) -> int:
     from rich.console import Console
 
     from calib.errors import CalibError
+    from flows.terminal import start_server
     from storage.errors import StorageError
     from tasks.errors import TaskError
     from tasks.oracle.stops import LabellingStopped
@@ -165,6 +172,8 @@ def _run(name: str, options: Sequence[str]) -> int:
         action: Any = getattr(importlib.import_module(command.module), command.flow)
         if name in QUICK or getattr(params, "dry_run", False):
             action = action.fn
+        else:
+            start_server()
         with shown(Console(stderr=True)):
             result = action(model.model_validate(params.model_dump()))
     except LabellingStopped as stopped:

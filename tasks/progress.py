@@ -41,9 +41,48 @@ def shown(console: Console) -> Iterator[None]:
     with Bars(*columns, TimeElapsedColumn(), Remaining(), console=console) as progress:
         _shown.append(progress)
         try:
-            yield
+            with _warnings_above(progress.console):
+                yield
         finally:
             _shown.remove(progress)
+
+
+class _Above(logging.Handler):
+    """Prints our own warnings in their own words, above the bars."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _is_ours(record):
+            self._console.print(Text(f"{record.levelname.lower()}: {record.getMessage()}"), soft_wrap=True)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] in ("calib", "storage", "tasks", "flows")
+
+
+@contextmanager
+def _warnings_above(console: Console) -> Iterator[None]:
+    """Have our warnings printed above the bars, and by nobody else: what writes to the terminal itself tears them."""
+    from prefect.logging.handlers import PrefectConsoleHandler
+
+    root, above = logging.getLogger(), _Above(console)
+    others = [h for h in root.handlers if isinstance(h, PrefectConsoleHandler)]
+
+    def not_ours(record: logging.LogRecord) -> bool:
+        return not _is_ours(record)
+
+    root.addHandler(above)
+    for handler in others:
+        handler.addFilter(not_ours)
+    try:
+        yield
+    finally:
+        root.removeHandler(above)
+        for handler in others:
+            handler.removeFilter(not_ours)
 
 
 @contextmanager
