@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from calib.policy import OracleMatrix
 from flows.oracle_params import OracleParams
 from flows.oracles import pace_of
-from storage.artifact import Artifact, read_table
+from storage.artifact import Artifact
 from tasks.label import label_finished, label_shard, no_labels
 from tasks.oracle.breaker import DayQuotaReached
 from tasks.oracle.bulletin import ProgressArtifact, publish_summary
@@ -101,11 +101,11 @@ def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]
         tally = desk.job.tally
     if reason is None:
         labels = joined([future.result() for future in futures])
-        publish_summary(read_table(labels), tally)
+        publish_summary(labels, tally)
         return labels, None
     # Shards that were begun hold finished rows too; the ledger has them.
     labels = _finished(work, work.pieces[: len(futures)], pace)
-    publish_summary(read_table(labels), tally)
+    publish_summary(labels, tally)
     resume_at = reason.resume_at.isoformat() if isinstance(reason, DayQuotaReached) else None
     return labels, LabellingStopped(str(reason), type(reason).__name__, labels.rows, work.rows, resume_at)
 

@@ -1,12 +1,15 @@
 """Audits: a sample of labels as a sheet for people, and what the filled sheet says of the judge."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.artifact import Artifact, read_table
 from tasks.oracle.audit import draw
 from tasks.oracle.audit_errors import AuditExists
-from tasks.oracle.audit_score import AuditResult, score
 from tasks.oracle.audit_sheet import read_sheet, write_sheet
+
+if TYPE_CHECKING:
+    from tasks.oracle.audit_score import AuditResult
 
 # The same labels give the same sample; who wants another one labels more.
 SEED = 0
@@ -33,10 +36,13 @@ def draw_audit(labels: Artifact, queries: Artifact, n: int, path: str) -> int:
     return len(rows)
 
 
-def score_audit(path: str, labels: Artifact) -> AuditResult:
+def score_audit(path: str, labels: Artifact) -> "AuditResult":
     """How good the judge of some labels is, by a filled sheet drawn from them.
 
     Raises:
         TaskError: the sheet cannot be read, is of other labels or says too little.
     """
+    # SciPy comes with it, whose memory a labelling run has no use for.
+    from tasks.oracle.audit_score import score
+
     return score(read_sheet(path), read_table(labels))

@@ -9,6 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
+from storage.artifact import Artifact, read_table
 from storage.schemas import GRADES
 from tasks.oracle.desk import Desk
 from tasks.oracle.job import Tally
@@ -43,8 +44,21 @@ class ProgressArtifact:
             update_progress_artifact(self._id, share, description=f"{tally.done} of {tally.rows}: {line(self._desk)}")
 
 
-def publish_summary(labels: pa.Table, tally: Tally) -> None:
+# The columns of `labels` that the closing tables are made of; the answers would fill the memory.
+_SUMMED = (
+    "medium_grade",
+    "large_grade",
+    "medium_reason",
+    "large_reason",
+    "medium_cost_usd",
+    "large_cost_usd",
+    "judge_cost_usd",
+)
+
+
+def publish_summary(stored: Artifact, tally: Tally) -> None:
     """The closing tables: grades against each other; then costs, retries and what got no label."""
+    labels = read_table(stored, columns=_SUMMED)
     create_table_artifact(grade_cells(labels), key="label-grades", description="medium (rows) × large (columns)")
     create_table_artifact(
         summary(labels, tally), key="label-summary", description="cost per stage, and what went wrong"
