@@ -140,6 +140,7 @@ def _settings(*, verbose: bool, refresh: bool) -> None:
         "DO_NOT_TRACK": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # Arrow's own pool keeps what it has freed: 40 MiB when labelling
         "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
     }
     for variable, value in defaults.items():
