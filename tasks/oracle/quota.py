@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 # Slots of a limit that is made here: as many shards at once.
 SLOTS = 4
 
-# Slots of a process that was killed are free again after this long.
-LEASE_S = 30.0
+# Slots of a process that was killed are free again after this long; Prefect takes no less.
+LEASE_S = 60.0
 
 
 def quota_size(name: str) -> int:
