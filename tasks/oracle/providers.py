@@ -8,6 +8,7 @@ from prefect.blocks.system import Secret
 from tasks.errors import ExtraMissing, OptionMissing
 from tasks.oracle.gemini import Gemini, key_from_env
 from tasks.oracle.pace import Pace
+from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.sender import Provider
 from tasks.oracle.spec import ApiOracle
 from tasks.oracle.stops import BatchNotServed
@@ -16,7 +17,7 @@ from tasks.oracle.stops import BatchNotServed
 OPENAI_BLOCK = "openai-api-key"
 
 
-def providers_for(oracle: ApiOracle, pace: Pace) -> Callable[[], list[Provider]]:
+def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], list[Provider]]:
     """Makes the provider of an oracle. The key is looked for now, so that a run without one ends at once.
 
     Raises:
