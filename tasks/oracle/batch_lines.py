@@ -8,7 +8,9 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from tasks.oracle.call import Call, Stage
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_900_000_000
 
 _NO_TIMEOUT_MS = 1000
+_one_speller = Lock()
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -89,7 +92,8 @@ def write_lines(calls: Iterable[Call], path: Path, *, max_bytes: int = MAX_BYTES
         max_bytes: of the file.
     """
     written = size = 0
-    with _Speller() as speller, open(path, "wb") as file:
+    with _one_speller, open(path, "wb") as file:
+        speller = _speller()
         for call in calls:
             line = b'{"key": %s, "request": %s}\n' % (json.dumps(str(Tag.of(call))).encode(), speller.request(call))
             size += len(line)
@@ -125,9 +129,9 @@ def _line(found: dict[str, Any]) -> Line:
 
 
 class _Speller:
-    """Has the SDK write requests that go nowhere. For one thread."""
+    """Has the SDK write requests that go nowhere. For one thread at a time."""
 
-    def __enter__(self) -> "_Speller":
+    def __init__(self) -> None:
         import httpx2
         from google.genai import Client
         from google.genai.types import HttpOptions, HttpRetryOptions
@@ -136,16 +140,11 @@ class _Speller:
         logging.getLogger("google_genai._api_client").setLevel(logging.ERROR)
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._last = b""
-        self._http = httpx2.Client(transport=httpx2.MockTransport(self._keep), trust_env=False)
+        nowhere = httpx2.Client(transport=httpx2.MockTransport(self._keep), trust_env=False)
         options = HttpOptions(
-            base_url="http://nowhere.invalid", retry_options=HttpRetryOptions(attempts=1), httpx_client=self._http
+            base_url="http://nowhere.invalid", retry_options=HttpRetryOptions(attempts=1), httpx_client=nowhere
         )
         self._client = Client(vertexai=False, api_key="none", http_options=options)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-        self._http.close()
 
     def request(self, call: Call) -> bytes:
         """The body of the request as it would be sent online, on one line."""
@@ -159,3 +158,9 @@ class _Speller:
 
         self._last = request.content
         return httpx2.Response(200, json={})
+
+
+@cache
+def _speller() -> _Speller:
+    """The one of this process: making one takes a tenth of a second, and it holds nothing open."""
+    return _Speller()

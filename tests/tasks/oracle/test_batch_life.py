@@ -135,11 +135,7 @@ def test_the_next_run_goes_on_wherever_a_run_ends(
 ) -> None:
     with serving(respond=by_number()) as server:
         with hanging(monkeypatch, where, name) as reached:
-
-            def enough() -> bool:
-                return reached() and sum(states().values()) == sum(states_then.values())
-
-            found = interrupted(server, enough)
+            found = interrupted(server, lambda: reached() and states() == states_then)
         assert isinstance(found.error, Interrupted)
         assert states() == states_then
         jobs = len(server.batches.jobs)
