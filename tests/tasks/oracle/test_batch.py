@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from calib.policy import OracleMatrix
 from storage.ledger.url import locate
 from tasks.oracle.drift import ModelDrift
 from tasks.oracle.judging import ModelSpec
 from tasks.oracle.meter import line
+from tasks.oracle.rejudging import ApiJudges, rejudge
 from tasks.oracle.stops import OracleRefused
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import BatchScript, Script
@@ -135,6 +137,20 @@ def test_requests_with_more_room_and_second_judges_go_online() -> None:
     assert tiers["large", LARGE, "batch"] == tiers["large", LARGE, "online"] == 4
     assert tiers["judge", JUDGE, "online"] == tiers["judge", MEDIUM, "online"] > 0
     assert {tier for stage, _, tier in tiers if stage == "judge"} == {"online"}
+
+
+def test_answers_are_judged_again_by_a_batch_job_too() -> None:
+    queries = asked(6)
+    with serving(respond=by_number()) as server:
+        labels = run(server, queries, **BATCH).labelled.table
+        judge = oracle_of(judge="gemini-4-neon").judge
+        judges = ApiJudges(kind="gemini", provider="gemini", judge=judge, prompt_versions=("v",))
+        with desk_at(server, 6, job="again", **BATCH) as desk:
+            again = rejudge(labels, queries, judges, OracleMatrix(), desk)
+        assert again.table["medium_grade"].to_pylist() == labels["medium_grade"].to_pylist()
+        assert "gemini-4-neon" not in served(server)
+        assert server.stats()["billed_twice"] == 0
+    assert Counter(job["model"] for job in recorded("batches") if job["job"] == "again") == {"gemini-4-neon": 1}
 
 
 # ---- lines that do not come
