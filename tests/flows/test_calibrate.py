@@ -16,12 +16,12 @@ from flows.evaluate import Evaluated, evaluate
 from flows.export import export
 from flows.extract import extract
 from flows.label import label
+from flows.oracle_params import LabelParams
 from flows.params import (
     CalibrateParams,
     EvaluateParams,
     ExportParams,
     ExtractParams,
-    LabelParams,
     StatsParams,
     TrainParams,
     TrainRouterParams,
