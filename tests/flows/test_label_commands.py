@@ -163,7 +163,9 @@ def test_no_ledger_is_not_made_by_looking(capsys: Capture) -> None:
     assert not home().exists()
 
 
-def test_the_ledger_adds_up(file: str, server: GeminiServer, capsys: Capture) -> None:
+def test_the_ledger_adds_up(file: str, server: GeminiServer, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Parallel tests have a terminal's 80 columns in their environment.
+    monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(label_argv(file, server)) == 0
     capsys.readouterr()
     assert cli.main(["ledger"]) == 0
