@@ -32,7 +32,9 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = GeminiServer(
-        {model: Script.of(values) for model, values in scripts.items()}, respond=Answers(known, unknown=options.unknown), port=options.port
+        {model: Script.of(values) for model, values in scripts.items()},
+        respond=Answers(known, unknown=options.unknown),
+        port=options.port,
     )
     async with server:
         print(server.url, flush=True)
