@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import TracebackType
 
 from tasks.oracle.budget import Budget
 from tasks.oracle.money import Prices
@@ -37,19 +38,22 @@ class Job:
         self.started = time.monotonic()
         self.at = datetime.now(UTC)
         self.reason: Exception | None = None
+        self._where: TracebackType | None = None
         self.stopping = asyncio.Event()
         # Open batch jobs by display name: their state, and since when.
         self.batches: dict[str, tuple[str, datetime]] = {}
 
     def stop(self, reason: Exception) -> None:
         """Send nothing more; the first reason stays. From the event loop."""
-        self.reason = self.reason or reason
+        if self.reason is None:
+            self.reason, self._where = reason, reason.__traceback__
         self.stopping.set()
 
     def check(self) -> None:
         """Raise the reason once there is one."""
         if self.reason is not None:
-            raise self.reason
+            # Raised by everyone who works for the job: each would add the way it took to the others'.
+            raise self.reason.with_traceback(self._where)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the stop."""

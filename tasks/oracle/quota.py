@@ -7,6 +7,7 @@ setting it to 0, in the UI.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,11 +27,19 @@ SLOTS = 4
 # Slots of a process that was killed are free again after this long; Prefect takes no less.
 LEASE_S = 60.0
 
+# A limit that was set to 0 is looked at again after this long.
+PAUSE_S = 2.0
+
 
 def quota_size(name: str) -> int:
-    """Slots of a limit, which is made if there is none; without a server of its own a run has them all to itself."""
-    if not PREFECT_API_URL.value():
-        return SLOTS
+    """Slots of a limit, 1 or more; without a server of its own a run has them all to itself.
+
+    A limit that does not exist is made. One of 0 pauses everybody, and counts as 1.
+    """
+    return max(_limit(name), 1) if PREFECT_API_URL.value() else SLOTS
+
+
+def _limit(name: str) -> int:
     with get_client(sync_client=True) as client:
         try:
             return client.read_global_concurrency_limit_by_name(name).limit
@@ -53,6 +62,22 @@ def slots_for(n_shards: int, size: int) -> list[int]:
     return [1] * (whole * size) + [size * (i + 1) // rest - size * i // rest for i in range(rest)]
 
 
+def _wait_for_any(name: str, desk: Desk) -> int:
+    """Slots of a limit, as soon as it is not 0: Prefect would refuse a slot of none at once.
+
+    Raises:
+        TaskError: the job was stopped meanwhile.
+    """
+    said = False
+    while (limit := _limit(name)) < 1:
+        if not said:
+            logger.warning("the concurrency limit %s is 0: waiting until it is raised", name)
+            said = True
+        desk.job.check()
+        time.sleep(PAUSE_S)
+    return limit
+
+
 @contextmanager
 def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
     """Hold slots of a limit for as long as the block runs; the desk paces itself by how many it holds.
@@ -63,13 +88,14 @@ def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
         # The server ends with this command, so nobody can run beside it; a slot would outlive a kill, though.
         yield
         return
-    size = max(quota_size(name), 1)
-    taken = min(slots, size)
+    taken = min(slots, _wait_for_any(name, desk))
     # A Prefect server that is down for a while must not end a shard that is doing fine.
     lease = {"lease_duration": LEASE_S, "raise_on_lease_renewal_failure": False}
     with concurrency(name, occupy=taken, strict=True, **lease):
-        desk.hold(taken / size)
+        # The operator may have changed the limit while we waited for it.
+        part = taken / max(quota_size(name), taken)
+        desk.hold(part)
         try:
             yield
         finally:
-            desk.hold(-taken / size)
+            desk.hold(-part)

@@ -15,10 +15,10 @@ from tests.tasks.made import write_jsonl
 from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, asked
 
 
-def lakes_file(folder: Path, n: int) -> Path:
+def lakes_file(folder: Path, n: int, *, first: int = 0) -> Path:
     """`asked(n)` as JSONL."""
-    rows = [{"query": row["query"], "ground_truth": row["ground_truth"]} for row in asked(n).to_pylist()]
-    return Path(write_jsonl(folder / f"lakes{n}.jsonl", rows))
+    rows = [{"query": row["query"], "ground_truth": row["ground_truth"]} for row in asked(n, first=first).to_pylist()]
+    return Path(write_jsonl(folder / f"lakes{first}-{first + n}.jsonl", rows))
 
 
 def params_for(queries: Path, server: GeminiServer, **more: Any) -> LabelParams:
