@@ -1,7 +1,7 @@
 """The results of a batch job on their way into the ledger, a few hundred at a time."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,7 @@ class Harvest:
         starts: list[Start] = []
         ends: list[End] = []
         attempts: list[Attempt] = []
+        bought: list[tuple[str, float]] = []
         for line in part:
             if isinstance(line, Torn):
                 self._unread += 1
@@ -76,8 +77,10 @@ class Harvest:
                 self._job.tally.retries[fault.kind.value] += 1
                 attempts.append(self._attempt(line.tag, fault.kind.value, fault.message, 0.0, code=fault.code))
             else:
-                self._read(line.tag, self._api.clean(line.body), known, starts, ends, attempts)
-        await self._recorder.off_loop(lambda: ledger.write(starts=starts, ends=ends, attempts=attempts))
+                self._read(line.tag, self._api.clean(line.body), known, starts, ends, attempts, bought)
+        writing = self._recorder.off_loop(lambda: ledger.write(starts=starts, ends=ends, attempts=attempts))
+        # What is stored is counted, and nothing else, even where we are cancelled in between.
+        await asyncio.shield(self._count_once(writing, bought))
         if ledger.full:
             self._job.stop(LedgerFull(ledger.name))
         self._job.check()
@@ -90,8 +93,9 @@ class Harvest:
         starts: list[Start],
         ends: list[End],
         attempts: list[Attempt],
+        bought: list[tuple[str, float]],
     ) -> None:
-        """Turn one response into what is written of it."""
+        """Turn one response into what is written of it, and what is counted: what for, and its cost."""
         if tag.key in known and known[tag.key].response == body:
             self._known += 1
             return
@@ -113,12 +117,16 @@ class Harvest:
         if tag.key not in known:
             starts.append(start)
         ends.append(End(tag.key, body, version, response_id, *usage, usd=usd, attempts=1, latency_ms=None))
-        self._stored += 1
+        bought.append((tag.stage, usd or 0.0))
+
+    async def _count_once(self, written: Awaitable[object], bought: list[tuple[str, float]]) -> None:
+        await written
         tally = self._job.tally
-        tally.calls += 1
-        tally.prefetched += 1
-        tally.stages[tag.stage] += 1
-        tally.usd += usd or 0.0
+        tally.calls += len(bought)
+        tally.prefetched += len(bought)
+        tally.stages.update(stage for stage, _ in bought)
+        tally.usd += sum(usd for _, usd in bought)
+        self._stored += len(bought)
 
     def _attempt(
         self, tag: Tag, outcome: str, message: str, usd: float, *, code: int = 0, body: str | None = None
