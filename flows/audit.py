@@ -5,7 +5,7 @@ from prefect import flow
 from flows.oracle_params import AuditParams
 from tasks import runs
 from tasks.audit import score_audit
-from tasks.oracle.audit_score import AuditResult
+from tasks.oracle.audit.score import AuditResult
 
 
 @flow(name="audit")

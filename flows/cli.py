@@ -157,7 +157,7 @@ def _run(name: str, options: Sequence[str]) -> int:
     from flows.terminal import start_server
     from storage.errors import StorageError
     from tasks.errors import TaskError
-    from tasks.oracle.stops import LabellingStopped
+    from tasks.oracle.engine.stops import LabellingStopped
     from tasks.progress import shown
 
     command = COMMANDS[name]

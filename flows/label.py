@@ -15,8 +15,8 @@ from tasks import runs
 from tasks.audit import check_free, draw_audit
 from tasks.errors import NothingToPlan
 from tasks.label import check_labelled, label_shard
-from tasks.oracle.forecast import Plan
-from tasks.oracle.plan_text import shown
+from tasks.oracle.planning.forecast import Plan
+from tasks.oracle.planning.text import shown
 from tasks.oracle.spec import ApiOracle, OracleSpec
 from tasks.plan import plan_labels
 from tasks.progress import track

@@ -15,18 +15,18 @@ from flows.oracle_params import OracleParams
 from flows.oracles import pace_of
 from storage.artifact import Artifact
 from tasks.label import label_finished, label_shard, no_labels
-from tasks.oracle.breaker import DayQuotaReached
 from tasks.oracle.bulletin import ProgressArtifact, publish_summary
-from tasks.oracle.desk import Desk, desk_for
+from tasks.oracle.engine.desk import Desk, desk_for
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.engine.signals import stopping_on_signal
+from tasks.oracle.engine.stops import LabellingStopped
+from tasks.oracle.gate.breaker import DayQuotaReached
 from tasks.oracle.later import schedule_again
 from tasks.oracle.meter import line
-from tasks.oracle.pace import Pace
-from tasks.oracle.providers import providers_for
+from tasks.oracle.providers.choice import providers_for
 from tasks.oracle.quota import quota_size, slots_for
 from tasks.oracle.rejudging import ApiJudges
-from tasks.oracle.signals import stopping_on_signal
 from tasks.oracle.spec import ApiOracle
-from tasks.oracle.stops import LabellingStopped
 from tasks.progress import counted
 from tasks.tables import joined, shards
 

@@ -7,11 +7,11 @@ from prefect import runtime
 from flows.oracle_params import JudgeParams, OracleParams, ProviderParams, RejudgeParams
 from storage.artifact import Artifact
 from tasks.errors import OptionMissing
-from tasks.oracle.address import address_of
-from tasks.oracle.cascade import prompt_versions
-from tasks.oracle.judging import JudgeSpec, ModelSpec
-from tasks.oracle.pace import Pace
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.grading.cascade import prompt_versions
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from tasks.oracle.prompts import prompts_sha256
+from tasks.oracle.providers.address import address_of
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
 from tasks.queries import import_outcomes

@@ -14,15 +14,15 @@ from rich.table import Table as Drawn
 from calib.policy import Grade
 from storage.artifact import Artifact
 from tasks.listing import Table
-from tasks.oracle.forecast import Plan
-from tasks.oracle.plan_text import shown
+from tasks.oracle.planning.forecast import Plan
+from tasks.oracle.planning.text import shown
 
 if TYPE_CHECKING:
     # Torch comes with the first of them, and what prints the plan of a dry run has no use for it.
     from flows.evaluate import Evaluated
     from flows.label import Audited
     from flows.rejudge import Rejudged
-    from tasks.oracle.audit_score import AuditResult
+    from tasks.oracle.audit.score import AuditResult
 
 
 def made(console: Console, artifact: Artifact) -> None:

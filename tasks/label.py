@@ -19,8 +19,8 @@ from tasks.cache import STORED
 from tasks.errors import NoGroundTruth, NothingLabelled
 from tasks.oracle import ORACLES
 from tasks.oracle.api import Labelled
-from tasks.oracle.desk import Desk, open_desk
-from tasks.oracle.pace import Pace
+from tasks.oracle.engine.desk import Desk, open_desk
+from tasks.oracle.engine.pace import Pace
 from tasks.oracle.quota import quota_slots
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle

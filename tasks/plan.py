@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 from storage.artifact import Artifact, read_table
 from storage.ledger import Ledger
 from tasks.oracle.answering import Role, answer_call
-from tasks.oracle.forecast import Plan
-from tasks.oracle.judging import ModelSpec
-from tasks.oracle.money import Prices
-from tasks.oracle.pace import Pace
-from tasks.oracle.plan import plan
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.grading.judging import ModelSpec
+from tasks.oracle.money.pricing import Prices
+from tasks.oracle.planning.forecast import Plan
+from tasks.oracle.planning.plan import plan
 from tasks.oracle.spec import ApiOracle
 from tasks.spend import ledger_exists
 

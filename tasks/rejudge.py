@@ -12,9 +12,9 @@ from storage.schemas import GRADES
 from tasks.cache import STORED
 from tasks.label import LABEL_CACHE, LABEL_VERSION, store_labelled
 from tasks.listing import Table
-from tasks.oracle.desk import Desk, open_desk
+from tasks.oracle.engine.desk import Desk, open_desk
+from tasks.oracle.engine.pace import Pace
 from tasks.oracle.labelled import ROLES
-from tasks.oracle.pace import Pace
 from tasks.oracle.quota import quota_slots
 from tasks.oracle.rejudging import ApiJudges, aligned, rejudge
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.oracle.call import Call, Reply
-from tasks.oracle.judging import Ask, ModelSpec
+from tasks.oracle.grading.judging import Ask, ModelSpec
 from tasks.oracle.prompts import prompt, version
 
 # What the prompt asks a model to say when it does not know.

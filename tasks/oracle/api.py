@@ -11,14 +11,14 @@ from calib.policy import OracleMatrix
 from storage.schemas import SCHEMAS
 from tasks.oracle.answering import Answer, answer
 from tasks.oracle.call import Call, Reply
-from tasks.oracle.cascade import grade_pair
-from tasks.oracle.desk import Desk
 from tasks.oracle.drift import ModelDrift
+from tasks.oracle.engine.desk import Desk
+from tasks.oracle.engine.stops import NotBought, ShardIncomplete
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.judging import Ask, Verdict
+from tasks.oracle.grading.cascade import grade_pair
+from tasks.oracle.grading.judging import Ask, Verdict
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
-from tasks.oracle.stops import NotBought, ShardIncomplete
 
 LabelOne = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any] | Unlabelled]]
 

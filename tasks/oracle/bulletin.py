@@ -11,8 +11,8 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 
 from storage.artifact import Artifact, read_table
 from storage.schemas import GRADES
-from tasks.oracle.desk import Desk
-from tasks.oracle.job import Tally
+from tasks.oracle.engine.desk import Desk
+from tasks.oracle.engine.job import Tally
 from tasks.oracle.meter import line
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from calib.policy import OracleMatrix
 from tasks.oracle.answering import Answer
-from tasks.oracle.judging import Verdict
+from tasks.oracle.grading.judging import Verdict
 
 ROLES = ("medium", "large")
 

@@ -18,7 +18,7 @@ from calib.errors import CheckpointMissing
 from calib.policy import OracleMatrix
 from storage.folder import local_folder
 from storage.schemas import SCHEMAS
-from tasks.oracle.judge import grade_short_answer
+from tasks.oracle.grading.exact import grade_short_answer
 from tasks.oracle.prompts import BOOKS, prompt
 from tasks.oracle.spec import LocalOracle
 

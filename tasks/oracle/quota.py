@@ -17,7 +17,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
-from tasks.oracle.desk import Desk
+from tasks.oracle.engine.desk import Desk
 
 logger = logging.getLogger(__name__)
 

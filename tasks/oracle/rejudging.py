@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from calib.policy import OracleMatrix
 from tasks.oracle.answering import Answer
 from tasks.oracle.api import Labelled, Receipt, asking, label_each
-from tasks.oracle.audit_errors import QueryUnknown
-from tasks.oracle.cascade import grade_pair
-from tasks.oracle.desk import Desk
-from tasks.oracle.judging import Ask, JudgeSpec, Verdict
+from tasks.oracle.audit.errors import QueryUnknown
+from tasks.oracle.engine.desk import Desk
+from tasks.oracle.grading.cascade import grade_pair
+from tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
 from tasks.oracle.labelled import ROLES, Unlabelled, label_row
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.

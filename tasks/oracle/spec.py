@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.artifact import Artifact
-from tasks.oracle.judging import JudgeSpec, ModelSpec
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from tasks.oracle.prompts import version
 
 # Of everything an API oracle is asked with, so that a new wording makes new labels.

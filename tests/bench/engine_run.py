@@ -17,10 +17,10 @@ from calib.policy import OracleMatrix
 from storage.ingest import read_queries
 from storage.ledger import Ledger
 from tasks.oracle.api import label
-from tasks.oracle.desk import desk_for
-from tasks.oracle.judging import JudgeSpec, ModelSpec
-from tasks.oracle.pace import Pace
-from tasks.oracle.providers import providers_for
+from tasks.oracle.engine.desk import desk_for
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from tasks.oracle.providers.choice import providers_for
 from tasks.oracle.spec import ApiOracle
 from tests.bench.workload import JUDGE, LARGE, MEDIUM
 

@@ -24,8 +24,8 @@ from flows.label import label
 from storage.artifact import read_table
 from tasks import runs
 from tasks.oracle import quota as quotas
-from tasks.oracle.desk import Desk
-from tasks.oracle.stops import LabellingStopped
+from tasks.oracle.engine.desk import Desk
+from tasks.oracle.engine.stops import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
 from tests.gemini_server import scripts

@@ -18,7 +18,7 @@ from flows import cli
 from flows.label import label
 from flows.oracle_params import LabelParams
 from tasks import runs
-from tasks.oracle.plan import Plan
+from tasks.oracle.planning.plan import Plan
 from tests.flows.api_labels import KEY, LARGE, MEDIUM, cells, file_of, known, label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer, serving

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_DATABASE
 from flows import cli
 from flows.label import label
 from flows.oracle_params import LabelParams
-from tasks.oracle.stops import LabellingStopped
+from tasks.oracle.engine.stops import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
 from tests.gemini_server.refusals import REFUSALS, Refusal, error
@@ -35,7 +35,7 @@ SURVIVED = (
     *("blocked", "empty", "safety", "recitation", "new-enum", "continuation", "no-usage", "413"),
 )
 # What ends the run, alone.
-FATAL = ("400-key", "401", "403", "403-vertex", "404", "400-region", "429-credits", "429-none", "wrong-version", "echo")
+FATAL = ("400-key", "401", "403", "403-vertex", "404", "400-region", "429-credits", "429-none", "wrong-version")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from storage.schemas import SCHEMAS
 from tasks.errors import NoGroundTruth, NothingLabelled
 from tasks.label import check_labelled, store_labelled, unlabelled
 from tasks.oracle.api import Labelled
-from tasks.oracle.judging import JudgeSpec, ModelSpec
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from tasks.oracle.spec import ApiOracle
 from tasks.tables import joined
 from tests.tasks.made import store_labels, store_queries, texts

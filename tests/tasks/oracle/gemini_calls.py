@@ -9,8 +9,8 @@ import pytest
 
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.faults import Fault
-from tasks.oracle.gemini import Gemini
-from tasks.oracle.replies import read
+from tasks.oracle.providers.gemini import Gemini
+from tasks.oracle.providers.replies import read
 
 KEY = "key-that-nobody-may-see"
 QUESTIONS = {"q": {"type": "choice", "instructions": "Grade.", "criteria": {"CORRECT": "", "INCORRECT": ""}}}

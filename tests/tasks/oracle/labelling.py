@@ -16,12 +16,12 @@ from storage.ledger.url import locate
 from storage.schemas import SCHEMAS
 from tasks.oracle.api import Labelled, label
 from tasks.oracle.call import Usage
-from tasks.oracle.desk import Desk, desk_for
-from tasks.oracle.gemini import Gemini
-from tasks.oracle.job import Tally
-from tasks.oracle.judging import JudgeSpec, ModelSpec
-from tasks.oracle.money import Prices
-from tasks.oracle.pace import Pace
+from tasks.oracle.engine.desk import Desk, desk_for
+from tasks.oracle.engine.job import Tally
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from tasks.oracle.money.pricing import Prices
+from tasks.oracle.providers.gemini import Gemini
 from tasks.oracle.spec import ApiOracle
 from tests.gemini_server.answers import Answers, same_words
 from tests.gemini_server.server import GeminiServer

@@ -10,8 +10,8 @@ import pytest
 
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.faults import Fault
-from tasks.oracle.openai import OpenAI
-from tasks.oracle.replies import read
+from tasks.oracle.providers.openai import OpenAI
+from tasks.oracle.providers.replies import read
 from tests.tasks.oracle.gemini_calls import LOOP
 
 KEY = "sk-key-that-nobody-may-see"

@@ -7,7 +7,7 @@ import pytest
 from tasks.oracle.answering import Answer, answer, answer_call
 from tasks.oracle.call import Reply
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.judging import ModelSpec
+from tasks.oracle.grading.judging import ModelSpec
 from tests.tasks.oracle.voices import Queue
 
 MODEL = ModelSpec(model="m", thinking_level="high", max_output_tokens=100)

@@ -11,7 +11,7 @@ import pytest
 from calib.policy import Grade, OracleMatrix
 from storage.schemas import SCHEMAS, conform
 from tasks.oracle.answering import Answer
-from tasks.oracle.judging import Verdict, Vote
+from tasks.oracle.grading.judging import Verdict, Vote
 from tasks.oracle.labelled import Unlabelled, label_row
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

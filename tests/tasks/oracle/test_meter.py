@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.oracle.gate import Gate
+from tasks.oracle.gate.gate import Gate
 from tasks.oracle.meter import line
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving

@@ -15,7 +15,7 @@ from tasks.oracle.prompts import fill, prompt, sections, version
 NAMES = sorted(f.name.removesuffix(".txt") for f in (files("tasks.oracle") / "prompts").iterdir())
 
 
-@pytest.mark.parametrize("module", ["tasks.oracle.prompts", "tasks.oracle.cascade", "tasks.oracle.local"])
+@pytest.mark.parametrize("module", ["tasks.oracle.prompts", "tasks.oracle.grading.cascade", "tasks.oracle.local"])
 def test_oracles_are_imported_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

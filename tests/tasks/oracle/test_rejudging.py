@@ -7,8 +7,8 @@ import pytest
 
 from storage.schemas import SCHEMAS
 from tasks.oracle.answering import Answer
-from tasks.oracle.audit_errors import QueryUnknown
-from tasks.oracle.cascade import rule
+from tasks.oracle.audit.errors import QueryUnknown
+from tasks.oracle.grading.cascade import rule
 from tasks.oracle.rejudging import aligned, stored_answer
 from tests.tasks.oracle.audited import C, N, label, tables
 

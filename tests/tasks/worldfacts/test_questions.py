@@ -7,7 +7,7 @@ import pytest
 
 from calib.policy import Grade
 from storage.identity import query_id
-from tasks.oracle.judge import grade_short_answer
+from tasks.oracle.grading.exact import grade_short_answer
 from tasks.worldfacts.gazetteer import World
 from tasks.worldfacts.questions import PHRASINGS, WEIGHTS, Fact, world_facts
 

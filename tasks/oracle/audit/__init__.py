@@ -1,0 +1,1 @@
+"""A sample of labels for people to grade, and what their grades say of the judge."""

@@ -1,0 +1,191 @@
+"""One request on its way: reserved, admitted, marked as started, sent, and stored whole."""
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Protocol
+
+from storage.ledger import Attempt, End, Start
+from storage.ledger.records import Bought
+from tasks.oracle.call import Call
+from tasks.oracle.engine.job import Job
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.engine.recorder import Recorder
+from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.gate.gate import Gate, Limits, Ticket
+from tasks.oracle.providers.replies import usage_of
+
+
+class Provider(Protocol):
+    """What sends calls of one provider."""
+
+    name: str
+    project: str
+
+    async def send(self, call: Call, *, tier: str, timeout_s: float) -> str:
+        """The raw response, one whole JSON object; raises `Fault`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+class Sender:
+    """Sends calls of one run through its gates. Used inside one event loop.
+
+    Args:
+        recorder: the way to the ledger.
+        providers: by `Call.provider`; they share one project.
+        pace: limits of the gates.
+        rng: of jitter.
+    """
+
+    def __init__(self, recorder: Recorder, providers: Mapping[str, Provider], pace: Pace, rng: random.Random) -> None:
+        self.gates: dict[str, Gate] = {}
+        self._recorder, self._providers, self._pace, self._rng = recorder, providers, pace, rng
+        self._share = 1.0
+
+    def share(self, share: float) -> None:
+        """Use this part of every quota, in (0, 1]."""
+        self._share = share
+        for gate in self.gates.values():
+            gate.share = share
+
+    async def send(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
+        """Send once; None if another process has the same call in flight.
+
+        Raises:
+            Fault: what it brought instead of a response; gates, budget and ledger know of it.
+            DayQuotaReached, NoProgress, QuotaTooSmall, BudgetReached: it may not be sent.
+        """
+        provider, pace = self._providers[call.provider], job.pace
+        worst = job.prices.worst_usd(call, tier=pace.tier, at=datetime.now(UTC))
+        tokens = estimated_tokens(call)
+        async with AsyncExitStack() as stack:
+            hold = await job.budget.enter(worst)
+            stack.callback(job.budget.release, hold)
+            spending = None
+            if pace.usd_per_10min is not None:
+                spending = await self._gate(provider.project, "").enter(usd=worst, stop=job.check)
+                stack.callback(spending.withdraw)
+            ticket = await self._gate(provider.project, call.model).enter(tokens=tokens, stop=job.check)
+            stack.callback(ticket.withdraw)
+            claim = await self._recorder.start(_start(call, key, job, worst))
+            if claim.state == "ended":
+                assert claim.bought is not None
+                job.tally.reused += 1
+                return claim.bought
+            if claim.state == "busy":
+                return None
+            job.tally.taken_over += claim.taken_over
+            if job.reason is not None:
+                # Stopped while the claim was written: it has not been sent yet.
+                await self._recorder.release(key)
+                job.check()
+            sent = time.monotonic()
+            try:
+                body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
+            except Fault as fault:
+                ticket.failed(fault)
+                cost = worst if fault.maybe_billed else 0.0
+                # One model's refusals are no reason to hold back the others: the project hears of money alone.
+                _spent(spending, cost)
+                job.budget.settle(hold, cost)
+                await self._recorder.attempt(_attempt(call, key, job, fault, cost), release=True)
+                raise
+            except BaseException:
+                # Cancelled, or broken: the provider may have served it, so the money counts as spent.
+                ticket.cancel()
+                _spent(spending, worst)
+                job.budget.settle(hold, worst)
+                given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
+                self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
+                raise
+            usage, version, response_id = usage_of(call, body)
+            usd = job.prices.usd(call.model, usage, tier=pace.tier, at=datetime.now(UTC))
+            ticket.succeeded(tokens=usage.prompt)
+            _spent(spending, usd)
+            job.budget.settle(hold, usd)
+            await self._recorder.end(
+                End(
+                    key=key,
+                    response=body,
+                    model_version=version,
+                    response_id=response_id,
+                    tokens_prompt=usage.prompt,
+                    tokens_cached=usage.cached,
+                    tokens_output=usage.output,
+                    tokens_thinking=usage.thinking,
+                    usd=usd,
+                    attempts=tries + 1,
+                    latency_ms=round(1000 * (time.monotonic() - sent)),
+                )
+            )
+            job.tally.calls += 1
+            job.tally.stages[call.stage] += 1
+            job.tally.usd += usd or 0.0
+            return Bought(body, usd)
+
+    def _gate(self, project: str, model: str) -> Gate:
+        """The gate of a model, or of the whole project for ''."""
+        if model not in self.gates:
+            self.gates[model] = Gate(model or project, limits_of(self._pace, model), rng=self._rng)
+            self.gates[model].share = self._share
+        return self.gates[model]
+
+
+def limits_of(pace: Pace, model: str) -> Limits:
+    """What limits a model; for '' what limits the project, whose spending is counted over all its models."""
+    if not model:
+        return Limits(usd_per_10min=pace.usd_per_10min, concurrency=None, usd_window_s=10 * pace.window_s)
+    return Limits(
+        rpm=pace.rpm_of.get(model, pace.rpm),
+        tpm=pace.tpm_of.get(model, pace.tpm),
+        concurrency=pace.concurrency,
+        window_s=pace.window_s,
+    )
+
+
+def estimated_tokens(call: Call) -> int:
+    """Input tokens of a call, about: four bytes each. Settled when the provider has counted."""
+    return (
+        len((call.system + call.prompt).encode("utf-8", "surrogatepass")) // 4 + len(json.dumps(call.config)) // 4 + 8
+    )
+
+
+def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:
+    return Start(
+        key=key,
+        provider=call.provider,
+        model=call.model,
+        stage=call.stage,
+        job=job.pace.job,
+        prompt_version=call.prompt_version,
+        tier=job.pace.tier,
+        reserved_usd=worst_usd,
+    )
+
+
+def _attempt(call: Call, key: str, job: Job, fault: Fault, usd: float) -> Attempt:
+    return Attempt(
+        key=key,
+        job=job.pace.job,
+        stage=call.stage,
+        model=call.model,
+        outcome=fault.kind.value,
+        code=str(fault.code) if fault.code else None,
+        message=fault.message,
+        response=fault.body or None,
+        usd=usd,
+    )
+
+
+def _spent(ticket: Ticket | None, usd: float | None) -> None:
+    """Tell the project's gate what a call cost, or may have; None leaves it at what was reserved."""
+    if ticket is not None:
+        ticket.settle(usd=usd)
+        ticket.cancel()

@@ -1,0 +1,107 @@
+"""The judge that chooses: one request to the decisions endpoint for all answers to a query."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from calib.policy import Grade
+from tasks.oracle.call import Call, Reply
+from tasks.oracle.grading.fence import fence_code, fenced
+from tasks.oracle.grading.judging import Ask, Vote
+from tasks.oracle.grading.model_judge import asked, confidence_of, references
+from tasks.oracle.prompts import fill, sections, version
+
+LETTERS = "AB"
+
+
+def decision_version() -> str:
+    """Name and digest of the prompt."""
+    return version("decision")
+
+
+def in_order(query: str, answers: Sequence[str]) -> list[str]:
+    """The different answers in the order they are shown: turned round for every other query.
+
+    Which comes first must not depend on which model wrote it, nor may it change from run to run: a hash of the query
+    decides.
+    """
+    different = list(dict.fromkeys(answers))
+    turn = hashlib.sha256(query.encode("utf-8", "surrogatepass")).digest()[0] & 1
+    return different[::-1] if turn else different
+
+
+def decision_call(query: str, accepted: Sequence[str], shown: Sequence[str], *, model: str, provider: str) -> Call:
+    """The request that grades one or two different answers, with a question `answer_a` (and `answer_b`) each."""
+    parts = sections("decision")
+    code = fence_code([query, *accepted, *shown])
+    names = [f"ANSWER {letter}" for letter in LETTERS[: len(shown)]]
+    fields = {
+        "code": code,
+        "question": fenced("QUESTION", query, code),
+        "references": references(accepted, code),
+        "answers": "\n\n".join(fenced(name, text, code) for name, text in zip(names, shown, strict=True)),
+    }
+    questions = {
+        _question(name): {
+            "type": "choice",
+            "instructions": fill(parts["instructions"], {"name": name}),
+            "criteria": {grade.value: parts[grade.value] for grade in Grade},
+        }
+        for name in names
+    }
+    return Call(
+        provider=provider,
+        model=model,
+        system="",
+        prompt=fill(parts["input"], fields),
+        config={"questions": questions},
+        prompt_version=decision_version(),
+        endpoint="decide",
+    )
+
+
+async def decision_votes(
+    ask: Ask, query: str, accepted: Sequence[str], answers: Sequence[str], *, model: str, provider: str
+) -> dict[str, tuple[Vote, ...]]:
+    """Votes on each different answer text, as the first judge's. Both answers share one request.
+
+    Where a choice is missing the request is made once more as a new sample, for the answers that lack one.
+
+    Raises:
+        Fault: of any kind but ROW: the judge could not be asked.
+    """
+    shown = in_order(query, answers)
+    call = decision_call(query, accepted, shown, model=model, provider=provider)
+    votes = _votes(call, shown, await asked(ask, call))
+    unread = [text for text in shown if votes[text].grade is None and votes[text].problem != "refused"]
+    if not unread:
+        return {text: (vote,) for text, vote in votes.items()}
+    again = replace(call, sample=1)
+    second = _votes(again, shown, await asked(ask, again))
+    return {text: (votes[text], second[text]) if text in unread else (votes[text],) for text in shown}
+
+
+def _votes(call: Call, shown: Sequence[str], reply: Reply | None) -> Mapping[str, Vote]:
+    return {text: _vote(call, f"answer_{letter.lower()}", reply) for letter, text in zip(LETTERS, shown, strict=False)}
+
+
+def _vote(call: Call, question: str, reply: Reply | None) -> Vote:
+    vote = Vote(call.model, "first", call.prompt_version, None, None, None, call.key, None, "refused")
+    if reply is None:
+        return vote
+    vote = replace(vote, model_version=reply.model_version)
+    if reply.blocked:
+        return replace(vote, problem=f"blocked:{reply.blocked}")
+    if (found := reply.choices.get(question)) is None:
+        return replace(vote, problem="empty")
+    choice, probabilities = found
+    raw = json.dumps({"question": question, "choice": choice, "probabilities": dict(probabilities)})
+    if choice not in {grade.value for grade in Grade}:
+        return replace(vote, raw=raw, problem="unreadable")
+    confidence = confidence_of(probabilities.get(choice))
+    return replace(vote, grade=Grade(choice), confidence=confidence, raw=raw, problem=None)
+
+
+def _question(name: str) -> str:
+    return name.lower().replace(" ", "_")

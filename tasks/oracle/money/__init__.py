@@ -1,0 +1,1 @@
+"""What calls cost: dated prices, and a budget that is never exceeded."""

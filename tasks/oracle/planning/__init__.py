@@ -1,0 +1,1 @@
+"""A run foretold: calls, tokens, cost and time, before anything is paid."""

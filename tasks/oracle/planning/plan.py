@@ -1,0 +1,253 @@
+"""A labelling run reckoned through before it begins: calls, tokens, USD, time, and the spend tier it needs.
+
+Every sum is linear in the queries, so a million of them are two passes of pyarrow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import pyarrow as pa
+
+from tasks.oracle.money.pricing import OVERHEAD_TOKENS, Prices, UnknownPrice
+from tasks.oracle.planning.assumptions import SPEND_TIERS, Assumptions
+from tasks.oracle.planning.forecast import LimitsLike, Plan, Range, StagePlan, duration
+from tasks.oracle.planning.sizes import Sizes, sizes
+from tasks.oracle.planning.text import shown
+
+__all__ = ["Assumptions", "Plan", "plan", "shown"]
+
+
+class ModelLike(Protocol):
+    """The part of `ModelSpec` that a plan needs."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def thinking_level(self) -> str | None: ...
+    @property
+    def max_output_tokens(self) -> int: ...
+
+
+class JudgeLike(Protocol):
+    """The part of `JudgeSpec` that a plan needs."""
+
+    @property
+    def kind(self) -> str: ...  # `decision`: the first judge chooses; anything else: it writes
+    @property
+    def first(self) -> ModelLike: ...
+    @property
+    def second(self) -> ModelLike | None: ...
+    @property
+    def third(self) -> ModelLike | None: ...
+    @property
+    def below(self) -> float | None: ...
+    @property
+    def always_second(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of call, before it is priced. Functions take -1, 0 or 1: low, likely, high."""
+
+    stage: str
+    spec: ModelLike
+    calls: Range
+    most_calls: float
+    # per call
+    bytes: float
+    answers_read: float
+    answer_limit: int
+    visible: float
+    thinking: float
+    decides: bool = False
+
+
+def plan(
+    queries: pa.Table,
+    *,
+    medium: ModelLike,
+    large: ModelLike,
+    judge: JudgeLike | None,
+    prices: Prices,
+    limits: LimitsLike,
+    tier: str,
+    at: datetime,
+    paid: Mapping[str, int] = {},
+    provider: str = "gemini",
+    assume: Assumptions | None = None,
+) -> Plan:
+    """What labelling `queries` would take.
+
+    Args:
+        queries: with the columns `query` and `ground_truth`, text; `aliases`, lists of texts, if there are any.
+        medium: answers.
+        large: answers.
+        judge: grades; None plans answers only.
+        prices: of all models.
+        limits: how fast calls may go, such as a `Pace`.
+        tier: `online`, `flex` or `batch`.
+        at: when the run would begin, with a time zone. What is likely is priced as of then; what is high or worst at
+            the dearest price until the run would end, at least a day ahead.
+        paid: calls whose responses are in the ledger already, by what they are for: `medium`, `large`, `judge`. They
+            are taken for calls of average size.
+        provider: as in `Call`.
+        assume: what to take for granted; None takes the defaults.
+
+    Raises:
+        UnknownPrice: of one of the models.
+        ValueError: no such tier, or `at` has no time zone.
+    """
+    assume = assume or Assumptions()
+    texts = sizes(queries)
+    kinds = _kinds(texts, medium, large, judge, paid, assume)
+    prices.check(dict.fromkeys(kind.spec.model for kind in kinds), at=at, provider=provider)
+    price = partial(_stage, prices=prices, tier=tier, at=at, assume=assume)
+    first = [price(kind, until=at) for kind in kinds]
+    took_s = duration(first, limits, tier=tier, assume=assume, usd_per_10min=limits.usd_per_10min).seconds.high
+    # A run that lasts into another price costs that price. Beyond a year nobody knows any.
+    until = at + timedelta(seconds=min(max(took_s, 24 * 3600.0), 365 * 24 * 3600.0))
+    stages = tuple(price(kind, until=until) for kind in kinds)
+    usd = Range(*(sum(of_kind) for of_kind in zip(*(stage.usd for stage in stages), strict=True)))
+    time_of = partial(duration, stages, limits, tier=tier, assume=assume)
+    spend_tier, tier_time = None, None
+    if provider == "gemini" and usd.high > 0:
+        spend_tier = next((t for t in SPEND_TIERS if usd.high <= t.usd_per_month), SPEND_TIERS[-1])
+        tier_time = time_of(usd_per_10min=spend_tier.usd_per_10min)
+    return Plan(
+        queries=texts.rows,
+        skipped=texts.rows - texts.usable,
+        repeated=texts.usable - texts.pairs,
+        tier=tier,
+        stages=stages,
+        usd=usd,
+        worst_usd=sum(stage.worst_usd for stage in stages),
+        time=time_of(usd_per_10min=limits.usd_per_10min),
+        spend_tier=spend_tier,
+        spend_tier_covers=spend_tier is None or usd.high <= spend_tier.usd_per_month,
+        spend_tier_time=tier_time,
+        notes=tuple(_notes(kinds, texts, prices, limits, tier, at, until, assume)),
+        assumptions=assume,
+    )
+
+
+def _kinds(
+    texts: Sizes,
+    medium: ModelLike,
+    large: ModelLike,
+    judge: JudgeLike | None,
+    paid: Mapping[str, int],
+    assume: Assumptions,
+) -> list[_Kind]:
+    """The kinds of call, those that are paid left out."""
+    query = texts.query_bytes / max(texts.queries, 1)
+    pair = texts.pair_bytes / max(texts.pairs, 1)
+    kinds = []
+    for stage, spec in (("medium", medium), ("large", large)):
+        n = max(0, texts.queries - paid.get(stage, 0))
+        thinking = assume.thinking_tokens.get(spec.thinking_level, assume.thinking_tokens[None])
+        size = query + assume.answer_bytes
+        kinds.append(_Kind(stage, spec, Range(n, n, n), n, size, 0.0, 0, assume.visible_tokens, thinking))
+    if judge is None:
+        return kinds
+    limit = max(medium.max_output_tokens, large.max_output_tokens)
+    open_answers = 2 * texts.pairs * (1 - assume.exact_share)
+    decides = judge.kind == "decision"
+    # One decision grades both answers, and is needed unless both are exact.
+    calls = texts.pairs * (1 - assume.exact_share**2) if decides else open_answers
+    most = texts.pairs if decides else 2 * texts.pairs
+    share = 1.0 if judge.always_second else assume.second_share if judge.below is not None else assume.failed_share
+    # Verdicts in the ledger are those of first judges, as far as anybody can tell beforehand.
+    left = 1 - min(1.0, paid.get("judge", 0) / max(calls, 1))
+    for stage, seat, need, seat_decides in (
+        ("first judge", judge.first, Range(1.0, 1.0, 1.0), decides),
+        ("second judge", judge.second, _spread(share, assume, certain=judge.always_second), False),
+        ("third judge", judge.third, _spread(share * assume.third_share, assume), False),
+    ):
+        if seat is None:
+            continue
+        thinking = assume.thinking_tokens.get(seat.thinking_level, assume.thinking_tokens[None])
+        n = (calls if stage == "first judge" else open_answers) * left
+        kinds.append(
+            _Kind(
+                stage,
+                seat,
+                Range(*(n * part for part in need)),
+                (most if stage == "first judge" else 2 * texts.pairs) * left,
+                pair + (assume.decision_bytes if seat_decides else assume.judge_bytes),
+                2.0 if seat_decides else 1.0,
+                limit,
+                0.0 if seat_decides else assume.judge_visible_tokens,
+                0.0 if seat_decides else thinking * assume.judge_thinking_share,
+                seat_decides,
+            )
+        )
+    return kinds
+
+
+def _spread(share: float, assume: Assumptions, *, certain: bool = False) -> Range:
+    return Range(share, share, share) if certain else Range.of(lambda way: min(1.0, share * assume.spread**way))
+
+
+def _stage(kind: _Kind, *, prices: Prices, tier: str, at: datetime, until: datetime, assume: Assumptions) -> StagePlan:
+    """A kind of call, with its tokens and prices."""
+
+    def tokens(way: int) -> tuple[float, float, float]:
+        """(input, visible, thinking) of one call."""
+        longer = assume.spread**way
+        visible, thinking = kind.visible * longer, kind.thinking * longer
+        fits = min(1.0, kind.spec.max_output_tokens / (visible + thinking)) if visible + thinking else 1.0
+        answers = kind.answers_read * min(assume.visible_tokens * longer, kind.answer_limit)
+        return kind.bytes / assume.bytes_per_token + answers, visible * fits, thinking * fits
+
+    def usd(way: int) -> float:
+        read, visible, thinking = tokens(way)
+        rate = prices.dearest(
+            kind.spec.model, tier=tier, since=at, until=until if way > 0 else at, prompt_tokens=round(read)
+        )
+        return kind.calls[way + 1] * rate.usd(input_tokens=read, output_tokens=visible + thinking)
+
+    def call_s(way: int) -> float:
+        if kind.decides:
+            return assume.decision_s
+        waits = assume.flex_s * assume.spread**way if tier == "flex" else assume.start_s
+        return waits + sum(tokens(way)[1:]) / assume.tokens_per_s
+
+    worst_read = kind.bytes + kind.answers_read * kind.answer_limit + OVERHEAD_TOKENS
+    # Lengths beyond the last known price are refused when they come; here the longest that is known stands for them.
+    dearest = prices.dearest(kind.spec.model, tier=tier, since=at, until=until, prompt_tokens=round(tokens(1)[0]))
+    worst = dearest.usd(input_tokens=worst_read, output_tokens=0 if kind.decides else kind.spec.max_output_tokens)
+    amounts = [Range.of(lambda way, part=part: kind.calls[way + 1] * tokens(way)[part]) for part in range(3)]
+    return StagePlan(
+        kind.stage, kind.spec.model, kind.calls, *amounts, Range.of(usd), kind.most_calls * worst, Range.of(call_s)
+    )
+
+
+def _notes(
+    kinds: list[_Kind],
+    texts: Sizes,
+    prices: Prices,
+    limits: LimitsLike,
+    tier: str,
+    at: datetime,
+    until: datetime,
+    assume: Assumptions,
+) -> list[str]:
+    """What the numbers alone do not say."""
+    notes = []
+    longest = round((texts.longest_bytes + max(assume.answer_bytes, assume.judge_bytes)) / assume.bytes_per_token)
+    for model in dict.fromkeys(kind.spec.model for kind in kinds):
+        for day in prices.changes(model, since=at.date(), until=until.date()):
+            notes.append(f"the price of {model} changes on {day}, while this runs; high and at most count the dearer")
+        try:
+            prices.dearest(model, tier=tier, since=at, until=at, prompt_tokens=longest)
+        except UnknownPrice:
+            notes.append(f"the longest prompt, of about {longest:,} tokens, has no known price for {model}")
+        tpm = limits.tpm_of.get(model, limits.tpm)
+        if tpm is not None and longest > tpm and tier != "batch":
+            notes.append(f"the longest prompt, of about {longest:,} tokens, never fits into the {tpm:,} tpm of {model}")
+    if tier == "batch":
+        notes.append("whether batch jobs count towards the spend limit is not documented")
+    return notes

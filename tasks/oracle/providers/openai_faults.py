@@ -1,0 +1,86 @@
+"""What the errors of the openai package mean for the run."""
+
+import json
+import re
+from typing import Any
+
+import httpx2
+import openai
+
+from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.providers.classify import no_address, of_api_error, of_broken, of_status
+
+KEY_NAME = "OPENAI_API_KEY"
+
+# This one request is too long; others may fit.
+_TOO_LONG = re.compile(r"context_length|context.?(?:length|window|size)|too many tokens", re.IGNORECASE)
+# A parameter of ours that the server or the model does not take, and so takes from no request.
+_NOT_TAKEN = re.compile(
+    r"unsupported.?(?:parameter|value|params)|unknown_parameter|unrecognized request argument|extra_forbidden"
+    r"|extra inputs are not permitted|(?:does|do) not support|(?:not|isn't) supported|invalid_json_schema"
+    r"|invalid.(?:schema|value|parameter|service_tier)",
+    re.IGNORECASE,
+)
+# The same, but what leaves no room is the answer: length of the context and of the answer, in either order.
+_NO_ROOM = re.compile(
+    r"too large: (?P<cap>\d+).*?context length is (?P<context>\d+)"
+    r"|context length is (?P<context_>\d+).*?(?P<cap_>\d+) in the completion",
+    re.IGNORECASE | re.DOTALL,
+)
+_CAP = r"max_(?:completion_)?tokens"
+_HINTS = {
+    r"reasoning_effort|thinking": "leave the thinking level out with --medium-thinking none, --large-thinking none or "
+    "--judge-thinking none",
+    r"response_format|json.?schema|guided": "let a model judge that can be held to a JSON schema (--judge-model)",
+    r"service_tier": "leave out --backend flex",
+    r"system.?(?:role|message)": "serve the model with a chat template that has a system message",
+    _CAP: "choose a smaller --max-output-tokens",
+}
+_OTHER_CAP = re.compile(r"max_tokens.{0,80}not supported.{0,80}max_completion_tokens", re.IGNORECASE | re.DOTALL)
+
+
+def of_error(error: Exception, *, secrets: tuple[str, ...], model: str) -> Fault | None:
+    """The fault that an exception from a request stands for; None if it is a mistake of ours, which must be seen."""
+    if isinstance(error, httpx2.InvalidURL):
+        return no_address(error, secrets)
+    fault = of_api_error(error, openai, secrets=secrets, model=model, key_name=KEY_NAME)
+    return refined(fault) if fault else of_broken(error, secrets=secrets)
+
+
+def of_reported(found: dict[str, Any], *, secrets: tuple[str, ...], model: str) -> Fault | None:
+    """The fault that a body of status 200 reports, as some gateways do for the server behind them; else None."""
+    error = found.get("error")
+    if not isinstance(error, dict) or found.get("choices"):
+        return None
+    code = str(error.get("code"))
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 502
+    return refined(of_status(status, found, secrets=secrets, model=model, key_name=KEY_NAME))
+
+
+def refined(fault: Fault) -> Fault:
+    """The same, but FATAL where the request was refused for what all requests have in common."""
+    said = _said(fault)
+    if (room := _NO_ROOM.search(said)) and fault.kind is FaultKind.ROW:
+        cap, context = (int(room[name] or room[f"{name}_"]) for name in ("cap", "context"))
+        if cap >= context:
+            return Fault(FaultKind.FATAL, fault.code, fault.message, hint=_HINTS[_CAP], body=fault.body)
+    if fault.kind is not FaultKind.ROW or _TOO_LONG.search(said) or not _NOT_TAKEN.search(said):
+        return fault
+    hint = next((hint for named, hint in _HINTS.items() if re.search(named, said, re.IGNORECASE)), None)
+    return Fault(FaultKind.FATAL, fault.code, fault.message, hint=hint, body=fault.body) if hint else fault
+
+
+def wants_other_cap(fault: Fault) -> bool:
+    """Whether the model takes `max_completion_tokens` only, and says so."""
+    return fault.code in (400, 422) and bool(_OTHER_CAP.search(fault.message))
+
+
+def _said(fault: Fault) -> str:
+    """Message, code and parameter. Not the whole body, which may repeat the query."""
+    try:
+        found = json.loads(fault.body)
+    except ValueError:
+        return fault.message
+    found = found.get("error", found) if isinstance(found, dict) else {}
+    named = [str(found.get(name) or "") for name in ("code", "type", "param")] if isinstance(found, dict) else []
+    return " ".join([fault.message, *named])

@@ -1,0 +1,239 @@
+"""The engine over the whole retry table: every query answered once, every answer paid once."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tasks.oracle.answering import answer_call
+from tasks.oracle.engine.engine import ATTEMPTS
+from tasks.oracle.engine.stops import ShardIncomplete
+from tasks.oracle.faults import Fault, FaultKind
+from tests.gemini_server.scripts import Script
+from tests.gemini_server.server import serving
+from tests.tasks.oracle.labelling import (
+    JUDGE,
+    LARGE,
+    MEDIUM,
+    RIGHT,
+    Bill,
+    asked,
+    by_number,
+    desk_at,
+    oracle_of,
+    paid_once,
+    queries_of,
+    recorded,
+    run,
+    served,
+    shard,
+)
+
+POLICIES = {(True, True): "Standard_Query", (True, False): "Standard_Query", (False, True): "Complex_Query"}
+
+
+def true_policies(n: int) -> list[str]:
+    """Of `asked(n)`, answered `by_number`."""
+    return [POLICIES.get((i % 2 == 0, i % 3 == 0), "Ambiguous_Query") for i in range(n)]
+
+
+# ---- a run that meets no trouble
+
+
+def test_every_query_is_labelled_and_every_call_paid_once() -> None:
+    queries, bill = asked(40), Bill(by_number())
+    with serving(respond=bill) as server:
+        first = run(server, queries)
+        assert [row["query_id"] for row in first.rows] == queries["query_id"].to_pylist()
+        assert [row["true_policy"] for row in first.rows] == true_policies(40)
+        paid_once(server, bill.calls)
+        assert (first.tally.calls, first.tally.reused, first.tally.done) == (bill.calls, 0, 40)
+        assert first.tally.stages == {"medium": 40, "large": 40, "judge": bill.calls - 80}
+        assert first.tally.usd == pytest.approx(bill.usd, rel=1e-9)
+
+        again = run(server, queries, run="2")
+        assert again.rows == first.rows
+        assert (again.tally.calls, again.tally.reused, again.tally.usd) == (0, bill.calls, 0.0)
+        assert server.requests() == bill.calls
+
+
+def test_costs_in_the_labels_are_what_the_ledger_says_was_paid() -> None:
+    bill = Bill(by_number(), thoughts=50)
+    thinking = Script(thoughts=50)
+    with serving({MEDIUM: thinking, LARGE: thinking, JUDGE: thinking}, respond=bill) as server:
+        # Every sixth query has equal answers, whose judge is asked and paid once.
+        rows = run(server, asked(18)).rows
+    paid = Counter[str]()
+    for call in recorded():
+        paid[call["stage"]] += call["usd"]
+    for stage in ("medium", "large", "judge"):
+        assert sum(row[f"{stage}_cost_usd"] for row in rows) == pytest.approx(paid[stage], rel=1e-9)
+    assert paid.total() == pytest.approx(bill.usd, rel=1e-9)
+    assert sum(row["judge_tokens_out"] for row in rows) == sum(
+        c["tokens_output"] + c["tokens_thinking"] for c in recorded() if c["stage"] == "judge"
+    )
+
+
+def test_labels_do_not_depend_on_order_or_latency(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
+    queries, found = asked(20), []
+    for seed, concurrency in ((1, 3), (2, 24)):
+        monkeypatch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("home")))
+        late = Script(latency_s=0.01, latency_sd_s=0.01, seed=seed, fail_frac=0.2, fails=("503", "504"))
+        with serving({MEDIUM: late, LARGE: late, JUDGE: late}, respond=by_number()) as server:
+            found.append(run(server, queries, concurrency=concurrency).rows)
+    assert found[0] == found[1]
+
+
+def test_equal_queries_are_asked_once() -> None:
+    with serving(respond=by_number()) as server:
+        rows = run(server, queries_of(["Which lake is number 7?"] * 12 + ["Which lake is number 9?"])).rows
+        assert served(server)[MEDIUM] == served(server)[LARGE] == 2
+        paid_once(server, server.requests())
+    assert len(rows) == 13
+    assert len({row["true_policy"] for row in rows[:12]}) == 1
+
+
+def test_two_shards_at_one_desk_share_what_they_ask() -> None:
+    queries = asked(20)
+    with serving({MEDIUM: Script(latency_s=0.02)}, respond=by_number()) as server, desk_at(server, 40) as desk:
+        # Both are in flight at once, from two threads, as Prefect runs them.
+        async def both() -> list:
+            return await asyncio.gather(*(asyncio.to_thread(shard, desk, queries, oracle_of()) for _ in range(2)))
+
+        one, other = asyncio.run(both())
+        assert one.rows == other.rows
+        paid_once(server, server.requests())
+        assert (desk.job.tally.done, served(server)[MEDIUM]) == (40, 20)
+
+
+def test_another_judge_grades_again_and_answers_nothing_again() -> None:
+    queries = asked(15)
+    with serving(respond=by_number()) as server:
+        first = run(server, queries)
+        before = dict(served(server))
+        again = run(server, queries, oracle=oracle_of(judge="gemini-4-neon"), job="other")
+        assert [row["true_policy"] for row in again.rows] == [row["true_policy"] for row in first.rows]
+        assert {row["judge"] for row in again.rows} == {"gemini-4-neon"}
+        after = served(server)
+    assert (after[MEDIUM], after[LARGE], after[JUDGE]) == (before[MEDIUM], before[LARGE], before[JUDGE])
+    assert after["gemini-4-neon"] == before[JUDGE]
+    assert again.tally.stages == {"judge": before[JUDGE]}
+
+
+# ---- trouble that passes
+
+# 429s that say when to come back say three seconds; the others are played here.
+PASSING = [
+    *("500", "503", "504", "408", "499", "502-html", "502-html-as-json", "503-list", "429-message"),
+    *("truncated", "html", "empty-body", "list", "not-utf8", "empty", "fin", "rst", "cut", "slow", "drip"),
+]
+MAYBE_BILLED = {"truncated", "html", "empty-body", "list", "not-utf8", "empty", "fin", "rst", "cut", "slow", "drip"}
+
+
+@pytest.mark.parametrize("step", PASSING)
+def test_trouble_that_passes_costs_one_more_request(step: str) -> None:
+    bill, script = Bill(by_number()), Script(steps=(step,), slow_s=20.0)
+    with serving({MEDIUM: script}, respond=bill) as server:
+        # Long enough for everything but what never comes.
+        found = run(server, asked(1), deadline_s=0.4 if step in ("slow", "drip") else 20.0)
+        assert [row["true_policy"] for row in found.rows] == ["Standard_Query"]
+        assert served(server) == {MEDIUM: 2, LARGE: 1, JUDGE: 1}
+    kind = FaultKind.RATE if step.startswith("429") else FaultKind.TRANSIENT
+    assert found.tally.retries == {kind.value: 1}
+    [attempt] = recorded("attempts")
+    assert (attempt["outcome"], attempt["model"]) == (kind.value, MEDIUM)
+    # What may have been billed is accounted for at its worst; what surely was not, is not.
+    assert (attempt["usd"] > 0) == (step in MAYBE_BILLED)
+    [answer] = [call for call in recorded() if call["stage"] == "medium"]
+    # A refused rate is nobody's fault and counts as no try.
+    assert answer["attempts"] == (1 if kind is FaultKind.RATE else 2)
+
+
+def test_a_storm_of_429s_is_weathered_by_one_shared_pause() -> None:
+    limited = Script(rpm=10, window_s=0.5)
+    with serving({MEDIUM: limited, LARGE: limited}, respond=by_number()) as server:
+        found = run(server, asked(40), concurrency=8)
+        refused = server.stats()["statuses"]["429"]
+        paid_once(server, server.requests() - refused)
+    assert len(found.rows) == 40
+    assert found.tally.retries == {"rate": refused}
+    # Every window is overrun by what is on its way, and nobody knocks in the pause: fewer refusals than answers.
+    assert refused < served(server)[JUDGE] + 2 * 40
+
+
+def test_what_fails_for_ever_is_left_to_the_next_run() -> None:
+    queries = asked(12)
+    broken = Script(steps=("503",) * ATTEMPTS)
+    with serving({MEDIUM: broken}, respond=by_number()) as server:
+        # One row at a time, so that all the failures meet the first.
+        first = run(server, queries, concurrency=1)
+        assert isinstance(first.error, ShardIncomplete)
+        assert first.error.n == 1
+        assert "503" in str(first.error)
+        assert (first.tally.done, first.reason) == (11, None)
+        before = dict(served(server))
+        assert before == {MEDIUM: ATTEMPTS + 11, LARGE: 12, JUDGE: before[JUDGE]}
+
+        rest = run(server, queries, run="2")
+        assert [row["true_policy"] for row in rest.rows] == true_policies(12)
+        assert served(server) == {MEDIUM: before[MEDIUM] + 1, LARGE: 12, JUDGE: before[JUDGE] + 1}
+        paid_once(server, server.requests() - ATTEMPTS)
+
+
+def test_a_fault_does_not_leave_the_other_answer_of_its_row_asking() -> None:
+    # The large model needs more room, while the row has failed by the medium one.
+    scripts = {MEDIUM: Script(then="503"), LARGE: Script(then="max-tokens", latency_s=0.3)}
+    with serving(scripts, respond=by_number()) as server:
+        found = run(server, asked(1), backoff_s=0.001)
+        asked_large = served(server)[LARGE]
+        assert isinstance(found.error, ShardIncomplete)
+        assert asked_large == 2
+        paid_once(server, 2)
+
+
+# ---- one call
+
+
+def test_a_caller_that_gives_up_leaves_the_purchase_to_end() -> None:
+    call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
+    script = {MEDIUM: Script(latency_s=0.2)}
+    with serving(script, respond=by_number()) as server, desk_at(server, 1) as desk:
+
+        async def impatient() -> str | None:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(desk.engine.ask(desk.job, call), 0.05)
+            return (await desk.engine.ask(desk.job, call)).reply.text
+
+        assert desk.run(impatient()) == RIGHT
+        paid_once(server, 1)
+
+
+def test_a_fault_says_what_the_provider_said() -> None:
+    call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
+    with serving({MEDIUM: Script(then="400-argument")}) as server, desk_at(server, 1) as desk:
+        with pytest.raises(Fault, match="invalid argument") as refused:
+            desk.run(desk.engine.ask(desk.job, call))
+        assert refused.value.kind is FaultKind.ROW
+        assert desk.job.reason is None
+    assert [row["outcome"] for row in recorded("attempts")] == ["row"]
+    assert recorded() == []
+
+
+def test_one_slow_model_does_not_keep_the_others_from_their_first_call() -> None:
+    # The very first call goes alone, for the key's sake; it is the large model's turn while the medium one's is late.
+    calls = [
+        answer_call("Which lake is number 6?", spec=spec, provider="gemini", role="medium")
+        for spec in (oracle_of().judge.first, oracle_of().medium, oracle_of().large)
+    ]
+    with serving({MEDIUM: Script(latency_s=0.5)}, respond=by_number()) as server, desk_at(server, 1) as desk:
+
+        async def both() -> bool:
+            await desk.engine.ask(desk.job, calls[0])
+            medium = asyncio.ensure_future(desk.engine.ask(desk.job, calls[1]))
+            await asyncio.sleep(0)
+            await desk.engine.ask(desk.job, calls[2])
+            overtaken = not medium.done()
+            await medium
+            return overtaken
+
+        assert desk.run(both())
