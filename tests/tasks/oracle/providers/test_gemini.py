@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from google.oauth2.credentials import Credentials
-from tests.tasks.oracle.test_classify import KINDS
 
 from tasks.oracle.call import UNCOUNTED, Call
 from tasks.oracle.faults import FaultKind
@@ -13,6 +12,7 @@ from tests.gemini_server.refusals import REFUSALS
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import KEY, SCHEMA, ask, decide, fault_of, opened, sent
+from tests.tasks.oracle.providers.test_classify import KINDS
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
 

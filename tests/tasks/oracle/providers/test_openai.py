@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.tasks.oracle.test_classify import KINDS
 
 from tasks.oracle.call import UNCOUNTED
 from tasks.oracle.faults import FaultKind
@@ -14,6 +13,7 @@ from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import LOOP
 from tests.tasks.oracle.openai_calls import KEY, ask, fault_of, sent, told
+from tests.tasks.oracle.providers.test_classify import KINDS
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tasks.oracle.test_batch import BATCH, online, states
 
 from storage.ledger import Ledger
 from tasks.oracle.batch import harvest
@@ -27,6 +26,7 @@ from tasks.oracle.meter import line
 from tasks.oracle.money.budget import BudgetReached
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
+from tests.tasks.oracle.batch.test_batches import BATCH, online, states
 from tests.tasks.oracle.labelling import (
     JUDGE,
     LARGE,
