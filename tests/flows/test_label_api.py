@@ -2,29 +2,22 @@
 
 import json
 import logging
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import Artifact as Published
 from prefect.client.schemas.sorting import ArtifactSort
-from prefect.concurrency.sync import concurrency
 from prefect.flow_engine import run_flow
 
 from flows import cli, label_api
 from flows.label import label
 from storage.artifact import read_table
 from tasks import runs
-from tasks.oracle import quota as quotas
-from tasks.oracle.engine.desk import Desk
 from tasks.oracle.engine.stops import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
@@ -226,86 +219,3 @@ def test_without_a_deployment_it_is_said_that_nothing_is_scheduled(
     with caplog.at_level(logging.WARNING), pytest.raises(LabellingStopped):
         label(params_for(file, server, on_day_quota="schedule"))
     assert "this run has no deployment that could be scheduled" in caplog.text
-
-
-# ---- flows side by side
-
-
-class Held:
-    """What the desks of a process hold of their quota, as it changes."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now: dict[str, float] = {}
-        self.seen: list[dict[str, float]] = []
-        self.taken: list[float] = []  # by each shard
-        self._lock, hold = threading.Lock(), Desk.hold
-
-        def noted(desk: Desk, part: float) -> None:
-            with self._lock:
-                self.now[desk.job.pace.job] = self.now.get(desk.job.pace.job, 0.0) + part
-                self.seen.append(dict(self.now))
-                if part > 0:
-                    self.taken.append(part)
-            hold(desk, part)
-
-        monkeypatch.setattr(Desk, "hold", noted)
-
-    def most(self) -> float:
-        """The largest part of the quota that was held at any moment."""
-        return max(sum(parts.values()) for parts in self.seen)
-
-
-def test_two_flows_together_never_hold_more_than_the_quota(
-    server: GeminiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = Held(monkeypatch)
-    server.script(dict.fromkeys((MEDIUM, LARGE, JUDGE), Script(latency_s=0.02)))
-    files = [lakes_file(tmp_path, n, first=50 * n) for n in (12, 13)]
-    with ThreadPoolExecutor() as pool:
-        done = [pool.submit(label, params_for(f, server, shard_size=4, quota="together")) for f in files]
-        assert [future.result().rows for future in done] == [12, 13]
-    assert len(held.now) == 2
-    assert held.most() <= 1.0
-    assert all(part == 0 for part in held.now.values())
-
-
-def test_a_flow_has_what_others_leave_it_and_alone_the_whole(
-    server: GeminiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = Held(monkeypatch)
-    with get_client(sync_client=True) as client:
-        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="left", limit=4))
-    with concurrency("left", occupy=2, strict=True):
-        assert label(params_for(lakes_file(tmp_path, 8), server, shard_size=2, quota="left")).rows == 8
-    assert held.most() <= 0.5
-    held.taken.clear()
-    # Three shards of four slots: the last has two, so that none stands idle.
-    assert label(params_for(lakes_file(tmp_path, 9, first=100), server, shard_size=3, quota="left")).rows == 9
-    assert sorted(held.taken) == [0.25, 0.25, 0.5]
-
-
-def test_a_limit_of_zero_pauses_and_a_raised_one_goes_on(
-    server: GeminiServer, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    held, looked, size = Held(monkeypatch), threading.Event(), label_api.quota_size
-
-    def look(name: str) -> int:
-        try:
-            return size(name)
-        finally:
-            looked.set()
-
-    monkeypatch.setattr(label_api, "quota_size", look)
-    monkeypatch.setattr(quotas, "PAUSE_S", 0.05)
-    with get_client(sync_client=True) as client, ThreadPoolExecutor() as pool, caplog.at_level(logging.WARNING):
-        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="paused", limit=0))
-        future = pool.submit(label, params_for(file, server, quota="paused"))
-        assert looked.wait(30)
-        while "the concurrency limit paused is 0: waiting until it is raised" not in caplog.text:
-            assert not future.done()
-            time.sleep(0.02)
-        assert server.requests() == 0
-        client.update_global_concurrency_limit("paused", GlobalConcurrencyLimitUpdate(limit=2))
-        assert future.result().rows == N
-    # It took one slot when there was none, and that is half of what there is now.
-    assert held.most() == 0.5
