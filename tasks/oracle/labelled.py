@@ -18,9 +18,12 @@ class Receipt(Protocol):
     A stage that made no call is absent; None is a sum with an unknown part.
     """
 
-    usd: Mapping[str, float | None]
-    tokens_in: Mapping[str, int | None]
-    tokens_out: Mapping[str, int | None]
+    @property
+    def usd(self) -> Mapping[str, float | None]: ...
+    @property
+    def tokens_in(self) -> Mapping[str, int | None]: ...
+    @property
+    def tokens_out(self) -> Mapping[str, int | None]: ...
 
 
 class Unlabelled(NamedTuple):

@@ -3,7 +3,6 @@
 import logging
 from datetime import datetime
 
-from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.states import Scheduled
@@ -16,8 +15,8 @@ def schedule_again(at: datetime) -> bool:
 
     Twice for one run and time is once: a retry of the same run does not schedule a second.
     """
-    deployment, context = runtime.deployment.id, FlowRunContext.get()
-    if deployment is None or context is None or context.flow_run is None:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
         logger.warning("this run has no deployment that could be scheduled; run it again after %s", at.isoformat())
         return False
     with get_client(sync_client=True) as client:

@@ -100,7 +100,8 @@ class LocalModel:
         cache = copy.deepcopy(self._prefix_cache)
         cache.batch_repeat_interleave(n)
         ids, positions = encoded.input_ids, (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
-        rows, said = torch.arange(n), [[] for _ in prompts]
+        rows = torch.arange(n)
+        said: list[list[int]] = [[] for _ in prompts]
         for _ in range(MAX_NEW_TOKENS):
             with torch.inference_mode():
                 out = self._model(

@@ -90,8 +90,7 @@ def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
         return
     taken = min(slots, _wait_for_any(name, desk))
     # A Prefect server that is down for a while must not end a shard that is doing fine.
-    lease = {"lease_duration": LEASE_S, "raise_on_lease_renewal_failure": False}
-    with concurrency(name, occupy=taken, strict=True, **lease):
+    with concurrency(name, taken, strict=True, lease_duration=LEASE_S, raise_on_lease_renewal_failure=False):
         # The operator may have changed the limit while we waited for it.
         part = taken / max(quota_size(name), taken)
         desk.hold(part)

@@ -57,7 +57,7 @@ class Tag(NamedTuple):
         key, stage, version = (*(text.split(" ", 2) if isinstance(text, str) else ()), "", "", "")[:3]
         if not _KEY.fullmatch(key) or stage not in get_args(Stage):
             return None
-        return cls(key, stage, version)  # type: ignore[arg-type]
+        return cls(key, stage, version)
 
     def __str__(self) -> str:
         return " ".join(self)

@@ -183,7 +183,7 @@ def prefetch_for(job: Job, recorder: Recorder, providers: Iterable[object], left
 
 async def unless_stopped(job: Job, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine until it ends or the job is stopped, and raise the reason then."""
-    task, stopping = (asyncio.ensure_future(awaited) for awaited in (work, job.stopping.wait()))
+    task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(job.stopping.wait())
     try:
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from storage.errors import StorageError
 from storage.ledger import Attempt, Claim, End, Ledger, Start
@@ -39,7 +40,7 @@ class _Waiting:
         return bool(self.finds or self.starts or self.ends or self.attempts or self.releases)
 
     def fail(self, error: BaseException) -> None:
-        waiters = [w for found in self.finds.values() for w in found]
+        waiters: list[asyncio.Future[Any]] = [w for found in self.finds.values() for w in found]
         for waiter in (*waiters, *(w for _, w in self.starts), *self.done):
             if not waiter.done():
                 waiter.set_exception(error)
@@ -161,11 +162,11 @@ class Recorder:
                 continue
             batch, self._waiting = self._waiting, _Waiting()
             try:
-                found, claims = await self.off_loop(lambda batch=batch: self._write(batch))
+                found, claims = await self.off_loop(partial(self._write, batch))
             except Exception as error:
                 # One text that the database refuses must not take the others' responses with it.
                 if not isinstance(error, StorageError):
-                    batch.ends = await self.off_loop(lambda batch=batch: self._one_by_one(batch.ends))
+                    batch.ends = await self.off_loop(partial(self._one_by_one, batch.ends))
                 self._failed.ends += batch.ends
                 self._failed.attempts += batch.attempts
                 self._failed.releases += batch.releases

@@ -15,18 +15,25 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rpm: float | None = Field(None, gt=0, allow_inf_nan=False, description="requests per `window_s`; None: no limit")
-    tpm: int | None = Field(None, gt=0, description="input tokens per `window_s`; None: no limit")
+    rpm: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="requests per `window_s`; None: no limit"
+    )
+    tpm: int | None = Field(default=None, gt=0, description="input tokens per `window_s`; None: no limit")
     usd_per_10min: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="USD that may be spent per `usd_window_s`; None: no limit"
+        default=None, gt=0, allow_inf_nan=False, description="USD that may be spent per `usd_window_s`; None: no limit"
     )
     concurrency: int | None = Field(
-        64, ge=1, description="calls in flight at most; how many serve best is found out. None: not looked at"
+        default=64, ge=1, description="calls in flight at most; how many serve best is found out. None: not looked at"
     )
     window_s: float = Field(
-        60.0, gt=0, allow_inf_nan=False, description="seconds that rpm and tpm are counted over; benchmarks shorten it"
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds that rpm and tpm are counted over; benchmarks shorten it",
     )
-    usd_window_s: float = Field(600.0, gt=0, allow_inf_nan=False, description="seconds that spending is counted over")
+    usd_window_s: float = Field(
+        default=600.0, gt=0, allow_inf_nan=False, description="seconds that spending is counted over"
+    )
 
 
 class QuotaTooSmall(TaskError, ValueError):

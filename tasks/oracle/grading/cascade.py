@@ -56,11 +56,14 @@ async def grade_pair(
         case = Case(query, known, answer.text or "", provider)
         return await _judged(ask, case, judge, heard.get(case.answer, ()))
 
-    on_medium, on_large = await asyncio.gather(*map(verdict_on, answers, ruled), return_exceptions=True)
-    for found in (on_medium, on_large):
-        if isinstance(found, BaseException):
-            raise found
-    return on_medium, on_large
+    # Both to their end: what the other judges say is paid.
+    ends = await asyncio.gather(*map(verdict_on, answers, ruled), return_exceptions=True)
+    verdicts = []
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+        verdicts.append(end)
+    return verdicts[0], verdicts[1]
 
 
 def rule(answer: Answer, accepted: Sequence[str]) -> Verdict | None:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from storage.errors import InputMissing
 from tasks.errors import TaskError
@@ -96,7 +96,7 @@ class Rate(NamedTuple):
     @classmethod
     def of(cls, price: Price, tier: str) -> "Rate":
         """The rate of a price in `online`, `flex` or `batch`; ValueError for any other tier."""
-        factors = {"online": 1, "flex": price.flex_factor, "batch": price.batch_factor}
+        factors: dict[str, Decimal | int] = {"online": 1, "flex": price.flex_factor, "batch": price.batch_factor}
         if (factor := factors.get(tier)) is None:
             raise ValueError(f"{tier!r} is not a tier; choose one of {', '.join(factors)}")
         # Nine decimals each: both products are whole.
@@ -189,7 +189,8 @@ def _price(entry: Mapping[str, object], *, source_required: bool) -> Price:
     longest = entry.get("context_up_to")
     if longest is not None and (not isinstance(longest, int) or isinstance(longest, bool) or longest < 1):
         raise ValueError(f"context_up_to = {longest} is not a number of tokens above 0")
-    return Price(**{"cached_usd": numbers["input_usd"], **texts, **numbers, **days, "context_up_to": longest})
+    fields: dict[str, Any] = {"cached_usd": numbers["input_usd"], **texts, **numbers, **days}
+    return Price(**fields, context_up_to=longest)
 
 
 def _text(key: str, value: object) -> str:

@@ -157,9 +157,10 @@ class Prices:
         input_tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + OVERHEAD_TOKENS
         output_tokens = 0
         if call.endpoint == "generate":
-            output_tokens = call.config.get("max_output_tokens")
-            if not isinstance(output_tokens, int) or isinstance(output_tokens, bool) or output_tokens < 1:
-                raise NoOutputLimit(call.model, output_tokens)
+            limit = call.config.get("max_output_tokens")
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+                raise NoOutputLimit(call.model, limit)
+            output_tokens = limit
         self.check([call.model], at=at, provider=call.provider)
         until = at + _ANSWERED_WITHIN.get(tier, timedelta())
         rate = self.dearest(call.model, tier=tier, since=at, until=until, prompt_tokens=input_tokens)

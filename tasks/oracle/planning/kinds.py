@@ -67,7 +67,7 @@ def kinds_of(
     pair = texts.pair_bytes / max(texts.pairs, 1)
     kinds: list[Kind] = []
     for stage, spec in (("medium", medium), ("large", large)):
-        n = max(0, texts.queries - paid.get(stage, 0))
+        n: float = max(0, texts.queries - paid.get(stage, 0))
         thinking = assume.thinking_tokens.get(spec.thinking_level, assume.thinking_tokens[None])
         size = query + assume.answer_bytes
         kinds.append(Kind(stage, spec, Range(n, n, n), n, size, 0.0, 0, assume.visible_tokens, thinking))

@@ -115,9 +115,16 @@ def _stage(kind: Kind, *, prices: Prices, tier: str, at: datetime, until: dateti
     # Lengths beyond the last known price are refused when they come; here the longest that is known stands for them.
     dearest = prices.dearest(kind.spec.model, tier=tier, since=at, until=until, prompt_tokens=round(tokens(1)[0]))
     worst = dearest.usd(input_tokens=worst_read, output_tokens=0 if kind.decides else kind.spec.max_output_tokens)
-    amounts = [Range.of(lambda way, part=part: kind.calls[way + 1] * tokens(way)[part]) for part in range(3)]
     return StagePlan(
-        kind.stage, kind.spec.model, kind.calls, *amounts, Range.of(usd), kind.most_calls * worst, Range.of(call_s)
+        stage=kind.stage,
+        model=kind.spec.model,
+        calls=kind.calls,
+        input_tokens=Range.of(lambda way: kind.calls[way + 1] * tokens(way)[0]),
+        output_tokens=Range.of(lambda way: kind.calls[way + 1] * tokens(way)[1]),
+        thinking_tokens=Range.of(lambda way: kind.calls[way + 1] * tokens(way)[2]),
+        usd=Range.of(usd),
+        worst_usd=kind.most_calls * worst,
+        call_s=Range.of(call_s),
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from prefect.blocks.system import Secret
 
@@ -65,6 +66,7 @@ def _openai(base_url: str, pace: Pace) -> Callable[[], list[Provider]]:
 def _stored(block: str) -> str | None:
     """What a Secret block holds, if there is one of that name."""
     try:
-        return str(Secret.load(block).get()).strip() or None
+        secret: Any = Secret.load(block)
+        return str(secret.get()).strip() or None
     except ValueError:
         return None

@@ -201,6 +201,7 @@ async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float)
         warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
     models = clients.generate.aio.models
     response = await models.generate_content(model=call.model, contents=call.prompt, config=config)
+    assert response.sdk_http_response is not None  # asked for in sdk_config
     return response.sdk_http_response.body or ""
 
 
@@ -214,4 +215,4 @@ async def _decided(clients: _Clients, call: Call, timeout_s: float) -> str:
         questions=call.config["questions"],
         timeout=timeout_s,
     )
-    return await response.text()
+    return str(await response.text())

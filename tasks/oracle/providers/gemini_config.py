@@ -3,13 +3,13 @@
 import json
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentConfig
 
 # How a call can travel one by one, as the SDK names it.
-TIERS = {"online": None, "flex": "flex"}
+TIERS: dict[str, Any] = {"online": None, "flex": "flex"}
 
 
 @lru_cache(maxsize=64)
