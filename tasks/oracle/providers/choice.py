@@ -44,7 +44,8 @@ def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], lis
         vertex=pace.vertex,
         project=pace.vertex_project,
         location=pace.vertex_location,
-        base_url=pace.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL"),
+        # The SDK's own variable for the Gemini API; Vertex AI is elsewhere.
+        base_url=pace.base_url or (None if pace.vertex else os.environ.get("GOOGLE_GEMINI_BASE_URL")),
     )
     return lambda: [gemini]
 
