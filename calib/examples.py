@@ -1,7 +1,8 @@
 """The rows that heads and baselines learn from: the router's view of a query, and whether it decided right."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class Examples:
         policy: (n,) int64, index of the policy the router chose.
         true_policy: (n,) int64, index of the policy the oracle found.
         split: (n,) str, one of `SPLITS`.
+        verbal: (n,) float32 in [0, 1], P(True) that a causal router gives its own decision when asked; None where
+            it was not asked.
     """
 
     hidden: NDArray[np.float32]
@@ -30,11 +33,12 @@ class Examples:
     policy: NDArray[np.int64]
     true_policy: NDArray[np.int64]
     split: NDArray[np.str_]
+    verbal: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if (n := len(getattr(self, field.name))) != len(self.hidden):
-                raise LengthMismatch("hidden", len(self.hidden), field.name, n)
+        for name, values in self._columns():
+            if len(values) != len(self.hidden):
+                raise LengthMismatch("hidden", len(self.hidden), name, len(values))
         for name in ("hidden", "logits"):
             values = getattr(self, name)
             if bad := tuple(np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist()):
@@ -54,7 +58,12 @@ class Examples:
 
     def where(self, mask: NDArray[np.bool_]) -> Self:
         """The rows where `mask` (n,) holds."""
-        return type(self)(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+        return replace(self, **{name: values[mask] for name, values in self._columns()})
+
+    def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Every array that is there, by its name."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ((name, array) for name, array in values if array is not None)
 
     def check(self) -> None:
         """Refuse a set that no confidence can be calibrated on.
