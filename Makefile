@@ -4,6 +4,11 @@ BIN    := .venv/bin
 STAMP  := .venv/.installed
 export HF_HUB_OFFLINE ?= 1
 
+# What tests compare calib.metrics with, and whose metrics need nothing that is not here already. Installed without
+# their dependencies: netcal asks for pyro, gpytorch and tensorboard, relplot for seaborn and pandas, and where pandas
+# is installed pyarrow imports it into every routecal process (49 MiB).
+REFERENCES := netcal relplot
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test debian bench-label check lock clean
 
@@ -16,6 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev,openai,postgres]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps $(REFERENCES)
 	@touch $@
 
 demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
@@ -41,6 +47,7 @@ lock:            ## resolve the newest versions that pyproject.toml allows and w
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev,openai,postgres]'
+	$(BIN)/pip install --quiet --no-deps $(REFERENCES)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
 	mv constraints.new constraints.txt
 	@touch $(STAMP)
