@@ -144,6 +144,31 @@ class CheckpointMissing(CalibError, FileNotFoundError):
         return f"{self.path} holds no {self.wanted}; give the folder that save_pretrained wrote"
 
 
+class HeadUnusable(CalibError, ValueError):
+    """A folder holds the files of a head, but no head can be made of them."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"no confidence head can be made of {self.path}: {self.reason}; save it again, or train a new one"
+
+
+class NotBinary(CalibError, ValueError):
+    """Labels that should say right or wrong say something else."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"Only binary classification is supported. The labels are {self.found}; "
+            "give two classes: whether each decision was right"
+        )
+
+
 class RouterUnusable(CalibError, ValueError):
     """A checkpoint loads but is not a router over the configured policies."""
 
@@ -166,4 +191,69 @@ class Collapsed(CalibError, RuntimeError):
         return (
             f"{self.stage} collapsed: every confidence is {self.mean:.3f} (standard deviation {self.std:.2g}); "
             "lower the learning rate or use a proper reward (--preset proper)"
+        )
+
+
+class OutOfRange(CalibError, ValueError):
+    """A parameter lies outside the values it may take."""
+
+    def __init__(self, name: str, value: float, allowed: str) -> None:
+        super().__init__(name, value, allowed)
+        self.name, self.value, self.allowed = name, value, allowed
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value!r} is not allowed; give {self.allowed}"
+
+
+class GradeUnknown(CalibError, ValueError):
+    """A query's grade is missing, so nobody knows what serving it would have brought."""
+
+    def __init__(self, model: str, n_missing: int, n: int) -> None:
+        super().__init__(model, n_missing, n)
+        self.model, self.n_missing, self.n = model, n_missing, n
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_missing} of {self.n} answers of the {self.model} model have no grade; cost and quality need "
+            f"{self.model}_grade (CORRECT, INCORRECT or NOT_ATTEMPTED) of every query, not its policy alone"
+        )
+
+
+class PriceUnknown(CalibError, ValueError):
+    """What an answer cost is not known; it is never taken for 0."""
+
+    def __init__(self, model: str, n_missing: int, n: int) -> None:
+        super().__init__(model, n_missing, n)
+        self.model, self.n_missing, self.n = model, n_missing, n
+
+    def __str__(self) -> str:
+        return (
+            f"the cost of {self.n_missing} of {self.n} answers of the {self.model} model is unknown, and an unknown "
+            f"price is not 0; record {self.model}_cost_usd with every label, or give a flat price per answer of both "
+            "models in one unit (--medium-price 1 --large-price 20 says that large costs twenty times as much)"
+        )
+
+
+class InvalidCost(CalibError, ValueError):
+    """A cost is negative or infinite."""
+
+    def __init__(self, model: str, index: int, value: float) -> None:
+        super().__init__(model, index, value)
+        self.model, self.index, self.value = model, index, value
+
+    def __str__(self) -> str:
+        return f"{self.model}_cost[{self.index}] = {self.value!r} is not a cost; give finite numbers, at least 0"
+
+
+class NothingToSave(CalibError, ValueError):
+    """The large model is free, so no share of its cost can be saved."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.n = n
+
+    def __str__(self) -> str:
+        return (
+            f"the large model costs 0 on all {self.n} queries, so there is nothing to save; if what it takes is time "
+            "or hardware, say so in prices of your own (--medium-price, --large-price)"
         )

@@ -1,0 +1,36 @@
+"""Escalation: what sending doubtful queries to the large model costs and brings, and the threshold to do it at.
+
+First version: point estimates and bootstrap intervals. A threshold with a finite-sample guarantee is not here yet.
+"""
+
+from calib.escalation.outcomes import Outcomes
+from calib.escalation.saving import MARGIN, Saving, choose_threshold, quality_band, saving_at
+from calib.escalation.tradeoff import (
+    EVERYTHING,
+    Curve,
+    Line,
+    Point,
+    curve,
+    oracle_line,
+    random_mix,
+    served_by_large,
+    thresholds_of,
+)
+
+__all__ = [
+    "EVERYTHING",
+    "MARGIN",
+    "Curve",
+    "Line",
+    "Outcomes",
+    "Point",
+    "Saving",
+    "choose_threshold",
+    "curve",
+    "oracle_line",
+    "quality_band",
+    "random_mix",
+    "saving_at",
+    "served_by_large",
+    "thresholds_of",
+]

@@ -1,0 +1,32 @@
+"""Draws what `calib.metrics` and `calib.escalation` computed; the only package that imports matplotlib.
+
+Every `name(...)` gives bytes (PNG, or SVG and PDF by `fmt`) of what `name_figure(...)` draws.
+"""
+
+from calib.plots.escalation import Band, cost_quality, cost_quality_figure
+from calib.plots.forest import forest_figure, forest_plot
+from calib.plots.reliability import before_after, before_after_figure, reliability_diagram, reliability_figure
+from calib.plots.selective import risk_coverage, risk_coverage_figure
+from calib.plots.style import COLOURS, LINES, MARKERS, Format, render
+from calib.plots.training import training_curves, training_figure
+
+__all__ = [
+    "COLOURS",
+    "LINES",
+    "MARKERS",
+    "Band",
+    "Format",
+    "before_after",
+    "before_after_figure",
+    "cost_quality",
+    "cost_quality_figure",
+    "forest_figure",
+    "forest_plot",
+    "reliability_diagram",
+    "reliability_figure",
+    "render",
+    "risk_coverage",
+    "risk_coverage_figure",
+    "training_curves",
+    "training_figure",
+]

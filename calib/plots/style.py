@@ -1,0 +1,80 @@
+"""How every figure looks, and how it becomes bytes.
+
+Figures are made without pyplot: no global state, no display, safe in threads. The colours are Okabe & Ito's without
+their green, so that nothing is told by red against green; every curve also has a line style and a marker of its own,
+so that a grey print can be read.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, Literal, NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Format = Literal["png", "svg", "pdf"]
+LineStyle = str | tuple[int, tuple[float, ...]]
+
+DPI = 110
+COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES: tuple[LineStyle, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+GREY = "#6b6b6b"
+# What a file would otherwise say about when and by whom it was made: the same figure must be the same bytes.
+_UNDATED: dict[Format, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+class Look(NamedTuple):
+    """Colour, marker and line style of one curve."""
+
+    colour: str
+    marker: str
+    line: LineStyle
+
+
+def look(i: int) -> Look:
+    """The look of the i-th curve; six are different in colour, marker and line, then they come round again.
+
+    >>> look(0)
+    Look(colour='#0072B2', marker='o', line='-')
+    """
+    k = i % len(COLOURS)
+    return Look(COLOURS[k], MARKERS[k], LINES[k])
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, which lays itself out."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def plain(panels: Sequence[Axes]) -> None:
+    """Take away what carries no information: two of the four edges, and the grid's weight."""
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color="#dddddd", linewidth=0.6)
+        panel.set_axisbelow(True)
+
+
+def render(figure: Figure, fmt: Format = "png") -> bytes:
+    """The figure as bytes, the same bytes every time.
+
+    Args:
+        figure: as one of the `…_figure` functions draws it.
+        fmt: png at DPI dots per inch; svg and pdf are vectors, for paper.
+
+    >>> render(blank(1, 1))[1:4]
+    b'PNG'
+    """
+    buffer = BytesIO()
+    if fmt == "png":
+        FigureCanvasAgg(figure)  # attaches itself
+    # Ids in SVG files are random unless they are salted.
+    with matplotlib.rc_context({"svg.hashsalt": "routecal"}):
+        figure.savefig(buffer, format=fmt, metadata=_UNDATED[fmt])
+    return buffer.getvalue()
