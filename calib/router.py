@@ -1,4 +1,4 @@
-"""A frozen router: a Hugging Face checkpoint in, (policy, logits, hidden state) out, in one forward pass.
+"""A frozen router: a Hugging Face checkpoint in, (policy, logits, hidden states) out, in one forward pass.
 
 Two kinds of checkpoint serve as routers:
 
@@ -6,26 +6,26 @@ Two kinds of checkpoint serve as routers:
 - causal language models that *say* the policy: each policy name is scored as a continuation of the prompt,
   logit = log P(name | prompt), the sum over the name's tokens.
 
-The hidden state is the last layer's at the last token of the prompt, in both kinds.
+The default hidden state is the last layer's at the last token of the prompt, in both kinds; `calib.pooling` says which
+others there are.
 Custom code in a checkpoint is never run (`trust_remote_code` stays off).
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from calib.body import Body, batches, is_causal
 from calib.checkpoint import kind_of, label_order, load
 from calib.errors import CheckpointMissing, NonFinite, RouterUnusable
 from calib.policy import POLICIES
-
-# Rows are batched by this many tokens: enough to fill two cores' caches, small enough to stay in them.
-TOKENS_PER_BATCH = 512
+from calib.pooling import DEFAULT, blocks_of
+from calib.readers import QUESTION, Classifier, Speaker
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class RouterOutput:
         hidden: (n, d) float32, last layer, last prompt token.
         n_tokens: (n,) int32, prompt tokens read.
         truncated: (n,) bool, whether the prompt was longer than the window and lost its middle part.
+        blocks: (n, d) float32 by block name, `hidden` among them.
+        verbal: (n,) float32 in [0, 1], the router's P(True) on its own decision; None where it was not asked.
     """
 
     policy: NDArray[np.int64]
@@ -45,6 +47,8 @@ class RouterOutput:
     hidden: NDArray[np.float32]
     n_tokens: NDArray[np.int32]
     truncated: NDArray[np.bool_]
+    blocks: dict[str, NDArray[np.float32]]
+    verbal: NDArray[np.float32] | None = None
 
 
 class FrozenRouter:
@@ -57,10 +61,14 @@ class FrozenRouter:
             native bfloat16, where it would be many times slower.
         device: torch device; None takes CUDA where there is one.
         max_tokens: reading window; None takes the checkpoint's own.
+        layers, poolings: each layer is read under each pooling, beside the default block (`calib.pooling.blocks_of`).
+        verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
 
     Raises:
         CheckpointMissing: the folder is not there or holds no model.
-        RouterUnusable: the labels are not the policies, or the architecture is of neither kind.
+        RouterUnusable: the labels are not the policies, the architecture is of neither kind, it cannot answer a
+            question, or the window is too narrow for one.
+        UnknownName: there is no such layer or pooling.
     """
 
     def __init__(
@@ -71,32 +79,65 @@ class FrozenRouter:
         dtype: str = "auto",
         device: str | None = None,
         max_tokens: int | None = None,
+        layers: Sequence[int] = (-1,),
+        poolings: Sequence[str] = ("last",),
+        verbal: bool = False,
     ) -> None:
-        self.path, self.template = Path(path), template
+        self.path, self.template, self.verbal = Path(path), template, verbal
         if template.count("{query}") != 1:
             raise RouterUnusable(str(path), f"the prompt template {template!r} must hold {{query}} exactly once")
         if not (self.path / "config.json").is_file():
             raise CheckpointMissing(str(path), "Hugging Face checkpoint (config.json)")
         self.kind = kind_of(self.path)
+        if verbal and self.kind != "causal":
+            raise RouterUnusable(str(path), "a classifier answers no question; ask for no verbal confidence")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._tokenizer, self._model = load(self.path, self.kind, dtype, self.device)
-        self.order = label_order(self.path, self._model) if self.kind == "sequence_classification" else None
         text_config = self._model.config.get_text_config()
-        self.width: int = text_config.hidden_size
+        # No token follows the ones read, so nothing would use the keys and values that are kept by default.
+        text_config.use_cache = False
+        self.width, self.n_layers = int(text_config.hidden_size), int(text_config.num_hidden_layers)
         windows = (max_tokens, getattr(text_config, "max_position_embeddings", None), self._tokenizer.model_max_length)
         self.max_tokens = min(int(w) for w in windows if w)
+        self._reader: Classifier | Speaker
+        causal = is_causal(self._model)
+        if self.kind == "sequence_classification" and causal:
+            # What decides is the state at the last token: one vector, stored under one name.
+            poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
+        blocks = blocks_of(layers, poolings, self.n_layers)
+        self.blocks = tuple(block.name for block in blocks)
+        body = Body(
+            self._model,
+            pad=self._tokenizer.pad_token_id,
+            causal=causal,
+            blocks=blocks,
+            n_layers=self.n_layers,
+            path=str(path),
+        )
+        if self.kind == "sequence_classification":
+            self._reader = Classifier(body, label_order(self.path, self._model), self._tokenizer.bos_token_id)
+        else:
+            self._reader = Speaker(body, self._tokenizer)
+        if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
+            raise RouterUnusable(
+                str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
+            )
 
     @property
     def schema(self) -> dict[str, str]:
         """What a head must know to trust features of this router: stored beside them and compared on loading."""
+        asked = {"verbal_sha256": _digest(QUESTION)} if self.verbal else {}
         return {
             "router_kind": self.kind,
             "width": str(self.width),
             "layer": "last",
             "pooling": "last_token",
+            "n_layers": str(self.n_layers),
+            "blocks": " ".join(self.blocks),
             "dtype": str(self._model.dtype).removeprefix("torch."),
-            "template_sha256": hashlib.sha256(self.template.encode()).hexdigest()[:16],
+            "template_sha256": _digest(self.template),
             "max_tokens": str(self.max_tokens),
+            **asked,
         }
 
     def read(self, queries: Sequence[str]) -> RouterOutput:
@@ -105,85 +146,54 @@ class FrozenRouter:
         Raises:
             NonFinite: the model produced NaN or infinity.
         """
-        prompts, truncated = self._prompts(queries)
+        ids = self._tokenizer([self.template.replace("{query}", q) for q in queries])["input_ids"]
+        prompts = [_cut(p, self.max_tokens - self._reader.spare) for p in ids]
         n = len(prompts)
-        hidden = np.empty((n, self.width), np.float32)
+        blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)
-        forward = self._classify if self.kind == "sequence_classification" else self._say
         with torch.inference_mode():
-            for rows in _batches([len(p) for p in prompts]):
-                z, h = forward([prompts[i] for i in rows])
-                logits[rows], hidden[rows] = z.float().cpu().numpy(), h.float().cpu().numpy()
-        finite = np.isfinite(hidden).all(axis=1) & np.isfinite(logits).all(axis=1)
+            for rows in batches([self._reader.tokens(p) for p in prompts]):
+                z, vectors = self._reader.read([prompts[i] for i in rows])
+                logits[rows] = z.float().cpu().numpy()
+                policy = logits[rows].argmax(axis=1)
+                for name, v in vectors.items():
+                    # Pooled at the decision, there is a vector for every decision the router might have taken.
+                    chosen = policy if v.shape[1] > 1 else np.zeros(len(rows), np.int64)
+                    blocks[name][rows] = v.cpu().numpy()[np.arange(len(rows)), chosen]
+        policy = logits.argmax(axis=1)
+        verbal = self._ask(prompts, policy) if self.verbal else None
+        output = RouterOutput(
+            policy=policy,
+            logits=logits,
+            hidden=blocks[DEFAULT],
+            n_tokens=np.array([len(p) for p in prompts], np.int32),
+            truncated=np.array([len(p) < len(whole) for p, whole in zip(prompts, ids, strict=True)], bool),
+            blocks=blocks,
+            verbal=verbal,
+        )
+        numbers = [*blocks.values(), logits, *([] if verbal is None else [verbal[:, None]])]
+        finite = np.all([np.isfinite(values).all(axis=1) for values in numbers], axis=0)
         if not finite.all():
             raise NonFinite("the router's hidden state", tuple(np.flatnonzero(~finite).tolist()), n)
-        return RouterOutput(
-            policy=logits.argmax(axis=1),
-            logits=logits,
-            hidden=hidden,
-            n_tokens=np.array([len(p) for p in prompts], np.int32),
-            truncated=np.array(truncated, bool),
-        )
+        return output
 
-    def _prompts(self, queries: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
-        """Token ids of every prompt, the middle of a too long one cut out so that its end, the question, is read."""
-        room = self.max_tokens - (self._longest_name if self.kind == "causal" else 0)
-        ids = self._tokenizer([self.template.replace("{query}", q) for q in queries])["input_ids"]
-        head = room // 2
-        return [p if len(p) <= room else p[:head] + p[len(p) - (room - head) :] for p in ids], [
-            len(p) > room for p in ids
-        ]
-
-    def _classify(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """(b, 3) logits in the order of POLICIES and (b, d) hidden states of a classification checkpoint."""
-        ids, mask, last = self._pad(prompts)
-        out = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        return out.logits[:, self.order], out.hidden_states[-1][torch.arange(len(prompts)), last]
-
-    def _say(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """(b, 3) log P(name | prompt) and (b, d) hidden states of a causal model.
-
-        Every prompt is read once per policy name, in one forward; causal attention makes the state at the prompt's
-        last token the same in all three. Vocabulary logits are computed only where a name is predicted.
-        """
-        rows = [(prompt, name) for prompt in prompts for name in self._names]
-        ids, mask, _ = self._pad([prompt + name for prompt, name in rows])
-        states = self._model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        at = [(r, len(p) - 1 + t, token) for r, (p, name) in enumerate(rows) for t, token in enumerate(name)]
-        row, position, token = (torch.tensor(column, device=self.device) for column in zip(*at, strict=True))
-        vocabulary = self._model.get_output_embeddings()(states[row, position]).float()
-        log_p = vocabulary.log_softmax(-1)[torch.arange(len(at), device=self.device), token]
-        z = torch.zeros(len(rows), device=self.device).index_add_(0, row, log_p).view(len(prompts), len(POLICIES))
-        first = torch.arange(0, len(rows), len(POLICIES), device=self.device)
-        ends = torch.tensor([len(p) - 1 for p in prompts], device=self.device)
-        return z, states[first, ends]
-
-    @property
-    def _names(self) -> list[list[int]]:
-        """Token ids of the policy names, as they continue a prompt."""
-        return [self._tokenizer(p.value, add_special_tokens=False)["input_ids"] for p in POLICIES]
-
-    @property
-    def _longest_name(self) -> int:
-        return max(map(len, self._names))
-
-    def _pad(self, rows: list[list[int]]) -> tuple[Tensor, Tensor, Tensor]:
-        """Right-padded ids, mask and the index of each row's last token; right, so that no position shifts."""
-        lengths = torch.tensor([len(r) for r in rows], device=self.device)
-        ids = torch.full((len(rows), int(lengths.max())), self._tokenizer.pad_token_id, device=self.device)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row, device=self.device)
-        mask = torch.arange(ids.shape[1], device=self.device) < lengths[:, None]
-        return ids, mask.long(), lengths - 1
+    def _ask(self, prompts: list[list[int]], policy: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) P(True) on every decision; a prompt that leaves no room for the question is cut once more."""
+        assert isinstance(self._reader, Speaker)
+        cut = [_cut(p, self.max_tokens - self._reader.spare_verbal) for p in prompts]
+        p_true = np.empty(len(cut), np.float32)
+        with torch.inference_mode():
+            for rows in batches([len(p) + self._reader.spare_verbal for p in cut]):
+                said = self._reader.confidence([cut[i] for i in rows], policy[rows].tolist())
+                p_true[rows] = said.cpu().numpy()
+        return p_true
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Row indices, longest first, in groups of at most TOKENS_PER_BATCH padded tokens (a longer row stands alone)."""
-    rows: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if rows and lengths[rows[0]] * (len(rows) + 1) > TOKENS_PER_BATCH:
-            yield rows
-            rows = []
-        rows.append(i)
-    if rows:
-        yield rows
+def _cut(prompt: list[int], room: int) -> list[int]:
+    """A prompt with the middle cut out if it is too long, so that its end, the question, is read."""
+    head = room // 2
+    return prompt if len(prompt) <= room else prompt[:head] + prompt[len(prompt) - (room - head) :]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

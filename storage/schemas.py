@@ -1,10 +1,12 @@
 """The columns of every kind of table, in order. `write_table` refuses anything else, and nulls where none may be."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.benchmark_schemas import BENCHMARK
 from storage.errors import SchemaMismatch, UnknownName
 
 GRADES = ("CORRECT", "INCORRECT", "NOT_ATTEMPTED")
@@ -90,7 +92,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         judge_cost_usd=(_USD,),
         labelled_at=_TIME,
     ),
-    # query x router
+    # query x router; `hidden` is the last layer's state at the last token. Optional columns: `verbal`, the router's
+    # own P(True) on its decision, and `hidden_L12_mean` and the like, other layers under other poolings
     "features": _schema(
         query_id=_TEXT,
         router_policy=_TEXT,
@@ -118,7 +121,26 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # query x method x split
     "predictions": _schema(query_id=_TEXT, method=_TEXT, split=_TEXT, p=_REAL, is_correct=pa.bool_()),
+    **BENCHMARK,
 }
+
+# Columns that a table of a kind may have after its own, by the pattern of their names; nulls only where marked.
+_OPTIONAL: dict[str, dict[str, pa.Field]] = {
+    "features": {
+        r"verbal": pa.field("", pa.float32(), nullable=True),
+        r"hidden_L\d+_[a-z]+": pa.field("", _HIDDEN, nullable=False),
+    }
+}
+
+
+def _fields(kind: str, names: Sequence[str]) -> list[pa.Field]:
+    """The columns of a kind, and those of its optional ones that are there, in the order they are in."""
+    patterns = _OPTIONAL.get(kind, {})
+    more = [
+        next((f.with_name(name) for pattern, f in patterns.items() if re.fullmatch(pattern, name)), None)
+        for name in names
+    ]
+    return [*SCHEMAS[kind], *(field for field in more if field is not None)]
 
 
 def conform(table: pa.Table, kind: str) -> pa.Table:
@@ -131,9 +153,9 @@ def conform(table: pa.Table, kind: str) -> pa.Table:
     """
     if kind not in SCHEMAS:
         raise UnknownName("kind of table", kind, SCHEMAS)
-    want = SCHEMAS[kind]
-    if table.column_names != want.names:
-        raise SchemaMismatch(kind, _name_problems(table.column_names, want.names))
+    want = _fields(kind, table.column_names)
+    if table.column_names != (names := [field.name for field in want]):
+        raise SchemaMismatch(kind, _name_problems(table.column_names, names))
     if problems := [p for field in want for p in _column_problems(table[field.name], field)]:
         raise SchemaMismatch(kind, problems)
     # List types differ in the name of their inner field alone; casting them makes equal tables equal bytes.

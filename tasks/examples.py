@@ -1,12 +1,16 @@
 """Examples on disk and in memory: labels joined to features, and the arrays that calib learns from."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from prefect import task
 
 from calib.examples import WARN_BELOW, Examples
 from calib.policy import POLICIES
+from calib.pooling import DEFAULT
 from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.examples import join_examples, rows_of
 from storage.layout import Home
@@ -31,25 +35,54 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     return write_table(found.table, "examples", home=Home.from_env(), metadata=read_metadata(features))
 
 
-def load_examples(examples: Artifact, features: Artifact) -> Examples:
+def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[str] = (DEFAULT,)) -> Examples:
     """The arrays of the examples, hidden states beside them, checked to be fit for calibration.
+
+    Args:
+        examples, features: what `join` returned, and what it joined to.
+        blocks: names of the blocks that `hidden` is made of, side by side in this order (`block_names` lists them).
 
     Raises:
         CalibError: too few, one class only, NaN in the features.
+        SchemaMismatch: the features hold no such block.
     """
-    columns = ["query_id", "router_policy", "true_policy", "split", "logits"]
-    table = read_table(examples, columns=columns)
-    vectors = rows_of(read_table(features, columns=["query_id", "hidden"]), table["query_id"])["hidden"]
-    flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    table = read_table(examples, columns=["query_id", "router_policy", "true_policy", "split", "logits"])
+    verbal = ["verbal"] if "verbal_sha256" in read_metadata(features) else []
+    rows = rows_of(read_table(features, columns=["query_id", *verbal, *blocks]), table["query_id"])
     index = {p.value: i for i, p in enumerate(POLICIES)}
     loaded = Examples(
-        hidden=flat.reshape(table.num_rows, -1).astype(np.float32),
+        hidden=np.concatenate([_vectors(rows[name]) for name in blocks], axis=1),
         logits=np.array(table["logits"].to_pylist(), np.float32),
         policy=np.array([index[name] for name in table["router_policy"].to_pylist()], np.int64),
         true_policy=np.array([index[name] for name in table["true_policy"].to_pylist()], np.int64),
         split=np.array(table["split"].to_pylist(), np.str_),
+        verbal=np.array(rows["verbal"].to_pylist(), np.float32) if verbal else None,
     )
     loaded.check()
     if len(loaded) < WARN_BELOW:
         logger.warning("only %d labelled examples: intervals are widened to 99%%, trust no single number", len(loaded))
     return loaded
+
+
+def load_blocks(
+    examples: Artifact, features: Artifact, *, names: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """(n, d) vectors by block name, in the rows of `load_examples`; all blocks when `names` is None.
+
+    Raises:
+        SchemaMismatch: the features hold no such block.
+    """
+    wanted = block_names(features) if names is None else tuple(names)
+    ids = read_table(examples, columns=["query_id"])["query_id"]
+    rows = rows_of(read_table(features, columns=["query_id", *wanted]), ids)
+    return {name: _vectors(rows[name]) for name in wanted}
+
+
+def block_names(features: Artifact) -> tuple[str, ...]:
+    """The blocks that a features table holds, the default one first; files of before there were blocks hold that."""
+    return tuple(read_metadata(features).get("blocks", DEFAULT).split())
+
+
+def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), -1), np.float32)

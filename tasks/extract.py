@@ -5,12 +5,14 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import INPUTS
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import NonFinite
 from calib.policy import POLICIES
+from calib.pooling import DEFAULT, Pooling
 from calib.router import FrozenRouter, RouterOutput
 from storage.artifact import Artifact, read_table, write_table
 from storage.folder import local_folder
@@ -19,18 +21,26 @@ from tasks.cache import STORED
 
 logger = logging.getLogger(__name__)
 
-# Bump when pooling, layer or truncation change what a feature is.
-EXTRACT_VERSION = "1"
+# Bump when pooling, layer or truncation change what a feature is. 2: padded rows are read without an attention mask,
+# which moves a bfloat16 state by its last bit; 1 stays valid.
+EXTRACT_VERSION = "2"
 
 
 class Reading(BaseModel):
-    """How the router reads a query."""
+    """How the router reads a query, and what is kept of it."""
 
     model_config = ConfigDict(frozen=True)
 
     template: str = Field(default="{query}", description="prompt made of the query")
     dtype: str = Field(default="auto", description="dtype to compute in; auto takes the checkpoint's")
     max_tokens: int | None = Field(default=None, ge=8, description="window; None takes the checkpoint's")
+    layers: tuple[int, ...] = Field(
+        default=(-1,), min_length=1, description="layers whose states are kept; 1 is the first, -1 the last"
+    )
+    poolings: tuple[Pooling, ...] = Field(
+        default=("last",), min_length=1, description="how each layer's states become one vector"
+    )
+    verbal: bool = Field(default=False, description="also ask a causal router whether its decision is right")
 
 
 @task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=INPUTS, **STORED)
@@ -53,24 +63,27 @@ def n_truncated(features: Artifact) -> int:
 @lru_cache(maxsize=1)
 def open_router(router: Artifact, reading: Reading) -> FrozenRouter:
     """The router, loaded once per process."""
-    return FrozenRouter(
-        local_folder(router), template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens
-    )
+    return FrozenRouter(local_folder(router), **reading.model_dump())
 
 
 def _rows(query_id: pa.ChunkedArray, output: RouterOutput) -> pa.Table:
+    blocks = {name: _halves(vectors) for name, vectors in output.blocks.items()}
+    columns = {
+        "query_id": query_id,
+        "router_policy": pa.array([POLICIES[i].value for i in output.policy]),
+        "logits": pa.array(list(output.logits), pa.list_(pa.float32())),
+        DEFAULT: blocks.pop(DEFAULT),
+        "n_tokens": output.n_tokens,
+        "truncated": output.truncated,
+    }
+    verbal = {} if output.verbal is None else {"verbal": pa.array(output.verbal)}
+    return pa.table(columns | verbal | blocks)
+
+
+def _halves(vectors: NDArray[np.float32]) -> pa.FixedSizeListArray:
+    """(n, d) vectors as a column of float16 lists."""
     with np.errstate(over="ignore"):
-        half = output.hidden.astype(np.float16)
+        half = vectors.astype(np.float16)
     if too_large := tuple(np.flatnonzero(~np.isfinite(half).all(axis=1)).tolist()):
         raise NonFinite("the router's hidden state, stored as float16,", too_large, len(half))
-    hidden = pa.FixedSizeListArray.from_arrays(pa.array(half.ravel()), half.shape[1])
-    return pa.table(
-        {
-            "query_id": query_id,
-            "router_policy": pa.array([POLICIES[i].value for i in output.policy]),
-            "logits": pa.array(list(output.logits), pa.list_(pa.float32())),
-            "hidden": hidden,
-            "n_tokens": output.n_tokens,
-            "truncated": output.truncated,
-        }
-    )
+    return pa.FixedSizeListArray.from_arrays(pa.array(half.ravel()), half.shape[1])

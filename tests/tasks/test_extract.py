@@ -13,9 +13,11 @@ from calib.errors import NonFinite
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
 from storage.artifact import read_metadata, read_table
+from storage.errors import SchemaMismatch
 from storage.refer import folder_at
+from tasks.examples import block_names, join, load_blocks, load_examples
 from tasks.extract import Reading, extract_shard
-from tests.tasks.made import store_queries, texts
+from tests.tasks.made import Made, store_labels, store_queries, texts
 
 
 def test_features_are_the_router_s_reading(router_checkpoint: Path) -> None:
@@ -38,6 +40,8 @@ def test_metadata_say_how_the_features_were_made(router_checkpoint: Path) -> Non
         "width": "16",
         "layer": "last",
         "pooling": "last_token",
+        "n_layers": "2",
+        "blocks": "hidden",
         "dtype": "float32",
         "template_sha256": hashlib.sha256(b"Q: {query}").hexdigest()[:16],
         "max_tokens": "64",
@@ -76,3 +80,50 @@ def test_a_changed_router_is_opened_anew(router_checkpoint: Path, tmp_path: Path
     after = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading())
     one, other = (np.array(read_table(a)["logits"].to_pylist()) for a in (before, after))
     np.testing.assert_allclose(one, -other, atol=1e-6)
+
+
+def test_every_block_is_a_column_beside_the_default_one(router_checkpoint: Path) -> None:
+    asked, router = texts(12), folder_at(str(router_checkpoint), "routers")
+    queries = store_queries(asked)
+    reading = Reading(layers=(1, -1), poolings=("last", "mean"))
+    features = extract_shard.fn(queries, router, reading)
+    names = ("hidden", "hidden_L1_last", "hidden_L1_mean", "hidden_L2_mean")
+    assert block_names(features) == names
+    out = FrozenRouter(router_checkpoint, layers=[1, -1], poolings=["last", "mean"]).read(asked)
+    table = read_table(features)
+    for name in names:
+        np.testing.assert_array_equal(np.array(table[name].to_pylist()), out.blocks[name].astype(np.float16))
+    plain = read_table(extract_shard.fn(queries, router, Reading()))
+    assert table.select(plain.column_names).equals(plain)
+
+
+def test_examples_are_made_of_the_blocks_asked_for(made: Made) -> None:
+    reading = Reading(layers=(1, -1), poolings=("last", "mean"))
+    features = extract_shard.fn(made.queries, made.router, reading)
+    examples = join.fn(made.queries, made.labels, features)
+    blocks = load_blocks(examples, features)
+    default, two = (load_examples(examples, features, **k) for k in ({}, {"blocks": ["hidden_L1_mean", "hidden"]}))
+    np.testing.assert_array_equal(default.hidden, blocks["hidden"])
+    np.testing.assert_array_equal(two.hidden, np.hstack([blocks["hidden_L1_mean"], blocks["hidden"]]))
+    np.testing.assert_array_equal(default.hidden, load_examples(made.examples, made.features).hidden)
+    assert default.verbal is None
+    # the rows are those of the examples: sorted by query_id, not in the order that was extracted
+    by_id = dict(zip(*(read_table(features)[c].to_pylist() for c in ("query_id", "hidden_L1_mean")), strict=True))
+    ids = read_table(examples)["query_id"].to_pylist()
+    np.testing.assert_array_equal(blocks["hidden_L1_mean"], np.array([by_id[i] for i in ids], np.float32))
+    with pytest.raises(SchemaMismatch, match="no column hidden_L1_decision"):
+        load_examples(examples, features, blocks=["hidden_L1_decision"])
+
+
+def test_a_causal_router_s_own_word_is_stored(causal_checkpoint: Path) -> None:
+    asked, router = texts(40), folder_at(str(causal_checkpoint), "routers")
+    queries = store_queries(asked)
+    policies = [POLICIES[i % 3].value for i in range(40)]
+    features = extract_shard.fn(queries, router, Reading(verbal=True))
+    examples = join.fn(queries, store_labels(asked, policies), features)
+    said = dict(zip(*(read_table(features)[c].to_pylist() for c in ("query_id", "verbal")), strict=True))
+    ids = read_table(examples)["query_id"].to_pylist()
+    verbal = load_examples(examples, features).verbal
+    assert verbal is not None
+    assert verbal.tolist() == [said[i] for i in ids]
+    assert len(set(verbal.tolist())) > 30

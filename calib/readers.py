@@ -1,0 +1,129 @@
+"""The two kinds of frozen router: one whose head classifies, one that says the policy's name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from calib.body import Body
+from calib.policy import POLICIES
+from calib.pooling import Places
+
+# Asked after the router's own decision; its answer is P(True) / (P(True) + P(False)).
+QUESTION = "\nIs this routing decision right? True/False\nAnswer:"
+ANSWERS = (" True", " False")
+
+
+class Classifier:
+    """Logits by the checkpoint's own classification head.
+
+    Args:
+        body: of a sequence-classification checkpoint.
+        order: column of its logits for each policy, in the order of `POLICIES`.
+        opening: token that begins every text, which means leave out; None where there is none.
+    """
+
+    # Tokens that a prompt must leave room for.
+    spare = spare_verbal = 0
+
+    def __init__(self, body: Body, order: Sequence[int], opening: int | None) -> None:
+        self._body, self._order, self._opening = body, list(order), opening
+        score = getattr(body.model, "score", None)
+        self._score = score if body.causal and isinstance(score, torch.nn.Linear) else None
+
+    def tokens(self, prompt: Sequence[int]) -> int:
+        """What reading the prompt costs."""
+        return len(prompt)
+
+    def read(self, prompts: list[list[int]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """(b, 3) logits in the order of `POLICIES`, and the blocks (b, 1, d)."""
+        row = torch.arange(len(prompts))
+        last = torch.tensor([len(p) - 1 for p in prompts])
+        decision = last if self._body.causal else torch.zeros_like(last)
+        at = Places(row, _first(prompts, self._opening), last, row[:, None], decision[:, None])
+        output, states, vectors = self._body.run(prompts, at, whole=self._score is None)
+        # The head reads one token; transformers would apply it to all, and look for padding to find that one.
+        logits = output.logits if self._score is None else self._score(states[row, last])
+        return logits[:, self._order], vectors
+
+
+class Speaker:
+    """Logits by what a causal language model would say: log P(name | prompt), the sum over the name's tokens.
+
+    Args:
+        body: of a causal checkpoint.
+        tokenizer: its tokenizer.
+    """
+
+    def __init__(self, body: Body, tokenizer: Any) -> None:
+        self._body, self._opening = body, tokenizer.bos_token_id
+
+        def ids(text: str) -> list[int]:
+            return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+        self._names = [ids(policy.value) for policy in POLICIES]
+        self._question, self._answers = ids(QUESTION), [ids(answer) for answer in ANSWERS]
+        # A name's last token is read only where the state at it is wanted.
+        self._whole = any(block.pooling == "decision" for block in body.blocks)
+        self.spare = max(map(len, self._names))
+        self.spare_verbal = self.spare + len(self._question) + max(map(len, self._answers))
+
+    def tokens(self, prompt: Sequence[int]) -> int:
+        """What reading the prompt costs: it is read once per name."""
+        return len(self._names) * (len(prompt) + self.spare)
+
+    def read(self, prompts: list[list[int]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """(b, 3) log-probabilities of the names, and the blocks; those pooled at the decision have one per name."""
+        return self._log_p(prompts, self._names, whole=self._whole, pool=True)
+
+    def confidence(self, prompts: list[list[int]], policy: Sequence[int]) -> Tensor:
+        """(b,) P(True) after the prompt, the policy's name and the question whether that is right.
+
+        Kadavath et al. 2022, arXiv:2207.05221, section 3: P(True) of a model's own answer. Departs from it: no other
+        samples are shown, no examples are given, and P(True) is divided by P(True) + P(False).
+        """
+        asked = [p + self._names[i] + self._question for p, i in zip(prompts, policy, strict=True)]
+        log_p, _ = self._log_p(asked, self._answers, whole=False, pool=False)
+        return torch.sigmoid(log_p[:, 0] - log_p[:, 1])
+
+    def _log_p(
+        self, prompts: list[list[int]], texts: list[list[int]], *, whole: bool, pool: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """(b, k) log P(text | prompt) of k texts, and the blocks where they are wanted.
+
+        Every prompt is read once per different beginning of a text; causal attention makes its states the same in
+        each. Vocabulary logits are computed only where a text's token is predicted.
+        """
+        read = [tuple(text if whole else text[:-1]) for text in texts]
+        beginnings = list(dict.fromkeys(read))
+        rows = [[*prompt, *beginning] for prompt in prompts for beginning in beginnings]
+        last = torch.tensor([len(p) - 1 for p in prompts])
+        row = torch.arange(0, len(rows), len(beginnings))
+        row_of = row[:, None] + torch.tensor([beginnings.index(text) for text in read])
+        decision = (last[:, None] + int(whole)).expand_as(row_of)
+        places = Places(row, _first(prompts, self._opening), last, row_of, decision)
+        _, states, vectors = self._body.run(rows, places if pool else None)
+        at = [
+            (int(row_of[i, j]), len(prompt) - 1 + t, token, i * len(texts) + j)
+            for i, prompt in enumerate(prompts)
+            for j, text in enumerate(texts)
+            for t, token in enumerate(text)
+        ]
+        rows_at, position, token, target = (torch.tensor(column) for column in zip(*at, strict=True))
+        vocabulary = self._vocabulary(states[rows_at, position])
+        device = vocabulary.device
+        log_p = vocabulary.gather(1, token[:, None].to(device))[:, 0] - vocabulary.logsumexp(1)
+        z = torch.zeros(len(prompts) * len(texts), device=device).index_add_(0, target.to(device), log_p)
+        return z.view(len(prompts), len(texts)), vectors
+
+    def _vocabulary(self, states: Tensor) -> Tensor:
+        """Logits of the next token, float32."""
+        logits: Tensor = self._body.model.get_output_embeddings()(states).float()
+        cap = getattr(self._body.model.config.get_text_config(), "final_logit_softcapping", None)
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+def _first(prompts: list[list[int]], opening: int | None) -> Tensor:
+    """First token of each prompt that a mean counts."""
+    return torch.tensor([int(len(p) > 1 and p[0] == opening) for p in prompts])
