@@ -69,6 +69,25 @@ class ExtractParams(QueryParams, RouterParams):
     """Read policy, logits and hidden state of every query off the frozen router."""
 
     shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
+    layers: tuple[int, ...] = Field(
+        default=(-1,),
+        min_length=1,
+        description="layers whose states are kept, as 6,12,-1: 1 is the first, -1 the last, after the final norm",
+    )
+    poolings: tuple[Literal["last", "mean", "decision"], ...] = Field(
+        default=("last",),
+        min_length=1,
+        description="how each layer's states become one vector, as last,mean: at the prompt's last token, the mean "
+        "over the prompt, or at the token that holds the decision",
+    )
+    verbal: bool = Field(default=False, description="also ask a causal router whether its decision is right: P(True)")
+
+    @property
+    def reading(self) -> Reading:
+        """How the router reads a query, and what is kept of it."""
+        return super().reading.model_copy(
+            update={"layers": self.layers, "poolings": self.poolings, "verbal": self.verbal}
+        )
 
 
 class TrainRouterParams(QueryParams, OracleParams):
