@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.errors import LengthMismatch, NonFinite, OneClass, TooFewExamples
+from calib.errors import InvalidProbability, LengthMismatch, NonFinite, OneClass, TooFewExamples
 
 SPLITS = ("train", "calibration", "validation", "test")
 WARN_BELOW = 100
@@ -26,6 +26,8 @@ class Examples:
         split: (n,) str, one of `SPLITS`.
         verbal: (n,) float32 in [0, 1], P(True) that a causal router gives its own decision when asked; None where
             it was not asked.
+        target: (n,) float32 in [0, 1], share of the oracle's samples that found the router right, where it was asked
+            more than once: heads train on it instead of y. Metrics, thresholds and early stopping stay on y.
     """
 
     hidden: NDArray[np.float32]
@@ -34,6 +36,7 @@ class Examples:
     true_policy: NDArray[np.int64]
     split: NDArray[np.str_]
     verbal: NDArray[np.float32] | None = None
+    target: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name, values in self._columns():
@@ -43,6 +46,8 @@ class Examples:
             values = getattr(self, name)
             if bad := tuple(np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist()):
                 raise NonFinite(name, bad, len(values))
+        if self.target is not None and len(i := np.flatnonzero(~((self.target >= 0) & (self.target <= 1)))):
+            raise InvalidProbability("target", int(i[0]), float(self.target[i[0]]))
 
     def __len__(self) -> int:
         return len(self.hidden)

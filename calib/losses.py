@@ -1,7 +1,11 @@
-"""The terms of the RL loss: two policy gradients, and METHOD.md's calibration and ranking terms."""
+"""The terms of the RL loss: two policy gradients, METHOD.md's calibration and ranking terms, and others.
+
+Outcomes y may be soft, in [0, 1], in every term.
+"""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 
 def surrogate(p: Tensor, r: Tensor) -> Tensor:
@@ -78,7 +82,7 @@ def calibration_gap(p: Tensor, y: Tensor) -> Tensor:
 
     Args:
         p: (b,) confidence in [0, 1].
-        y: (b,) {0, 1}.
+        y: (b,) {0, 1} or soft in [0, 1].
 
     >>> calibration_gap(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0])).item()
     0.25
@@ -86,17 +90,55 @@ def calibration_gap(p: Tensor, y: Tensor) -> Tensor:
     return (p.mean() - y.to(p.dtype).mean()).abs()
 
 
+def smooth_calibration_gap(p: Tensor, y: Tensor, *, width: float = 0.4) -> Tensor:
+    """Squared maximum mean calibration error: do rows of similar confidence err in the same direction?
+
+        sum_{i != j} (y_i - p_i) (y_j - p_j) exp(-|p_i - p_j| / width) / (b (b-1))
+
+    Kumar, Sarawagi & Jain 2018 ("Trainable calibration measures for neural networks from kernel mean embeddings",
+    ICML), their kernel and width. Departs from them: p and y are those of the one event, not the confidence of the
+    predicted class; and pairs i = j are left out, as in Widmann et al. 2019 (NeurIPS, unbiased SKCE). With them, and
+    with the square root they take, a calibrated head would pay about mean((y-p)²)/b, more the smaller the batch, and
+    the slope at 0 would be infinite. So its expectation is exactly the squared error of the whole population, 0 if and
+    only if p is calibrated, and a batch's value may be negative.
+
+    When it lies: errors that change sign within less than `width` cancel; sharpness is not looked at, a constant at the
+    base rate satisfies it; and its size is that of a squared error, so a weight made for `calibration_gap` does little.
+
+    Args:
+        p: (b,) confidence in [0, 1].
+        y: (b,) {0, 1} or soft in [0, 1].
+        width: of the Laplacian kernel, > 0.
+
+    Returns:
+        () in [-1, 1]; 0 with a graph for a single row. Takes O(b²) memory.
+
+    >>> p, y = torch.tensor([0.5, 0.5]), torch.tensor([1.0, 1.0])  # both err by .5, the kernel is 1
+    >>> smooth_calibration_gap(p, y).item()
+    0.25
+    >>> smooth_calibration_gap(p, torch.tensor([1.0, 0.0])).item()
+    -0.25
+    """
+    b = len(p)
+    if b < 2:
+        return p.sum() * 0
+    error = y.to(p.dtype) - p
+    kernel = torch.exp(-(p[:, None] - p).abs() / width)
+    return (error @ kernel @ error - error @ error) / (b * (b - 1))
+
+
 def ranking_gap(p: Tensor, y: Tensor, *, margin: float = 0.3) -> Tensor:
     """METHOD.md's ranking term: right decisions should have `margin` more confidence than wrong ones, on average.
 
         relu(margin - (mean p of right - mean p of wrong))
 
-    Departs from METHOD.md only where that gives NaN: a batch with one class costs 0. Where the features cannot support
-    such a separation the term buys it with overconfidence.
+    Departs from METHOD.md only where that gives NaN: a batch with one class costs 0. A row with soft y counts as right
+    with weight y and as wrong with weight 1 - y. Where the features cannot support such a separation the term buys it
+    with overconfidence.
 
     Args:
         p: (b,) confidence in [0, 1].
-        y: (b,) {0, 1}.
+        y: (b,) {0, 1} or soft in [0, 1].
         margin: wanted difference, in [0, 1].
 
     >>> round(ranking_gap(torch.tensor([0.7, 0.5]), torch.tensor([1, 0])).item(), 6)
@@ -104,7 +146,33 @@ def ranking_gap(p: Tensor, y: Tensor, *, margin: float = 0.3) -> Tensor:
     >>> ranking_gap(torch.tensor([0.7, 0.5]), torch.tensor([1, 1])).item()
     0.0
     """
-    right = y == 1
-    if right.all() or not right.any():
+    right = y.to(p.dtype)
+    wrong = 1 - right
+    n_right, n_wrong = right.sum(), wrong.sum()
+    if n_right == 0 or n_wrong == 0:
         return p.sum() * 0  # a zero that still has a graph
-    return torch.relu(margin - (p[right].mean() - p[~right].mean()))
+    return torch.relu(margin - ((p * right).sum() / n_right - (p * wrong).sum() / n_wrong))
+
+
+def bernoulli_kl(z: Tensor, z_start: Tensor) -> Tensor:
+    """How far stated confidences have moved from those of a frozen head: KL of Bernoulli(p) from Bernoulli(p_start).
+
+        mean of p log(p / p_start) + (1-p) log((1-p) / (1-p_start)),   p = sigmoid(z)
+
+    In nats per query, the same for every confidence policy and for the surrogate. The divergence between the two
+    *policies* would be (z - z_start)² / (2 spread²) for the logit-normal one: it depends on how widely RL explores, and
+    punishes a move from .999 to .9999 as much as one from .5 to .9.
+
+    Args:
+        z: (b,) logits, with gradient.
+        z_start: (b,) logits of the frozen head.
+
+    Returns:
+        () >= 0.
+
+    >>> bernoulli_kl(torch.tensor([0.0]), torch.tensor([0.0])).item()
+    0.0
+    """
+    p = z.sigmoid()
+    moved = p * (logsigmoid(z) - logsigmoid(z_start)) + (1 - p) * (logsigmoid(-z) - logsigmoid(-z_start))
+    return moved.mean()

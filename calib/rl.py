@@ -1,157 +1,187 @@
 """METHOD.md step 3: policy gradient on a reward for stated confidence."""
 
+import warnings
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from calib import rewards
-from calib.errors import UnknownName
+from calib.confidence_policy import Beta, ConfidencePolicy, expectation, keep_in_range
 from calib.examples import Examples
 from calib.head import ConfidenceHead
-from calib.losses import calibration_gap, ranking_gap, score_function, surrogate
-from calib.training import Rows, StepLog, Watch, adamw, prepare, update
+from calib.losses import (
+    bernoulli_kl,
+    calibration_gap,
+    ranking_gap,
+    score_function,
+    smooth_calibration_gap,
+    surrogate,
+)
+from calib.monitors import gradient_variance, mass_at_ends
+from calib.rl_config import PRESETS, RLConfig, preset
+from calib.training import Rows, StepLog, Watch, adamw, frozen_logits, prepare, update
+
+__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
 
 
-class RLConfig(BaseModel):
-    """How to train in RL."""
+@dataclass(frozen=True)
+class Estimate:
+    """What one batch says of the expected reward.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reward: Literal["linear", "calibration", "brier", "log", "spherical"] = Field(
-        default="brier",
-        description="key of calib.rewards; calibration is METHOD.md's name for linear, which is improper",
-    )
-    estimator: Literal["score_function", "surrogate"] = Field(
-        default="score_function",
-        description="score_function: sampled confidences with a baseline; surrogate: METHOD.md's -(p r).mean()",
-    )
-    epochs: int = Field(default=30, ge=0, le=1000, description="passes over the rows, at most")
-    lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
-    batch: int = Field(default=64, ge=1, description="rows per step")
-    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on all parameters")
-    draws: int = Field(default=16, ge=2, le=1024, description="confidences drawn per row and step (score_function)")
-    spread: float = Field(default=0.3, gt=0, le=3, description="std of the drawn logits around z (score_function)")
-    calibration_weight: float = Field(default=0.0, ge=0, description="of |mean p - mean y| of the batch")
-    ranking_weight: float = Field(default=0.0, ge=0, description="of the ranking term")
-    margin: float = Field(default=0.3, ge=0, le=1, description="wanted by the ranking term")
-    early_stopping: bool = Field(default=True, description="stop when stale, and keep the best epoch (0 included)")
-    patience: int = Field(default=5, ge=1, description="epochs without a better validation Brier before stopping")
-    seed: int = Field(default=0, ge=0, description="of shuffling, dropout and draws")
-
-
-# Measured on five sets of real outcomes with an imitated router, 8 random splits each (at most 500 train, 250
-# calibration, 250 validation), after SFT at lr 3e-4. Mean Brier change against SFT in 1e-4, ± one standard error over
-# the 40 cells; cells share rows, so it is too narrow. RL on calibration: -1.6 ± .4 at lr 3e-5, -2.4 ± 1.1 at 1e-4; at
-# 3e-5 on train: +.8 ± .4, on both: +2.4 ± 1.2. With a recalibrator fitted on the very rows RL saw: -1.3 ± 3.3 at 3e-5,
-# +8.5 ± 7.9 at 1e-4; hence the low rate. calibration_weight .3 did .4 (3e-5) and 1.3 (1e-4) worse than 0,
-# ranking_weight .5 (1e-4) the same as 0: both are off. as-written: +182 ± 19, mean confidence .11 above accuracy.
-PRESETS: dict[str, RLConfig] = {
-    "proper": RLConfig(),
-    "as-written": RLConfig(
-        reward="linear",
-        estimator="surrogate",
-        epochs=10,
-        lr=1e-3,  # METHOD.md names no rate: the default of torch.optim
-        calibration_weight=0.3,
-        ranking_weight=0.5,
-        early_stopping=False,
-    ),
-}
-
-
-def preset(name: str) -> RLConfig:
-    """The preset of that name.
-
-    Raises:
-        UnknownName: no such preset; lists those there are.
-
-    >>> preset("as-written").reward
-    'linear'
+    Attributes:
+        loss: () its gradient is an estimate of -d mean E[r]; its value is that only where there are no draws.
+        reward: (k, b) of each draw, or (b,) where there are none.
+        variance: () of a row's sampled gradient in z, see `monitors.gradient_variance`; None where there are no draws.
     """
-    if name not in PRESETS:
-        raise UnknownName("preset", name, PRESETS)
-    return PRESETS[name]
+
+    loss: Tensor
+    reward: Tensor
+    variance: Tensor | None
+
+
+def estimate(
+    z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator, *, policy: ConfidencePolicy | None = None
+) -> Estimate:
+    """The policy gradient at logits z (b,) for outcomes y (b,), {0, 1} or soft.
+
+    score_function: k confidences per row are drawn from the policy at the head's output, so that features are never
+    repeated; each draw's reward, less the mean of the others', weighs the gradient of its log density.
+    exact: the expectation of that over all draws, in closed form for Brier and linear under a beta policy, else by
+    quadrature.
+    surrogate: no policy, p = sigmoid(z) itself, as in METHOD.md.
+
+    Args:
+        z: with gradient.
+        y: broadcast over the draws.
+        cfg: which reward, estimator and number of draws.
+        generator: of the draws.
+        policy: by default a new one from `cfg`.
+    """
+    reward = cfg.reward_function
+    if cfg.estimator == "surrogate":
+        p = z.sigmoid()
+        r = reward(p, y)
+        return Estimate(surrogate(p, r), r, None)
+    policy = policy or cfg.confidence_policy()
+    if cfg.estimator == "exact":
+        r = expected_reward(z, y, reward, policy)
+        return Estimate(-r.mean(), r, None)
+    x = policy.draw(z, cfg.draws, generator)  # (k, b)
+    r = reward(x.sigmoid(), y)  # (k, b)
+    return Estimate(score_function(policy.log_prob(x, z), r), r, gradient_variance(policy.score(x, z), r))
 
 
 def policy_gradient(z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(loss (), reward) of the confidence policy at logits z (b,) for outcomes y (b,).
-
-    score_function: the policy is logit-normal, draws are sigmoid(z + spread * noise), k per row, made at the head's
-    output so that features are never repeated. The log density of the drawn logit stands for that of the confidence:
-    they differ by a Jacobian without parameters. surrogate: no draws, p = sigmoid(z) itself, as in METHOD.md.
+    """(loss (), reward) of `estimate`.
 
     >>> z, y = torch.zeros(2), torch.tensor([1.0, 0.0])
     >>> loss, r = policy_gradient(z, y, PRESETS["as-written"], torch.Generator())
     >>> loss.item(), r.tolist()
     (-0.25, [0.5, 0.5])
     """
-    reward = rewards.get(cfg.reward)
-    if cfg.estimator == "surrogate":
-        p = z.sigmoid()
-        r = reward(p, y)
-        return surrogate(p, r), r
-    noise = torch.randn((cfg.draws, len(z)), generator=generator, dtype=z.dtype).to(z.device)
-    drawn = z.detach() + cfg.spread * noise  # (k, b)
-    r = reward(drawn.sigmoid(), y)  # (k, b)
-    log_prob = -(((drawn - z) / cfg.spread) ** 2) / 2  # up to a constant
-    return score_function(log_prob, r), r
+    found = estimate(z, y, cfg, generator)
+    return found.loss, found.reward
+
+
+def expected_reward(z: Tensor, y: Tensor, reward: rewards.Reward, policy: ConfidencePolicy) -> Tensor:
+    """E[r] (b,) of a confidence drawn from the policy at z (b,), for outcomes y (b,); differentiable.
+
+    Under a beta policy, with moments m = E[p] and s = E[p²]:
+
+        brier   1 - y + 2 y m - s
+        linear  y m + (1-y)(1-m)
+
+    Everything else by `confidence_policy.expectation`.
+
+    >>> z, y = torch.zeros(1), torch.ones(1)
+    >>> expected_reward(z, y, rewards.brier, Beta(3.0)).tolist()  # 1 - (1/2)² - 1/2 * 1/2 / 4
+    [0.6875]
+    """
+    if isinstance(policy, Beta) and reward in (rewards.brier, rewards.linear):
+        mean, square = policy.moments(z)
+        return 1 - y + 2 * y * mean - square if reward is rewards.brier else y * mean + (1 - y) * (1 - mean)
+    return expectation(policy, z, lambda x: reward(x.sigmoid(), y))
 
 
 def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLConfig) -> Iterator[StepLog]:
     """Train `head` in place; yield one record per step, and leave the best validation epoch when exhausted.
 
-        loss = policy gradient + calibration_weight |mean p - mean y| + ranking_weight relu(margin - gap)
+        loss = policy gradient + calibration_weight · calibration term + ranking_weight · relu(margin - gap)
+               + kl_weight · KL(p, p of the head at the start) - entropy_weight · entropy of the policy
 
     Under the Brier reward the expected gradient is, but for a smoothing of width `spread`, that of SFT's squared error:
     RL finds no other optimum, only other data, another utility or another path (DESIGN 5.2).
 
     Args:
         head: usually after SFT; its inputs are fitted on `train` only if no stage did so before.
-        train: rows to learn from; all count alike.
+        train: rows to learn from, on their soft targets if they have them; all count alike.
         validation: rows that choose the epoch.
         cfg: hyperparameters.
 
     Raises:
         TooFewExamples, FeatureMismatch: see `training.prepare`.
         Collapsed: every confidence became one value (with early stopping; without, the record says so).
+
+    Warns:
+        ImproperReward: the configuration is improper and does not say that this is meant.
     """
+    if cfg.improper is not None and not cfg.allow_improper:
+        warnings.warn(rewards.ImproperReward(cfg.reward, cfg.estimator, cfg.improper), stacklevel=2)
     prepare(head, train, validation)
-    rows, rng = Rows.of(train, head), torch.Generator().manual_seed(cfg.seed)
+    rows, rng = Rows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
+    rows = replace(rows, z_start=frozen_logits(head, rows))
     watch = Watch("rl", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
-    optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
+    policy = cfg.confidence_policy()
+    learned = [policy.log_factor] if cfg.learn_width else []
+    optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay, policy=learned), 0
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(cfg.batch, rng):
+            assert batch.z_start is not None
             z = head(batch.hidden, batch.logits, generator=rng)
-            p = z.sigmoid()
-            gradient, r = policy_gradient(z, batch.y, cfg, rng)
-            calibration = calibration_gap(p, batch.y)
-            ranking = ranking_gap(p, batch.y, margin=cfg.margin)
-            loss = gradient + cfg.calibration_weight * calibration + cfg.ranking_weight * ranking
+            found = estimate(z, batch.y, cfg, rng, policy=policy)
+            p, kl = z.sigmoid(), bernoulli_kl(z, batch.z_start)
+            terms = {"policy_gradient": (1.0, found.loss), **_regularisers(z, p, batch.y, policy, cfg)}
+            loss = sum((weight * term for weight, term in terms.values() if weight), cfg.kl_weight * kl)
             update(optimiser, loss)
+            keep_in_range(policy)
             step += 1
-            brier, collapsed = watch.epoch_end() if is_last else (None, False)
+            health = watch.epoch_end() if is_last else None
             yield StepLog(
                 stage="rl",
                 step=step,
                 epoch=epoch,
                 loss=loss.item(),
-                terms={
-                    "policy_gradient": gradient.item(),
-                    "calibration": calibration.item(),
-                    "ranking": ranking.item(),
-                },
-                reward=r.mean().item(),
+                terms={name: term.item() for name, (_, term) in terms.items()},
+                reward=found.reward.mean().item(),
                 mean_p=p.mean().item(),
                 std_p=p.std(correction=0).item(),
-                validation_brier=brier,
-                collapsed=collapsed,
+                mass_at_ends=mass_at_ends(p),
+                kl=kl.item(),
+                grad_variance=None if found.variance is None else found.variance.item(),
+                width=policy.width.item() if cfg.learn_width else None,
+                validation_brier=health.brier if health else None,
+                skill=health.skill if health else None,
+                collapsed=health is not None and health.collapsed,
             )
         if watch.done:
             break
     watch.restore()
+
+
+def _regularisers(
+    z: Tensor, p: Tensor, y: Tensor, policy: ConfidencePolicy, cfg: RLConfig
+) -> dict[str, tuple[float, Tensor]]:
+    """Weight and value of each further term. METHOD.md's are cheap and always shown, others if they count."""
+    terms = {"ranking": (cfg.ranking_weight, ranking_gap(p, y, margin=cfg.margin))}
+    if cfg.calibration == "as-written":
+        terms["calibration"] = cfg.calibration_weight, calibration_gap(p, y)
+    elif cfg.calibration == "smooth" and cfg.calibration_weight:
+        terms["calibration"] = cfg.calibration_weight, smooth_calibration_gap(p, y)
+    if cfg.entropy_weight:
+        terms["entropy"] = -cfg.entropy_weight, policy.entropy(z).mean()
+    return terms
 
 
 def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLConfig | None = None) -> list[StepLog]:

@@ -1,4 +1,4 @@
-"""METHOD.md step 2: supervised warm start, the squared error of confidence against the 0/1 outcome."""
+"""METHOD.md step 2: supervised warm start, the squared error of confidence against the outcome, 0/1 or soft."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.examples import Examples
 from calib.head import ConfidenceHead
+from calib.monitors import mass_at_ends
 from calib.training import Rows, StepLog, Watch, adamw, prepare, update
 
 
@@ -31,7 +32,8 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
 
     Args:
         head: its inputs are fitted on `train` unless they were before.
-        train: rows to learn from; all count alike, never reweighted (that would destroy calibration).
+        train: rows to learn from, on their soft targets if they have them; all count alike, never reweighted (that
+            would destroy calibration).
         validation: rows that choose the epoch.
         cfg: hyperparameters.
 
@@ -40,7 +42,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
         Collapsed: every confidence became one value (with early stopping).
     """
     prepare(head, train, validation)
-    rows, rng = Rows.of(train, head), torch.Generator().manual_seed(cfg.seed)
+    rows, rng = Rows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
     watch = Watch("sft", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
@@ -49,7 +51,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
             loss = (p - batch.y).square().mean()
             update(optimiser, loss)
             step += 1
-            brier, collapsed = watch.epoch_end() if is_last else (None, False)
+            health = watch.epoch_end() if is_last else None
             yield StepLog(
                 stage="sft",
                 step=step,
@@ -58,8 +60,10 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
                 terms={"mse": loss.item()},
                 mean_p=p.mean().item(),
                 std_p=p.std(correction=0).item(),
-                validation_brier=brier,
-                collapsed=collapsed,
+                mass_at_ends=mass_at_ends(p),
+                validation_brier=health.brier if health else None,
+                skill=health.skill if health else None,
+                collapsed=health is not None and health.collapsed,
             )
         if watch.done:
             break

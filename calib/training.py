@@ -1,8 +1,8 @@
 """What both loops share: rows on the device, batches, the record of a step, and the memory of the best epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,12 +11,12 @@ from torch import Tensor
 from calib.errors import Collapsed, TooFewExamples
 from calib.examples import Examples
 from calib.head import ConfidenceHead
+from calib.monitors import COLLAPSED_STD, Health
 
 Stage = Literal["sft", "rl"]
 
-# All confidences within this standard deviation, or all beyond this distance from (0, 1), is collapse.
-COLLAPSED_STD = 1e-3
-COLLAPSED_TAIL = 1e-3
+# Rows per forward pass outside of training: bounds the memory that a large validation split takes.
+BLOCK = 16384
 
 
 class StepLog(BaseModel):
@@ -36,19 +36,36 @@ class StepLog(BaseModel):
     collapsed: bool = Field(
         default=False, description="at epoch ends: every validation confidence is one value, or 0 or 1"
     )
+    mass_at_ends: float | None = Field(default=None, description="share of the batch's confidences at 0 or 1")
+    skill: float | None = Field(
+        default=None, description="at epoch ends: 1 - validation Brier / that of the constant at the base rate"
+    )
+    kl: float | None = Field(default=None, description="nats per row that p moved from the head RL started from")
+    grad_variance: float | None = Field(
+        default=None, description="of a row's sampled gradient in z, mean of the batch (score_function)"
+    )
+    width: float | None = Field(default=None, description="spread or concentration of the draws, where it is learned")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Examples as tensors on the head's device: hidden (n, d), logits (n, 3), y (n,)."""
+    """Examples as tensors on the head's device: hidden (n, d), logits (n, 3), y (n,), and z_start (n,) where asked for.
+
+    Attributes:
+        y: outcome, or soft target in training.
+        z_start: logits of the head as it was, for those who must not move far from it.
+    """
 
     hidden: Tensor
     logits: Tensor
     y: Tensor
+    z_start: Tensor | None = None
 
     @classmethod
-    def of(cls, examples: Examples, head: ConfidenceHead) -> Self:
-        hidden, logits, y = (torch.as_tensor(a).to(head.mean) for a in (examples.hidden, examples.logits, examples.y))
+    def of(cls, examples: Examples, head: ConfidenceHead, *, soft: bool = False) -> Self:
+        """The rows of `examples`; with `soft`, y is their soft target where they have one."""
+        outcome = examples.target if soft and examples.target is not None else examples.y
+        hidden, logits, y = (torch.as_tensor(a).to(head.mean) for a in (examples.hidden, examples.logits, outcome))
         return cls(hidden, logits, y)
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Self, bool]]:
@@ -57,7 +74,15 @@ class Rows:
         order = torch.randperm(n, generator=generator).to(self.y.device)
         for start in range(0, n, size):
             i = order[start : start + size]
-            yield type(self)(self.hidden[i], self.logits[i], self.y[i]), start + size >= n
+            z_start = None if self.z_start is None else self.z_start[i]
+            yield type(self)(self.hidden[i], self.logits[i], self.y[i], z_start), start + size >= n
+
+
+def frozen_logits(head: ConfidenceHead, rows: Rows) -> Tensor:
+    """z (n,) of the head as it is now, without dropout and without gradient."""
+    with torch.no_grad():
+        blocks = (slice(i, i + BLOCK) for i in range(0, len(rows.y), BLOCK))
+        return torch.cat([head(rows.hidden[block], rows.logits[block]) for block in blocks])
 
 
 class Watch:
@@ -77,8 +102,9 @@ class Watch:
         self.stage: Stage = stage
         self.head, self.validation = head, validation
         self.patience, self.early_stopping = patience, early_stopping
-        self.best_brier, _, std, _ = self._measure()
-        self.had_spread = std >= COLLAPSED_STD  # a router whose logits say nothing starts without any
+        start = self._measure()
+        self.best_brier = start.brier
+        self.had_spread = start.std >= COLLAPSED_STD  # a router whose logits say nothing starts without any
         self.best_state = self._copy()
         self.stale = 0
 
@@ -87,34 +113,28 @@ class Watch:
         """Whether to stop."""
         return self.early_stopping and self.stale >= self.patience
 
-    def epoch_end(self) -> tuple[float, bool]:
-        """(validation Brier, whether confidence collapsed); remembers the weights where they are the best so far.
+    def epoch_end(self) -> Health:
+        """How the head does on validation; remembers the weights where they are the best so far.
 
         Raises:
             Collapsed: confidence collapsed in training with early stopping.
         """
-        brier, mean, std, saturated = self._measure()
-        collapsed = saturated or std < COLLAPSED_STD
-        if collapsed and self.had_spread and self.early_stopping:
-            raise Collapsed(self.stage, std, mean)
-        if brier < self.best_brier:
-            self.best_brier, self.best_state, self.stale = brier, self._copy(), 0
+        health = self._measure()
+        if health.collapsed and self.had_spread and self.early_stopping:
+            raise Collapsed(self.stage, health.std, health.mean)
+        if health.brier < self.best_brier:
+            self.best_brier, self.best_state, self.stale = health.brier, self._copy(), 0
         else:
             self.stale += 1
-        return brier, collapsed
+        return health
 
     def restore(self) -> None:
         """Put the best weights back into the head."""
         if self.early_stopping:
             self.head.load_state_dict(self.best_state)
 
-    def _measure(self) -> tuple[float, float, float, bool]:
-        """Brier, mean, standard deviation of p on validation, and whether all of it sits at 0 or 1."""
-        with torch.inference_mode():
-            p = self.head(self.validation.hidden, self.validation.logits).sigmoid().double()
-            saturated = bool(((p < COLLAPSED_TAIL) | (p > 1 - COLLAPSED_TAIL)).all())
-            brier = (p - self.validation.y).square().mean().item()
-            return brier, p.mean().item(), p.std(correction=0).item(), saturated
+    def _measure(self) -> Health:
+        return Health.of(frozen_logits(self.head, self.validation).sigmoid(), self.validation.y)
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.head.state_dict().items()}
@@ -135,9 +155,22 @@ def prepare(head: ConfidenceHead, train: Examples, validation: Examples) -> None
         head.fit_inputs(train.hidden, train.logits, train.y)
 
 
-def adamw(head: ConfidenceHead, *, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW over all parameters, in one fused kernel: with a head this small the overhead per tensor is the cost."""
-    return torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+def adamw(
+    head: ConfidenceHead, *, lr: float, weight_decay: float, policy: Sequence[Tensor] = (), policy_lr: float = 1e-2
+) -> torch.optim.Optimizer:
+    """AdamW over all parameters, in one fused kernel: with a head this small the overhead per tensor is the cost.
+
+    Args:
+        head: what is trained.
+        lr: learning rate of the head.
+        weight_decay: of the head.
+        policy: learned numbers of a confidence policy, not decayed.
+        policy_lr: their rate: logs of factors, which a head's rate would hardly move.
+    """
+    groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
+    if policy:
+        groups.append({"params": list(policy), "lr": policy_lr, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -27,7 +27,11 @@ from tasks.progress import track
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
-_HEAD_MODULES = ("calib.head", "calib.training", "calib.examples", "calib.recalibrate", "calib.checks")
+_HEAD_MODULES = (
+    *("calib.head", "calib.training", "calib.monitors", "calib.losses", "calib.examples"),
+    *("calib.recalibrate", "calib.checks"),
+)
+_RL_MODULES = ("calib.rl", "calib.rl_config", "calib.confidence_policy", "calib.rewards", "calib.beta_reward")
 
 
 class HeadShape(BaseModel):
@@ -51,7 +55,7 @@ def train_sft(examples: Artifact, features: Artifact, shape: HeadShape, cfg: SFT
     return _store(head, RECALIBRATORS["identity"]([0.0, 1.0], [0, 1]), lineage, log)
 
 
-@task(name="RL", cache_policy=cache_on("calib.rl", "calib.losses", "calib.rewards", *_HEAD_MODULES), **STORED)
+@task(name="RL", cache_policy=cache_on(*_RL_MODULES, *_HEAD_MODULES), **STORED)
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
     """`start` calibrated on the calibration split by policy gradient on a reward."""
     data, loaded = load_examples(examples, features), open_head(start, features)

@@ -45,5 +45,5 @@ def test_draws_broadcast_over_rows_and_gradients_are_finite(name):
 
 def test_calibration_is_an_alias_and_others_are_refused():
     assert rewards.get("calibration") is rewards.linear
-    with pytest.raises(UnknownName, match="brier, linear, log, spherical"):
+    with pytest.raises(UnknownName, match="beta, brier, cost_weighted, linear, log, spherical"):
         rewards.get("Brier")
