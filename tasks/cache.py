@@ -19,7 +19,7 @@ def cache_on(*modules: str) -> CachePolicy:
     buy them again.
 
     Args:
-        modules: dotted names of modules (a package counts as its `__init__` only).
+        modules: dotted names of modules; a package counts with everything in it.
     """
     version = hashlib.sha256(b"".join(_source(module) for module in modules)).hexdigest()[:16]
 
@@ -33,4 +33,7 @@ def _source(module: str) -> bytes:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise UnknownName("module", module, ())
-    return Path(spec.origin).read_bytes()
+    files = [Path(spec.origin)]
+    if spec.submodule_search_locations:
+        files = sorted(file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py"))
+    return b"".join(file.read_bytes() for file in files)

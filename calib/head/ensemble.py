@@ -1,0 +1,107 @@
+"""Several heads that differ in their seeds only, averaged in probability."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calib.checks import FloatArray
+from calib.errors import FeatureMismatch, TooFewExamples
+from calib.head.folder import Stored
+from calib.head.model import ConfidenceHead, HeadConfig
+from calib.recalibrate import Identity, Recalibrator
+
+
+class Ensemble(Stored):
+    """A seed ensemble: the mean of its members' probabilities.
+
+        p = recalibrator(mean_m p_m)
+
+    Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4 (a uniformly weighted mixture); they train each member
+    on everything, and so do we. By Jensen its Brier score is at most its members' mean. Averaging pulls towards .5, so
+    an ensemble of calibrated heads is underconfident where they disagree: recalibrate the ensemble, not the members.
+
+    Args:
+        heads: one or more heads of one configuration.
+
+    Raises:
+        TooFewExamples: no head at all.
+        FeatureMismatch: configurations differ.
+
+    >>> heads = [ConfidenceHead(HeadConfig(width=2, hidden_units=4), seed=s) for s in (0, 1)]
+    >>> x = np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32)
+    >>> round(Ensemble(heads).confidence(*x).item(), 4), Ensemble(heads).spread(*x).item()  # both start as the router
+    (0.3333, 0.0)
+    """
+
+    def __init__(self, heads: Sequence[ConfidenceHead]) -> None:
+        if not heads:
+            raise TooFewExamples(0, 1)
+        for head in heads[1:]:
+            if head.config != heads[0].config:
+                raise FeatureMismatch("configuration", heads[0].config, head.config)
+        self.heads = tuple(heads)
+        self.config = heads[0].config
+        self.recalibrator: Recalibrator = Identity()
+        self.lineage: dict[str, Any] = {}
+        self.metrics: dict[str, float] = {}
+
+    @property
+    def members(self) -> int:
+        """Heads in it."""
+        return len(self.heads)
+
+    def member_confidences(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """(members, n) probabilities, before the recalibrator; raises as `ConfidenceHead.confidence` does."""
+        return np.stack([head.confidence(hidden, logits) for head in self.heads])
+
+    def confidence(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """P(the router's policy is right), float64 (n,): the mean of the members', then `recalibrator`.
+
+        Args:
+            hidden: (n, width).
+            logits: (n, c).
+
+        Raises:
+            FeatureMismatch, NonFinite: as `ConfidenceHead.confidence`.
+        """
+        p: FloatArray = self.member_confidences(hidden, logits).mean(axis=0)
+        return self.recalibrator(p) if len(p) else p
+
+    def spread(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """(n,) standard deviation of the members' probabilities, in [0, .5]: an epistemic signal.
+
+        High where the training rows left the answer open, so that the seed decided; 0 with one member. It sees only
+        the seeds' share of what is unknown: members share their rows, early stopping and the router's logit, so a small
+        spread is no promise, least of all far from the training rows, where clipped inputs make all members agree.
+        """
+        return np.asarray(self.member_confidences(hidden, logits).std(axis=0))
+
+    def check_width(self, hidden: NDArray[Any], logits: NDArray[Any] | None = None) -> None:
+        """Refuse, with FeatureMismatch, hidden states or logits of another width than the heads'."""
+        self.heads[0].check_width(hidden, logits)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and inputs by member and name: "0.first.weight". A single member's are named as in its own folder."""
+        if self.members == 1:
+            return self.heads[0].tensors()
+        return {f"{m}.{name}": t for m, head in enumerate(self.heads) for name, t in head.tensors().items()}
+
+    @classmethod
+    def from_tensors(cls, config: HeadConfig, members: int, tensors: Mapping[str, Tensor]) -> Self:
+        """The ensemble with these members; of one where it is a single head's.
+
+        Raises:
+            RuntimeError, KeyError: the tensors are not those of such an ensemble.
+        """
+        if members == 1:
+            return cls([ConfidenceHead.from_tensors(config, 1, tensors)])
+        owned: list[dict[str, Tensor]] = [{} for _ in range(members)]
+        for key, tensor in tensors.items():
+            member, _, name = key.partition(".")
+            if not member.isdecimal() or int(member) >= members:
+                raise KeyError(f"tensor {key} belongs to none of {members} members")
+            owned[int(member)][name] = tensor
+        return cls([ConfidenceHead.from_tensors(config, 1, own) for own in owned])

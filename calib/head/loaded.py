@@ -1,0 +1,45 @@
+"""Head folders read for use: the head, and what turns its confidence into the calibrated one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.checks import FloatArray
+from calib.head.ensemble import Ensemble
+from calib.head.folder import read
+from calib.head.model import ConfidenceHead
+from calib.recalibrate import Recalibrator
+
+
+@dataclass(frozen=True)
+class LoadedHead:
+    """A head read from its folder.
+
+    Attributes:
+        head: weights and inputs as saved; a ConfidenceHead, or an Ensemble where several were saved as one.
+        recalibrator: to be applied to `head.confidence(...)`.
+        config: all of config.json: "head", "members", "recalibrator", "metrics", "lineage".
+    """
+
+    head: Any  # ConfidenceHead | Ensemble; training needs the first and says so itself, all others need `confidence`
+    recalibrator: Recalibrator
+    config: dict[str, Any]
+
+    def confidence(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """Recalibrated P(the router's policy is right), float64 (n,); raises FeatureMismatch as the head does."""
+        return self.recalibrator(self.head.confidence(hidden, logits))
+
+
+def load(folder: Path) -> LoadedHead:
+    """The head or ensemble that `save` wrote.
+
+    Raises:
+        CheckpointMissing: the folder lacks head.safetensors or config.json.
+        HeadUnusable: they are damaged, or are not a head's.
+    """
+    stored = read(folder)
+    kind = ConfidenceHead if stored.members == 1 else Ensemble
+    return LoadedHead(stored.build(kind), stored.recalibrator, stored.config)
