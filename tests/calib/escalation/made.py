@@ -1,0 +1,34 @@
+"""Six queries to count by hand, and random ones of any size."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from calib.escalation import Outcomes
+
+S, C, A = 0, 1, 2  # indices into POLICIES: Standard, Complex, Ambiguous
+
+#            row:        0    1    2    3    4    5
+POLICY = np.array([S, S, C, A, S, C])
+P = np.array([0.9, 0.4, 0.2, 0.4, 0.7, 0.8])
+SIX = Outcomes(
+    medium_right=np.array([1.0, 0, 1, 0, 0, 0]),
+    large_right=np.array([1.0, 1, 1, 0, 1, 1]),
+    medium_cost=np.array([1.0, 1, 1, 1, 1, 1]),
+    large_cost=np.array([10.0, 10, 10, 10, 10, 40]),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Outcomes, np.ndarray, np.ndarray]:
+    """(outcomes, policy, p) of 1 to 60 rows, confidences with ties, 0 and 1 among them; now and then a cheap large."""
+    n = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    large_cost = rng.choice([0.5, 1.0, 4.0, 20.0], size=n) if draw(st.booleans()) else rng.uniform(5, 50, size=n)
+    outcomes = Outcomes(
+        medium_right=rng.integers(0, 2, n).astype(float),
+        large_right=rng.integers(0, 2, n).astype(float),
+        medium_cost=rng.choice([1.0, 2.0], size=n),
+        large_cost=large_cost,
+    )
+    p = np.round(rng.random(n), 1) if draw(st.booleans()) else rng.random(n)
+    return outcomes, rng.integers(0, 3, n), p

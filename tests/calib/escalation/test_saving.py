@@ -1,0 +1,157 @@
+"""Thresholds are chosen as the docstring says, claims are counted by hand, and intervals cover what they should."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from calib.errors import NothingToSave, OutOfRange
+from calib.escalation import (
+    EVERYTHING,
+    Outcomes,
+    choose_threshold,
+    curve,
+    quality_band,
+    saving_at,
+)
+from tests.calib.escalation.made import POLICY, SIX, P, cases
+
+
+def simulated(n: int, seed: int) -> tuple[Outcomes, np.ndarray, np.ndarray]:
+    """Queries of known difficulty: medium is right with probability p, large (ten times dearer) with (2 + p) / 3."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(4, 2, n)
+    medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
+    return Outcomes(medium * 1.0, large * 1.0, np.ones(n), np.full(n, 10.0)), np.zeros(n, int), p
+
+
+def test_the_walk_stops_at_the_first_loss_too_many() -> None:
+    # quality: 3/6 at 0, 4/6 at .55, 5/6 at .8 and above 1, which is all-large
+    assert choose_threshold(SIX, POLICY, P, margin=0.01) == pytest.approx(0.8)
+    assert choose_threshold(SIX, POLICY, P, margin=1 / 6 + 1e-9) == pytest.approx(0.55)
+    assert choose_threshold(SIX, POLICY, P, margin=0.5) == 0
+
+
+def test_a_lucky_dip_below_a_failure_is_never_taken() -> None:
+    # going down: the row at .9 loses a query, the row at .3 wins it back
+    four = Outcomes.of(
+        ["INCORRECT", "CORRECT", "CORRECT", "CORRECT"],
+        ["CORRECT", "CORRECT", "INCORRECT", "CORRECT"],
+        medium_cost=1,
+        large_cost=9,
+    )
+    p = [0.9, 0.5, 0.3, 0.1]
+    assert curve(four, [0] * 4, p).quality.tolist() == [0.75, 0.75, 0.5, 0.5, 0.75]
+    assert choose_threshold(four, [0] * 4, p) == EVERYTHING
+
+
+def test_a_better_medium_model_needs_no_escalation() -> None:
+    found = Outcomes.of(["CORRECT"] * 3, ["INCORRECT"] * 3, medium_cost=1, large_cost=9)
+    assert choose_threshold(found, [0, 0, 0], [0.1, 0.2, 0.3]) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_the_chosen_threshold_keeps_the_margin_on_its_own_rows(
+    case: tuple[Outcomes, np.ndarray, np.ndarray],
+) -> None:
+    outcomes, policy, p = case
+    chosen = [choose_threshold(outcomes, policy, p, margin=0.05, confidence=c) for c in (0.5, 0.9, 0.99)]
+    assert chosen == sorted(chosen)  # more confidence escalates more
+    for threshold in chosen:
+        found = curve(outcomes, policy, p, thresholds=[threshold])
+        assert found.quality[0] >= outcomes.large_right.mean() - 0.05 - 1e-9
+
+
+def test_confidence_keeps_the_promise_on_new_rows() -> None:
+    """One-sided: at confidence .5 about half of the choices break the margin, at .95 few do."""
+    truth, policy, p_truth = simulated(200_000, 999)
+    loss = curve(truth, policy, p_truth, thresholds=np.linspace(0, 1.01, 400))
+    broken = dict.fromkeys((0.5, 0.95), 0)
+    for seed in range(60):
+        outcomes, kept, p = simulated(800, seed)
+        for confidence in broken:
+            t = choose_threshold(outcomes, kept, p, margin=0.02, confidence=confidence)
+            broken[confidence] += np.interp(t, loss.threshold, loss.quality) < truth.large_right.mean() - 0.02
+    assert 12 <= broken[0.5] <= 48
+    assert broken[0.95] <= 9
+
+
+def test_a_claim_by_hand() -> None:
+    found = saving_at(SIX, POLICY, P, threshold=0.55, margin=0.01)
+    assert found.point == curve(SIX, POLICY, P, thresholds=[0.55]).point(0)
+    assert found.saving.value == pytest.approx(1 - 72 / 90)
+    assert found.quality_difference.value == pytest.approx(-1 / 6)
+    # random mix costing 12: share 11/14, quality 2/6 + 11/14 * 3/6
+    assert found.above_random is not None
+    assert found.above_random.value == pytest.approx(4 / 6 - (2 / 6 + 11 / 14 * 3 / 6))
+    # random mix of quality 4/6: share 2/3, cost 1 + 2/3 * 14
+    assert found.random_saving == pytest.approx(1 - (1 + 28 / 3) / 15)
+    assert not found.non_inferior
+    assert found.saving.low <= found.saving.value <= found.saving.high
+    assert (found.n, found.level, found.margin) == (6, 0.95, 0.01)
+
+
+def test_all_large_saves_nothing_and_loses_nothing() -> None:
+    found = saving_at(SIX, POLICY, P, threshold=EVERYTHING)
+    assert (found.saving.low, found.saving.high) == (0, 0)
+    assert (found.quality_difference.low, found.quality_difference.high) == (0, 0)
+    assert found.non_inferior
+
+
+def test_what_is_undefined_is_none() -> None:
+    equal = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "INCORRECT"], medium_cost=2, large_cost=2)
+    found = saving_at(equal, [0, 0], [0.2, 0.8], threshold=0.5)
+    assert found.above_random is None  # both cost the same
+    assert found.random_saving is None  # large is no better
+    assert found.saving.value == 0
+
+
+def test_a_free_large_model_leaves_nothing_to_save() -> None:
+    with pytest.raises(NothingToSave, match="costs 0 on all 1 queries"):
+        saving_at(Outcomes.of(["CORRECT"], ["CORRECT"], medium_cost=0, large_cost=0), [0], [0.5], threshold=0.5)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"margin": -0.1}, {"margin": float("nan")}, {"confidence": 0.4}, {"confidence": 1.0}]
+)
+def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(OutOfRange):
+        choose_threshold(SIX, POLICY, P, **wrong)
+
+
+def test_intervals_are_paired_and_repeatable() -> None:
+    outcomes, policy, p = simulated(500, 1)
+    found = saving_at(outcomes, policy, p, threshold=0.6, seed=3)
+    assert found == saving_at(outcomes, policy, p, threshold=0.6, seed=3)
+    assert found.saving != saving_at(outcomes, policy, p, threshold=0.6, seed=4).saving
+    low, high = quality_band(outcomes, policy, p, thresholds=[0.6])
+    # escalated queries are the same answers on both sides and cancel: the paired interval is narrower
+    assert found.quality_difference.high - found.quality_difference.low < (high - low)[0]
+
+
+def test_the_paired_interval_covers_the_truth() -> None:
+    """95% intervals of saving and quality difference at a fixed threshold, 150 simulated sets of 400 queries."""
+    truth, policy, p = simulated(400_000, 999)
+    want = saving_at(truth, policy, p, threshold=0.6, n_replicates=1)
+    hits = np.zeros(2)
+    for seed in range(150):
+        found = saving_at(*simulated(400, seed), threshold=0.6, n_replicates=200, seed=seed)
+        hits += [
+            found.saving.low <= want.saving.value <= found.saving.high,
+            found.quality_difference.low <= want.quality_difference.value <= found.quality_difference.high,
+        ]
+    assert (hits >= 132).all()  # 150 * .95 = 142.5, minus four standard deviations of 2.7
+    assert (hits < 150).all()
+
+
+def test_the_band_holds_the_curve_and_is_its_bootstrap() -> None:
+    outcomes, policy, p = simulated(300, 2)
+    at = [0.0, 0.5, 0.7, EVERYTHING]
+    low, high = quality_band(outcomes, policy, p, thresholds=at, level=0.95)
+    quality = curve(outcomes, policy, p, thresholds=at).quality
+    assert (low < quality).all()
+    assert (quality < high).all()
+    normal = 1.96 * np.sqrt(quality * (1 - quality) / 300)
+    assert high - low == pytest.approx(2 * normal, rel=0.2)
+    narrow = quality_band(outcomes, policy, p, thresholds=at, level=0.5)
+    assert (narrow[1] - narrow[0] < high - low).all()
