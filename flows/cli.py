@@ -27,6 +27,10 @@ each step alone
   evaluate       measure a head on the test split, against baselines
   train-router   make a router, for people who have none
 
+proof
+  benchmark      every method on recorded outcomes: a table with intervals, noise floors and ranks, with two routers
+  ablate         the default head with one choice changed at a time: a forest plot, Markdown and LaTeX tables
+
 labels from an API
   audit          how good the judge is, by the sample that people have graded
   rejudge        grade the stored answers again with other judges; asks for no answer
@@ -68,6 +72,7 @@ COMMANDS = {
     "train": Command("flows.train", "train", "TrainParams"),
     "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
     "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
+    "benchmark": Command("flows.benchmark", "benchmark", "BenchmarkParams"),
     "audit": Command("flows.audit", "audit", "AuditParams", "flows.oracle_params", "audited"),
     "rejudge": Command("flows.rejudge", "rejudge", "RejudgeParams", "flows.oracle_params", "rejudged"),
     "ledger": Command("flows.ledger", "ledger", "LedgerParams", "flows.oracle_params", "table"),

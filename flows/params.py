@@ -147,3 +147,50 @@ class ExportParams(Params):
     """Write the newest examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
 
     output_file: str = Field(default="sft_data.jsonl", description="where to")
+
+
+class TrialParams(Params):
+    """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
+
+    data: str = Field(
+        description="folder of outcomes files: Parquet, JSONL or CSV with query, medium_label, large_label"
+    )
+    sets: list[str] = Field(default=[], description="only these files, named without folder and ending (default: all)")
+    rows: int | None = Field(
+        default=None, ge=200, description="use this many rows of each file, drawn by a hash of their text"
+    )
+    labels: int = Field(
+        default=1000, ge=60, description="labelled rows per set and seed, at most: train, calibration, validation"
+    )
+    seeds: int = Field(default=5, ge=1, le=100, description="how often labels are drawn and everything is trained anew")
+    routers: list[Literal["regularised", "overconfident"]] = Field(
+        default=["regularised", "overconfident"],
+        description="routing heads on the base model: cross-validated, or fitted until sure of its training queries",
+    )
+    base_model: str | None = Field(
+        default=None, description="folder of the causal-LM checkpoint to read queries with (default: Gemma-3-270M)"
+    )
+    layers: list[int] = Field(default=[-1, -4, -7, -10], description="layers to keep; 1 is the first, -1 the last")
+    poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], description="of each layer")
+    shard_size: int = Field(
+        default=250, ge=1, le=5000, description="queries per extraction task: what a crash can cost"
+    )
+    output_dir: str | None = Field(default=None, description="also copy the tables and plots to this folder")
+
+    @property
+    def reading(self) -> Reading:
+        """How the base model reads a query."""
+        return Reading(layers=tuple(self.layers), poolings=tuple(self.poolings))
+
+
+class BenchmarkParams(TrialParams):
+    """Every method on recorded outcomes, with an honest split, intervals over queries and seeds, and two routers.
+
+    A hash of each query's text makes 40% of the rows train the router, 30% be labelled (at most --labels of them) and
+    30% test; --seeds says how often labels are drawn and everything is trained anew. The test part is always the same.
+    Finished tasks are kept: repeat the command after an interruption, or with more seeds or sets.
+    """
+
+
+class AblateParams(TrialParams):
+    """One choice of the default head changed at a time, under the same protocol, budget and early stopping."""

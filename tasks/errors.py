@@ -1,6 +1,6 @@
 """The error tree of tasks; the rules are those of `calib.errors`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class TaskError(Exception):
@@ -83,6 +83,32 @@ class NothingUnseen(TaskError, ValueError):
             f"all {self.n} queries trained the router, which is right on those more often than it will be; "
             "calibrate it on others"
         )
+
+
+class NoOutcomes(TaskError, FileNotFoundError):
+    """A folder for the benchmark holds no outcomes file."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder} holds no outcomes: a Parquet, JSONL or CSV file with the columns query, medium_label and "
+            "large_label is needed"
+        )
+
+
+class UnknownSet(TaskError, KeyError):
+    """A benchmark was asked for a set that its folder does not hold."""
+
+    def __init__(self, name: str, folder: str, known: Sequence[str]) -> None:
+        known = tuple(sorted(known))
+        super().__init__(name, folder, known)
+        self.name, self.folder, self.known = name, folder, known
+
+    def __str__(self) -> str:
+        return f"there is no set {self.name!r} in {self.folder}; it holds {', '.join(self.known) or 'none'}"
 
 
 class OptionMissing(TaskError, ValueError):

@@ -1,0 +1,1 @@
+"""The benchmark and the ablation: recorded outcomes in, every method fitted and compared, tables out."""

@@ -1,0 +1,93 @@
+"""What the frozen backbone makes of every query of a benchmark: extracted once, shard by shard, kept in memory."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from prefect import task
+from prefect.cache_policies import INPUTS
+
+from calib.checkpoint import attach_routing_head
+from calib.pooling import DEFAULT
+from storage.artifact import Artifact, read_table, write_table
+from storage.folder import local_folder, write_folder
+from storage.layout import Home
+from storage.schemas import SCHEMAS
+from tasks.benchmark.sets import OutcomeSet
+from tasks.cache import STORED
+from tasks.examples import block_names
+from tasks.extract import Reading, extract_shard
+from tasks.progress import track
+from tasks.tables import joined, shards
+
+# Bump when a backbone without a head becomes another router than it is.
+BACKBONE_VERSION = "1"
+
+
+@task(name="prepare backbone", cache_policy=INPUTS, **STORED)
+def headless(base: Artifact, version: str = BACKBONE_VERSION) -> Artifact:
+    """The base model as a classifier over the policies whose head is zero: it is read for its hidden states alone."""
+
+    def build(folder: Path) -> None:
+        attach_routing_head(local_folder(base), None, folder)
+
+    return write_folder("routers", build, home=Home.from_env())
+
+
+def extract_sets(sets: Sequence[OutcomeSet], backbone: Artifact, reading: Reading, shard_size: int) -> Artifact:
+    """Features of every distinct query of the sets, in their order; a question of several sets is read once."""
+    seen: set[str] = set()
+    parts: list[Artifact] = []
+    for one in sets:
+        table = read_table(one.rows, columns=["query_id", "query"])
+        new = [query_id not in seen for query_id in table["query_id"].to_pylist()]
+        seen.update(table["query_id"].to_pylist())
+        if any(new):
+            parts += shards(_as_queries(table.filter(pa.array(new))), shard_size)
+    return joined([extract_shard(part, backbone, reading) for part in track(parts, "extract")])
+
+
+class Features(NamedTuple):
+    """Features in memory.
+
+    Attributes:
+        place: query_id -> row.
+        blocks: (n, d) float16 by name, the default block first.
+    """
+
+    place: dict[str, int]
+    blocks: dict[str, NDArray[np.float16]]
+
+    def of(self, query_ids: Sequence[str], block: str = DEFAULT) -> NDArray[np.float32]:
+        """(n, d) of these queries, in their order."""
+        return np.asarray(self.blocks[block][[self.place[i] for i in query_ids]], np.float32)
+
+
+@lru_cache(maxsize=1)
+def load_features(features: Artifact) -> Features:
+    """All blocks of the features; read once per process, as every cell of a benchmark starts from them."""
+    names = block_names(features)
+    table = read_table(features, columns=["query_id", *names])
+    place = {query_id: row for row, query_id in enumerate(table["query_id"].to_pylist())}
+    return Features(place, {name: _halves(table[name]) for name in names})
+
+
+def _halves(column: pa.ChunkedArray) -> NDArray[np.float16]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), -1))
+
+
+def _as_queries(table: pa.Table) -> Artifact:
+    """Kind `queries`; of the source nothing is kept, so that files that share questions share their shards."""
+    empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
+    known = {"query_id": table["query_id"], "query": table["query"], "source": pa.array(["benchmark"] * table.num_rows)}
+    columns = empty | known
+    return write_table(
+        pa.table([columns[name] for name in SCHEMAS["queries"].names], schema=SCHEMAS["queries"]),
+        "queries",
+        home=Home.from_env(),
+    )

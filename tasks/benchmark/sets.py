@@ -1,0 +1,104 @@
+"""The sets of a benchmark: outcomes files, each row with its true policy and the part of the protocol it belongs to."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.policy import OracleMatrix
+from calib.protocol import part_of
+from storage.artifact import Artifact, write_table
+from storage.errors import MissingColumn
+from storage.identity import share_of, signature
+from storage.ingest import read_outcomes
+from storage.layout import Home
+from storage.listing import files_in
+from storage.schemas import SCHEMAS
+from tasks.errors import NoOutcomes, UnknownSet
+
+logger = logging.getLogger(__name__)
+
+FORMATS = (".parquet", ".jsonl", ".csv")
+
+
+class OutcomeSet(BaseModel):
+    """One outcomes file under the protocol."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="the file's name without folder and ending")
+    rows: Artifact = Field(description="kind benchmark_rows")
+    family: str = Field(description="the first set that shares questions with it, or itself: such sets are one sample")
+
+
+def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = None) -> list[OutcomeSet]:
+    """Every outcomes file of a folder, the smallest first; a file of another schema is passed over with a warning.
+
+    Args:
+        folder: local path or fsspec URL.
+        names: only these sets; all when empty.
+        rows: at most this many rows of each, drawn by a hash of their text, so that sets that share questions still do.
+
+    Raises:
+        NoOutcomes: there is no outcomes file.
+        UnknownSet: a name is of no file there.
+        StorageError: a file that was asked for by name cannot be read.
+    """
+    paths = {PurePosixPath(path).name.partition(".")[0]: path for path in files_in(folder, FORMATS)}
+    for name in names:
+        if name not in paths:
+            raise UnknownSet(name, folder, tuple(paths))
+    tables: dict[str, pa.Table] = {}
+    for name, path in paths.items():
+        if names and name not in names:
+            continue
+        try:
+            tables[name] = _protocol_rows(path, rows)
+        except MissingColumn as error:
+            if names:
+                raise
+            logger.warning("%s holds no outcomes and is passed over: %s", path, error)
+    if not tables:
+        raise NoOutcomes(folder)
+    ordered = sorted(tables, key=lambda name: (tables[name].num_rows, name))
+    families = _families({name: tables[name] for name in ordered})
+    home = Home.from_env()
+    return [
+        OutcomeSet(name=name, rows=write_table(tables[name], "benchmark_rows", home=home), family=families[name])
+        for name in ordered
+    ]
+
+
+def _protocol_rows(path: str, limit: int | None) -> pa.Table:
+    """Kind `benchmark_rows`, in the order of query_id."""
+    table = read_outcomes(path)
+    if limit is not None and limit < table.num_rows:
+        drawn = np.array([share_of(text, "limit") for text in table["query"].to_pylist()])
+        table = table.take(np.sort(np.argsort(drawn, kind="stable")[:limit]))
+    texts, matrix = table["query"].to_pylist(), OracleMatrix()
+    grades = zip(table["medium_label"].to_pylist(), table["large_label"].to_pylist(), strict=True)
+    # The salt is that of `split_of`: the test part is the test split of every other command.
+    columns = {
+        "query_id": table["query_id"],
+        "query": table["query"],
+        "topic": table["topic"],
+        "true_policy": pa.array([matrix.true_policy(medium, large).value for medium, large in grades]),
+        "part": pa.array(part_of([share_of(text, "split") for text in texts]).tolist()),
+        "cluster": pa.array([hashlib.sha256(signature(text).encode()).hexdigest()[:16] for text in texts]),
+    }
+    return pa.table(columns, schema=SCHEMAS["benchmark_rows"]).sort_by("query_id")
+
+
+def _families(tables: Mapping[str, pa.Table]) -> dict[str, str]:
+    """The first set of those that hold a question in common, directly or through a third, by set."""
+    questions = {name: set(table["cluster"].to_pylist()) for name, table in tables.items()}
+    family: dict[str, str] = {}
+    for name, own in questions.items():
+        related = {family[other] for other in family if own & questions[other]}
+        first = next((f for f in family.values() if f in related), name)
+        family = {other: first if f in related else f for other, f in family.items()} | {name: first}
+    return family
