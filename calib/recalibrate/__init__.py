@@ -1,0 +1,53 @@
+"""Recalibrators: non-decreasing maps p -> p fitted on held-out rows, chosen by cross-validated log loss.
+
+A family is one file: a frozen dataclass with `name`, `__call__` and JSON fields, and a fit (p, y) -> instance. To add
+one, write the file and give it one row in each of FAMILIES, RECALIBRATORS and LEAST_ROWS in `registry`.
+"""
+
+from calib.recalibrate.beta import Beta, fit_beta
+from calib.recalibrate.choice import Candidate, Choice, choose
+from calib.recalibrate.contract import Recalibrator
+from calib.recalibrate.ets import ETS, fit_ets
+from calib.recalibrate.histogram import Histogram, fit_histogram
+from calib.recalibrate.identity import Identity, fit_identity
+from calib.recalibrate.isotonic import Isotonic, fit_isotonic
+from calib.recalibrate.platt import Platt, fit_platt, platt_parameters
+from calib.recalibrate.quadratic import Quadratic, fit_quadratic
+from calib.recalibrate.registry import FAMILIES, LEAST_ROWS, RECALIBRATORS, from_json, get, to_json
+from calib.recalibrate.spline import Spline, fit_spline
+from calib.recalibrate.temperature import Temperature, fit_temperature
+from calib.recalibrate.venn_abers import VennAbers, fit_venn_abers
+
+__all__ = [
+    "ETS",
+    "FAMILIES",
+    "LEAST_ROWS",
+    "RECALIBRATORS",
+    "Beta",
+    "Candidate",
+    "Choice",
+    "Histogram",
+    "Identity",
+    "Isotonic",
+    "Platt",
+    "Quadratic",
+    "Recalibrator",
+    "Spline",
+    "Temperature",
+    "VennAbers",
+    "choose",
+    "fit_beta",
+    "fit_ets",
+    "fit_histogram",
+    "fit_identity",
+    "fit_isotonic",
+    "fit_platt",
+    "fit_quadratic",
+    "fit_spline",
+    "fit_temperature",
+    "fit_venn_abers",
+    "from_json",
+    "get",
+    "platt_parameters",
+    "to_json",
+]
