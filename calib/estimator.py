@@ -1,0 +1,254 @@
+"""The whole method as one scikit-learn classifier: arrays in, calibrated probabilities out."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_array
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from calib import ensemble, recalibrate
+from calib.checks import FloatArray
+from calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
+from calib.examples import Examples
+from calib.head import HeadConfig
+from calib.rl import RLConfig
+from calib.sft import SFTConfig
+
+# Without router logits the head starts from a constant and has all to learn; 3e-5, the loops' default, is a rate for
+# small corrections of a router that is right most of the time.
+LR_FROM_NOTHING = 1e-3
+
+
+class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """P(decision is right | hidden state, logits): SFT, RL on a proper reward, and the chosen recalibrator.
+
+        split rows at random -> SFT on train -> RL on calibration -> recalibrator on calibration and validation
+
+    The steps and defaults are those of `routecal train`; early stopping looks at the validation rows only. Rows are
+    dealt to the splits one by one: where several rows are versions of one query, hand over one of them.
+
+    `fit` takes no sample weights and no class weights: a head trained on reweighted rows is not calibrated.
+
+    When it lies: below a few hundred rows the splits are small, and what comes out is little more than the Platt-scaled
+    router (with logits) or the base rate (without). Probabilities are calibrated for rows like those of `fit` only.
+
+    Args:
+        hidden_units: of the MLP's hidden layer.
+        dropout: fraction of hidden units dropped in training, in [0, 1).
+        residual: start from the calibrated router logit; without logits, from the base rate.
+        pca: whitened principal components of the hidden state to read; None: all of it.
+        router_outputs: the MLP reads the router's sorted log probabilities as well; needs three logits.
+        members: heads of the seed ensemble.
+        sft_epochs, rl_epochs: passes at most; 0 leaves a stage out.
+        sft_lr, rl_lr: learning rates; None: the loops' own with logits, `LR_FROM_NOTHING` (SFT) without.
+        reward: key of `calib.rewards`.
+        batch: rows per step; None: the loops' own.
+        patience: epochs without a better validation Brier score before stopping.
+        recalibrator: key of `calib.recalibrate.RECALIBRATORS`; "auto": chosen by cross-validated log loss.
+        calibration_fraction, validation_fraction: of the rows; the rest trains. At least one row each.
+        random_state: seed of split, weights, shuffling, dropout and draws; None: another one in every `fit`. NumPy's
+            global generator is never used.
+
+    Attributes:
+        classes_: the two labels, sorted; the second means right.
+        n_features_in_: width of `hidden`.
+        ensemble_: the fitted heads, in float64; `ensemble_.save_pretrained(folder)` keeps the recalibrator with them.
+        recalibrator_: what is applied to their mean, also in `ensemble_.confidence`.
+        recalibration_: the table it was chosen by; empty where there was no choice.
+        with_logits_: whether `fit` was given logits; `predict_proba` then needs them too.
+
+    >>> rng = np.random.default_rng(0)
+    >>> hidden = rng.normal(size=(400, 3))
+    >>> right = rng.random(400) < 1 / (1 + np.exp(-3 * hidden[:, 0]))
+    >>> estimator = ConfidenceEstimator(hidden_units=16, sft_lr=0.01, rl_epochs=2).fit(hidden, right)
+    >>> low, high = estimator.predict_proba([[-2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])[:, 1]
+    >>> bool(low < 0.1), bool(high > 0.8)
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_units: int = 256,
+        dropout: float = 0.1,
+        residual: bool = True,
+        pca: int | None = None,
+        router_outputs: bool = False,
+        members: int = 1,
+        sft_epochs: int = 50,
+        rl_epochs: int = 30,
+        sft_lr: float | None = None,
+        rl_lr: float | None = None,
+        reward: str = "brier",
+        batch: int | None = None,
+        patience: int = 5,
+        recalibrator: str = "auto",
+        calibration_fraction: float = 0.3,
+        validation_fraction: float = 0.2,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.residual = residual
+        self.pca = pca
+        self.router_outputs = router_outputs
+        self.members = members
+        self.sft_epochs = sft_epochs
+        self.rl_epochs = rl_epochs
+        self.sft_lr = sft_lr
+        self.rl_lr = rl_lr
+        self.reward = reward
+        self.batch = batch
+        self.patience = patience
+        self.recalibrator = recalibrator
+        self.calibration_fraction = calibration_fraction
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        """Two classes, dense finite numbers."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, hidden: ArrayLike, y: ArrayLike, logits: ArrayLike | None = None) -> Self:
+        """Train on labelled rows.
+
+        Args:
+            hidden: (n, d) finite numbers, the router's hidden state; layers and poolings side by side if several.
+            y: (n,) two labels; the larger means that the decision was right (1, True).
+            logits: (n, c) finite numbers, the router's logits; None: the hidden state is all there is.
+
+        Raises:
+            NotBinary: y holds one class, or more than two.
+            OutOfRange, ValueError: a hyperparameter or an array is not what it should be; the message says which.
+            Collapsed: training drove every confidence to one value.
+        """
+        checked, labels = validate_data(self, hidden, y, dtype=np.float32)
+        right = self._encoded(labels)
+        self.with_logits_ = logits is not None
+        seed = self._seed()
+        rows = Examples(
+            hidden=checked,
+            logits=self._checked_logits(logits, len(checked)),
+            policy=np.zeros(len(checked), np.int64),
+            true_policy=np.where(right, 0, 1),
+            split=self._split(len(checked), seed),
+        )
+        self.ensemble_ = ensemble.fit(
+            HeadConfig(
+                width=checked.shape[1],
+                hidden_units=self.hidden_units,
+                dropout=self.dropout,
+                residual=self.residual,
+                pca=self.pca,
+                router_outputs=self.router_outputs,
+            ),
+            rows.only("train"),
+            rows.only("calibration"),
+            rows.only("validation"),
+            members=self.members,
+            seed=seed,
+            sft_config=SFTConfig(**self._loop(self.sft_epochs, self.sft_lr or self._default_sft_lr())),
+            rl_config=RLConfig.model_validate({**self._loop(self.rl_epochs, self.rl_lr), "reward": self.reward}),
+        )
+        for head in self.ensemble_.heads:
+            head.double()  # in float32 a row's last digits depend on the rows beside it
+        held_out = rows.only("calibration", "validation")
+        p = self.ensemble_.confidence(held_out.hidden, held_out.logits)
+        if self.recalibrator == "auto":
+            choice = recalibrate.choose(p, held_out.y, seed=seed)
+            self.recalibrator_, self.recalibration_ = choice.recalibrator, choice.table
+        else:
+            self.recalibrator_, self.recalibration_ = recalibrate.get(self.recalibrator)(p, held_out.y), ()
+        self.ensemble_.recalibrator = self.recalibrator_
+        return self
+
+    def confidence(self, hidden: ArrayLike, logits: ArrayLike | None = None) -> FloatArray:
+        """P(right), (n,) in [0, 1].
+
+        Args:
+            hidden: (n, d).
+            logits: (n, c), if and only if `fit` had them.
+
+        Raises:
+            FeatureMismatch: logits are missing, or were not there in `fit`.
+            NotFittedError, ValueError: as everywhere in scikit-learn.
+        """
+        features = self._features(hidden, logits)
+        return self.ensemble_.confidence(*features)
+
+    def spread(self, hidden: ArrayLike, logits: ArrayLike | None = None) -> FloatArray:
+        """(n,) standard deviation of the members' probabilities, see `Ensemble.spread`; 0 with one member."""
+        features = self._features(hidden, logits)
+        return self.ensemble_.spread(*features)
+
+    def predict_proba(self, hidden: ArrayLike, logits: ArrayLike | None = None) -> FloatArray:
+        """(n, 2): P(wrong), P(right); columns in the order of `classes_`. Arguments and errors as in `confidence`."""
+        p = self.confidence(hidden, logits)
+        return np.column_stack([1 - p, p])
+
+    def predict(self, hidden: ArrayLike, logits: ArrayLike | None = None) -> NDArray[Any]:
+        """(n,) the likelier label; the first of `classes_` at p = .5."""
+        p = self.confidence(hidden, logits)
+        labels: NDArray[Any] = self.classes_[(p > 0.5).astype(int)]
+        return labels
+
+    def score(self, hidden: ArrayLike, y: ArrayLike, logits: ArrayLike | None = None) -> float:
+        """Accuracy of `predict`, as every classifier's `score`; it says nothing about calibration (`calib.metrics`)."""
+        return float(np.mean(self.predict(hidden, logits) == np.asarray(y)))
+
+    def _encoded(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        check_classification_targets(y)
+        if (kind := type_of_target(y, input_name="y", raise_unknown=True)) != "binary":
+            raise NotBinary(kind)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) == 1:
+            raise NotBinary(f"of one class ({self.classes_[0]}), so there is nothing to tell apart")
+        return np.asarray(y == self.classes_[1])
+
+    def _features(self, hidden: ArrayLike, logits: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        check_is_fitted(self)
+        checked = validate_data(self, hidden, dtype=np.float32, reset=False)
+        if (logits is not None) != self.with_logits_:
+            there, here = ("logits", None) if self.with_logits_ else (None, "logits")
+            raise FeatureMismatch("router outputs", there, here)
+        return checked, self._checked_logits(logits, len(checked))
+
+    def _checked_logits(self, logits: ArrayLike | None, n: int) -> NDArray[np.float32]:
+        if logits is None:
+            return np.zeros((n, 2), np.float32)  # odds of 1: Platt's intercept makes the base rate of them
+        checked: NDArray[np.float32] = check_array(logits, dtype=np.float32, ensure_min_features=2, input_name="logits")
+        if len(checked) != n:
+            raise LengthMismatch("hidden", n, "logits", len(checked))
+        return checked
+
+    def _split(self, n: int, seed: int) -> NDArray[np.str_]:
+        """(n,) the split of each row, by a private permutation."""
+        for name in ("calibration_fraction", "validation_fraction"):
+            if not 0 < (fraction := getattr(self, name)) < 1:
+                raise OutOfRange(name, fraction, "a number between 0 and 1")
+        counts = [max(1, round(fraction * n)) for fraction in (self.calibration_fraction, self.validation_fraction)]
+        if sum(counts) >= n:
+            raise OutOfRange(
+                "calibration_fraction + validation_fraction", sum(counts) / n, "a sum that leaves rows to train on"
+            )
+        names = np.repeat(["train", "calibration", "validation"], [n - sum(counts), *counts])
+        return np.asarray(names[np.random.default_rng(seed).permutation(n)])
+
+    def _seed(self) -> int:
+        if self.random_state is None:
+            return int(np.random.SeedSequence().generate_state(1)[0])
+        if isinstance(self.random_state, np.random.RandomState):
+            return int(self.random_state.randint(2**31))
+        return int(self.random_state)
+
+    def _default_sft_lr(self) -> float | None:
+        return None if self.with_logits_ and self.residual else LR_FROM_NOTHING
+
+    def _loop(self, epochs: int, lr: float | None) -> dict[str, Any]:
+        asked = {"epochs": epochs, "lr": lr, "batch": self.batch, "patience": self.patience}
+        return {name: value for name, value in asked.items() if value is not None}
