@@ -31,6 +31,7 @@ class Call:
         sample: 0, or higher to ask the same again on purpose.
         endpoint: `generate` writes text, `decide` chooses among given answers.
         stage: what it is for.
+        config_json: `config` as canonical JSON, written once: it is asked for at every step of the way.
     """
 
     provider: str
@@ -42,6 +43,10 @@ class Call:
     sample: int = 0
     endpoint: Literal["generate", "decide"] = "generate"
     stage: Stage = field(default="judge", compare=False)
+    config_json: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config_json", _json(self.config))
 
     @property
     def key(self) -> str:
@@ -66,12 +71,16 @@ class Call:
             "model": self.model,
             "system": self.system,
             "contents": self.prompt,
-            "config": self.config,
             "prompt_version": self.prompt_version,
             "sample": self.sample,
         }
-        # Lone surrogates, which JSON input can hold, have no UTF-8; escaped as ASCII they have a digest.
-        return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        # The first of the sorted keys.
+        return f'{{"config":{self.config_json},{_json(parts)[1:]}'
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """Canonical JSON. Lone surrogates, which input can hold, have no UTF-8; escaped as ASCII they have a digest."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 class Usage(NamedTuple):

@@ -148,7 +148,7 @@ class _Speller:
 
     def request(self, call: Call) -> bytes:
         """The body of the request as it would be sent online, on one line."""
-        config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), "online", _NO_TIMEOUT_MS)
+        config = sdk_config(call.system, call.config_json, "online", _NO_TIMEOUT_MS)
         self._client.models.generate_content(model=call.model, contents=call.prompt, config=config)
         # Parsed and written again: whatever the SDK's spelling, a line break would end the line.
         return json.dumps(json.loads(self._last), ensure_ascii=False).encode()

@@ -23,6 +23,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 BEAT_S = 30.0
+# What else is said within this time goes into the same transaction: nothing to a call that takes a tenth of a second,
+# and half the transactions.
+GATHER_S = 0.003
 
 
 @dataclass(slots=True)
@@ -157,9 +160,9 @@ class Recorder:
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-                # What else this turn of the loop has to say goes into the same transaction.
-                await asyncio.sleep(0)
                 continue
+            if not self._closing:
+                await asyncio.sleep(GATHER_S)
             batch, self._waiting = self._waiting, _Waiting()
             try:
                 found, claims = await self.off_loop(partial(self._write, batch))

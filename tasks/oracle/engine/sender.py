@@ -1,6 +1,5 @@
 """One request on its way: reserved, admitted, marked as started, sent, and stored whole."""
 
-import json
 import random
 import time
 from collections.abc import Mapping
@@ -152,9 +151,7 @@ def limits_of(pace: Pace, model: str) -> Limits:
 
 def estimated_tokens(call: Call) -> int:
     """Input tokens of a call, about: four bytes each. Settled when the provider has counted."""
-    return (
-        len((call.system + call.prompt).encode("utf-8", "surrogatepass")) // 4 + len(json.dumps(call.config)) // 4 + 8
-    )
+    return (len((call.system + call.prompt).encode("utf-8", "surrogatepass")) + len(call.config_json)) // 4 + 8
 
 
 def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:

@@ -4,10 +4,13 @@ Everything is summed in whole numbers, so that no order of adding and no roundin
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import TaskError
 from tasks.oracle.call import Call, Usage
@@ -78,6 +81,7 @@ class Prices:
     extra: tuple[Price, ...] = ()
     file: str = "a file given with --prices"
     _by_model: dict[str, tuple[Price, ...]] = field(init=False, repr=False, compare=False)
+    _worst: dict[tuple[Any, ...], Rate] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         by_model: dict[str, tuple[Price, ...]] = {}
@@ -151,19 +155,23 @@ class Prices:
             NoOutputLimit: the answer's length has no limit.
             ValueError: no such tier, or `at` has no time zone.
         """
-        read_by_model = {key: value for key, value in call.config.items() if key not in _UNREAD}
-        texts = (call.system, call.prompt, json.dumps(read_by_model))
         # A lone surrogate is sent as a replacement of no more bytes.
-        input_tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + OVERHEAD_TOKENS
+        texts = sum(len(text.encode("utf-8", "surrogatepass")) for text in (call.system, call.prompt))
+        input_tokens = texts + _bytes_read(call.config_json) + OVERHEAD_TOKENS
         output_tokens = 0
         if call.endpoint == "generate":
             limit = call.config.get("max_output_tokens")
-            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            if type(limit) is not int or limit < 1:
                 raise NoOutputLimit(call.model, limit)
             output_tokens = limit
-        self.check([call.model], at=at, provider=call.provider)
         until = at + _ANSWERED_WITHIN.get(tier, timedelta())
-        rate = self.dearest(call.model, tier=tier, since=at, until=until, prompt_tokens=input_tokens)
+        shorter = bisect_left(self._steps(call.model), input_tokens)
+        # Every call is reserved for, thousands of them at one rate.
+        known = (call.provider, call.model, tier, _day(at), _day(until), shorter)
+        if (rate := self._worst.get(known)) is None:
+            self.check([call.model], at=at, provider=call.provider)
+            rate = self.dearest(call.model, tier=tier, since=at, until=until, prompt_tokens=input_tokens)
+            self._worst[known] = rate
         return (input_tokens * max(rate.input, rate.cached) + output_tokens * rate.output) / UNIT
 
     def check(self, models: Iterable[str], *, at: datetime, provider: str = "gemini") -> None:
@@ -195,8 +203,8 @@ class Prices:
             UnknownPrice: none holds at `since`, or none for prompts that long.
             ValueError: no such tier, or a time without a time zone.
         """
-        first, last = _day(since), _day(until)
-        days = [first, *self.changes(model, since=first, until=last)]
+        first = _day(since)
+        days = [first, *self.changes(model, since=first, until=_day(until))]
         lengths = [prompt_tokens, *(n for n in self._steps(model) if n < prompt_tokens)]
         if self._rate(model, first, prompt_tokens, tier) is None:
             raise UnknownPrice(model, self.file, first, _known(self._by_model.get(bare_name(model), ())))
@@ -219,6 +227,12 @@ class Prices:
         prices = self._by_model.get(bare_name(model), ())
         price = next((p for p in prices if p.holds(day, prompt_tokens)), None)
         return None if price is None else Rate.of(price, tier)
+
+
+@lru_cache(maxsize=64)
+def _bytes_read(config_json: str) -> int:
+    """What a model reads of a call's config, in bytes."""
+    return len(json.dumps({key: value for key, value in json.loads(config_json).items() if key not in _UNREAD}))
 
 
 def _day(at: datetime) -> date:

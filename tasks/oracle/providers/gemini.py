@@ -7,7 +7,6 @@ body unread, so no parser stands between a paid response and the ledger.
 
 import asyncio
 import hashlib
-import json
 import logging
 import os
 import warnings
@@ -19,7 +18,7 @@ from tasks.oracle.batch.api import BatchApi
 from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.providers.classify import of_error, without
-from tasks.oracle.providers.gemini_config import TIERS, sdk_config
+from tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
 from tasks.oracle.providers.per_loop import PerLoop
 from tasks.oracle.providers.replies import require
 from tasks.oracle.providers.sendable import check_text
@@ -195,12 +194,12 @@ class Gemini:
 
 
 async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float) -> str:
-    config = sdk_config(call.system, json.dumps(call.config, sort_keys=True), tier, int(timeout_s * 1000))
+    config = sdk_config(call.system, call.config_json, tier, int(timeout_s * 1000))
     if len(call.system) + len(call.prompt) > _LARGE_CHARS:
         # Once a query is that long, blocking the loop for the copy of a megabyte is the least of its costs.
         warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
     models = clients.generate.aio.models
-    response = await models.generate_content(model=call.model, contents=call.prompt, config=config)
+    response = await models.generate_content(model=call.model, contents=user_turn(call.prompt), config=config)
     assert response.sdk_http_response is not None  # asked for in sdk_config
     return response.sdk_http_response.body or ""
 
