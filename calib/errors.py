@@ -257,3 +257,29 @@ class NothingToSave(CalibError, ValueError):
             f"the large model costs 0 on all {self.n} queries, so there is nothing to save; if what it takes is time "
             "or hardware, say so in prices of your own (--medium-price, --large-price)"
         )
+
+
+class NotServable(CalibError, ValueError):
+    """A folder holds a head, but not what it takes to route with it."""
+
+    def __init__(self, path: str, missing: tuple[str, ...]) -> None:
+        super().__init__(path, missing)
+        self.path, self.missing = path, missing
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}=…" for name in self.missing)
+        return (
+            f"the head at {self.path} does not say its {' and '.join(self.missing)}; give {options}, or the folder "
+            "under calibrated/ that `routecal calibrate` writes"
+        )
+
+
+class ColumnMissing(CalibError, ValueError):
+    """A method needs something that these examples do not hold."""
+
+    def __init__(self, column: str, remedy: str) -> None:
+        super().__init__(column, remedy)
+        self.column, self.remedy = column, remedy
+
+    def __str__(self) -> str:
+        return f"these examples have no {self.column!r}; {self.remedy}"

@@ -4,7 +4,7 @@ First version: point estimates and bootstrap intervals. A threshold with a finit
 """
 
 from calib.escalation.outcomes import Outcomes
-from calib.escalation.saving import MARGIN, Saving, choose_threshold, quality_band, saving_at
+from calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
 from calib.escalation.tradeoff import (
     EVERYTHING,
     Curve,
@@ -18,6 +18,7 @@ from calib.escalation.tradeoff import (
 )
 
 __all__ = [
+    "CONFIDENCE",
     "EVERYTHING",
     "MARGIN",
     "Curve",

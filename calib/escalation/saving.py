@@ -15,6 +15,8 @@ from calib.metrics import Estimate
 
 # One point: what "the same quality" may mean at most (DESIGN 5.9).
 MARGIN = 0.01
+# That the margin is kept on other rows, one-sided: what the claim will be judged by.
+CONFIDENCE = 0.95
 # Replicates are made in chunks of about this many counts: 16 MB, whatever n is.
 COUNTS_PER_CHUNK = 2_000_000
 
@@ -41,7 +43,7 @@ class Saving(BaseModel):
 
 
 def choose_threshold(
-    outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, margin: float = MARGIN, confidence: float = 0.5
+    outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, margin: float = MARGIN, confidence: float = CONFIDENCE
 ) -> float:
     """The lowest threshold to be had without losing more than `margin` of all-large's quality.
 
@@ -50,10 +52,11 @@ def choose_threshold(
         mean(d) - z sqrt(var(d) / n) >= -margin,    z = Phi^-1(confidence)
 
     and stops for good at the first that fails: a lucky dip further down is never looked at, which keeps the choice
-    among hundreds of thresholds from being a choice among lucky ones. At confidence .5, z = 0: the point estimate,
-    and on new rows the loss exceeds the margin about half the time. At .95 each step passes a one-sided test; that is
-    fixed-sequence testing, valid in large samples only (a normal interval), and often escalates everything where n is
-    a few hundred. The claim must come from other rows: `saving_at`.
+    among hundreds of thresholds from being a choice among lucky ones. So each step is a one-sided test in a fixed
+    sequence, which needs no correction for their number (Angelopoulos et al. 2021, arXiv:2110.01052, use it with exact
+    p-values). Here the interval is a normal one: valid for large n only, and where n is a few hundred it escalates
+    nearly everything. At confidence .5, z = 0: the point estimate, with which the loss on new rows exceeds the margin
+    about half the time. The claim must come from other rows: `saving_at`.
 
     Args:
         outcomes: n validation (or calibration) rows, never test rows.
@@ -70,7 +73,7 @@ def choose_threshold(
         InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
 
     >>> three = Outcomes.of(["CORRECT", "CORRECT", "INCORRECT"], ["CORRECT"] * 3, medium_cost=1, large_cost=10)
-    >>> choose_threshold(three, [0, 0, 0], [0.75, 0.5, 0.25])  # medium is wrong at 0.25 only
+    >>> choose_threshold(three, [0, 0, 0], [0.75, 0.5, 0.25], confidence=0.5)  # medium is wrong at 0.25 only
     0.375
     """
     if not margin >= 0:

@@ -26,9 +26,9 @@ def simulated(n: int, seed: int) -> tuple[Outcomes, np.ndarray, np.ndarray]:
 
 def test_the_walk_stops_at_the_first_loss_too_many() -> None:
     # quality: 3/6 at 0, 4/6 at .55, 5/6 at .8 and above 1, which is all-large
-    assert choose_threshold(SIX, POLICY, P, margin=0.01) == pytest.approx(0.8)
-    assert choose_threshold(SIX, POLICY, P, margin=1 / 6 + 1e-9) == pytest.approx(0.55)
-    assert choose_threshold(SIX, POLICY, P, margin=0.5) == 0
+    assert choose_threshold(SIX, POLICY, P, margin=0.01, confidence=0.5) == pytest.approx(0.8)
+    assert choose_threshold(SIX, POLICY, P, margin=1 / 6 + 1e-9, confidence=0.5) == pytest.approx(0.55)
+    assert choose_threshold(SIX, POLICY, P, margin=0.5, confidence=0.5) == 0
 
 
 def test_a_lucky_dip_below_a_failure_is_never_taken() -> None:
@@ -41,12 +41,12 @@ def test_a_lucky_dip_below_a_failure_is_never_taken() -> None:
     )
     p = [0.9, 0.5, 0.3, 0.1]
     assert curve(four, [0] * 4, p).quality.tolist() == [0.75, 0.75, 0.5, 0.5, 0.75]
-    assert choose_threshold(four, [0] * 4, p) == EVERYTHING
+    assert choose_threshold(four, [0] * 4, p, confidence=0.5) == EVERYTHING
 
 
 def test_a_better_medium_model_needs_no_escalation() -> None:
     found = Outcomes.of(["CORRECT"] * 3, ["INCORRECT"] * 3, medium_cost=1, large_cost=9)
-    assert choose_threshold(found, [0, 0, 0], [0.1, 0.2, 0.3]) == 0
+    assert choose_threshold(found, [0, 0, 0], [0.1, 0.2, 0.3], confidence=0.5) == 0
 
 
 @settings(max_examples=60, deadline=None)

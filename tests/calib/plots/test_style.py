@@ -1,11 +1,15 @@
 """Looks that a grey print keeps apart, and bytes that are the same every time."""
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from calib import plots
+from calib.escalation import Line
 from calib.plots.style import COLOURS, LINES, MARKERS, look, render
 from tests.calib.plots.made import P, Y
 
@@ -28,6 +32,17 @@ def test_the_same_figure_is_the_same_bytes(fmt: plots.Format, magic: bytes) -> N
     assert first.startswith(magic)
     assert first == again
     assert b"Matplotlib v" not in first
+
+
+def test_the_palette_keeps_the_colour_of_a_single_marker() -> None:
+    ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    curves = {f"method {i}": Line(ends.cost, ends.quality + i / 100) for i in range(6)}
+    image = Image.open(BytesIO(plots.cost_quality(curves, random=ends, oracle=ends, chosen=(5.0, 0.6))))
+    assert image.mode == "P"
+    pixels = np.asarray(image.convert("RGB"), int).reshape(-1, 3)
+    for colour in COLOURS:
+        wanted = np.round(255 * np.array(to_rgb(colour)))
+        assert (np.abs(pixels - wanted).max(axis=1) <= 2).sum() > 20, colour
 
 
 def test_pyplot_is_never_imported() -> None:

@@ -1,0 +1,220 @@
+"""A router that says how sure it is: frozen router, head and threshold from one folder; queries in, decisions out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
+from calib.folder_digest import folder_digest
+from calib.head import LoadedHead, load
+from calib.head.folder import CONFIG, WEIGHTS
+from calib.head.hub import fetch
+from calib.policy import POLICIES, Policy
+from calib.pooling import DEFAULT
+from calib.router import FrozenRouter, RouterOutput
+
+# A folder that carries its router along has it here, and says so in `Serving.router`.
+ROUTER = "router"
+# Of two routers that read alike, these are equal; the window (max_tokens) matters only for queries longer than it.
+_MUST_MATCH = ("router_kind", "width", "n_layers", "layer", "pooling", "dtype", "template_sha256", "max_tokens")
+
+
+class Serving(BaseModel):
+    """What a head folder must say, under "serving" in its lineage, so that it can be served."""
+
+    model_config = ConfigDict(frozen=True)
+
+    router: str = Field(description="its router: a local folder, `router` in the same folder, or a name of the Hub")
+    template: str = Field(default="{query}", description="prompt around {query}")
+    dtype: str = Field(default="auto", description="dtype to compute in")
+    max_tokens: int | None = Field(default=None, description="reading window; None takes the router's")
+    layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
+    poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
+    blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
+    threshold: float = Field(ge=0, description="a confidence below it escalates to the large model")
+    threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
+    head_version: str = Field(default="", description="version of the head this was made of")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do with one query.
+
+    Attributes:
+        policy: the router's own decision, never changed.
+        confidence: P(the policy is right), in [0, 1].
+        escalate: confidence is below the threshold.
+        head_version: of the head that said so.
+        threshold: that it was compared with.
+    """
+
+    policy: Policy
+    confidence: float
+    escalate: bool
+    head_version: str
+    threshold: float
+
+    @property
+    def served_by(self) -> str:
+        """ "large" where the policy says so or doubt escalates, else "medium"; as `calib.escalation` counts it.
+
+        >>> Decision(Policy.AMBIGUOUS, 0.4, True, "", 0.5).served_by
+        'large'
+        """
+        return "large" if self.escalate or self.policy is Policy.COMPLEX else "medium"
+
+
+class CalibratedRouter:
+    """A frozen router with its confidence head and an escalation threshold.
+
+    Args:
+        router: reads the queries.
+        head: of this very router.
+        serving: threshold, blocks and the head's version.
+
+    Raises:
+        FeatureMismatch: the head was trained on another router, or one that reads otherwise; names both sides.
+    """
+
+    def __init__(self, router: FrozenRouter, head: LoadedHead, serving: Serving) -> None:
+        self.router, self.head, self.serving = router, head, serving
+        _check(head.config.get("lineage", {}).get("feature_schema", {}), router, serving)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        router: str | Path | None = None,
+        threshold: float | None = None,
+        device: str | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | None = None,
+        endpoint: str | None = None,
+    ) -> Self:
+        """Open a folder as `pack` writes it, or a Hub repository with the same files.
+
+        Args:
+            name: a local folder, read without any network; otherwise "owner/name" on the Hub. For another file system
+                (s3://…), copy the folder first.
+            router: where the router is, if not where the folder says (another machine).
+            threshold: another than the folder's.
+            device: torch device of the router; None takes CUDA where there is one.
+            revision: branch, tag or commit of the repository.
+            cache_dir: where downloads are kept.
+            token: for private repositories.
+            endpoint: URL of another Hub than huggingface.co.
+
+        Raises:
+            CheckpointMissing: no such folder or repository, a file is missing in it, or the router is not in its place.
+            HeadUnusable: the head is damaged.
+            NotServable: the folder holds a head but does not say which router it belongs to.
+            FeatureMismatch: the router that was found is not the head's; names both sides.
+        """
+        hub = (revision, cache_dir, token, endpoint)
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            folder = fetch(str(name), (WEIGHTS, CONFIG, f"{ROUTER}/*"), *hub)
+        head = load(folder)
+        serving = _serving(head, str(name), router, threshold)
+        place = _router_folder(serving.router, folder, hub)
+        if not serving.head_version:
+            serving = serving.model_copy(update={"head_version": _version(folder)})
+        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
+        return cls(FrozenRouter(place, device=device, **read), head, serving)
+
+    def route(self, queries: Sequence[str]) -> list[Decision]:
+        """A decision per query, in their order.
+
+        Raises:
+            NonFinite: the router produced NaN or infinity, or a state too large for the float16 it is stored in.
+        """
+        if not len(queries):
+            return []
+        output = self.router.read(queries)
+        p = self.head.confidence(self._hidden(output), output.logits)
+        return [
+            Decision(
+                policy=POLICIES[policy],
+                confidence=float(confidence),
+                escalate=bool(confidence < self.serving.threshold),
+                head_version=self.serving.head_version,
+                threshold=self.serving.threshold,
+            )
+            for policy, confidence in zip(output.policy.tolist(), p, strict=True)
+        ]
+
+    def _hidden(self, output: RouterOutput) -> NDArray[np.float32]:
+        """The head's blocks side by side, rounded to float16 as the features that it was trained on were."""
+        whole = np.concatenate([output.blocks[name] for name in self.serving.blocks], axis=1)
+        with np.errstate(over="ignore"):
+            half = whole.astype(np.float16)
+        if too_large := tuple(np.flatnonzero(~np.isfinite(half).all(axis=1)).tolist()):
+            raise NonFinite("the router's hidden state, as float16,", too_large, len(half))
+        return half.astype(np.float32)
+
+
+def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
+    """Write a head folder that says how it is served: `CalibratedRouter.from_pretrained` opens it.
+
+    The router itself is not copied. To carry it along (to the Hub, say), copy it to `router` in the folder and give
+    "router" as `serving.router`.
+
+    Args:
+        head: trained, with its recalibrator.
+        serving: kept in config.json under lineage, "serving".
+        folder: where; made if need be.
+    """
+    lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
+    head.head.save(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=head.config.get("metrics"))
+
+
+def _serving(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:
+    """What the folder says, with what the caller says instead."""
+    said: dict[str, Any] = dict(head.config.get("lineage", {}).get("serving", {}))
+    given = {"router": None if router is None else str(router), "threshold": threshold}
+    said |= {key: value for key, value in given.items() if value is not None}
+    if missing := tuple(key for key in given if key not in said):
+        raise NotServable(name, missing)
+    return Serving.model_validate(said)
+
+
+def _router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
+    """The router's checkpoint: beside the head, in a local folder, or fetched from the Hub."""
+    for place in (head_folder / router, Path(router).expanduser()):
+        if (place / "config.json").is_file():
+            return place
+    if router == ROUTER or len(Path(router).parts) != 2:
+        raise CheckpointMissing(
+            router, "Hugging Face checkpoint (config.json); say where the head's router is with router=…"
+        )
+    return fetch(router, ("*",), None, *hub[1:])
+
+
+def _check(trained_on: Mapping[str, str], router: FrozenRouter, serving: Serving) -> None:
+    """Refuse a router whose features are not those that the head was trained on."""
+    found = router.schema
+    for field in _MUST_MATCH:
+        if field in trained_on and trained_on[field] != found.get(field):
+            raise FeatureMismatch(field, trained_on[field], found.get(field))
+    if missing := [name for name in serving.blocks if name not in router.blocks]:
+        raise FeatureMismatch("blocks", " ".join(serving.blocks), f"{' '.join(router.blocks)} (no {missing[0]})")
+    if (wanted := trained_on.get("router_sha256")) is None:
+        return
+    # The Hub adds a file to every repository; a router that went through it is still the same router.
+    digest = folder_digest(router.path)
+    if wanted != digest and wanted != folder_digest(router.path, without={".gitattributes"}):
+        raise FeatureMismatch("router_sha256", wanted, digest)
+
+
+def _version(folder: Path) -> str:
+    """A name for a head that has none: the digest of its two files, wherever they lie."""
+    content = b"".join(hashlib.sha256((folder / file).read_bytes()).digest() for file in (CONFIG, WEIGHTS))
+    return hashlib.sha256(content).hexdigest()[:16]
