@@ -28,8 +28,9 @@ def checked_p(p: ArrayLike, *, name: str = "p") -> FloatArray:
         raise LengthMismatch(name, array.size, f"one column of {name}", len(array) if array.ndim else 1)
     if not len(array):
         raise TooFewExamples(0, 1)
-    if len(bad := np.flatnonzero(~((array >= 0) & (array <= 1)))):
-        raise InvalidProbability(name, int(bad[0]), float(array[bad[0]]))
+    if not (array.min() >= 0 and array.max() <= 1):  # false for NaN too; the row is looked for only when there is one
+        bad = int(np.flatnonzero(~((array >= 0) & (array <= 1)))[0])
+        raise InvalidProbability(name, bad, float(array[bad]))
     return array
 
 

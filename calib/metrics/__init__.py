@@ -1,62 +1,64 @@
 """Metrics over (p, y): confidence in [0, 1] and whether the router's policy was right."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
-from calib.errors import UnknownName
-from calib.metrics.binned import ReliabilityBins, ece, reliability_bins
-from calib.metrics.bootstrap import Estimate, NoiseFloor, intervals, noise_floor, paired_difference
+from calib.metrics.binned import ece, ece_debiased, ece_equal_mass
+from calib.metrics.bootstrap import Estimate, intervals, paired_difference
+from calib.metrics.murphy import BrierParts, brier_parts, brier_reliability, brier_resolution
+from calib.metrics.noise import NoiseFloor, noise_floor
 from calib.metrics.proper import brier, brier_skill, log_loss
-from calib.metrics.ranking import auroc
+from calib.metrics.ranking import auprc, auroc
+from calib.metrics.registry import METRICS, Metric, get
+from calib.metrics.reliability import ReliabilityBins, reliability_bins
+from calib.metrics.selective import (
+    augrc,
+    aurc,
+    coverage_at_risk,
+    decision_accuracy,
+    e_aurc,
+    risk_at_coverage,
+)
+from calib.metrics.significance import CalibrationTest, ks, ks_test, kuiper, kuiper_test, spiegelhalter_test
+from calib.metrics.slices import by_slice, deciles
+from calib.metrics.smooth import smooth_ece
 from calib.metrics.summary import Summary, summarise
-
-
-class Metric(NamedTuple):
-    """A metric and its direction; fn(p, y) gives None where it is undefined."""
-
-    fn: Callable[..., float | None]
-    lower_is_better: bool
-
-
-METRICS: dict[str, Metric] = {
-    "ece": Metric(ece, True),
-    "brier": Metric(brier, True),
-    "log_loss": Metric(log_loss, True),
-    "brier_skill": Metric(brier_skill, False),
-    "auroc": Metric(auroc, False),
-}
-
-
-def get(name: str) -> Metric:
-    """The metric of that name.
-
-    Raises:
-        UnknownName: no such metric; lists those there are.
-
-    >>> get("brier").lower_is_better
-    True
-    """
-    if name not in METRICS:
-        raise UnknownName("metric", name, METRICS)
-    return METRICS[name]
-
 
 __all__ = [
     "METRICS",
+    "BrierParts",
+    "CalibrationTest",
     "Estimate",
     "Metric",
     "NoiseFloor",
     "ReliabilityBins",
     "Summary",
+    "augrc",
+    "auprc",
+    "aurc",
     "auroc",
     "brier",
+    "brier_parts",
+    "brier_reliability",
+    "brier_resolution",
     "brier_skill",
+    "by_slice",
+    "coverage_at_risk",
+    "deciles",
+    "decision_accuracy",
+    "e_aurc",
     "ece",
+    "ece_debiased",
+    "ece_equal_mass",
     "get",
     "intervals",
+    "ks",
+    "ks_test",
+    "kuiper",
+    "kuiper_test",
     "log_loss",
     "noise_floor",
     "paired_difference",
     "reliability_bins",
+    "risk_at_coverage",
+    "smooth_ece",
+    "spiegelhalter_test",
     "summarise",
 ]

@@ -1,124 +1,174 @@
-"""Binned calibration: the expected calibration error and the bins behind a reliability diagram.
+"""The binned calibration errors: equal width, equal mass, and without the bias that noise in the labels adds."""
 
-One bin rule everywhere: of B equal-width bins, bin b is [b/B, (b+1)/B), and the last also holds p = 1.
-Others put p = 1 nowhere or into a bin of its own; confidences pile up on exactly those values.
-"""
-
-from dataclasses import dataclass
-from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
 
 from calib.checks import FloatArray, checked
+from calib.errors import OutOfRange, UnknownName
+from calib.metrics.cells import BinSums, bin_index, bin_sums
+from calib.metrics.reliability import ReliabilityBins, reliability_bins, wilson
+from calib.metrics.ties import Ties, ties
+
+Norm = Literal[1, 2, "max"]
 
 
-@dataclass(frozen=True)
-class ReliabilityBins:
-    """The non-empty bins, in order.
-
-    Attributes:
-        index: (b,) int64, which of the n_bins equal-width bins this is.
-        n: (b,) int64, rows in the bin, at least 1.
-        mean_p: (b,) mean confidence, in [0, 1].
-        accuracy: (b,) fraction of rows with y = 1.
-        low: (b,) lower end of the Wilson interval of `accuracy`.
-        high: (b,) upper end.
-    """
-
-    index: NDArray[np.int64]
-    n: NDArray[np.int64]
-    mean_p: FloatArray
-    accuracy: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-def bin_index(p: FloatArray, *, n_bins: int) -> NDArray[np.int64]:
-    """Bin of each entry of p (n,), by the rule at the top of this file.
-
-    Compares with the edges b/B instead of flooring p*B, which rounds: 0.29 * 100 < 29.
-
-    >>> bin_index(np.array([0.0, 0.5, 0.99, 1.0]), n_bins=10).tolist()
-    [0, 5, 9, 9]
-    """
-    inner = np.arange(1, n_bins) / n_bins
-    return np.searchsorted(inner, p, side="right").astype(np.int64)
-
-
-def ece(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> float:
+def ece(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Norm = 1) -> float:
     """Expected calibration error with equal-width bins.
 
-        ECE = sum_b (n_b / n) * |mean(y in b) - mean(p in b)|
+        norm 1:    ECE   = sum_b (n_b / n) |mean(y in b) - mean(p in b)|
+        norm 2:    RMSCE = sqrt(sum_b (n_b / n) (mean(y in b) - mean(p in b))²)
+        norm max:  MCE   = max_b |mean(y in b) - mean(p in b)|, over bins that hold a row
 
     Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599. Departs from METHOD.md's `compute_ece`, which drops p = 1.
     Biased upward at small n: a perfectly calibrated p measures about .036 at n = 500 and .026 at n = 1,000, so read it
-    beside `bootstrap.noise_floor`. A constant at the base rate has ECE 0: read it beside Brier skill and AUROC too.
+    beside `noise_floor`. A constant at the base rate has ECE 0: read it beside Brier skill and AUROC too. MCE is the
+    error of the emptiest bin more often than of the worst.
+
+    Others give the same number up to where they put values on an edge: netcal 1.4 (n_bins edges by `linspace`, closed
+    left, 1 in the last bin); torchmetrics 1.9 (the same edges, but 1 in a bin of its own; sums in the precision of p,
+    so give it float64); relplot 1.0 and uncertainty-calibration 0.1 (the latter closes bins on the right).
 
     Args:
         p: (n,) confidence in [0, 1].
         y: (n,) {0, 1}, 1 where the router's policy was right.
         n_bins: bin b is [b/n_bins, (b+1)/n_bins); the last also holds p = 1.
+        norm: 1, 2 or "max".
 
     Returns:
         A fraction in [0, 1] (0.05 = five points off), not a percentage.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
+        OutOfRange: n_bins is below 1.
+        UnknownName: no such norm.
 
     >>> ece([0.25, 0.25, 0.75, 1.0], [0, 1, 1, 1], n_bins=2)
     0.1875
+    >>> ece([0.25, 0.25, 0.75, 1.0], [0, 1, 1, 1], n_bins=2, norm="max")
+    0.25
     """
-    p, y = checked(p, y)
-    gap = np.bincount(bin_index(p, n_bins=n_bins), weights=y - p, minlength=n_bins)
-    return float(np.abs(gap).sum() / len(p))
+    return float(ece_of(bin_sums(p, y, n_bins=n_bins), norm=norm))
 
 
-def wilson(k: FloatArray, n: FloatArray, *, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Wilson score interval of k successes in n trials, n >= 1; stays inside [0, 1] and is never of width 0.
+def ece_of(sums: BinSums, *, norm: Norm = 1) -> FloatArray:
+    """Calibration error (…,) of binned sums."""
+    share = sums.n / sums.n.sum(axis=-1, keepdims=True)
+    if norm == 1:
+        return np.asarray((share * np.abs(sums.gap)).sum(axis=-1))
+    if norm == 2:
+        return np.asarray(np.sqrt((share * sums.gap**2).sum(axis=-1)))
+    if norm == "max":
+        return np.asarray(np.abs(sums.gap).max(axis=-1))
+    raise UnknownName("norm", str(norm), ("1", "2", "max"))
 
-        (f + z²/2n ± z sqrt(f(1-f)/n + z²/4n²)) / (1 + z²/n),  f = k/n
 
-    Wilson 1927.
+def ece_equal_mass(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Norm = 1) -> float:
+    """Calibration error as `ece`, over bins that hold equally many rows.
 
-    >>> low, high = wilson(np.array([5.0]), np.array([10.0]))
-    >>> round(float(low[0]), 4), round(float(high[0]), 4)
-    (0.2366, 0.7634)
+        bin of a row = floor(n_bins (rows with a smaller p) / n)
+
+    Nixon et al. 2019, arXiv:1904.01685 (adaptive calibration error). Departs from it where p are tied: rows of equal p
+    share a bin, so their order does not matter and a constant has one bin, with ECE |mean y - p|, where quantile edges
+    that coincide have left others with no bin and ECE 0. Without ties, and with n a multiple of n_bins, these are the
+    bins of uncertainty-calibration's `get_equal_bins` and of quantile edges.
+
+    Args:
+        p: (n,) confidence in [0, 1].
+        y: (n,) {0, 1}.
+        n_bins: number of bins; with fewer distinct p some stay empty.
+        norm: 1, 2 or "max", as in `ece`.
+
+    Returns:
+        A fraction in [0, 1]. Its noise differs from that of equal widths: compare only at the same kind of bins.
+
+    Raises:
+        As `ece`.
+
+    >>> ece_equal_mass([0.1, 0.2, 0.3, 1.0], [0, 0, 1, 1], n_bins=2)  # gaps .15 and .35
+    0.25
     """
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    f = k / n
-    centre = (f + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(f * (1 - f) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+    return float(ece_of(equal_mass_sums(ties(*checked(p, y)), n_bins=n_bins), norm=norm))
 
 
-def reliability_bins(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, level: float = 0.95) -> ReliabilityBins:
-    """Count, mean confidence and accuracy with its interval, per non-empty bin.
+def equal_mass_sums(groups: Ties, *, n_bins: int) -> BinSums:
+    """Sums (…, b) over equal-mass bins of grouped rows."""
+    if n_bins < 1:
+        raise OutOfRange("n_bins", n_bins, "at least 1")
+    size = groups.n
+    before = np.cumsum(size, axis=-1) - size
+    b = (before * n_bins // size.sum(axis=-1, keepdims=True)).astype(np.int64)
+    b = np.minimum(b, n_bins - 1)  # an empty group above all rows, in a replicate
+    flat = b.reshape(-1, b.shape[-1])
+    flat = (flat + n_bins * np.arange(len(flat))[:, None]).ravel()
+    shape = (*b.shape[:-1], n_bins)
 
-    The intervals are per bin, not simultaneous: with ten bins expect one in two diagrams to have a bin off the diagonal
-    by chance at level .95 even when calibration is perfect.
+    def summed(values: FloatArray) -> FloatArray:
+        n_cells = int(np.prod(shape))
+        return np.bincount(flat, weights=np.broadcast_to(values, b.shape).ravel(), minlength=n_cells).reshape(shape)
+
+    return BinSums(n=summed(size), y=summed(groups.n1), p=summed(size * groups.p))
+
+
+def ece_debiased(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Literal[1, 2] = 2) -> float:
+    """Calibration error of norm 2 (or 1) less what noise in the labels adds to it, equal-width bins.
+
+        norm 2:  sqrt(max(0, sum_b (n_b / n) (gap_b² - ȳ_b (1 - ȳ_b) / (n_b - 1))))
+        norm 1:  max(0, 2 ECE - sum_b (n_b / n) E|gap_b + noise_b|),  noise_b ~ N(0, ȳ_b (1 - ȳ_b) / n_b)
+
+    Kumar et al. 2019, arXiv:1909.10155. Norm 2 is their debiased estimator, which is the one with a guarantee: before
+    root and clipping it is unbiased, given the bins. Norm 1 is the correction by resampling of their package, with its
+    expectation in closed form in place of 1,000 draws. Neither knows what happens within a bin, so like every binned
+    error they bound the true one from below. A bin of one row counts as calibrated in norm 2, as in their package.
 
     Args:
         p: (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
         n_bins: equal-width bins, rule as in `ece`.
-        level: coverage of the Wilson interval of each bin's accuracy.
+        norm: 2 (at least as large as norm 1: do not compare across) or 1.
+
+    Returns:
+        A fraction in [0, 1]; 0 where the noise explains all.
 
     Raises:
-        InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
+        As `ece`.
 
-    >>> bins = reliability_bins([0.0, 0.5, 1.0], [0, 0, 1], n_bins=2)
-    >>> bins.n.tolist(), bins.mean_p.tolist(), bins.accuracy.tolist()
-    ([1, 2], [0.0, 0.75], [0.0, 0.5])
+    >>> round(ece_debiased([0.5] * 4, [1, 1, 1, 0]), 6)  # gap 1/4; 1/16 - (3/16) / 3 = 0
+    0.0
+    >>> round(ece_debiased([0.25] * 4, [1, 1, 1, 0]) ** 2, 6)  # 1/4 - 1/16
+    0.1875
     """
-    p, y = checked(p, y)
-    b = bin_index(p, n_bins=n_bins)
-    n = np.bincount(b, minlength=n_bins)
-    index = np.flatnonzero(n)
-    count = n[index].astype(np.float64)
-    hits = np.bincount(b, weights=y, minlength=n_bins)[index].astype(np.float64)
-    mean_p = np.bincount(b, weights=p, minlength=n_bins)[index] / count
-    low, high = wilson(hits, count, level=level)
-    return ReliabilityBins(
-        index=index.astype(np.int64), n=n[index], mean_p=mean_p, accuracy=hits / count, low=low, high=high
-    )
+    return float(ece_debiased_of(bin_sums(p, y, n_bins=n_bins), norm=norm))
+
+
+def ece_debiased_of(sums: BinSums, *, norm: Literal[1, 2] = 2) -> FloatArray:
+    """Debiased calibration error (…,) of binned sums."""
+    share = sums.n / sums.n.sum(axis=-1, keepdims=True)
+    mean_y = sums.y / np.maximum(sums.n, 1)
+    spread, gap = mean_y * (1 - mean_y), np.abs(sums.gap)
+    if norm == 2:
+        terms = np.where(sums.n > 1, gap**2 - spread / np.maximum(sums.n - 1, 1), 0.0)
+        return np.asarray(np.sqrt(np.maximum((share * terms).sum(axis=-1), 0)))
+    if norm == 1:
+        sd = np.sqrt(spread / np.maximum(sums.n, 1))
+        z = gap / np.where(sd > 0, sd, 1)
+        folded = sd * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + gap * (1 - 2 * ndtr(-z))  # E|N(gap, sd²)|
+        return np.asarray(np.maximum((share * (2 * gap - np.where(sd > 0, folded, gap))).sum(axis=-1), 0))
+    raise UnknownName("norm", str(norm), ("1", "2"))
+
+
+__all__ = [
+    "Norm",
+    "ReliabilityBins",
+    "bin_index",
+    "ece",
+    "ece_debiased",
+    "ece_debiased_of",
+    "ece_equal_mass",
+    "ece_of",
+    "equal_mass_sums",
+    "reliability_bins",
+    "wilson",
+]

@@ -80,5 +80,11 @@ def brier_skill(p: ArrayLike, y: ArrayLike) -> float | None:
     (0.0, 1.0)
     """
     p, y = checked(p, y)
-    q = float(y.mean())
-    return None if q in (0.0, 1.0) else 1 - brier(p, y) / (q * (1 - q))
+    value = float(skill_of(brier_rows(p, y).mean(), y.mean()))
+    return None if np.isnan(value) else value
+
+
+def skill_of(score: ArrayLike, q: ArrayLike) -> FloatArray:
+    """Brier skill (…,) of Brier scores at base rates q, NaN where q is 0 or 1."""
+    spread = np.asarray(q) * (1 - np.asarray(q))
+    return np.asarray(1 - score / np.where(spread > 0, spread, np.nan))

@@ -1,11 +1,19 @@
 """All that one has to see of a set of predictions before believing it."""
 
-import numpy as np
+from math import isfinite
+
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib.checks import checked
-from calib.metrics.bootstrap import Estimate, intervals, noise_floor
+from calib.metrics.binned import ece_debiased, ece_equal_mass
+from calib.metrics.bootstrap import Estimate, intervals
+from calib.metrics.murphy import brier_parts
+from calib.metrics.noise import noise_floor
+from calib.metrics.ranking import auprc
+from calib.metrics.selective import coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
+from calib.metrics.significance import kuiper_test, spiegelhalter_test
+from calib.metrics.smooth import smooth_ece
 
 
 class Summary(BaseModel):
@@ -28,6 +36,21 @@ class Summary(BaseModel):
     accuracy: float = Field(description="fraction of rows on which the router was right")
     std_p: float = Field(description="standard deviation of p; near 0 is collapse")
     decision_accuracy: float = Field(description="fraction of rows on which [p >= .5] says rightly whether y = 1")
+    ece_equal_mass: float = Field(description="as ece, over 10 bins of equally many rows")
+    ece_debiased: float = Field(description="root mean squared gap over the bins of ece, less what label noise adds")
+    smooth_ece: float = Field(description="calibration error of residuals smoothed over p, without bins")
+    kuiper_p: float = Field(description="p-value of Kuiper's test of calibration; small speaks against it")
+    spiegelhalter_z: float | None = Field(description="above 0 p is too extreme, below too timid; None if not finite")
+    spiegelhalter_p: float | None = Field(description="two-sided p-value of spiegelhalter_z")
+    reliability: float = Field(description="part of Brier that is miscalibration, 10 bins")
+    resolution: float = Field(description="what Brier gains by telling decisions apart, 10 bins")
+    uncertainty: float = Field(description="Brier of the constant base rate")
+    auprc: float | None = Field(description="average precision of right decisions; None if none is right")
+    aurc: Estimate = Field(description="error rate of the kept rows, averaged over how many are kept")
+    e_aurc: float = Field(description="aurc minus that of the best ranking of the same decisions")
+    augrc: Estimate = Field(description="P(kept and wrong), averaged over coverage")
+    risk_at_coverage: float = Field(description="error rate of the most confident 80% of rows")
+    coverage_at_risk: float = Field(description="share of rows that a threshold can keep at 10% errors, on these rows")
 
 
 def summarise(p: ArrayLike, y: ArrayLike, *, level: float = 0.95, n_replicates: int = 1000, seed: int = 0) -> Summary:
@@ -50,27 +73,41 @@ def summarise(p: ArrayLike, y: ArrayLike, *, level: float = 0.95, n_replicates: 
     (0.0, 0.1875, 0.0, 0.5, 0.75)
     """
     p, y = checked(p, y)
-    names = ("ece", "brier", "log_loss", "brier_skill", "auroc")
+    names = ("ece", "brier", "log_loss", "brier_skill", "auroc", "aurc", "augrc")
     found = intervals(p, y, metrics=names, level=level, n_replicates=n_replicates, seed=seed)
     floor = noise_floor(p, level=level, n_replicates=n_replicates, seed=seed)
-    ece, brier, log_loss = found["ece"], found["brier"], found["log_loss"]
-    assert ece is not None
-    assert brier is not None
-    assert log_loss is not None
+    sure = {name: estimate for name, estimate in found.items() if estimate is not None}
+    spiegelhalter = spiegelhalter_test(p, y)
+    parts = brier_parts(p, y)
     return Summary(
         n=len(p),
         level=level,
-        ece=ece,
+        ece=sure["ece"],
         noise_mean=floor.mean,
         noise_low=floor.low,
         noise_high=floor.high,
-        ece_in_noise_band=ece.value <= floor.high,
-        brier=brier,
+        ece_in_noise_band=sure["ece"].value <= floor.high,
+        brier=sure["brier"],
         brier_skill=found["brier_skill"],
-        log_loss=log_loss,
+        log_loss=sure["log_loss"],
         auroc=found["auroc"],
         mean_p=float(p.mean()),
         accuracy=float(y.mean()),
         std_p=float(p.std()),
-        decision_accuracy=float(np.mean((p >= 0.5) == (y == 1))),
+        decision_accuracy=decision_accuracy(p, y),
+        ece_equal_mass=ece_equal_mass(p, y),
+        ece_debiased=ece_debiased(p, y),
+        smooth_ece=smooth_ece(p, y),
+        kuiper_p=kuiper_test(p, y).p_value,
+        spiegelhalter_z=spiegelhalter.statistic if spiegelhalter and isfinite(spiegelhalter.statistic) else None,
+        spiegelhalter_p=None if spiegelhalter is None else spiegelhalter.p_value,
+        reliability=parts.reliability,
+        resolution=parts.resolution,
+        uncertainty=parts.uncertainty,
+        auprc=auprc(p, y),
+        aurc=sure["aurc"],
+        e_aurc=e_aurc(p, y),
+        augrc=sure["augrc"],
+        risk_at_coverage=risk_at_coverage(p, y),
+        coverage_at_risk=coverage_at_risk(p, y),
     )

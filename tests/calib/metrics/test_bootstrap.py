@@ -2,23 +2,12 @@ import numpy as np
 import pytest
 
 from calib.errors import LengthMismatch, UnknownName
-from calib.metrics import METRICS
-from calib.metrics.bootstrap import _ON_COUNTS, _counts, intervals, noise_floor, paired_difference
+from calib.metrics import METRICS, intervals, paired_difference
+from calib.metrics.cell_bootstrap import MIN_ROWS
 
 RNG = np.random.default_rng(1)
 P = np.round(RNG.beta(6, 2, 300), 2)  # rounded, so that there are ties
 Y = (RNG.random(300) < P).astype(float)
-
-
-def test_every_metric_has_a_bootstrap():
-    assert _ON_COUNTS.keys() == METRICS.keys()
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_counting_rows_equals_repeating_them(name):
-    counts = next(_counts(len(P), n_replicates=5, seed=0))
-    direct = [METRICS[name].fn(np.repeat(P, c.astype(int)), np.repeat(Y, c.astype(int))) for c in counts]
-    assert _ON_COUNTS[name][1](P, Y)(counts) == pytest.approx(direct, abs=1e-12)
 
 
 def test_brier_interval_is_that_of_a_mean():
@@ -35,26 +24,11 @@ def test_is_repeatable_and_leaves_the_global_generator_alone():
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
 
-def test_chunks_cover_all_replicates(monkeypatch):
-    monkeypatch.setattr("calib.metrics.bootstrap.COUNTS_PER_CHUNK", 700)
-    chunks = list(_counts(300, n_replicates=5, seed=0))
-    assert [len(c) for c in chunks] == [2, 2, 1]
-    assert (np.concatenate(chunks).sum(axis=1) == 300).all()
-
-
 def test_one_class_has_no_auroc_and_no_skill():
     found = intervals([0.2, 0.9], [1, 1], metrics=("auroc", "brier_skill", "brier"), n_replicates=20)
     assert found["auroc"] is None
     assert found["brier_skill"] is None
     assert found["brier"] is not None
-
-
-def test_noise_floor_matches_the_known_table():
-    # DESIGN 5.5: a calibrated Beta(6, 2) measures ECE-10 of about .026 at n = 1,000, 95th percentile .039
-    p = np.random.default_rng(0).beta(6, 2, 1000)
-    floor = noise_floor(p)
-    assert floor.mean == pytest.approx(0.026, abs=0.003)
-    assert floor.low < floor.mean < floor.high < 0.05
 
 
 def test_paired_difference_of_a_method_with_itself_is_nothing():
@@ -68,6 +42,22 @@ def test_pairing_narrows_the_interval():
     alone = intervals(P, Y, metrics=("brier",))["brier"]
     assert pair.high - pair.low < (alone.high - alone.low) / 3
     assert pair.low <= pair.value <= pair.high
+
+
+@pytest.mark.parametrize("n", [300, MIN_ROWS])
+def test_an_interval_does_not_depend_on_what_else_is_asked_for(n):
+    p = RNG.beta(6, 2, n)
+    y = RNG.random(n) < p
+    together = intervals(p, y, metrics=("ece", "auroc", "log_loss", "brier"), n_replicates=20)
+    for name in ("brier", "auroc"):
+        assert intervals(p, y, metrics=(name,), n_replicates=20)[name] == together[name]
+
+
+def test_every_metric_has_an_interval_around_what_its_replicates_say():
+    found = intervals(P, Y, metrics=tuple(METRICS), n_replicates=100)
+    for name, estimate in found.items():
+        assert estimate.value == METRICS[name].fn(P, Y)
+        assert estimate.low < estimate.high, name
 
 
 def test_refusals():
