@@ -35,6 +35,17 @@ def test_only_inputs_and_the_named_modules_count(modules: Path) -> None:
     assert key(seed=1) == first
 
 
+def test_a_package_counts_with_all_its_files(modules: Path) -> None:
+    (modules / "named_in_the_policy.py").unlink()
+    (inner := modules / "named_in_the_policy" / "inner").mkdir(parents=True)
+    for folder in (inner.parent, inner):
+        (folder / "__init__.py").write_text("")
+    (inner / "leaf.py").write_text("x = 1\n")
+    first = key(seed=1)
+    (inner / "leaf.py").write_text("x = 2\n")
+    assert key(seed=1) != first
+
+
 def test_a_misspelt_module_is_an_error() -> None:
     with pytest.raises(UnknownName, match=r"'calib\.haed' is not a known module"):
         cache_on("calib.haed")

@@ -1,0 +1,47 @@
+"""What has to be beaten: confidences that need no head, each in its strongest form.
+
+A baseline is `fit(labelled, seed=...) -> predictor`, where labelled holds the train, calibration and validation rows; a
+predictor is a frozen dataclass `(examples) -> p (n,)`. To add one, write a file and a row of BASELINES in `registry`.
+"""
+
+from calib.baselines.base_rate import Constant, constant
+from calib.baselines.boosted import Boosted, boosting
+from calib.baselines.contract import Fit, Predictor
+from calib.baselines.heldout import Recalibrated
+from calib.baselines.logistic import Probe, probe, probe_with_logit
+from calib.baselines.nearest import Neighbours, neighbours
+from calib.baselines.registry import BASELINES, get, usable
+from calib.baselines.router import MaxProb, Raw, entropy, margin, max_prob, temperature
+from calib.baselines.scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
+from calib.baselines.spoken import Verbal, verbal, verbal_platt
+
+__all__ = [
+    "BASELINES",
+    "Boosted",
+    "Constant",
+    "Fit",
+    "MaxProb",
+    "Neighbours",
+    "Predictor",
+    "Probe",
+    "Raw",
+    "Recalibrated",
+    "Scaled",
+    "Verbal",
+    "boosting",
+    "constant",
+    "entropy",
+    "entropy_platt",
+    "get",
+    "margin",
+    "margin_platt",
+    "max_prob",
+    "max_prob_platt",
+    "neighbours",
+    "probe",
+    "probe_with_logit",
+    "temperature",
+    "usable",
+    "verbal",
+    "verbal_platt",
+]

@@ -1,0 +1,60 @@
+"""Numbers that the learned baselines see: standardised hidden states, their principal components, router outputs."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.decomposition import PCA
+
+from calib.baselines.router import HIGHEST, statistic
+from calib.checks import FloatArray
+from calib.examples import Examples
+
+# A column that hardly varied among the labelled rows may take any value later; it is clipped at this many deviations.
+CLIP_STD = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """(x - mean) / std by column, clipped at 8; a column that does not vary becomes 0 instead of noise blown up."""
+
+    mean: FloatArray
+    std: FloatArray
+
+    @classmethod
+    def of(cls, x: NDArray[np.floating]) -> Self:
+        """Mean and std of the columns of x (n, d)."""
+        mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        return cls(mean, np.where(std <= 1e-6 * np.maximum(1.0, np.abs(mean)), np.inf, std))
+
+    def __call__(self, x: NDArray[np.floating]) -> FloatArray:
+        return np.asarray(np.clip((x - self.mean) / self.std, -CLIP_STD, CLIP_STD))
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """The first principal components of the standardised hidden state, at their own scale."""
+
+    standard: Standard
+    components: FloatArray
+
+    @classmethod
+    def of(cls, hidden: NDArray[np.floating], *, n_components: int) -> Self:
+        """At most `n_components` components of hidden (n, d), by the eigenvectors of its covariance."""
+        standard = Standard.of(hidden)
+        n = min(n_components, hidden.shape[1], len(hidden) - 1)
+        # where no column varies, PCA divides 0 by 0 for a share of variance that nobody reads
+        with np.errstate(invalid="ignore"):
+            return cls(standard, PCA(n, svd_solver="covariance_eigh").fit(standard(hidden)).components_)
+
+    def __call__(self, hidden: NDArray[np.floating]) -> FloatArray:
+        return np.asarray(self.standard(hidden) @ self.components.T)
+
+
+def router_columns(examples: Examples) -> FloatArray:
+    """(n, 8): log odds of max_prob and of entropy, log q of each policy, and which policy was chosen."""
+    log_q = np.maximum(log_softmax(examples.logits.astype(np.float64), axis=1), -HIGHEST)
+    odds = [statistic(examples, name, form="log_odds") for name in ("max_prob", "entropy")]
+    return np.column_stack([*odds, log_q, np.eye(log_q.shape[1])[examples.policy]])

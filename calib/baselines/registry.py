@@ -1,0 +1,52 @@
+"""The baselines by name."""
+
+from calib.baselines.base_rate import constant
+from calib.baselines.boosted import boosting
+from calib.baselines.contract import Fit
+from calib.baselines.logistic import probe, probe_with_logit
+from calib.baselines.nearest import neighbours
+from calib.baselines.router import entropy, margin, max_prob, temperature
+from calib.baselines.scaled import entropy_platt, margin_platt, max_prob_platt
+from calib.baselines.spoken import verbal, verbal_platt
+from calib.errors import UnknownName
+from calib.examples import Examples
+
+# In the order of the tables: no information, the router's outputs, its hidden state, its own word.
+BASELINES: dict[str, Fit] = {
+    "constant": constant,
+    "max_prob": max_prob,
+    "margin": margin,
+    "entropy": entropy,
+    "max_prob_platt": max_prob_platt,
+    "margin_platt": margin_platt,
+    "entropy_platt": entropy_platt,
+    "temperature": temperature,
+    "probe": probe,
+    "probe_with_logit": probe_with_logit,
+    "neighbours": neighbours,
+    "boosting": boosting,
+    "verbal": verbal,
+    "verbal_platt": verbal_platt,
+}
+
+# What these read is only there for routers that were asked.
+NEEDS_VERBAL = ("verbal", "verbal_platt")
+
+
+def get(name: str) -> Fit:
+    """The fit of that name.
+
+    Raises:
+        UnknownName: no such baseline; lists those there are.
+
+    >>> get("entropy") is entropy
+    True
+    """
+    if name not in BASELINES:
+        raise UnknownName("baseline", name, BASELINES)
+    return BASELINES[name]
+
+
+def usable(examples: Examples) -> tuple[str, ...]:
+    """Names of the baselines that these examples hold everything for, in the order of BASELINES."""
+    return tuple(name for name in BASELINES if examples.verbal is not None or name not in NEEDS_VERBAL)
