@@ -212,8 +212,11 @@ def read(folder: Path) -> StoredFolder:
         raise HeadUnusable(str(folder), f"{CONFIG} is not JSON ({_one_line(error)})") from error
     if not isinstance(config, dict) or not {"head", "recalibrator"} <= config.keys():
         raise HeadUnusable(str(folder), f"{CONFIG} lacks 'head' or 'recalibrator': it is another kind of model's")
+    if not isinstance(members := config.get("members", 1), int) or members < 1:
+        raise HeadUnusable(str(folder), f"members is {members!r}, not a count")
     try:
-        recalibrator = from_json(config["recalibrator"])
+        recalibrator = from_json(dict(config["recalibrator"]))
+        recalibrator([0.5])  # parameters of a wrong type show up in use only
     except (UnknownName, TypeError, ValueError, KeyError) as error:
         raise HeadUnusable(str(folder), f"its recalibrator cannot be built ({_one_line(error)})") from error
     try:

@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Hub
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append(f"POST {self.path}")
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         sha = self.server.sha(repo)
         self._send({"commitUrl": f"{self.server.url}/{repo}/commit/{sha}", "commitOid": sha, "success": True})
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/[^/?]+)?(?:\?.*)?", self.path):
             repo, kind = found.group(1), found.group(2) or "revision"

@@ -1,14 +1,15 @@
-import json
-
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy.special import expit
 
-from calib import head as head_module
-from calib.errors import CheckpointMissing, FeatureMismatch, InvalidLabel
+from calib import sft
+from calib.errors import FeatureMismatch, InvalidLabel, NonFinite
 from calib.head import ConfidenceHead, HeadConfig, router_logit
+from calib.head import model as model_module
 from calib.recalibrate import Platt, platt_parameters
+from calib.sft import SFTConfig
 from tests.calib.made import examples
 
 ROWS = examples(300)
@@ -94,24 +95,85 @@ def test_inputs_fit_on_one_class_without_running_away():
     assert np.isfinite(head.platt.numpy()).all()
 
 
-def test_save_and_load_give_the_same_confidence(tmp_path):
-    head, lineage = made(residual=False), {"sha256": ["ab", "cd"], "n": 3, "metrics": {"ece": 0.02}}
-    head.save(tmp_path / "new" / "head", recalibrator=Platt(0.5, 0.1), lineage=lineage)
-    loaded = head_module.load(tmp_path / "new" / "head")
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [{}, {"pca": 3}, {"router_outputs": True}, {"pca": 2, "router_outputs": True, "residual": False}],
+    ids=["plain", "pca", "outputs", "all"],
+)
+
+
+@KINDS
+def test_same_seed_same_head_to_the_last_bit_after_training(kind):
+    def trained() -> dict[str, torch.Tensor]:
+        head = ConfidenceHead(HeadConfig(width=6, hidden_units=8, **kind), seed=3)
+        sft.fit(head, ROWS, examples(100, seed=5), SFTConfig(epochs=3, lr=1e-2))
+        return head.state_dict()
+
+    first, again = trained(), trained()
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@KINDS
+def test_only_the_mlp_is_trained_and_its_width_is_what_it_reads(kind):
+    head = made(**kind)
+    assert {name for name, _ in head.named_parameters()} == {"first.weight", "first.bias", "last.weight", "last.bias"}
+    x, offset = head.inputs(torch.from_numpy(ROWS.hidden), torch.from_numpy(ROWS.logits))
+    assert x.shape == (300, head.config.n_inputs) == (300, head.first.in_features)
+    assert x.abs().max() <= model_module.CLIP_STD
+    torch.testing.assert_close(x.mean(0), torch.zeros(x.shape[1]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.std(0), torch.ones(x.shape[1]), atol=2e-3, rtol=0)
+    assert offset.any() == head.config.residual
+
+
+@KINDS
+def test_residual_heads_start_as_the_router_whatever_they_read(kind):
+    kind = {**kind, "residual": True}
+    np.testing.assert_array_equal(
+        made(**kind).confidence(ROWS.hidden, ROWS.logits), made().confidence(ROWS.hidden, ROWS.logits)
+    )
+
+
+def test_layers_and_poolings_side_by_side_are_one_wide_hidden_state():
+    stacked = np.random.default_rng(0).normal(size=(300, 2, 3, 6)).astype(np.float32)  # layers, poolings, size
+    wide = ConfidenceHead(HeadConfig(width=36, hidden_units=8, pca=4, residual=False))
+    wide.fit_inputs(stacked.reshape(300, -1), ROWS.logits, ROWS.y)
+    assert wide.confidence(stacked.reshape(300, 36), ROWS.logits).std() > 0
+
+
+def test_blocks_do_not_change_a_confidence(monkeypatch):
+    head = made(residual=False).double()
     expected = head.confidence(ROWS.hidden, ROWS.logits)
-    assert (loaded.head.confidence(ROWS.hidden, ROWS.logits) == expected).all()
-    assert (loaded.confidence(ROWS.hidden, ROWS.logits) == Platt(0.5, 0.1)(expected)).all()
-    assert loaded.recalibrator == Platt(0.5, 0.1)
-    assert loaded.config["lineage"] == lineage
-    assert bool(loaded.head.fitted)
-    assert json.loads((tmp_path / "new" / "head" / "config.json").read_text())["head"]["width"] == 6
-    assert "6 wide" in (tmp_path / "new" / "head" / "README.md").read_text()
+    monkeypatch.setattr(model_module, "FORWARD_ROWS", 7)
+    np.testing.assert_allclose(head.confidence(ROWS.hidden, ROWS.logits), expected, rtol=1e-13)
+    assert head.confidence(ROWS.hidden[:0], ROWS.logits[:0]).shape == (0,)
 
 
-def test_an_incomplete_folder_is_named(tmp_path):
-    made().save(tmp_path, recalibrator=Platt(1, 0), lineage={})
-    (tmp_path / "head.safetensors").unlink()
-    with pytest.raises(CheckpointMissing, match=r"head\.safetensors"):
-        head_module.load(tmp_path)
-    with pytest.raises(CheckpointMissing):
-        head_module.load(tmp_path / "nowhere")
+def test_read_only_and_half_precision_features_are_taken_as_they_are():
+    head, frozen = made(residual=False), ROWS.hidden.copy()
+    frozen.flags.writeable = False
+    expected = head.confidence(ROWS.hidden, ROWS.logits)
+    np.testing.assert_array_equal(head.confidence(frozen, ROWS.logits), expected)
+    half = ROWS.hidden.astype(np.float16)
+    np.testing.assert_allclose(head.confidence(half, ROWS.logits), expected, atol=1e-2)
+    other = ConfidenceHead(HeadConfig(width=6, pca=2))
+    other.fit_inputs(half, ROWS.logits, ROWS.y)
+    torch.testing.assert_close(other.mean, head.mean, atol=1e-2, rtol=0)
+
+
+def test_a_recalibrator_attached_is_applied_last():
+    head = made()
+    raw = head.confidence(ROWS.hidden, ROWS.logits)
+    head.recalibrator = Platt(0.5, 0.1)
+    np.testing.assert_array_equal(head.confidence(ROWS.hidden, ROWS.logits), Platt(0.5, 0.1)(raw))
+
+
+def test_what_a_head_cannot_read_is_refused():
+    hidden = ROWS.hidden.copy()
+    hidden[7, 1] = np.nan
+    with pytest.raises(NonFinite, match=r"1 of 300 rows \(first: 7\)"):
+        made().confidence(hidden, ROWS.logits)
+    with pytest.raises(FeatureMismatch, match="policies = 3, these have 2"):
+        made(router_outputs=True).confidence(ROWS.hidden, ROWS.logits[:, :2])
+    with pytest.raises(ValidationError, match="pca = 7 components of a hidden state 6 wide"):
+        HeadConfig(width=6, pca=7)
