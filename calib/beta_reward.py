@@ -110,7 +110,7 @@ def cost_weighted(p: Tensor, y: Tensor, *, cost_ratio: float = 1.0, concentratio
         p: (...) confidence in [0, 1].
         y: (...) {0, 1} or soft in [0, 1], broadcastable with p.
         cost_ratio: R of `threshold`.
-        concentration: >= 0; at 4 and R = 1 the weight is 1.9 at the threshold, .7 at .2 and .8, and 0 at the ends.
+        concentration: >= 0; at 4 and R = 1 the weight is 1.9 at the threshold, .8 at .2 and .8, and 0 at the ends.
 
     Raises:
         OutOfRange: R is not positive, or the concentration negative or infinite.

@@ -5,6 +5,16 @@ are the same, and nothing overflows where p rounds to 0 or 1. Only `entropy` is 
 
 Both kinds have one number for how widely they draw, fixed or learned with the head: one for all rows, kept by the
 policy and dropped after training, since a stored head states sigmoid(z). Shapes: z (b,), draws (k, b).
+
+What a proper reward calibrates is the drawn confidence; the head states the policy's centre, which is best a little
+farther from 1/2 than the true rate q. Under the Brier reward, to first order,
+
+    logit-normal   sigmoid(z) - q = -1.5 spread² q (1-q) (1-2q)
+    beta           sigmoid(z) - q = -(1-2q) / (2 concentration)
+
+so .0014 at most for a spread of .1 and .0013 for a concentration of 400, but .013 for .3 and 40; narrow weights such as
+`cost_weighted`'s make it three or four times as much. With the leave-one-out baseline a narrower policy costs nothing:
+the sampled gradient's variance is the same (measured: .0033, .0029, .0029 at spreads .3, .1, .03, for 16 draws).
 """
 
 import math
@@ -64,7 +74,7 @@ class LogitNormal:
         learned: whether it is trained.
     """
 
-    def __init__(self, spread: float = 0.3, *, learned: bool = False) -> None:
+    def __init__(self, spread: float = 0.1, *, learned: bool = False) -> None:
         self.spread = spread
         self.log_factor = _log_factor(learned)
 
@@ -102,7 +112,7 @@ class Beta:
         learned: whether it is trained.
     """
 
-    def __init__(self, concentration: float = 40.0, *, learned: bool = False) -> None:
+    def __init__(self, concentration: float = 400.0, *, learned: bool = False) -> None:
         self.concentration = concentration
         self.log_factor = _log_factor(learned)
 
@@ -135,9 +145,12 @@ class Beta:
         return a * logsigmoid(x) + b * logsigmoid(-x) - _log_beta(a, b)
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
-        p = z.detach().sigmoid()
+        z, c = z.detach(), self.width.detach()
         a, b = (shape.detach() for shape in self.shapes(z))
-        return self.width.detach() * p * (1 - p) * (x - a.digamma() + b.digamma())
+        both = (a + b).digamma()
+        up = (logsigmoid(x) - a.digamma() + both) * (c * z.sigmoid() > SHAPE_FLOOR)
+        down = (logsigmoid(-x) - b.digamma() + both) * (c * (-z).sigmoid() > SHAPE_FLOOR)
+        return c * z.sigmoid() * (-z).sigmoid() * (up - down)
 
     def entropy(self, z: Tensor) -> Tensor:
         a, b = self.shapes(z)

@@ -141,24 +141,25 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
             assert batch.z_start is not None
             z = head(batch.hidden, batch.logits, generator=rng)
             found = estimate(z, batch.y, cfg, rng, policy=policy)
-            p, kl = z.sigmoid(), bernoulli_kl(z, batch.z_start)
-            terms = {"policy_gradient": (1.0, found.loss), **_regularisers(z, p, batch.y, policy, cfg)}
-            loss = sum((weight * term for weight, term in terms.values() if weight), cfg.kl_weight * kl)
+            further = _further_terms(z, batch.y, batch.z_start, policy, cfg)
+            loss = found.loss + sum(weight * term for weight, term in further.values() if weight)
             update(optimiser, loss)
             keep_in_range(policy)
-            step += 1
+            step, p = step + 1, z.detach().sigmoid()
+            values = {name: term.item() for name, (_, term) in further.items()}
+            kl = values.pop("kl")
             health = watch.epoch_end() if is_last else None
             yield StepLog(
                 stage="rl",
                 step=step,
                 epoch=epoch,
                 loss=loss.item(),
-                terms={name: term.item() for name, (_, term) in terms.items()},
+                terms={"policy_gradient": found.loss.item(), **values},
                 reward=found.reward.mean().item(),
                 mean_p=p.mean().item(),
                 std_p=p.std(correction=0).item(),
                 mass_at_ends=mass_at_ends(p),
-                kl=kl.item(),
+                kl=kl,
                 grad_variance=None if found.variance is None else found.variance.item(),
                 width=policy.width.item() if cfg.learn_width else None,
                 validation_brier=health.brier if health else None,
@@ -170,11 +171,19 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     watch.restore()
 
 
-def _regularisers(
-    z: Tensor, p: Tensor, y: Tensor, policy: ConfidencePolicy, cfg: RLConfig
+def _further_terms(
+    z: Tensor, y: Tensor, z_start: Tensor, policy: ConfidencePolicy, cfg: RLConfig
 ) -> dict[str, tuple[float, Tensor]]:
-    """Weight and value of each further term. METHOD.md's are cheap and always shown, others if they count."""
-    terms = {"ranking": (cfg.ranking_weight, ranking_gap(p, y, margin=cfg.margin))}
+    """Weight and value of each further term of the loss. Cheap ones are there at weight 0 too, to be looked at."""
+
+    def logits(weight: float) -> Tensor:
+        return z if weight else z.detach()
+
+    p, ranked = logits(cfg.calibration_weight).sigmoid(), logits(cfg.ranking_weight).sigmoid()
+    terms = {
+        "ranking": (cfg.ranking_weight, ranking_gap(ranked, y, margin=cfg.margin)),
+        "kl": (cfg.kl_weight, bernoulli_kl(logits(cfg.kl_weight), z_start)),
+    }
     if cfg.calibration == "as-written":
         terms["calibration"] = cfg.calibration_weight, calibration_gap(p, y)
     elif cfg.calibration == "smooth" and cfg.calibration_weight:

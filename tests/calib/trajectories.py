@@ -1,0 +1,61 @@
+"""Fifty steps of each loop in float64, small enough that the order of a sum hardly matters.
+
+`python -m tests.calib.trajectories` writes data/trajectories.json anew. Do so only where training was meant to change,
+and say in the commit what changed it.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from calib import rl, sft
+from calib.head import ConfidenceHead, HeadConfig
+from calib.rl import PRESETS, RLConfig
+from calib.sft import SFTConfig
+from calib.training import StepLog
+from tests.calib.made import examples
+
+STORED = Path(__file__).parent / "data" / "trajectories.json"
+STEPS = 50
+KEPT = ("loss", "reward", "mean_p", "std_p", "kl", "grad_variance", "width", "validation_brier")
+
+# 80 rows in batches of 16: 5 steps an epoch, 10 epochs.
+RUN = {"epochs": 10, "batch": 16, "lr": 3e-3, "early_stopping": False}
+CONFIGS: dict[str, SFTConfig | RLConfig] = {
+    "sft": SFTConfig(**RUN),
+    "rl proper": RLConfig(**RUN),
+    "rl as-written": PRESETS["as-written"].model_copy(update=RUN),
+    "rl beta policy, every term": RLConfig(
+        **RUN,
+        policy="beta",
+        learn_width=True,
+        reward="cost_weighted",
+        cost_ratio=3,
+        calibration="smooth",
+        calibration_weight=0.3,
+        ranking_weight=0.5,
+        kl_weight=0.1,
+        entropy_weight=0.01,
+        draws=4,
+    ),
+}
+
+
+def trained(name: str) -> tuple[ConfidenceHead, list[StepLog]]:
+    """A new head after the run of that name, and its log."""
+    head, cfg = ConfidenceHead(HeadConfig(width=4, hidden_units=8), seed=1).double(), CONFIGS[name]
+    fit = sft.fit if isinstance(cfg, SFTConfig) else rl.fit
+    return head, fit(head, examples(80, seed=1, width=4), examples(60, seed=2, width=4), cfg)
+
+
+def trajectory(name: str) -> dict[str, list[float | None]]:
+    """What is kept of every step of that run, by field."""
+    logs = trained(name)[1]
+    return {field: [getattr(log, field) for log in logs] for field in KEPT}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    stored = {name: trajectory(name) for name in CONFIGS}
+    STORED.write_text(json.dumps(stored, indent=1).replace("\n   ", " ") + "\n", encoding="utf-8")
