@@ -283,3 +283,17 @@ class ColumnMissing(CalibError, ValueError):
 
     def __str__(self) -> str:
         return f"these examples have no {self.column!r}; {self.remedy}"
+
+
+class ChosenOnTest(CalibError, ValueError):
+    """A choice was handed rows of the test split."""
+
+    def __init__(self, what: str, n: int) -> None:
+        super().__init__(what, n)
+        self.what, self.n = what, n
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} without looking at test rows, and {self.n} of these rows are of the test split; "
+            'leave them out with examples.only("train", "calibration", "validation")'
+        )
