@@ -20,10 +20,10 @@ from calib.losses import (
     surrogate,
 )
 from calib.monitors import gradient_variance, mass_at_ends
-from calib.rl_config import PRESETS, RLConfig, preset
+from calib.rl_config import PRESETS, RewardName, RLConfig, preset
 from calib.training import Rows, StepLog, Watch, adamw, frozen_logits, prepare, update
 
-__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
+__all__ = ["PRESETS", "Estimate", "RLConfig", "RewardName", "estimate", "fit", "policy_gradient", "preset", "steps"]
 
 
 @dataclass(frozen=True)

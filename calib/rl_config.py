@@ -8,13 +8,16 @@ from calib import rewards
 from calib.confidence_policy import Beta, ConfidencePolicy, Kind, LogitNormal
 from calib.errors import UnknownName
 
+# Keys of calib.rewards, written out because a form shows them as its choices; a test compares the two.
+RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]
+
 
 class RLConfig(BaseModel):
     """How to train in RL."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reward: Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"] = Field(
+    reward: RewardName = Field(
         default="brier",
         description="key of calib.rewards; calibration is METHOD.md's name for linear, which is improper",
     )

@@ -1,5 +1,7 @@
 """The gradient that RL follows, and its options."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from calib import rewards, rl, sft
 from calib.confidence_policy import Beta
 from calib.head import ConfidenceHead, HeadConfig
 from calib.rewards import ImproperReward
-from calib.rl import PRESETS, RLConfig, estimate
+from calib.rl import PRESETS, RewardName, RLConfig, estimate
 from calib.training import frozen_logits
 from tests.calib.made import examples
 
@@ -111,6 +113,10 @@ def test_an_improper_configuration_warns_unless_it_is_meant(cfg, reason):
     with pytest.warns(ImproperReward, match=reason):
         rl.fit(head(), TRAIN, VALIDATION, cfg)
     rl.fit(head(), TRAIN, VALIDATION, cfg.model_copy(update={"allow_improper": True}))  # warnings are errors here
+
+
+def test_every_reward_can_be_configured():
+    assert set(get_args(RewardName)) == rewards.REWARDS.keys() | {"calibration"}
 
 
 def test_presets_say_what_they_mean():
