@@ -20,7 +20,9 @@ from calib.metrics.proper import log_loss_rows
 STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 13))
 PATIENCE = 2
 
-# The router's columns are few and known to matter: scaled by this they are penalised a hundred times less.
+# The router's columns are few and known to matter: scaled by this they are penalised a hundred times less. Brier × 1e-4
+# at scale 1, 3, 10, 30, mean of three sets x two splits of the benchmark's router rows, which no label or test comes
+# from: 1979, 1955, 1954, 1958 with a regularised router, 2005, 1944, 1940, 1947 with an overconfident one.
 EMPHASIS = 10.0
 
 
