@@ -191,3 +191,24 @@ def test_a_pad_token_that_is_a_real_one_too_is_read_as_one(router_checkpoint: Pa
     folder = shutil.copytree(router_checkpoint, tmp_path / "router")
     out = FrozenRouter(folder).read(["a<pad>", "a", "a longer question, so that rows are padded?"])
     assert np.abs(out.logits[0] - out.logits[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_reading_without_a_mask_is_reading_with_one(router_checkpoint: Path, dtype: str) -> None:
+    router = FrozenRouter(router_checkpoint, dtype=dtype, **ALL)
+    out = router.read(QUERIES)
+    computed_in = getattr(torch, router.schema["dtype"])
+    model = AutoModelForSequenceClassification.from_pretrained(router_checkpoint, dtype=computed_in).eval()
+    tokenizer = AutoTokenizer.from_pretrained(router_checkpoint, padding_side="right")
+    ids = tokenizer(QUERIES, return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        row = model(**ids, output_hidden_states=True)
+    columns = [{v: k for k, v in model.config.id2label.items()}[p.value] for p in POLICIES]
+    # the bars are a few roundings of values near 1
+    bar = 8 * torch.finfo(computed_in).eps
+    np.testing.assert_allclose(out.logits, row.logits[:, columns].float().numpy(), atol=bar)
+    for i, n in enumerate(ids["attention_mask"].sum(1).tolist()):
+        states = tuple(layer[i : i + 1, :n].float() for layer in row.hidden_states)
+        want = expected(states, n, n - 1)
+        for name in router.blocks:
+            np.testing.assert_allclose(out.blocks[name][i], want[name], atol=bar, rtol=bar, err_msg=name)
