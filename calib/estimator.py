@@ -152,7 +152,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows.only("validation"),
             members=self.members,
             seed=seed,
-            sft_config=SFTConfig(**self._loop(self.sft_epochs, self.sft_lr or self._default_sft_lr())),
+            sft_config=SFTConfig(**self._loop(self.sft_epochs, self._sft_lr())),
             rl_config=RLConfig.model_validate({**self._loop(self.rl_epochs, self.rl_lr), "reward": self.reward}),
         )
         for head in self.ensemble_.heads:
@@ -246,8 +246,9 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return int(self.random_state.randint(2**31))
         return int(self.random_state)
 
-    def _default_sft_lr(self) -> float | None:
-        return None if self.with_logits_ and self.residual else LR_FROM_NOTHING
+    def _sft_lr(self) -> float | None:
+        from_nothing = self.sft_lr is None and not (self.with_logits_ and self.residual)
+        return LR_FROM_NOTHING if from_nothing else self.sft_lr
 
     def _loop(self, epochs: int, lr: float | None) -> dict[str, Any]:
         asked = {"epochs": epochs, "lr": lr, "batch": self.batch, "patience": self.patience}
