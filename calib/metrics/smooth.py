@@ -25,7 +25,8 @@ def smooth_ece(p: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None) ->
 
     Rows are spread over a grid of 2,048 intervals; the reflected kernel, with all its images, is then diagonal in the
     cosine basis. Departs from relplot 1.0.3, which cuts the kernel at ±.5, adds 1e-4 to its density and searches s in
-    ten halvings: the two differ by up to .002. Below a bandwidth of two intervals the grid shows, and s stays there.
+    ten halvings (together up to .002), and which counts rows at exactly 0 and 1 half, as it does not reflect the end
+    nodes of its grid. Below a bandwidth of two intervals the grid shows, and s stays there.
 
     Args:
         p: (n,) confidence in [0, 1].
