@@ -96,9 +96,11 @@ def choose(
 ) -> BlockChoice:
     """The narrowest candidate whose cross-validated log loss is within one standard error of the best.
 
+    Of equally narrow ones the first candidate, the default block, if it is among them; else the one of least log loss.
+
     The probe is an L2-regularised logistic regression on the standardised block beside the router's outputs, as a head
     reads both; 5 folds, the strength of least log loss. One-standard-error rule with the paired difference, as in
-    `calib.recalibrate.choose`; of equally narrow candidates the earlier wins.
+    `calib.recalibrate.choose`.
 
     Lies a little in favour of every candidate alike: the strength is chosen on the same held-out rows. Says what a
     *linear* probe can read; a head may find more in a block that this one ranks second.
@@ -107,7 +109,7 @@ def choose(
         blocks: (n, d) vectors by name, in the rows of `labelled`.
         labelled: rows of the splits that may be learned from; its own `hidden` is not looked at. Of more than
             `MOST_ROWS`, that many are drawn.
-        candidates: names of blocks to be put side by side, in order of preference; default `candidates_of(blocks)`.
+        candidates: names of blocks to be put side by side, the preferred one first; default `candidates_of(blocks)`.
         seed: of the rows drawn and the folds.
 
     Returns:
@@ -145,7 +147,9 @@ def choose(
         for names, (strength, loss) in zip(wanted, losses, strict=True)
     )
     near = [c for c in table if c.excess <= STANDARD_ERRORS * c.excess_error]
-    return BlockChoice(min(near, key=lambda c: c.width).names, table)
+    narrowest = [c for c in near if c.width == min(c.width for c in near)]
+    chosen = table[0] if table[0] in narrowest else min(narrowest, key=lambda c: c.log_loss)
+    return BlockChoice(chosen.names, table)
 
 
 def _probe(x: FloatArray, y: FloatArray, fold: NDArray[np.int64]) -> tuple[float, FloatArray]:

@@ -46,6 +46,18 @@ def test_a_wider_block_must_be_better_than_chance_makes_it() -> None:
     assert choose(blocks, rows).names == ("narrow",)
 
 
+def test_of_equally_narrow_blocks_the_default_wins_a_tie_and_the_best_wins_without_it() -> None:
+    rows, signal = labelled(400)
+    weaker, same = signal + noise(400, 8) / 50, signal[:, ::-1]
+    alone = [["a"], ["b"], ["c"]]
+    tied = choose({"a": same, "b": weaker, "c": signal}, rows, candidates=alone)
+    assert tied.names == ("a",)
+    left = choose({"a": noise(400, 8), "b": weaker, "c": signal}, rows, candidates=alone)
+    least = min(left.table, key=lambda c: c.log_loss)
+    assert all(c.excess <= c.excess_error for c in left.table[1:])
+    assert left.names == least.names == ("c",)
+
+
 def test_two_blocks_that_each_know_half_are_taken_together() -> None:
     made, first = labelled(600)
     second = noise(600, 8) / 5
