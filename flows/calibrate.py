@@ -35,7 +35,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
-    return evaluate_heads(run_id, inputs, heads, facts, seed=params.seed)
+    return evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
 
 
 if __name__ == "__main__":

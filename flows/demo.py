@@ -5,7 +5,7 @@ from prefect import flow
 from flows.calibrate import calibrate
 from flows.evaluate import Evaluated
 from flows.label import label_queries
-from flows.params import CalibrateParams, DemoParams, HeadParams
+from flows.params import CalibrateParams, DemoParams, EscalationParams, HeadParams
 from tasks import runs
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
@@ -28,7 +28,7 @@ def demo(params: DemoParams) -> Evaluated:
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
     labels = label_queries(for_router, oracle, params.shard_size)
     router = train_router(gemma, for_router, labels, Reading(), params.seed)
-    head = {name: getattr(params, name) for name in HeadParams.model_fields}
+    chosen = {name: getattr(params, name) for form in (HeadParams, EscalationParams) for name in form.model_fields}
     return calibrate(
         CalibrateParams(
             queries=for_head.uri,
@@ -37,7 +37,7 @@ def demo(params: DemoParams) -> Evaluated:
             local_model=gemma.uri,
             local_model_name=MODEL,
             shard_size=params.shard_size,
-            **head,
+            **chosen,
         )
     )
 

@@ -5,11 +5,14 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from flows.params import EvaluateParams
+from flows.params import EscalationParams, EvaluateParams
 from storage.artifact import Artifact
 from tasks import runs
-from tasks.evaluate import FINAL, Evaluation, predict, score
+from tasks.escalate import CHOSEN_ON, escalate, pack_router
+from tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
+from tasks.extract import Reading
 from tasks.report import write_report
+from tasks.slices import score_slices
 from tasks.train import refer_head
 
 
@@ -21,6 +24,7 @@ class Evaluated(BaseModel):
     run_id: str
     report: str
     head: Artifact
+    calibrated: Artifact | None = None
     evaluation: Evaluation
 
 
@@ -30,11 +34,18 @@ def evaluate(params: EvaluateParams) -> Evaluated:
     run_id = runs.start("evaluate")
     inputs = runs.newest_together("examples", "labels", "features")
     heads = runs.newest_heads() if params.head is None else {FINAL: refer_head(params.head)}
-    return evaluate_heads(run_id, inputs, heads, {}, seed=params.seed)
+    return evaluate_heads(run_id, inputs, heads, {}, params, seed=params.seed)
 
 
 def evaluate_heads(
-    run_id: str, inputs: dict[str, Artifact], heads: dict[str, Artifact], facts: dict[str, Any], *, seed: int
+    run_id: str,
+    inputs: dict[str, Artifact],
+    heads: dict[str, Artifact],
+    facts: dict[str, Any],
+    params: EscalationParams,
+    *,
+    seed: int,
+    reading: Reading | None = None,
 ) -> Evaluated:
     """Score `heads`, the one in question last, write the report and record the run.
 
@@ -43,14 +54,29 @@ def evaluate_heads(
         inputs: labels, examples and features, and whatever else belongs in the record.
         heads: by name.
         facts: what a reader of the report must know, by title.
+        params: prices and margin of the escalation.
         seed: of the bootstrap.
+        reading: how `inputs["router"]` read the queries, where this run knows both: the last head is then packed with
+            its threshold for `CalibratedRouter`.
     """
-    predictions = predict(inputs["examples"], inputs["features"], heads)
-    evaluation = score(predictions, seed)
+    examples = inputs["examples"]
+    final = list(heads)[-1]
+    predictions = predict(examples, inputs["features"], heads)
+    found = score(predictions, seed)
+    methods = [name for name in ESCALATED if name in found.methods and name != final]
+    escalation = escalate(predictions, examples, [*methods, final], params.answer_prices, params.margin, seed)
+    slices = score_slices(predictions, examples, final, seed)
+    evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
+    calibrated = None
+    if reading is not None and final in escalation.methods:
+        chosen = f"{escalation.n_chosen_on} rows of {' and '.join(CHOSEN_ON)}, margin {params.margin:g}"
+        threshold = escalation.methods[final].point.threshold
+        calibrated = pack_router(heads[final], inputs["router"], reading, threshold, chosen)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
-    report = write_report(run_id, evaluation, artifacts, facts)
-    runs.record(run_id, **inputs, predictions=predictions, **heads, report=report, facts=facts)
-    return Evaluated(run_id=run_id, report=report, head=list(heads.values())[-1], evaluation=evaluation)
+    made = {} if calibrated is None else {"calibrated": calibrated}
+    report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
+    runs.record(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
+    return Evaluated(run_id=run_id, report=report, head=heads[final], calibrated=calibrated, evaluation=evaluation)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pydantic import Field
 from calib.rl import RLConfig, preset
 from calib.sft import SFTConfig
 from flows.oracle_params import OracleParams, Params, QueryParams
+from tasks.escalate import Prices
 from tasks.extract import Reading
 from tasks.train import HeadShape
 
@@ -119,22 +120,49 @@ class TrainParams(HeadParams):
     output_dir: str | None = Field(default=None, description="also copy the head to this folder")
 
 
-class EvaluateParams(Params):
+class EscalationParams(Params):
+    """What answers cost, where labels do not say, and how much quality a saving may cost."""
+
+    medium_price: float | None = Field(
+        default=None, ge=0, description="of an answer of the medium model, flat (default: as recorded with the labels)"
+    )
+    large_price: float | None = Field(
+        default=None, ge=0, description="of an answer of the large model, in the same unit; 1 and 20 will do"
+    )
+    price_unit: str = Field(default="the unit of the prices given", description="of the two prices, for the report")
+    margin: float = Field(
+        default=0.01, ge=0, le=1, description="share of queries whose loss against all-large counts as none"
+    )
+
+    @property
+    def answer_prices(self) -> Prices:
+        """The flat prices."""
+        return Prices(medium=self.medium_price, large=self.large_price, unit=self.price_unit)
+
+
+class EvaluateParams(EscalationParams):
     """Measure a head on the test split, against the baselines."""
 
     head: str | None = Field(default=None, description="head folder (default: the newest)")
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
-class CalibrateParams(QueryParams, RouterParams, OracleParams, HeadParams):
+class CalibrateParams(QueryParams, RouterParams, OracleParams, HeadParams, EscalationParams):
     """From queries to a calibrated head: label, extract, train, evaluate, report."""
 
 
-class DemoParams(HeadParams):
+class DemoParams(HeadParams, EscalationParams):
     """The whole pipeline on world-facts questions and a real Gemma-3-270M: no key, no server, no data of yours."""
 
     questions: int = Field(default=1500, ge=300, le=20000, description="how many; a third trains the router, no more")
     shard_size: int = Field(default=100, ge=1, le=5000, description="queries per task: what a crash can cost")
+    medium_price: float | None = Field(default=1.0, ge=0, description="of a closed-book answer")
+    large_price: float | None = Field(
+        default=1.5, ge=0, description="of an open-book answer: it reads and writes 1.5 times the tokens (LOG.md)"
+    )
+    price_unit: str = Field(
+        default="tokens; a closed-book answer = 1, an open-book one = 1.5", description="of the two prices"
+    )
 
 
 class StatsParams(Params):
@@ -190,6 +218,8 @@ class BenchmarkParams(TrialParams):
     30% test; --seeds says how often labels are drawn and everything is trained anew. The test part is always the same.
     Finished tasks are kept: repeat the command after an interruption, or with more seeds or sets.
     """
+
+    shifted: bool = Field(default=True, description="also test every method on the sets that share no question")
 
 
 class AblateParams(TrialParams):

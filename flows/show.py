@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flows.evaluate import Evaluated
     from flows.label import Audited
     from flows.rejudge import Rejudged
+    from tasks.benchmark.report import Compared
     from tasks.oracle.audit.score import AuditResult
 
 
@@ -80,7 +81,8 @@ def audited(console: Console, result: AuditResult) -> None:
 
 
 def evaluated(console: Console, result: Evaluated) -> None:
-    """The table of methods and where the report is."""
+    """The table of methods, where things are, and what escalating saves."""
+    from tasks.escalate import sentence
     from tasks.evaluate import FINAL, RIVAL
 
     methods = result.evaluation.methods
@@ -97,7 +99,21 @@ def evaluated(console: Console, result: Evaluated) -> None:
     if (d := result.evaluation.brier_difference) is not None:
         console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d.value:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", markup=False)
     console.print(f"head    {result.head.uri}", markup=False, soft_wrap=True)
+    if result.calibrated is not None:
+        console.print(f"router  {result.calibrated.uri}", markup=False, soft_wrap=True)
     console.print(f"report  {result.report}", markup=False, soft_wrap=True)
+    if (escalation := result.evaluation.escalation) is not None:
+        if escalation.note:
+            console.print(f"Costs: {escalation.note}", markup=False)
+        console.print(sentence(escalation), markup=False)
+
+
+def compared(console: Console, result: Compared) -> None:
+    """The page of a benchmark, and where its numbers are."""
+    console.print(result.page, markup=False, highlight=False, soft_wrap=True)
+    for name, artifact in result.artifacts.items():
+        console.print(f"{name:<12} {artifact.uri}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{'report':<12} {result.report}", markup=False, highlight=False, soft_wrap=True)
 
 
 def exported(console: Console, n: int) -> None:

@@ -4,18 +4,23 @@ import pyarrow as pa
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
 
-from calib.baselines import BASELINES
+from calib.baselines import BASELINES, usable
 from calib.examples import WARN_BELOW
 from calib.metrics.bootstrap import Estimate, paired_difference
 from calib.metrics.summary import Summary, summarise
 from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home
 from tasks.cache import STORED, cache_on
+from tasks.escalate import Escalation
 from tasks.examples import load_examples
+from tasks.slices import Slices
 from tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
+# Whose escalation is measured, and whose curves are drawn.
+ESCALATED = ("entropy", RIVAL, FINAL)
+LABELLED = ("train", "calibration", "validation")
 
 
 class Evaluation(BaseModel):
@@ -25,18 +30,22 @@ class Evaluation(BaseModel):
 
     methods: dict[str, Summary] = Field(description="by method, in the order of the table")
     brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")
+    slices: Slices | None = Field(default=None, description="the head in question on parts of the test split")
+    escalation: Escalation | None = Field(default=None, description="what escalating by confidence costs and brings")
 
 
 _PREDICTING = ("baselines", "examples", "head", "recalibrate", "checks")
-_SCORING = ("summary", "bootstrap", "binned", "proper", "ranking")
 
 
 @task(name="predict", cache_policy=cache_on(*(f"calib.{m}" for m in _PREDICTING)), **STORED)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
-    """Confidence of the baselines, fitted on the calibration split, and of `heads`, on all splits."""
+    """Confidence on all splits of the baselines that these features allow, and of `heads`.
+
+    A baseline is fitted on every labelled row, as it likes; on those rows its confidence is not to be trusted.
+    """
     data = load_examples(examples, features)
-    calibration = data.only("calibration")
-    p = {name: fit(calibration)(data) for name, fit in BASELINES.items()}
+    labelled = data.only(*LABELLED)
+    p = {name: BASELINES[name](labelled, seed=0)(data) for name in usable(data)}
     p |= {name: open_head(head, features).confidence(data.hidden, data.logits) for name, head in heads.items()}
     facts = read_table(examples, columns=["query_id", "split", "is_correct"])
     tables = [
@@ -56,7 +65,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
-    cache_policy=cache_on("calib.checks", *(f"calib.metrics.{m}" for m in _SCORING)),
+    cache_policy=cache_on("calib.checks", "calib.metrics"),
     **STORED,
 )
 def score(predictions: Artifact, seed: int) -> Evaluation:

@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained HTML page, the reliability diagram, and the numbers as JSON."""
+"""The report of a run: one self-contained HTML page, its two main figures, and the numbers as JSON."""
 
 import base64
 import json
@@ -6,44 +6,88 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from calib import plots
+from calib.escalation import Line
 from storage.artifact import Artifact, read_table
 from storage.atomic import write_files
 from storage.layout import Home
 from storage.query import connect, run
+from tasks.escalate import Escalation, sentence
 from tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
 from tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
 DRAWN = ("entropy", "temperature", "SFT", FINAL)
+# What the head is to make better, on a panel of its own beside it.
+BEFORE = "max_prob"
 
 
 @task(name="report", task_run_name="report {run_id}", cache_policy=NO_CACHE)
 def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artifact], facts: dict[str, Any]) -> str:
-    """Write report.html, metrics.json and reliability.png under `reports/<run_id>`; return the page's path or URL.
+    """Write report.html, metrics.json, reliability.png and escalation.png under `reports/<run_id>`; return the page.
 
     Args:
         run_id: names the folder.
-        evaluation: what `score` found.
+        evaluation: what `score`, `score_slices` and `escalate` found.
         artifacts: by kind: labels, examples, predictions and the heads by stage.
         facts: sentences about the run, by title; shown as they are, escaped.
     """
     folder = f"{Home.from_env().folder('reports')}/{run_id}"
-    table = read_table(artifacts["predictions"])
-    curves = {name: test_rows(table, name) for name in DRAWN if name in evaluation.methods}
-    diagram = plots.reliability_diagram(curves, title="Confidence and accuracy on the test split")
-    trained = [artifacts[stage] for stage in ("head: SFT", "head: SFT + RL") if stage in artifacts]
-    training = plots.training_curves([step for head in trained for step in read_log(head)]) if trained else None
+    figures = _figures(evaluation, artifacts)
     pages = {
-        "reliability.png": diagram,
+        "reliability.png": figures["reliability"],
         "metrics.json": _metrics(run_id, evaluation, artifacts, facts),
-        "report.html": _page(run_id, evaluation, artifacts, facts, diagram, training),
+        "report.html": _page(run_id, evaluation, artifacts, facts, figures),
     }
+    if "escalation" in figures:
+        pages["escalation.png"] = figures["escalation"]
     write_files(folder, pages)
     return f"{folder}/report.html"
+
+
+def draw_escalation(found: Escalation) -> bytes:
+    """The cost-quality plane of what `escalate` measured, the threshold of the last method marked."""
+    lines = {name: _line([(point.cost, point.quality) for point in points]) for name, points in found.curves.items()}
+    last = list(lines)[-1]
+    chosen = found.methods[last].point
+    band = np.array(found.band)
+    return plots.cost_quality(
+        lines,
+        random=_line([found.policies["all-medium"], found.policies["all-large"]]),
+        oracle=_line(found.oracle),
+        points={name: at for name, at in found.policies.items() if name != "perfect oracle"},
+        chosen=(chosen.cost, chosen.quality),
+        band=plots.Band(lines[last].cost, band[:, 0], band[:, 1]),
+        unit=found.unit,
+    )
+
+
+def _line(points: list[tuple[float, float]]) -> Line:
+    return Line(*np.array(points).T)
+
+
+def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, bytes]:
+    """PNGs by name, those that there is something to draw for."""
+    table = read_table(artifacts["predictions"])
+    curves = {name: test_rows(table, name) for name in DRAWN if name in evaluation.methods}
+    title = "Confidence and accuracy on the test split"
+    found = {
+        "reliability": plots.reliability_diagram(curves, title=title),
+        "selective": plots.risk_coverage(curves),
+    }
+    if {BEFORE, FINAL} <= evaluation.methods.keys():
+        found["before_after"] = plots.before_after(
+            test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
+        )
+    if trained := [artifacts[stage] for stage in ("head: SFT", "head: SFT + RL") if stage in artifacts]:
+        found["training"] = plots.training_curves([step for head in trained for step in read_log(head)])
+    if evaluation.escalation is not None and evaluation.escalation.curves:
+        found["escalation"] = draw_escalation(evaluation.escalation)
+    return found
 
 
 def _metrics(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artifact], facts: dict[str, Any]) -> bytes:
@@ -61,8 +105,7 @@ def _page(
     evaluation: Evaluation,
     artifacts: dict[str, Artifact],
     facts: dict[str, Any],
-    diagram: bytes,
-    training: bytes | None,
+    figures: dict[str, bytes],
 ) -> bytes:
     with connect(labels=artifacts["labels"], examples=artifacts["examples"]) as con:
         tables = {
@@ -79,8 +122,8 @@ def _page(
         final=FINAL,
         rival=RIVAL,
         facts=facts,
-        diagram=diagram,
-        training=training,
+        figures=figures,
+        escalation_line=None if evaluation.escalation is None else sentence(evaluation.escalation),
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,
     )

@@ -1,6 +1,5 @@
 """From curve to claim: a threshold chosen on validation rows, and what it saves on test rows, with intervals."""
 
-from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
@@ -12,13 +11,12 @@ from calib.errors import NothingToSave, OutOfRange
 from calib.escalation.outcomes import Outcomes
 from calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_large, thresholds_of
 from calib.metrics import Estimate
+from calib.metrics.replicates import resampling_counts
 
 # One point: what "the same quality" may mean at most (DESIGN 5.9).
 MARGIN = 0.01
 # That the margin is kept on other rows, one-sided: what the claim will be judged by.
 CONFIDENCE = 0.95
-# Replicates are made in chunks of about this many counts: 16 MB, whatever n is.
-COUNTS_PER_CHUNK = 2_000_000
 
 
 class Saving(BaseModel):
@@ -143,7 +141,9 @@ def saving_at(
         outcomes.large_cost,
     )
     rows = np.stack(columns, axis=1)
-    means = np.concatenate([c @ rows for c in _counts(len(rows), n_replicates, seed)]) / len(rows)
+    means = np.concatenate(
+        [c @ rows for c in resampling_counts(len(rows), n_replicates=n_replicates, seed=seed)]
+    ) / len(rows)
     here, drawn = _claims(rows.mean(axis=0)[None]), _claims(means)
     found = [_estimate(value[0], values, level) for value, values in zip(here, drawn, strict=True)]
     saving, difference, above = found
@@ -193,7 +193,9 @@ def quality_band(
     at = np.asarray(thresholds, dtype=np.float64)
     large = np.stack([served_by_large(policy, p, threshold=float(t)) for t in at], axis=1)
     right = np.where(large, outcomes.large_right[:, None], outcomes.medium_right[:, None])
-    drawn = np.concatenate([c @ right for c in _counts(len(right), n_replicates, seed)]) / len(right)
+    drawn = np.concatenate(
+        [c @ right for c in resampling_counts(len(right), n_replicates=n_replicates, seed=seed)]
+    ) / len(right)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
@@ -212,16 +214,6 @@ def _random_saving(quality: float, q_medium: float, c_medium: float, q_large: fl
         return None
     share = min(max((quality - q_medium) / (q_large - q_medium), 0.0), 1.0)
     return float(1 - (c_medium + share * (c_large - c_medium)) / c_large)
-
-
-def _counts(n: int, n_replicates: int, seed: int) -> Iterator[FloatArray]:
-    """Chunks (m, n) of how often each row was drawn; each row sums to n."""
-    rng = np.random.default_rng(seed)
-    size = max(1, COUNTS_PER_CHUNK // n)
-    for start in range(0, n_replicates, size):
-        m = min(size, n_replicates - start)
-        drawn = rng.integers(0, n, size=(m, n)) + n * np.arange(m)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=m * n).reshape(m, n).astype(np.float64)
 
 
 def _estimate(value: float, replicates: FloatArray, level: float) -> Estimate | None:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from calib.checks import FloatArray, checked
-from calib.metrics.binned import bin_index, ece, reliability_bins
-from calib.metrics.proper import brier
+from calib.metrics import brier, ece, reliability_bins
+from calib.metrics.cells import bin_index
 from calib.plots.style import GREY, Format, Look, blank, look, plain, render
 
 FEW = 10  # a line through bins thinner than this would draw noise

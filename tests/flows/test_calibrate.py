@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from calib.calibrated_router import CalibratedRouter
 from calib.policy import POLICIES, OracleMatrix
 from calib.router import FrozenRouter
 from flows.calibrate import calibrate
@@ -35,6 +36,7 @@ from storage.layout import Home
 from storage.manifest import latest_manifest
 from tasks import runs
 from tasks.errors import OptionMissing
+from tasks.escalate import CALLS
 from tasks.evaluate import FINAL
 from tasks.oracle import ORACLES
 from tests.tasks.made import outcome_rows, write_jsonl
@@ -78,6 +80,16 @@ def test_calibrate_from_files_to_report(params: CalibrateParams, states: States,
     assert digest_folder(Path(first.head.uri)) == first.head.sha256
     labelled = read_table(runs.newest("labels"))
     assert labelled["true_policy"].to_pylist() == policies
+
+    # it ends with what escalating saves, and with a router that does it
+    assert first.evaluation.escalation is not None
+    assert first.evaluation.escalation.unit == CALLS  # these outcomes have no costs
+    assert metrics["escalation"]["methods"][FINAL] == first.evaluation.escalation.methods[FINAL].model_dump()
+    assert first.calibrated is not None
+    router = CalibratedRouter.from_pretrained(first.calibrated.uri)
+    decided = router.route(labelled["query_id"].to_pylist()[:3])
+    assert {d.threshold for d in decided} == {first.evaluation.escalation.methods[FINAL].point.threshold}
+    assert {d.head_version for d in decided} == {first.head.sha256[:16]}
 
     # the same again: nothing but the report is made
     states.clear()
@@ -197,6 +209,9 @@ def test_a_data_file_instead_of_labels(params: CalibrateParams, states: States, 
     given = TrainParams(data_file=str(tmp_path / "d.jsonl"), router_path=params.router_path, epochs=2, hidden_units=8)
     train(given)
     found = evaluate(EvaluateParams())
+    # it says which policy is right, but not which answers were
+    assert found.evaluation.escalation is not None
+    assert "no grade" in found.evaluation.escalation.note
     # in another order the queries are batched otherwise, which changes the last bits of the features
     for name, summary in found.evaluation.methods.items():
         assert summary.n == whole.evaluation.methods[name].n

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calib.baselines import BASELINES
+from calib.baselines import usable
 from calib.metrics import brier, ece
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table, write_table
@@ -23,12 +23,23 @@ def heads(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Art
         return {"SFT": head, FINAL: recalibrate_head.fn(made.examples, made.features, head)}
 
 
-def test_every_method_predicts_every_example_once(made: Made, heads: dict[str, Artifact]) -> None:
-    rows = read_table(predict.fn(made.examples, made.features, heads)).to_pylist()
-    methods = [*BASELINES, *heads]
+@pytest.fixture(scope="module")
+def predictions(made: Made, heads: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("predictions")))
+        return predict.fn(made.examples, made.features, heads)
+
+
+def test_every_method_predicts_every_example_once(
+    made: Made, heads: dict[str, Artifact], predictions: Artifact
+) -> None:
+    rows = read_table(predictions).to_pylist()
+    data = load_examples(made.examples, made.features)
+    methods = [*usable(data), *heads]
+    assert {"entropy", "probe", "neighbours", "boosting"} <= set(methods)
+    assert "verbal" not in methods  # a classifier cannot be asked
     assert [row["method"] for row in rows] == [name for name in methods for _ in range(200)]
     assert len({(row["method"], row["query_id"]) for row in rows}) == len(rows)
-    data = load_examples(made.examples, made.features)
     for name, head in heads.items():
         said = np.array([row["p"] for row in rows if row["method"] == name])
         np.testing.assert_array_equal(said, open_head(head, made.features).confidence(data.hidden, data.logits))
@@ -36,18 +47,17 @@ def test_every_method_predicts_every_example_once(made: Made, heads: dict[str, A
     assert [row["split"] for row in rows[:200]] == data.split.tolist()
 
 
-def test_baselines_are_fitted_on_the_calibration_split(made: Made, heads: dict[str, Artifact]) -> None:
+def test_baselines_are_fitted_on_every_labelled_row_and_on_no_other(made: Made, predictions: Artifact) -> None:
     data = load_examples(made.examples, made.features)
-    rows = read_table(predict.fn(made.examples, made.features, heads)).to_pylist()
+    rows = read_table(predictions).to_pylist()
     said = {row["p"] for row in rows if row["method"] == "constant"}
-    assert list(said) == [pytest.approx(data.only("calibration").y.mean(), abs=1e-6)]
+    assert list(said) == [pytest.approx(data.only("train", "calibration", "validation").y.mean(), abs=1e-6)]
 
 
-def test_scores_are_those_of_the_test_split(made: Made, heads: dict[str, Artifact]) -> None:
-    predictions = predict.fn(made.examples, made.features, heads)
+def test_scores_are_those_of_the_test_split(made: Made, heads: dict[str, Artifact], predictions: Artifact) -> None:
     found = score.fn(predictions, 0)
     data = load_examples(made.examples, made.features).only("test")
-    assert list(found.methods) == [*BASELINES, *heads]
+    assert list(found.methods) == [*usable(data), *heads]
     for name, head in heads.items():
         p = open_head(head, made.features).confidence(data.hidden, data.logits)
         summary = found.methods[name]
@@ -61,16 +71,17 @@ def test_scores_are_those_of_the_test_split(made: Made, heads: dict[str, Artifac
     assert score.fn(predictions, 0) == found
 
 
-def test_few_labels_widen_the_intervals(made: Made, heads: dict[str, Artifact]) -> None:
-    table = read_table(predict.fn(made.examples, made.features, heads))
+def test_few_labels_widen_the_intervals(made: Made, predictions: Artifact) -> None:
+    table = read_table(predictions)
     few = set(table["query_id"].to_pylist()[:60])
     kept = table.filter([i in few for i in table["query_id"].to_pylist()])
     found = score.fn(write_table(kept, "predictions", home=Home.from_env()), 0)
     assert {summary.level for summary in found.methods.values()} == {0.99}
 
 
-def test_without_the_two_methods_nothing_is_paired(made: Made, heads: dict[str, Artifact]) -> None:
-    predictions = predict.fn(made.examples, made.features, {"SFT": heads["SFT"]})
-    assert score.fn(predictions, 0).brier_difference is None
-    p, y = evaluate.test_rows(read_table(predictions), "SFT")
+def test_without_the_two_methods_nothing_is_paired(made: Made, predictions: Artifact) -> None:
+    table = read_table(predictions)
+    alone = table.filter([name == "SFT" for name in table["method"].to_pylist()])
+    assert score.fn(write_table(alone, "predictions", home=Home.from_env()), 0).brier_difference is None
+    p, y = evaluate.test_rows(table, "SFT")
     assert len(p) == len(y) == len(load_examples(made.examples, made.features).only("test"))

@@ -9,9 +9,11 @@ import pytest
 
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table
+from tasks.escalate import Prices, escalate, sentence
 from tasks.evaluate import FINAL, Evaluation, predict, score
 from tasks.examples import join
 from tasks.report import write_report
+from tasks.slices import score_slices
 from tasks.train import HeadShape, train_sft
 from tests.tasks.made import Made, store_queries, texts
 
@@ -60,7 +62,13 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "labels": made.labels, "examples": examples, "predictions": predictions, "head: SFT": head,
         }  # fmt: skip
         facts = {f"Model {i}": name for i, name in enumerate(HOSTILE)} | {HOSTILE[0]: "as a title"}
-        found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0), artifacts, facts)
+        more = {
+            "slices": score_slices.fn(predictions, examples, FINAL, 0),
+            "escalation": escalate.fn(
+                predictions, examples, ["entropy", FINAL], Prices(medium=1, large=9, unit=HOSTILE[0]), 0.01, 0
+            ),
+        }
+        found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)
         return Path(found).parent
 
 
@@ -69,9 +77,10 @@ def page(report: Path) -> Page:
     return Page((report / "report.html").read_text(encoding="utf-8"))
 
 
-def test_three_files_and_nothing_else(report: Path) -> None:
-    assert {f.name for f in report.iterdir()} == {"report.html", "metrics.json", "reliability.png"}
-    assert (report / "reliability.png").read_bytes().startswith(b"\x89PNG")
+def test_four_files_and_nothing_else(report: Path) -> None:
+    assert {f.name for f in report.iterdir()} == {"report.html", "metrics.json", "reliability.png", "escalation.png"}
+    for name in ("reliability.png", "escalation.png"):
+        assert (report / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_needs_nothing_else(report: Path, page: Page) -> None:
@@ -79,9 +88,11 @@ def test_the_page_needs_nothing_else(report: Path, page: Page) -> None:
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "form", "base"}
     sources = [value for _, attrs in page.tags for name, value in attrs.items() if name in ("src", "href", "srcset")]
     images = [base64.b64decode(s.removeprefix("data:image/png;base64,"), validate=True) for s in sources if s]
-    assert len(images) == 2
+    assert len(images) == 5
     assert all(image.startswith(b"\x89PNG") for image in images)
+    assert sum(map(len, images)) < 200_000
     assert images[0] == (report / "reliability.png").read_bytes()
+    assert images[-1] == (report / "escalation.png").read_bytes()
     style = (report / "report.html").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
@@ -97,8 +108,9 @@ def test_hostile_names_are_shown_as_they_are(page: Page) -> None:
 
 def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> None:
     metrics = json.loads((report / "metrics.json").read_text())
-    assert Evaluation.model_validate({k: metrics[k] for k in ("methods", "brier_difference")})
-    shown = {row[0].strip(): row[1:] for row in page.rows if row and row[0].strip() in metrics["methods"]}
+    assert Evaluation.model_validate({k: metrics[k] for k in Evaluation.model_fields})
+    first = len(metrics["methods"]) + 1
+    shown = {row[0].strip(): row[1:] for row in page.rows[:first] if row[0].strip() in metrics["methods"]}
     assert list(shown) == list(metrics["methods"])
     for name, cells in shown.items():
         found = metrics["methods"][name]
@@ -111,6 +123,28 @@ def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> Non
             assert " ".join(cell.split()) == want
     assert metrics["facts"]["Model 1"] == HOSTILE[1]
     assert all(len(artifact["sha256"]) == 64 for artifact in metrics["artifacts"].values())
+
+
+def test_the_page_ends_with_the_escalation_line(report: Path, page: Page) -> None:
+    evaluation = Evaluation.model_validate(
+        {k: v for k, v in json.loads((report / "metrics.json").read_text()).items() if k in Evaluation.model_fields}
+    )
+    assert evaluation.escalation is not None
+    assert page.text.strip().endswith(sentence(evaluation.escalation))
+    rows = {row[0].strip(): [cell.strip() for cell in row] for row in page.rows if len(row) == 10}
+    for name, found in evaluation.escalation.methods.items():
+        assert rows[name][1:4] == [f"{x:.3f}" for x in (found.point.threshold, found.point.large, found.point.quality)]
+    assert rows["all-large"][5] == "0.000"
+    assert {"all-medium", "router alone", "perfect oracle"} <= rows.keys()
+
+
+def test_slices_are_those_of_the_evaluation(report: Path, page: Page) -> None:
+    tables = json.loads((report / "metrics.json").read_text())["slices"]["tables"]
+    assert set(tables) == {"router's policy", "length in tokens", "topic"}
+    rows = {row[0].strip(): [cell.strip() for cell in row] for row in page.rows if len(row) == 8}
+    for table in tables.values():
+        for name, found in table.items():
+            assert rows[name][1:4] == [str(found["n"]), f"{found['accuracy']:.3f}", f"{found['mean_p']:.3f}"]
 
 
 def test_the_tables_are_those_of_the_artifacts(made: Made, page: Page) -> None:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from calib.errors import InvalidProbability
-from calib.metrics.binned import reliability_bins
+from calib.metrics import reliability_bins
 from calib.plots import COLOURS, before_after, before_after_figure, reliability_diagram, reliability_figure
 from calib.plots.reliability import FEW
 from tests.calib.plots.made import PNG, P, Y

@@ -1,0 +1,198 @@
+"""Escalation: a threshold chosen on validation rows, what it saves on the test split, the folder it is served from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from prefect import task
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib import escalation
+from calib.calibrated_router import Serving, pack
+from calib.errors import GradeUnknown, PriceUnknown
+from calib.escalation import EVERYTHING, Outcomes, Point, Saving
+from calib.examples import WARN_BELOW
+from calib.head import load
+from calib.metrics import Estimate
+from calib.policy import POLICIES
+from storage.artifact import Artifact, read_table
+from storage.examples import rows_of
+from storage.folder import local_folder, write_folder
+from storage.layout import Home
+from tasks.cache import STORED, cache_on
+from tasks.extract import Reading
+
+# Rows that choose the threshold, as they choose the recalibrator; test rows never do.
+CHOSEN_ON = ("calibration", "validation")
+# Thresholds of a drawn curve, at most.
+POINTS = 101
+CALLS = "calls of the large model"
+
+
+class Prices(BaseModel):
+    """Flat prices per answer, for labels without recorded costs; both models' or neither's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    medium: float | None = None
+    large: float | None = None
+    unit: str = "your unit"
+
+
+class Escalation(BaseModel):
+    """What escalating doubtful queries costs and brings, method by method."""
+
+    model_config = ConfigDict(frozen=True)
+
+    unit: str = Field(description="of every cost here")
+    margin: float = Field(description="quality that counts as none lost, as a share of queries")
+    n_chosen_on: int = Field(description="calibration and validation rows that chose the thresholds")
+    note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
+    methods: dict[str, Saving] = Field(default={}, description="by method: its threshold, measured on the test split")
+    policies: dict[str, tuple[float, float]] = Field(
+        default={},
+        description="(cost, quality) on the test split of all-medium, all-large, router alone, perfect oracle",
+    )
+    curves: dict[str, list[Point]] = Field(default={}, description="by method, over thresholds, on the test split")
+    band: list[tuple[float, float]] = Field(default=[], description="interval of quality along the last curve")
+    oracle: list[tuple[float, float]] = Field(default=[], description="(cost, quality): the best for every budget")
+
+
+@task(
+    name="escalate",
+    cache_policy=cache_on("tasks.escalate", "calib.escalation", "calib.metrics"),
+    **STORED,
+)
+def escalate(
+    predictions: Artifact, examples: Artifact, methods: Sequence[str], prices: Prices, margin: float, seed: int
+) -> Escalation:
+    """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
+
+    Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
+    """
+    table = read_table(examples)
+    test, chosen_on = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], CHOSEN_ON))
+    found = Escalation(unit=prices.unit, margin=margin, n_chosen_on=int(chosen_on.sum()))
+    try:
+        outcomes, unit, note = _outcomes(table, prices)
+    except GradeUnknown as error:
+        return found.model_copy(update={"note": str(error)})
+    policy = np.array([[p.value for p in POLICIES].index(name) for name in table["router_policy"].to_pylist()])
+    level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
+    here, there = outcomes.where(test), outcomes.where(chosen_on)
+    savings, curves, band = {}, {}, ()
+    for name, p in _confidences(predictions, table, methods).items():
+        threshold = escalation.choose_threshold(there, policy[chosen_on], p[chosen_on], margin=margin)
+        at = (here, policy[test], p[test])
+        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=margin, level=level, seed=seed)
+        thresholds = _thinned(escalation.thresholds_of(policy[test], p[test]))
+        drawn = escalation.curve(*at, thresholds=thresholds)
+        curves[name] = [drawn.point(i) for i in range(len(thresholds))]
+        band = escalation.quality_band(*at, thresholds=thresholds, level=level, seed=seed)
+    return found.model_copy(
+        update={
+            "unit": unit,
+            "note": note,
+            "methods": savings,
+            "policies": _policies(here, policy[test]),
+            "curves": curves,
+            "band": list(zip(*(ends.tolist() for ends in band), strict=True)),
+            "oracle": _oracle(here),
+        }
+    )
+
+
+@task(name="pack", cache_policy=cache_on("calib.calibrated_router", "calib.head"), **STORED)
+def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
+    """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
+    serving = Serving(
+        router=router.uri,
+        **reading.model_dump(exclude={"verbal"}),
+        threshold=threshold,
+        threshold_from=threshold_from,
+        head_version=head.sha256[:16],
+    )
+
+    def build(folder: Path) -> None:
+        pack(load(local_folder(head)), serving, folder)
+
+    return write_folder("calibrated", build, home=Home.from_env())
+
+
+def sentence(found: Escalation) -> str:
+    """The line that a run ends with, of the last method: threshold, saving, quality, and what of it is shown."""
+    if not found.methods:
+        return f"No escalation threshold: {found.note}."
+    s, points = list(found.methods.values())[-1], f"{100 * found.margin:g} point{'s' * (found.margin != 0.01)}"
+    d = s.quality_difference
+    if s.non_inferior:
+        verdict = f"no worse than all-large within {points}: shown"
+    elif d.high < -found.margin:
+        verdict = f"worse than all-large by more than {points}"
+    else:
+        verdict = f"within {points} of all-large: neither shown nor ruled out on {s.n} queries"
+    all_of_it = "everything" if s.point.threshold >= EVERYTHING else f"confidence below {s.point.threshold:.3f}"
+    mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
+    return (
+        f"Escalating {all_of_it} (chosen on {found.n_chosen_on} other queries), the large model serves "
+        f"{s.point.large:.1%} of {s.n} test queries and {_interval(s.saving, 100)} % of its cost is saved "
+        f"(in {found.unit}); quality {s.point.quality:.1%}, {_interval(d, 100, sign=True)} points against all-large; "
+        f"{verdict}.{mix}"
+    )
+
+
+def _interval(estimate: Estimate, scale: float, *, sign: bool = False) -> str:
+    form = "{:+.1f}" if sign else "{:.1f}"
+    value, low, high = (form.format(scale * v) for v in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _outcomes(table: pa.Table, prices: Prices) -> tuple[Outcomes, str, str]:
+    """(outcomes, unit, note): costs as given, else as recorded, else calls of the large model."""
+    grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
+    is_given = prices.medium is not None or prices.large is not None
+    medium, large = (
+        (prices.medium, prices.large)
+        if is_given
+        else (table[f"{model}_cost_usd"].to_pylist() for model in ("medium", "large"))
+    )
+    try:
+        found = Outcomes.of(*grades, medium_cost=_number(medium), large_cost=_number(large))
+        if found.large_cost.any():
+            return found, prices.unit if is_given else "USD", ""
+        note = "the large model costs nothing here"
+    except PriceUnknown as error:
+        note = str(error)
+    return Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note
+
+
+def _number(cost: object) -> NDArray[np.float64]:
+    return np.asarray(cost, dtype=np.float64)  # None becomes NaN: unknown
+
+
+def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """p (n,) of each method that was predicted, in the rows of `examples`."""
+    table = read_table(predictions, columns=["query_id", "method", "p"])
+    found = {name: table.filter(pa.compute.field("method") == name) for name in methods}
+    return {name: rows_of(rows, examples["query_id"])["p"].to_numpy() for name, rows in found.items() if rows.num_rows}
+
+
+def _thinned(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most POINTS of them, both ends included, evenly by rank."""
+    ranks = np.linspace(0, len(thresholds) - 1, min(POINTS, len(thresholds)))
+    return thresholds[ranks.round().astype(int)]
+
+
+def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+    mix, best = escalation.random_mix(outcomes), escalation.oracle_line(outcomes)
+    alone = escalation.curve(outcomes, policy, np.zeros(len(policy)), thresholds=[0.0])
+    lines = {"all-medium": (mix, 0), "all-large": (mix, 1), "router alone": (alone, 0), "perfect oracle": (best, -1)}
+    return {name: (float(line.cost[i]), float(line.quality[i])) for name, (line, i) in lines.items()}
+
+
+def _oracle(outcomes: Outcomes) -> list[tuple[float, float]]:
+    best = escalation.oracle_line(outcomes)
+    ranks = np.unique(np.linspace(0, len(best.cost) - 1, POINTS).round().astype(int))
+    return list(zip(best.cost[ranks].tolist(), best.quality[ranks].tolist(), strict=True))

@@ -1,0 +1,196 @@
+"""Escalation as a step: costs as recorded, as given, or not at all; thresholds that test rows have no say in."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from calib import escalation
+from calib.calibrated_router import CalibratedRouter
+from calib.escalation import Outcomes
+from calib.folder_digest import folder_digest
+from calib.policy import POLICIES
+from calib.sft import SFTConfig
+from storage.artifact import Artifact, read_table, write_table
+from storage.folder import digest_folder, local_folder
+from storage.layout import Home
+from tasks.escalate import CALLS, Escalation, Prices, escalate, pack_router, sentence
+from tasks.evaluate import FINAL, predict
+from tasks.extract import Reading
+from tasks.train import HeadShape, open_head, train_sft
+from tests.tasks.made import Made
+
+FLAT = Prices(medium=1, large=20, unit="relative")
+
+
+@pytest.fixture(scope="module")
+def head(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("head")))
+        return train_sft.fn(made.examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=5, lr=1e-2))
+
+
+@pytest.fixture(scope="module")
+def predictions(made: Made, head: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("predictions")))
+        return predict.fn(made.examples, made.features, {FINAL: head})
+
+
+def measured(
+    predictions: Artifact, examples: Artifact, prices: Prices = FLAT, methods: Sequence[str] = ("entropy", FINAL)
+) -> Escalation:
+    return escalate.fn(predictions, examples, methods, prices, 0.01, 0)
+
+
+def changed(examples: Artifact, **columns: list[object]) -> Artifact:
+    """The examples with other values in some columns."""
+    table = read_table(examples)
+    for name, values in columns.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    return write_table(table, "examples", home=Home.from_env())
+
+
+@pytest.fixture(scope="module")
+def examples(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """As if the router, which sends everything to the large model, sent some of it elsewhere."""
+    policies: list[object] = [POLICIES[1 if i % 4 == 0 else 2 if i % 7 == 0 else 0].value for i in range(200)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("examples")))
+        return changed(made.examples, router_policy=policies)
+
+
+def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifact) -> None:
+    found = measured(predictions, examples)
+    rows = read_table(examples).to_pylist()
+    said = {r["query_id"]: r["p"] for r in read_table(predictions).to_pylist() if r["method"] == FINAL}
+
+    def part(*splits: str) -> tuple[Outcomes, list[int], list[float]]:
+        kept = [r for r in rows if r["split"] in splits]
+        grades = ([r["medium_grade"] for r in kept], [r["large_grade"] for r in kept])
+        policy = [[p.value for p in POLICIES].index(r["router_policy"]) for r in kept]
+        return Outcomes.of(*grades, medium_cost=1, large_cost=20), policy, [said[r["query_id"]] for r in kept]
+
+    chosen_on, test = part("calibration", "validation"), part("test")
+    threshold = escalation.choose_threshold(*chosen_on, margin=0.01)
+    assert found.methods[FINAL] == escalation.saving_at(*test, threshold=threshold, margin=0.01)
+    assert list(found.methods) == list(found.curves) == ["entropy", FINAL]
+    assert (found.unit, found.note, found.n_chosen_on) == ("relative", "", len(chosen_on[2]))
+    whole = escalation.curve(*test)
+    ends = found.curves[FINAL][0], found.curves[FINAL][-1]
+    assert [(point.cost, point.quality) for point in ends] == [
+        (pytest.approx(whole.cost[i]), pytest.approx(whole.quality[i])) for i in (0, -1)
+    ]
+    assert found.policies["router alone"] == (ends[0].cost, ends[0].quality)
+    assert found.policies["all-large"] == pytest.approx((ends[1].cost, ends[1].quality))
+    assert found.policies["perfect oracle"] == pytest.approx(found.oracle[-1])
+    assert len(found.band) == len(found.curves[FINAL]) <= 101
+    assert all(low <= point.quality <= high for (low, high), point in zip(found.band, found.curves[FINAL], strict=True))
+    assert Escalation.model_validate_json(found.model_dump_json()) == found
+
+
+def test_test_rows_choose_nothing(examples: Artifact, predictions: Artifact) -> None:
+    """Other grades on the test split change what is reported there, and no threshold."""
+    table = read_table(examples)
+    test = np.array(table["split"].to_pylist()) == "test"
+    order = np.arange(table.num_rows)
+    order[test] = np.random.default_rng(0).permutation(order[test])
+    grades = {name: table[name].take(pa.array(order)).to_pylist() for name in ("medium_grade", "large_grade")}
+    before, after = (measured(predictions, e) for e in (examples, changed(examples, **grades)))
+    for name in before.methods:
+        assert after.methods[name].point.threshold == before.methods[name].point.threshold
+    assert after.curves != before.curves
+
+
+def test_recorded_costs_are_used_and_given_ones_go_before_them(examples: Artifact, predictions: Artifact) -> None:
+    n = examples.rows
+    priced = changed(examples, medium_cost_usd=[0.001] * n, large_cost_usd=[0.03] * n)
+    found = measured(predictions, priced, Prices())
+    assert (found.unit, found.note) == ("USD", "")
+    assert found.policies["all-medium"][0] == pytest.approx(0.001)
+    assert found.policies["all-large"][0] == pytest.approx(0.03)
+    assert measured(predictions, priced).policies["all-large"][0] == 20
+
+
+@pytest.mark.parametrize(
+    ("costs", "prices", "why"),
+    [
+        ({}, Prices(), "200 of 200 answers of the medium model is unknown"),
+        ({"medium_cost_usd": 0.1}, Prices(), "200 of 200 answers of the large model is unknown"),
+        ({}, Prices(medium=1), "200 of 200 answers of the large model is unknown"),
+        ({"medium_cost_usd": 0.0, "large_cost_usd": 0.0}, Prices(), "costs nothing"),
+    ],
+)
+def test_without_prices_calls_are_counted_and_the_reason_is_given(
+    examples: Artifact, predictions: Artifact, costs: dict[str, float], prices: Prices, why: str
+) -> None:
+    columns: dict[str, list[object]] = {name: [value] * examples.rows for name, value in costs.items()}
+    found = measured(predictions, changed(examples, **columns), prices)
+    assert found.unit == CALLS
+    assert why in found.note
+    point = found.methods[FINAL].point
+    assert point.cost == pytest.approx(point.large)
+    assert found.policies["all-medium"][0] == 0
+    # prices have no say in the threshold
+    assert point.threshold == measured(predictions, examples).methods[FINAL].point.threshold
+
+
+def test_one_missing_price_is_as_bad_as_all(examples: Artifact, predictions: Artifact) -> None:
+    n = examples.rows
+    one = changed(examples, medium_cost_usd=[0.1] * n, large_cost_usd=[0.1] * (n - 1) + [None])
+    found = measured(predictions, one, Prices())
+    assert found.unit == CALLS
+    assert "1 of 200 answers of the large model is unknown" in found.note
+
+
+def test_without_grades_there_is_a_sentence_instead(examples: Artifact, predictions: Artifact) -> None:
+    n = examples.rows
+    found = measured(predictions, changed(examples, medium_grade=[None] * n))
+    assert not found.methods
+    assert not found.curves
+    assert sentence(found).startswith("No escalation threshold: 200 of 200 answers of the medium model have no grade")
+
+
+def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifact) -> None:
+    found = measured(predictions, examples)
+    saving = found.methods[FINAL]
+    d = saving.quality_difference
+
+    def said(low: float, high: float, non_inferior: bool) -> str:
+        other = d.model_copy(update={"low": low, "high": high})
+        claim = saving.model_copy(update={"quality_difference": other, "non_inferior": non_inferior})
+        return sentence(found.model_copy(update={"methods": {FINAL: claim}}))
+
+    assert "no worse than all-large within 1 point: shown" in said(-0.005, 0.02, True)
+    assert "worse than all-large by more than 1 point" in said(-0.08, -0.02, False)
+    assert f"neither shown nor ruled out on {saving.n} queries" in said(-0.03, 0.02, False)
+    line = sentence(found)
+    assert f"{saving.saving.value:.1%}"[:-1] in line
+    assert f"below {saving.point.threshold:.3f}" in line or "Escalating everything" in line
+    assert f"chosen on {found.n_chosen_on} other queries" in line
+    assert "(in relative)" in line
+    assert "A random mix of that quality saves" in line
+
+
+def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predictions: Artifact) -> None:
+    threshold = measured(predictions, made.examples).methods[FINAL].point.threshold
+    packed = pack_router.fn(head, made.router, Reading(), threshold, "somewhere")
+    assert packed.kind == "calibrated"
+    router = CalibratedRouter.from_pretrained(local_folder(packed))
+    table = read_table(made.examples)
+    said = {r["query_id"]: r["p"] for r in read_table(predictions).to_pylist() if r["method"] == FINAL}
+    decisions = router.route(table["query"].to_pylist())
+    assert [d.policy.value for d in decisions] == table["router_policy"].to_pylist()
+    assert [d.confidence for d in decisions] == pytest.approx(
+        [said[i] for i in table["query_id"].to_pylist()], abs=2e-3
+    )
+    assert {(d.threshold, d.head_version) for d in decisions} == {(threshold, head.sha256[:16])}
+    assert router.serving.threshold_from == "somewhere"
+    # a packed head is still a head, and the same one
+    open_head(packed.model_copy(update={"kind": "heads"}), made.features)
+
+
+def test_calib_and_storage_name_a_checkpoint_alike(made: Made) -> None:
+    assert folder_digest(local_folder(made.router)) == digest_folder(local_folder(made.router)) == made.router.sha256
