@@ -13,6 +13,7 @@ import pytest
 import flows
 from flows import cli
 from tasks import runs
+from tasks.examples import block_names
 from tests.flows.refusal import Capture
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -83,6 +84,7 @@ def test_the_process_ends_with_the_code(argv: list[str], code: int, out: str, tm
         (["label", "--queries", "q.jsonl", "--limit", "0"], "limit.*greater than or equal to 1"),
         (["label", "--queries", "q.jsonl", "--quieries", "x"], "quieries"),
         (["extract", "--queries", "q.jsonl", "--router-path", "r", "--template", "no place"], "template"),
+        (["extract", "--queries", "q.jsonl", "--router-path", "r", "--poolings", "mean,max"], "poolings.*decision"),
         (["demo", "--questions", "3"], "questions.*300"),
         (["train", "--reward-type", "nice"], "reward"),
     ],
@@ -102,6 +104,12 @@ def test_no_command_prints_the_help_and_fails(capsys: Capture) -> None:
 def test_the_method_s_names_mean_the_same(queries_file: str, outcomes_file: str) -> None:
     assert cli.main(["label", "--validation-file", queries_file, "--outcomes", outcomes_file, "--limit", "7"]) == 0
     assert runs.newest("labels").rows == 7
+
+
+def test_layers_and_poolings_are_lists_with_commas(queries_file: str, router_checkpoint: Path) -> None:
+    argv = ["extract", "--queries", queries_file, "--limit", "5", "--router-path", str(router_checkpoint)]
+    assert cli.main([*argv, "--layers", "1,-1", "--poolings", "last,mean"]) == 0
+    assert block_names(runs.newest("features")) == ("hidden", "hidden_L1_last", "hidden_L1_mean", "hidden_L2_mean")
 
 
 def test_the_environment_is_not_an_option(

@@ -43,6 +43,26 @@ def test_any_width_of_hidden_state(features, width):
     assert table.schema.field("hidden").type.list_size == width
 
 
+def test_features_may_have_more_blocks_and_the_router_s_word(features):
+    more = features.append_column("verbal", pa.array([0.5] * 9 + [None], pa.float32()))
+    more = more.append_column("hidden_L12_mean", features["hidden"]).append_column("hidden_L3_last", features["hidden"])
+    assert conform(more, "features").column_names == [
+        *features.column_names,
+        "verbal",
+        "hidden_L12_mean",
+        "hidden_L3_last",
+    ]
+    assert "unknown hidden_mean" in refused(features.append_column("hidden_mean", features["hidden"]), "features")
+    wide = features.append_column("hidden_L1_last", features["hidden"].cast(pa.list_(pa.float32(), 4)))
+    assert "hidden_L1_last is fixed_size_list" in refused(wide, "features")
+    first = more.select(["verbal", *features.column_names])
+    assert "the order is" in refused(first, "features")
+
+
+def test_only_features_may_have_them(queries):
+    assert "unknown verbal" in refused(queries.append_column("verbal", pa.array([0.5] * 10, pa.float32())), "queries")
+
+
 def test_unknown_kind(queries):
     with pytest.raises(UnknownName, match="examples, features, labels"):
         conform(queries, "question")
