@@ -139,7 +139,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(cfg.batch, rng):
             assert batch.z_start is not None
-            z = head(batch.hidden, batch.logits, generator=rng)
+            z = head.logit(batch.x, batch.offset, generator=rng)
             found = estimate(z, batch.y, cfg, rng, policy=policy)
             further = _further_terms(z, batch.y, batch.z_start, policy, cfg)
             loss = found.loss + sum(weight * term for weight, term in further.values() if weight)

@@ -47,7 +47,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(cfg.batch, rng):
-            p = head(batch.hidden, batch.logits, generator=rng).sigmoid()
+            p = head.logit(batch.x, batch.offset, generator=rng).sigmoid()
             loss = (p - batch.y).square().mean()
             update(optimiser, loss)
             step += 1

@@ -11,6 +11,7 @@ from torch import Tensor
 from calib.errors import Collapsed, TooFewExamples
 from calib.examples import Examples
 from calib.head import ConfidenceHead
+from calib.head.inputs import as_tensor
 from calib.monitors import COLLAPSED_STD, Health
 
 Stage = Literal["sft", "rl"]
@@ -49,40 +50,49 @@ class StepLog(BaseModel):
 
 @dataclass(frozen=True)
 class Rows:
-    """Examples as tensors on the head's device: hidden (n, d), logits (n, 3), y (n,), and z_start (n,) where asked for.
+    """Examples as what the head's MLP reads, computed once: neither loop trains what lies before it.
 
     Attributes:
-        y: outcome, or soft target in training.
-        z_start: logits of the head as it was, for those who must not move far from it.
+        x: (n, inputs) on the head's device, see `ConfidenceHead.inputs`.
+        offset: (n,) what the MLP's output is added to.
+        y: (n,) outcome, or soft target in training.
+        z_start: (n,) logits of the head as it was, for those who must not move far from it.
     """
 
-    hidden: Tensor
-    logits: Tensor
+    x: Tensor
+    offset: Tensor
     y: Tensor
     z_start: Tensor | None = None
 
     @classmethod
     def of(cls, examples: Examples, head: ConfidenceHead, *, soft: bool = False) -> Self:
-        """The rows of `examples`; with `soft`, y is their soft target where they have one."""
+        """The rows of `examples` for a head with fitted inputs; with `soft`, y is their soft target if there is one."""
         outcome = examples.target if soft and examples.target is not None else examples.y
-        hidden, logits, y = (torch.as_tensor(a).to(head.mean) for a in (examples.hidden, examples.logits, outcome))
-        return cls(hidden, logits, y)
+        x, offset = head.mean.new_empty(len(examples), head.config.n_inputs), head.mean.new_empty(len(examples))
+        with torch.no_grad():
+            for rows in _blocks(len(examples)):
+                hidden, logits = (as_tensor(a[rows]).to(head.mean) for a in (examples.hidden, examples.logits))
+                x[rows], offset[rows] = head.inputs(hidden, logits)
+        return cls(x, offset, as_tensor(outcome).to(head.mean))
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Self, bool]]:
         """The rows once, shuffled, `size` at a time; True beside the last batch."""
         n = len(self.y)
         order = torch.randperm(n, generator=generator).to(self.y.device)
+        columns = [column for column in (self.x, self.offset, self.y, self.z_start) if column is not None]
         for start in range(0, n, size):
             i = order[start : start + size]
-            z_start = None if self.z_start is None else self.z_start[i]
-            yield type(self)(self.hidden[i], self.logits[i], self.y[i], z_start), start + size >= n
+            yield type(self)(*(column.index_select(0, i) for column in columns)), start + size >= n
 
 
 def frozen_logits(head: ConfidenceHead, rows: Rows) -> Tensor:
     """z (n,) of the head as it is now, without dropout and without gradient."""
     with torch.no_grad():
-        blocks = (slice(i, i + BLOCK) for i in range(0, len(rows.y), BLOCK))
-        return torch.cat([head(rows.hidden[block], rows.logits[block]) for block in blocks])
+        return torch.cat([head.logit(rows.x[block], rows.offset[block]) for block in _blocks(len(rows.y))])
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(i, i + BLOCK) for i in range(0, n, BLOCK))
 
 
 class Watch:

@@ -18,6 +18,11 @@ PCA_CELLS = 50_000_000
 PCA_FLOOR = 1e-6
 
 
+def as_tensor(array: NDArray[np.floating]) -> Tensor:
+    """The array as a tensor: a view, but a copy of read-only memory, which torch would offer for writing."""
+    return torch.as_tensor(np.require(array, requirements="W"))
+
+
 def router_logit(logits: Tensor) -> Tensor:
     """log(pmax / (1 - pmax)) of the softmax of logits (n, c), finite even where pmax rounds to 1.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from calib.checks import FloatArray, checked
 from calib.errors import FeatureMismatch, NonFinite
 from calib.head.folder import Stored
-from calib.head.inputs import CLIP_STD, moments, router_features, router_logit, whitened_components
+from calib.head.inputs import CLIP_STD, as_tensor, moments, router_features, router_logit, whitened_components
 from calib.policy import POLICIES
 from calib.recalibrate import Identity, Recalibrator, platt_parameters
 
@@ -242,11 +242,6 @@ class ConfidenceHead(Stored, nn.Module):
     def _set(self, *values: FloatArray, names: tuple[str, ...]) -> None:
         for name, value in zip(names, values, strict=True):
             getattr(self, name).copy_(torch.from_numpy(value))
-
-
-def as_tensor(array: NDArray[np.floating]) -> Tensor:
-    """The array as a tensor: a view, but a copy of read-only memory, which torch would offer for writing."""
-    return torch.as_tensor(np.require(array, requirements="W"))
 
 
 def _standardised(rows: Tensor, mean: Tensor, std: Tensor) -> Tensor:
