@@ -36,8 +36,8 @@ def auroc(p: ArrayLike, y: ArrayLike) -> float | None:
     if not n1 or not n0:
         return None
     keys = packed_keys(p, y)
-    right = np.flatnonzero(keys & np.uint64(1))
-    won = int(right.sum()) - n1 * (n1 - 1) // 2  # wrong rows before each right one, those it ties with included
+    places = int((keys & np.uint64(1)).view(np.int64) @ np.arange(len(keys)))  # of right rows, summed
+    won = places - n1 * (n1 - 1) // 2  # wrong rows before each right one, those it ties with included
     # Tied rows stand wrong ones first, so a group that holds both has one place where keys differ in y alone.
     last_wrong = np.flatnonzero((keys[1:] ^ keys[:-1]) == 1)
     first = np.searchsorted(keys, keys[last_wrong], side="left")
