@@ -1,24 +1,43 @@
 """Flow `benchmark`: every method on recorded outcomes, under one protocol."""
 
 from prefect import flow
+from prefect.artifacts import create_markdown_artifact
 
+from calib.methods import DEFAULT, METHODS
 from flows.params import BenchmarkParams
-from storage.artifact import Artifact
+from flows.trial import fitted, prepared, scored
 from tasks import runs
-from tasks.benchmark.features import extract_sets, headless
-from tasks.benchmark.sets import import_sets
-from tasks.gemma import convert_gemma
-from tasks.router import refer_checkpoint
+from tasks.benchmark.bars import RAW, TEMPERATURE, bars
+from tasks.benchmark.pages import benchmark_page
+from tasks.benchmark.report import Compared, write_benchmark
+from tasks.benchmark.results import set_table, standings
 
 
 @flow(name="benchmark", flow_run_name="benchmark {params.data}")
-def benchmark(params: BenchmarkParams) -> Artifact:
+def benchmark(params: BenchmarkParams) -> Compared:
     """Split, extract once, fit every method under every seed with both routers, compare, write the tables."""
-    runs.start("benchmark")
-    sets = import_sets(params.data, names=params.sets, rows=params.rows)
-    base = convert_gemma() if params.base_model is None else refer_checkpoint(params.base_model, kind="models")
-    features = extract_sets(sets, headless(base), params.reading, params.shard_size)
-    return features
+    run_id = runs.start("benchmark")
+    sets, features = prepared(params)
+    cells = fitted(params, sets, features, list(METHODS), shifted=params.shifted)
+    own = scored(sets, cells, shifted=False)
+    other = scored(sets, cells, shifted=True) if params.shifted else []
+    tables, ranks, shifted = [set_table(one) for one in own], standings(own), [set_table(one) for one in other]
+    found = bars(tables, ranks, shifted)
+    title = f"Benchmark: {len(sets)} sets, {params.labels:,} labels, {params.seeds} seeds"
+    page = benchmark_page(tables, ranks, found, shifted, title)
+    create_markdown_artifact(page, key="benchmark", description=title)
+    compared = write_benchmark(
+        run_id,
+        page,
+        {"params": params, "bars": found, "ranks": ranks, "tables": tables, "shifted": shifted},
+        own + other,
+        cells,
+        references=(DEFAULT, TEMPERATURE, RAW),
+    )
+    runs.record(run_id, features=features, **compared.artifacts, report=compared.report)
+    if params.output_dir is not None:
+        runs.copy_report(compared.report, params.output_dir)
+    return compared
 
 
 if __name__ == "__main__":

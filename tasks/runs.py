@@ -2,12 +2,13 @@
 
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prefect import runtime
 
 from storage.artifact import Artifact
+from storage.atomic import resolve
 from storage.folder import local_folder
 from storage.layout import Home
 from storage.manifest import latest_manifest, manifest_of, write_manifest
@@ -98,3 +99,12 @@ def newest_heads() -> dict[str, Artifact]:
 def copy_to(artifact: Artifact, folder: str) -> None:
     """Copy a folder artifact where a person asked for it."""
     shutil.copytree(local_folder(artifact), Path(folder).expanduser(), dirs_exist_ok=True)
+
+
+def copy_report(report: str, folder: str) -> None:
+    """Copy a report's files where a person asked for them."""
+    fs, root = resolve(report)
+    target = Path(folder).expanduser()
+    target.mkdir(parents=True, exist_ok=True)
+    for path in fs.ls(root, detail=False):
+        fs.get_file(path, str(target / PurePosixPath(path).name))

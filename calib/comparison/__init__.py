@@ -4,19 +4,19 @@
 `ranks` says which methods are first, and which tie.
 """
 
-from calib.comparison.pooled import Pooled, mean_over, over_seeds
+from calib.comparison.pooled import mean_over, over_seeds, ties
 from calib.comparison.ranks import Rank, rank
-from calib.comparison.resampled import RESAMPLED, Resampled, cluster_counts, minus, resample
+from calib.comparison.resampled import COMPARED, Resampled, minus, paired_counts, resample
 
 __all__ = [
-    "RESAMPLED",
-    "Pooled",
+    "COMPARED",
     "Rank",
     "Resampled",
-    "cluster_counts",
     "mean_over",
     "minus",
     "over_seeds",
+    "paired_counts",
     "rank",
     "resample",
+    "ties",
 ]

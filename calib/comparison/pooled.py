@@ -1,33 +1,24 @@
 """Intervals over test queries and training seeds, of one set or of several."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from calib.checks import FloatArray
 from calib.comparison.resampled import Resampled
+from calib.metrics.bootstrap import Estimate
 
 
-class Pooled(NamedTuple):
-    """A number with its interval; all three are NaN where it is undefined.
+def ties(difference: Estimate | None) -> bool:
+    """Whether two methods tie: the interval of their difference holds 0, or there is none.
 
-    Attributes:
-        value: mean over seeds, and over sets.
-        low, high: ends of the interval.
+    >>> ties(Estimate(value=0.1, low=-0.1, high=0.3)), ties(Estimate(value=0.1, low=0.0, high=0.3)), ties(None)
+    (True, True, True)
     """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_tie(self) -> bool:
-        """Whether the interval of a difference holds 0 (or there is none): the two methods tie."""
-        return not (self.low > 0 or self.high < 0)
+    return difference is None or difference.low <= 0 <= difference.high
 
 
-def over_seeds(found: Resampled, *, seed: int = 0, level: float = 0.95) -> Pooled:
+def over_seeds(found: Resampled, *, seed: int = 0, level: float = 0.95) -> Estimate | None:
     """Mean over training seeds, with an interval for other queries *and* other seeds.
 
     See `mean_over`, of which this is the case of one set.
@@ -38,7 +29,7 @@ def over_seeds(found: Resampled, *, seed: int = 0, level: float = 0.95) -> Poole
     return mean_over([found], seeds=[seed], level=level)
 
 
-def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float = 0.95) -> Pooled:
+def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float = 0.95) -> Estimate | None:
     """Mean over several sets and all their training seeds, with a percentile interval.
 
         replicate r:  mean over sets of  q_r + sqrt(s / (s-1)) (mean of s seeds drawn with replacement - q_r)
@@ -58,19 +49,19 @@ def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float 
         level: coverage.
 
     Returns:
-        NaN where a set's metric is undefined on its rows. Single resamples where it is undefined are left out.
+        None where a set's metric is undefined on its rows. Single resamples where it is undefined are left out.
 
     >>> same = Resampled(np.array([1.0]), np.array([[1.0, 1.0]]))
     >>> mean_over([same, same], seeds=[0, 0])
-    Pooled(value=1.0, low=1.0, high=1.0)
+    Estimate(value=1.0, low=1.0, high=1.0)
     """
     value = float(np.mean([one.value.mean() for one in found]))
     drawn = np.mean([_crossed(one.drawn, seed) for one, seed in zip(found, seeds, strict=True)], axis=0)
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not len(drawn):
-        return Pooled(np.nan, np.nan, np.nan)
+        return None
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Pooled(value, float(low), float(high))
+    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def _crossed(drawn: FloatArray, seed: int) -> FloatArray:

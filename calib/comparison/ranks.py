@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from calib.comparison.pooled import Pooled, mean_over
+from calib.comparison.pooled import mean_over, ties
 from calib.comparison.resampled import Resampled, minus
+from calib.metrics.bootstrap import Estimate
 
 
 class Rank(NamedTuple):
@@ -25,7 +26,7 @@ class Rank(NamedTuple):
     method: str
     mean_rank: float
     mean_tied_rank: float
-    behind: Pooled
+    behind: Estimate | None
     is_first: bool
 
 
@@ -50,9 +51,7 @@ def rank(
     """
     sign = 1 if lower_is_better else -1
     values = np.array([[sign * one.value.mean() for one in sets] for sets in found.values()])  # (methods, sets)
-    by_value = (
-        1 + (values[None] < values[:, None]).sum(axis=1) + ((values[None] == values[:, None]).sum(axis=1) - 1) / 2
-    )
+    by_value = rankdata(values, axis=0)
     tied = {
         name: [
             1 + sum(_is_better(other[k], own[k], seeds[k], level, sign) for other in found.values())
@@ -67,11 +66,11 @@ def rank(
     for i in order:
         own = found[names[i]]
         behind = mean_over([minus(a, b) for a, b in zip(own, best, strict=True)], seeds=seeds, level=level)
-        ranks.append(Rank(names[i], float(by_value[i].mean()), float(np.mean(tied[names[i]])), behind, behind.is_tie))
+        ranks.append(Rank(names[i], float(by_value[i].mean()), float(np.mean(tied[names[i]])), behind, ties(behind)))
     return ranks
 
 
 def _is_better(a: Resampled, b: Resampled, seed: int, level: float, sign: int) -> bool:
     """Whether a is better than b by the paired interval."""
     difference = mean_over([minus(a, b)], seeds=[seed], level=level)
-    return not difference.is_tie and sign * difference.value < 0
+    return difference is not None and not ties(difference) and sign * difference.value < 0

@@ -4,18 +4,18 @@ A resample is a row of counts, how often each query was drawn. Two methods measu
 difference of their values has the interval of the difference.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib.checks import FloatArray, checked
-from calib.errors import LengthMismatch, UnknownName
-from calib.metrics.binned import bin_index
+from calib.errors import LengthMismatch
+from calib.metrics import get
 
-# Counts are made and used in chunks of about this many: 32 MB.
-COUNTS_PER_CHUNK = 4_000_000
+# Resamples made at a time. Fixed, as it decides which numbers a generator draws for which stratum.
+PER_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -31,98 +31,58 @@ class Resampled:
     drawn: FloatArray
 
 
-# (p, y) -> a function of counts (m, n) -> (m,) values of the metric, NaN where a resample leaves it undefined
-Prepared = Callable[[FloatArray], FloatArray]
+# What a method is compared by, of `calib.metrics.METRICS`.
+COMPARED = ("brier", "ece", "auroc", "aurc")
 
 
-def _brier(p: FloatArray, y: FloatArray) -> Prepared:
-    rows = (p - y) ** 2
-    return lambda counts: np.asarray(counts @ rows / counts.sum(axis=1))
+def paired_counts(strata: Sequence[tuple[NDArray[np.int64], int]], *, n_replicates: int = 1000) -> Iterator[FloatArray]:
+    """Chunks (m, n) of resampling counts; every stratum is resampled by itself, from a generator of its own.
 
-
-def _ece(p: FloatArray, y: FloatArray) -> Prepared:
-    gap = np.zeros((len(p), 10))
-    gap[np.arange(len(p)), bin_index(p, n_bins=10)] = y - p
-    return lambda counts: np.asarray(np.abs(counts @ gap).sum(axis=1) / counts.sum(axis=1))
-
-
-def _grouped(p: FloatArray, y: FloatArray) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
-    """counts -> (right, wrong) (m, g) in the g groups of tied p, the largest p first."""
-    order = np.argsort(-p, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(p[order]) < 0])
-    right = y[order]
-
-    def groups(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        counts = counts[:, order]
-        n_right = np.add.reduceat(counts * right, starts, axis=1)
-        return n_right, np.add.reduceat(counts, starts, axis=1) - n_right
-
-    return groups
-
-
-def _auroc(p: FloatArray, y: FloatArray) -> Prepared:
-    groups = _grouped(p, y)
-
-    def values(counts: FloatArray) -> FloatArray:
-        right, wrong = groups(counts)
-        above = np.cumsum(right, axis=1) - right / 2
-        pairs = right.sum(axis=1) * wrong.sum(axis=1)
-        return np.asarray((wrong * above).sum(axis=1) / np.where(pairs > 0, pairs, np.nan))
-
-    return values
-
-
-RESAMPLED: dict[str, Callable[[FloatArray, FloatArray], Prepared]] = {"brier": _brier, "ece": _ece, "auroc": _auroc}
-
-
-def cluster_counts(cluster: NDArray[np.int64], *, n_replicates: int = 1000, seed: int = 0) -> Iterable[FloatArray]:
-    """Chunks (m, n) of counts that draw whole clusters of rows with replacement.
-
-    The clusters of all chunks come from one generator over the *sorted* clusters: two sets with the same clusters and
-    the same seed get the same resamples, whatever the order of their rows.
+    Two sets whose files share questions are not independent samples. With the shared rows as one stratum, in the same
+    order and with the same seed, a resample draws the same questions of both.
 
     Args:
-        cluster: (n,) a number per row; rows that share it are drawn together.
-        n_replicates: resamples.
-        seed: of the private generator.
+        strata: (rows, seed) each; together the rows are 0 … n-1.
+        n_replicates: resamples; each row of counts sums to n.
 
-    >>> [c.tolist() for c in cluster_counts(np.array([7, 7, 7]), n_replicates=2)]
-    [[[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]]
+    >>> [c.sum(axis=1).tolist() for c in paired_counts([(np.array([0, 2]), 1), (np.array([1]), 2)], n_replicates=2)]
+    [[3.0, 3.0]]
     """
-    _, place = np.unique(cluster, return_inverse=True)
-    k, rng = int(place.max()) + 1, np.random.default_rng(seed)
-    size = max(1, COUNTS_PER_CHUNK // len(cluster))
-    for start in range(0, n_replicates, size):
-        m = min(size, n_replicates - start)
-        drawn = rng.integers(0, k, size=(m, k)) + k * np.arange(m)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=m * k).reshape(m, k).astype(np.float64)[:, place]
+    n = sum(len(rows) for rows, _ in strata)
+    generators = [np.random.default_rng(seed) for _, seed in strata]
+    for start in range(0, n_replicates, PER_CHUNK):
+        m = min(PER_CHUNK, n_replicates - start)
+        counts = np.empty((m, n))
+        for (rows, _), rng in zip(strata, generators, strict=True):
+            k = len(rows)
+            drawn = rng.integers(0, k, size=(m, k)) + k * np.arange(m)[:, None] if k else np.empty((m, 0), np.int64)
+            counts[:, rows] = np.bincount(drawn.ravel(), minlength=m * k).reshape(m, k)
+        yield counts
 
 
 def resample(
-    p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatArray], *, metrics: Sequence[str] = ("brier",)
+    p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatArray], *, metrics: Sequence[str] = COMPARED
 ) -> dict[str, Resampled]:
     """Metrics of one method under several training seeds, on the rows and on resamples of them.
 
     Args:
         p: per seed, (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
-        counts: chunks (m, n), as `cluster_counts` makes them; a list, if it is used for several methods.
-        metrics: names of `RESAMPLED`: brier, ece (10 bins) and auroc.
+        counts: chunks (m, n), as `paired_counts` makes them; a list, if it is used for several methods.
+        metrics: names of `calib.metrics.METRICS`; binned ones have 10 bins.
 
     Raises:
         UnknownName: no such metric.
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
 
-    >>> found = resample([[0.5, 0.5], [1.0, 0.0]], [1, 0], [np.array([[2.0, 0.0]])])["brier"]
+    >>> found = resample([[0.5, 0.5], [1.0, 0.0]], [1, 0], [np.array([[2.0, 0.0]])], metrics=("brier",))["brier"]
     >>> found.value.tolist(), found.drawn.tolist()
     ([0.25, 0.0], [[0.25], [0.0]])
     """
-    for name in metrics:
-        if name not in RESAMPLED:
-            raise UnknownName("metric that can be resampled", name, RESAMPLED)
-    prepared = [[RESAMPLED[name](*checked(one, y)) for one in p] for name in metrics]
-    whole = np.ones((1, len(np.asarray(y))))
-    values = [np.array([f(whole)[0] for f in seeds]) for seeds in prepared]
+    measured = [get(name) for name in metrics]
+    rows = [checked(one, y) for one in p]
+    prepared = [[metric.prepare(*one) for one in rows] for metric in measured]
+    values = [np.array([_or_nan(metric.fn(*one)) for one in rows]) for metric in measured]
     drawn = [[[f(chunk) for f in seeds] for seeds in prepared] for chunk in counts]
     return {
         name: Resampled(values[i], np.concatenate([np.stack(chunk[i]) for chunk in drawn], axis=1))
@@ -139,3 +99,7 @@ def minus(a: Resampled, b: Resampled) -> Resampled:
     if a.drawn.shape != b.drawn.shape:
         raise LengthMismatch("a", a.drawn.size, "b", b.drawn.size)
     return Resampled(a.value - b.value, a.drawn - b.drawn)
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -2,10 +2,10 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,7 +13,7 @@ from calib.policy import OracleMatrix
 from calib.protocol import part_of
 from storage.artifact import Artifact, write_table
 from storage.errors import MissingColumn
-from storage.identity import share_of, signature
+from storage.identity import query_id, share_of, signature
 from storage.ingest import read_outcomes
 from storage.layout import Home
 from storage.listing import files_in
@@ -23,6 +23,8 @@ from tasks.errors import NoOutcomes, UnknownSet
 logger = logging.getLogger(__name__)
 
 FORMATS = (".parquet", ".jsonl", ".csv")
+# What a prompt adds below a question to be answered. Files that share questions differ in it.
+_CUE = re.compile(r"\s*\n\s*answer\s*:\s*\Z", re.IGNORECASE)
 
 
 class OutcomeSet(BaseModel):
@@ -73,24 +75,33 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
     ]
 
 
+def question(text: str) -> str:
+    """The query without a last line that only says "Answer:", so that it is one question in every file that asks it.
+
+    >>> question("2 + 2?\\nA. 3\\nB. 4\\nAnswer:")
+    '2 + 2?\\nA. 3\\nB. 4'
+    """
+    return _CUE.sub("", text) or text
+
+
 def _protocol_rows(path: str, limit: int | None) -> pa.Table:
-    """Kind `benchmark_rows`, in the order of query_id."""
-    table = read_outcomes(path)
-    if limit is not None and limit < table.num_rows:
-        drawn = np.array([share_of(text, "limit") for text in table["query"].to_pylist()])
-        table = table.take(np.sort(np.argsort(drawn, kind="stable")[:limit]))
-    texts, matrix = table["query"].to_pylist(), OracleMatrix()
-    grades = zip(table["medium_label"].to_pylist(), table["large_label"].to_pylist(), strict=True)
-    # The salt is that of `split_of`: the test part is the test split of every other command.
-    columns = {
-        "query_id": table["query_id"],
-        "query": table["query"],
-        "topic": table["topic"],
-        "true_policy": pa.array([matrix.true_policy(medium, large).value for medium, large in grades]),
-        "part": pa.array(part_of([share_of(text, "split") for text in texts]).tolist()),
-        "cluster": pa.array([hashlib.sha256(signature(text).encode()).hexdigest()[:16] for text in texts]),
-    }
-    return pa.table(columns, schema=SCHEMAS["benchmark_rows"]).sort_by("query_id")
+    """Kind `benchmark_rows`, one row per question, in the order of query_id."""
+    table, matrix = read_outcomes(path), OracleMatrix()
+    rows = {}
+    for row in table.select(["query", "topic", "medium_label", "large_label"]).to_pylist():
+        text = question(row["query"])
+        # The salt is that of `split_of`: the test part is the test split of every other command.
+        known = {
+            "query_id": query_id(text),
+            "query": text,
+            "topic": row["topic"],
+            "true_policy": matrix.true_policy(row["medium_label"], row["large_label"]).value,
+            "part": str(part_of([share_of(text, "split")])[0]),
+            "cluster": hashlib.sha256(signature(text).encode()).hexdigest()[:16],
+        }
+        rows.setdefault(known["query_id"], known)
+    drawn = sorted(rows.values(), key=lambda row: share_of(row["query"], "limit"))[:limit]
+    return pa.Table.from_pylist(sorted(drawn, key=lambda row: row["query_id"]), schema=SCHEMAS["benchmark_rows"])
 
 
 def _families(tables: Mapping[str, pa.Table]) -> dict[str, str]:

@@ -1,0 +1,163 @@
+"""What a benchmark found: tables per set and router, ranks over sets, calibration under shift, and the bars."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib import metrics
+from calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, ties
+from calib.comparison.scores import MethodScore
+from calib.methods import DEFAULT
+from calib.metrics import Estimate
+from tasks.benchmark.score import Scored, seed_of
+
+METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
+
+
+class Line(BaseModel):
+    """One method in a table; means over seeds, intervals over test queries and seeds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    ece: Estimate | None
+    noise_mean: float = Field(description="mean ECE of a perfectly calibrated model with the same confidences")
+    noise_high: float = Field(description="upper end of the 95% band of that ECE")
+    in_band: float = Field(description="share of seeds whose ECE is at most the upper end")
+    brier: Estimate | None
+    log_loss: float
+    auroc: Estimate | None
+    aurc: Estimate | None
+    brier_behind: Estimate | None = Field(description="Brier minus that of the default head, paired")
+    auroc_behind: Estimate | None = Field(description="AUROC minus that of the default head, paired")
+    worse_seeds: int = Field(description="seeds under which the default head's Brier is significantly worse")
+
+
+class SetTable(BaseModel):
+    """All methods on one set under one router."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    target: str
+    router: str
+    n: int = Field(description="test rows")
+    n_labelled: float = Field(description="labelled rows, mean over seeds")
+    accuracy: float = Field(description="share of the test rows on which the router was right")
+    lines: list[Line]
+
+    def line(self, method: str) -> Line:
+        """The line of that method."""
+        return next(line for line in self.lines if line.method == method)
+
+
+class Standing(BaseModel):
+    """One method over all sets and routers, by Brier."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    mean_rank: float = Field(description="by value alone")
+    mean_tied_rank: float = Field(description="1 + how many methods are better by the paired interval, mean over sets")
+    behind: Estimate | None = Field(description="mean Brier minus that of the method with the best mean rank, paired")
+    is_first: bool = Field(description="it has the best mean rank, or ties with the method that has")
+
+
+def set_table(scored: Scored, *, reference: str = DEFAULT) -> SetTable:
+    """The table of one set and router, in the order of its methods."""
+    seed = seed_of(scored.name)
+    base = scored.methods[reference]
+    return SetTable(
+        name=scored.name,
+        target=scored.target,
+        router=scored.kind,
+        n=scored.n,
+        n_labelled=scored.n_labelled,
+        accuracy=scored.accuracy,
+        lines=[_line(method, found, base, seed) for method, found in scored.methods.items()],
+    )
+
+
+def standings(scored: Sequence[Scored], *, metric: str = "brier") -> list[Standing]:
+    """Methods over all sets and routers, the best mean rank first; only methods that every one of them has."""
+    common = [m for m in scored[0].methods if all(m in one.methods for one in scored)]
+    found = {method: [one.methods[method].resampled[metric] for one in scored] for method in common}
+    seeds = [seed_of(one.name) for one in scored]
+    ranks = rank(found, seeds=seeds, lower_is_better=METRICS[metric])
+    return [Standing(**one._asdict()) for one in ranks]
+
+
+def pooled_difference(scored: Sequence[Scored], method: str, reference: str, metric: str) -> Estimate | None:
+    """Mean over sets and routers of a metric of `method` minus that of `reference`, paired."""
+    pairs = [(one.methods[method].resampled[metric], one.methods[reference].resampled[metric]) for one in scored]
+    return mean_over([minus(a, b) for a, b in pairs], seeds=[seed_of(one.name) for one in scored])
+
+
+def differences(scored: Sequence[Scored], *, references: Sequence[str]) -> list[dict[str, object]]:
+    """Rows of kind `benchmark_differences`: every method minus each reference, per set, router and seed."""
+    rows: list[dict[str, object]] = []
+    for one in scored:
+        place = {"set": one.name, "target": one.target, "router": one.kind}
+        for reference in references:
+            for method, found in one.methods.items():
+                for metric in METRICS:
+                    difference = minus(found.resampled[metric], one.methods[reference].resampled[metric])
+                    estimates = [over_seeds(difference, seed=seed_of(one.name)), *by_seed(difference)]
+                    rows += [
+                        {"metric": metric, "method": method, "reference": reference, **place, "seed": seed, **_flat(e)}
+                        for seed, e in zip([None, *range(len(difference.value))], estimates, strict=True)
+                    ]
+    return rows
+
+
+def scores(scored: Sequence[Scored]) -> list[dict[str, object]]:
+    """Rows of kind `benchmark_scores`."""
+    rows: list[dict[str, object]] = []
+    for one in scored:
+        place = {"set": one.name, "target": one.target, "router": one.kind}
+        for method, found in one.methods.items():
+            known = {**place, "method": method}
+            for seed, alone in enumerate(found.seeds):
+                rows += [
+                    {"metric": metric, **known, "seed": seed, "value": None if v is None else float(v)}
+                    for metric, v in alone.model_dump().items()
+                ]
+            for metric, resampled in found.resampled.items():
+                pooled = over_seeds(resampled, seed=seed_of(one.name))
+                rows.append({"metric": metric, **known, "seed": None, **_flat(pooled)})
+    return rows
+
+
+def by_seed(found: Resampled) -> list[Estimate | None]:
+    """The estimate of every seed alone, over queries."""
+    return [over_seeds(Resampled(found.value[i : i + 1], found.drawn[i : i + 1])) for i in range(len(found.value))]
+
+
+def is_better(difference: Estimate | None, *, lower: bool = True) -> bool:
+    """Whether the difference to another method is significant, and in favour."""
+    return difference is not None and not ties(difference) and (difference.value < 0) == lower
+
+
+def _line(method: str, found: MethodScore, base: MethodScore, seed: int) -> Line:
+    pooled = {metric: over_seeds(resampled, seed=seed) for metric, resampled in found.resampled.items()}
+    behind = {m: minus(found.resampled[m], base.resampled[m]) for m in ("brier", "auroc")}
+    return Line(
+        method=method,
+        noise_mean=_mean(found, "noise_mean"),
+        noise_high=_mean(found, "noise_high"),
+        in_band=_mean(found, "in_band"),
+        log_loss=_mean(found, "log_loss"),
+        **pooled,
+        brier_behind=over_seeds(behind["brier"], seed=seed),
+        auroc_behind=over_seeds(behind["auroc"], seed=seed),
+        worse_seeds=sum(is_better(estimate) for estimate in by_seed(behind["brier"])),
+    )
+
+
+def _mean(found: MethodScore, field: str) -> float:
+    return float(np.mean([getattr(one, field) for one in found.seeds]))
+
+
+def _flat(estimate: Estimate | None) -> dict[str, float | None]:
+    return dict.fromkeys(("value", "low", "high")) if estimate is None else estimate.model_dump()
