@@ -111,15 +111,25 @@ class Speaker:
             for t, token in enumerate(text)
         ]
         rows_at, position, token, target = (torch.tensor(column) for column in zip(*at, strict=True))
-        vocabulary = self._vocabulary(states[rows_at, position])
-        device = vocabulary.device
-        log_p = vocabulary.gather(1, token[:, None].to(device))[:, 0] - vocabulary.logsumexp(1)
-        z = torch.zeros(len(prompts) * len(texts), device=device).index_add_(0, target.to(device), log_p)
+        log_p = self._token_log_p(states[rows_at, position], token)
+        z = torch.zeros(len(prompts) * len(texts), device=log_p.device)
+        z = z.index_add_(0, target.to(log_p.device), log_p)
         return z.view(len(prompts), len(texts)), vectors
 
-    def _vocabulary(self, states: Tensor) -> Tensor:
-        """Logits of the next token, float32."""
-        logits: Tensor = self._body.model.get_output_embeddings()(states).float()
+    def _token_log_p(self, states: Tensor, token: Tensor) -> Tensor:
+        """(m,) float32 log-probability of each token after its state (m, d).
+
+        The token's own logit is computed in float32: near 20, as logits of large vocabularies are, bfloat16 has steps
+        of an eighth, and what matters are differences of a few of them. The normaliser sums rounding out.
+        """
+        output = self._body.model.get_output_embeddings()
+        every = self._capped(output(states).float()).logsumexp(1)
+        token = token.to(states.device)
+        own = (states.float() * output.weight[token].float()).sum(1)
+        return self._capped(own if output.bias is None else own + output.bias[token].float()) - every
+
+    def _capped(self, logits: Tensor) -> Tensor:
+        """Logits as the checkpoint's own head bounds them."""
         cap = getattr(self._body.model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 

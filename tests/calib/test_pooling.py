@@ -1,5 +1,6 @@
 """Blocks of hidden states, against transformers called row by row with all its hidden states."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -212,3 +213,20 @@ def test_reading_without_a_mask_is_reading_with_one(router_checkpoint: Path, dty
         want = expected(states, n, n - 1)
         for name in router.blocks:
             np.testing.assert_allclose(out.blocks[name][i], want[name], atol=bar, rtol=bar, err_msg=name)
+
+
+def test_a_head_that_caps_its_logits(causal_checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(causal_checkpoint, tmp_path / "capped")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"final_logit_softcapping": 0.05}))
+    out, plain = FrozenRouter(folder).read(QUERIES), FrozenRouter(causal_checkpoint).read(QUERIES)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = tokenizer(QUERIES[0])["input_ids"]
+    for j, policy in enumerate(POLICIES):
+        name = tokenizer(policy.value, add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            row = model(torch.tensor([prompt + name])).logits[0].log_softmax(-1)
+        said = sum(row[len(prompt) - 1 + t, token].item() for t, token in enumerate(name))
+        assert out.logits[0, j] == pytest.approx(said, abs=1e-3)
+    assert np.abs(out.logits - plain.logits).max() > 0.1
