@@ -21,7 +21,17 @@ from calib.losses import (
 )
 from calib.monitors import gradient_variance, mass_at_ends
 from calib.rl_config import PRESETS, RewardName, RLConfig, preset
-from calib.training import Rows, StepLog, Watch, adamw, frozen_logits, prepare, update
+from calib.training import (
+    Rows,
+    StepLog,
+    Watch,
+    adamw,
+    batch_size,
+    frozen_logits,
+    prepare,
+    threads_for,
+    update,
+)
 
 __all__ = ["PRESETS", "Estimate", "RLConfig", "RewardName", "estimate", "fit", "policy_gradient", "preset", "steps"]
 
@@ -137,7 +147,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     learned = [policy.log_factor] if cfg.learn_width else []
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay, policy=learned), 0
     for epoch in range(1, cfg.epochs + 1):
-        for batch, is_last in rows.batches(cfg.batch, rng):
+        for batch, is_last in rows.batches(batch_size(cfg.batch, len(rows.y)), rng):
             assert batch.z_start is not None
             z = head.logit(batch.x, batch.offset, generator=rng)
             found = estimate(z, batch.y, cfg, rng, policy=policy)
@@ -195,4 +205,5 @@ def _further_terms(
 
 def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLConfig | None = None) -> list[StepLog]:
     """Run `steps` to the end, by default with preset `proper`: never worse on validation than the start."""
-    return list(steps(head, train, validation, cfg or PRESETS["proper"]))
+    with threads_for(head):
+        return list(steps(head, train, validation, cfg or PRESETS["proper"]))

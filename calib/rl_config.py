@@ -52,7 +52,9 @@ class RLConfig(BaseModel):
     draws: int = Field(default=16, ge=2, le=1024, description="confidences drawn per row and step (score_function)")
     epochs: int = Field(default=30, ge=0, le=1000, description="passes over the rows, at most")
     lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
-    batch: int = Field(default=64, ge=1, description="rows per step")
+    batch: int | None = Field(
+        default=None, ge=1, description="rows per step; default: 64, of 6,400 rows and more a hundredth, at most 1,024"
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on all parameters of the head")
     calibration: Literal["as-written", "smooth", "none"] = Field(
         default="as-written",

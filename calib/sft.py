@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calib.examples import Examples
 from calib.head import ConfidenceHead
 from calib.monitors import mass_at_ends
-from calib.training import Rows, StepLog, Watch, adamw, prepare, update
+from calib.training import Rows, StepLog, Watch, adamw, batch_size, prepare, threads_for, update
 
 
 class SFTConfig(BaseModel):
@@ -18,7 +18,9 @@ class SFTConfig(BaseModel):
 
     epochs: int = Field(default=50, ge=0, le=1000, description="passes over the train split, at most")
     lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
-    batch: int = Field(default=64, ge=1, description="rows per step")
+    batch: int | None = Field(
+        default=None, ge=1, description="rows per step; default: 64, of 6,400 rows and more a hundredth, at most 1,024"
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on all parameters")
     early_stopping: bool = Field(default=True, description="stop when stale, and keep the best epoch (0 included)")
     patience: int = Field(default=5, ge=1, description="epochs without a better validation Brier before stopping")
@@ -46,7 +48,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
     watch = Watch("sft", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
-        for batch, is_last in rows.batches(cfg.batch, rng):
+        for batch, is_last in rows.batches(batch_size(cfg.batch, len(rows.y)), rng):
             p = head.logit(batch.x, batch.offset, generator=rng).sigmoid()
             loss = (p - batch.y).square().mean()
             update(optimiser, loss)
@@ -72,4 +74,5 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
 
 def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTConfig | None = None) -> list[StepLog]:
     """Run `steps` to the end: never worse on validation than the start, when early stopping is on."""
-    return list(steps(head, train, validation, cfg or SFTConfig()))
+    with threads_for(head):
+        return list(steps(head, train, validation, cfg or SFTConfig()))

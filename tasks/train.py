@@ -16,7 +16,7 @@ from calib.head import ConfidenceHead, HeadConfig, LoadedHead, load
 from calib.recalibrate import RECALIBRATORS, Recalibrator, choose
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
-from calib.training import StepLog
+from calib.training import StepLog, threads_for
 from storage.artifact import Artifact, read_metadata
 from storage.folder import local_folder, write_folder
 from storage.layout import Home
@@ -50,7 +50,8 @@ def train_sft(examples: Artifact, features: Artifact, shape: HeadShape, cfg: SFT
     data = load_examples(examples, features)
     head = ConfidenceHead(HeadConfig(width=data.hidden.shape[1], **shape.model_dump()), seed=cfg.seed)
     steps = sft.steps(head, data.only("train"), data.only("validation"), cfg)
-    log = list(track(steps, "SFT steps"))
+    with threads_for(head):
+        log = list(track(steps, "SFT steps"))
     lineage = _lineage(examples, features, stage="sft", training=cfg.model_dump())
     return _store(head, RECALIBRATORS["identity"]([0.0, 1.0], [0, 1]), lineage, log)
 
@@ -60,7 +61,8 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
     """`start` calibrated on the calibration split by policy gradient on a reward."""
     data, loaded = load_examples(examples, features), open_head(start, features)
     steps = rl.steps(loaded.head, data.only("calibration"), data.only("validation"), cfg)
-    log = list(track(steps, "RL steps"))
+    with threads_for(loaded.head):
+        log = list(track(steps, "RL steps"))
     lineage = _lineage(examples, features, stage="rl", training=cfg.model_dump(), start=start.sha256)
     return _store(loaded.head, loaded.recalibrator, lineage, log)
 
