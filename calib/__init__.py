@@ -11,12 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calib.calibrated_router import CalibratedRouter
     from calib.estimator import ConfidenceEstimator
     from calib.head import ConfidenceHead, Ensemble
 
-__all__ = ["ConfidenceEstimator", "ConfidenceHead", "Ensemble"]
+__all__ = ["CalibratedRouter", "ConfidenceEstimator", "ConfidenceHead", "Ensemble"]
 
-_HOMES = {"ConfidenceEstimator": "calib.estimator", "ConfidenceHead": "calib.head", "Ensemble": "calib.head"}
+_HOMES = {
+    "CalibratedRouter": "calib.calibrated_router",
+    "ConfidenceEstimator": "calib.estimator",
+    "ConfidenceHead": "calib.head",
+    "Ensemble": "calib.head",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -64,7 +64,7 @@ def evaluate_heads(
     predictions = predict(examples, inputs["features"], heads)
     found = score(predictions, seed)
     methods = [name for name in ESCALATED if name in found.methods and name != final]
-    escalation = escalate(predictions, examples, [*methods, final], params.answer_prices, params.margin, seed)
+    escalation = escalate(predictions, examples, [*methods, final], params.terms, seed)
     slices = score_slices(predictions, examples, final, seed)
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None

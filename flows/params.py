@@ -10,7 +10,7 @@ from pydantic import Field
 from calib.rl import RLConfig, preset
 from calib.sft import SFTConfig
 from flows.oracle_params import OracleParams, Params, QueryParams
-from tasks.escalate import Prices
+from tasks.escalate import Terms
 from tasks.extract import Reading
 from tasks.train import HeadShape
 
@@ -134,10 +134,20 @@ class EscalationParams(Params):
         default=0.01, ge=0, le=1, description="share of queries whose loss against all-large counts as none"
     )
 
+    margin_confidence: float = Field(
+        default=0.95, ge=0.5, lt=1, description="that the margin is kept on other queries; .5 takes the point estimate"
+    )
+
     @property
-    def answer_prices(self) -> Prices:
-        """The flat prices."""
-        return Prices(medium=self.medium_price, large=self.large_price, unit=self.price_unit)
+    def terms(self) -> Terms:
+        """All of it."""
+        return Terms(
+            medium_price=self.medium_price,
+            large_price=self.large_price,
+            price_unit=self.price_unit,
+            margin=self.margin,
+            confidence=self.margin_confidence,
+        )
 
 
 class EvaluateParams(EscalationParams):
@@ -200,6 +210,11 @@ class TrialParams(Params):
     )
     layers: list[int] = Field(default=[-1, -4, -7, -10], description="layers to keep; 1 is the first, -1 the last")
     poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], description="of each layer")
+    block: Literal["last", "chosen"] = Field(
+        default="last",
+        description="what all methods read: the last layer at the last token, or layer and pooling chosen by "
+        "cross-validation on the labelled rows",
+    )
     shard_size: int = Field(
         default=250, ge=1, le=5000, description="queries per extraction task: what a crash can cost"
     )
@@ -223,4 +238,10 @@ class BenchmarkParams(TrialParams):
 
 
 class AblateParams(TrialParams):
-    """One choice of the default head changed at a time, under the same protocol, budget and early stopping."""
+    """The default head with one choice changed at a time: what RL, its reward, its terms and each part are worth.
+
+    SFT only against SFT + RL, rewards, estimators, calibration and ranking terms, residual, recalibration, and the
+    pairs of them that answer a question together; the same labels, epochs and early stopping for all. Improper rewards
+    run here on purpose. Differences to the default come with paired 95% intervals over test queries and training seeds,
+    as a Parquet table, a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
+    """

@@ -89,11 +89,13 @@ def evaluated(console: Console, result: Evaluated) -> None:
     first = next(iter(methods.values()))
     drawn = Drawn(title=f"Test split: {first.n} queries, router right on {first.accuracy:.1%}")
     drawn.add_column("method", no_wrap=True)
-    for column in ("ECE", "noise ≤", "Brier", "log loss", "AUROC"):
+    for column in ("ECE", "noise ≤", "Brier", "log loss", "AUROC", "AURC"):
         drawn.add_column(column, justify="right")
     for name, s in methods.items():
-        cells = (_interval(s.ece), f"{s.noise_high:.3f}", _interval(s.brier), _interval(s.log_loss), _interval(s.auroc))
-        drawn.add_row(name, *cells, style="bold" if name == FINAL else None)
+        estimates = [_interval(e) for e in (s.brier, s.log_loss, s.auroc, s.aurc)]
+        drawn.add_row(
+            name, _interval(s.ece), f"{s.noise_high:.3f}", *estimates, style="bold" if name == FINAL else None
+        )
     console.print(drawn)
     console.print(f"[dim]{first.level:.0%} bootstrap intervals; noise ≤: upper bound of a calibrated model's ECE[/]")
     if (d := result.evaluation.brier_difference) is not None:

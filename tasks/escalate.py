@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calib import escalation
 from calib.calibrated_router import Serving, pack
 from calib.errors import GradeUnknown, PriceUnknown
-from calib.escalation import EVERYTHING, Outcomes, Point, Saving
+from calib.escalation import CONFIDENCE, EVERYTHING, MARGIN, Outcomes, Point, Saving
 from calib.examples import WARN_BELOW
 from calib.head import load
 from calib.metrics import Estimate
@@ -31,14 +31,16 @@ POINTS = 101
 CALLS = "calls of the large model"
 
 
-class Prices(BaseModel):
-    """Flat prices per answer, for labels without recorded costs; both models' or neither's."""
+class Terms(BaseModel):
+    """What answers cost where labels do not say, and what a saving may cost."""
 
     model_config = ConfigDict(frozen=True)
 
-    medium: float | None = None
-    large: float | None = None
-    unit: str = "your unit"
+    medium_price: float | None = Field(default=None, description="flat, of an answer of the medium model")
+    large_price: float | None = Field(default=None, description="the same of the large model")
+    price_unit: str = Field(default="the unit of the prices given", description="of both")
+    margin: float = Field(default=MARGIN, description="share of queries whose loss counts as none")
+    confidence: float = Field(default=CONFIDENCE, description="that the margin is kept on other queries, one-sided")
 
 
 class Escalation(BaseModel):
@@ -65,18 +67,16 @@ class Escalation(BaseModel):
     cache_policy=cache_on("tasks.escalate", "calib.escalation", "calib.metrics"),
     **STORED,
 )
-def escalate(
-    predictions: Artifact, examples: Artifact, methods: Sequence[str], prices: Prices, margin: float, seed: int
-) -> Escalation:
+def escalate(predictions: Artifact, examples: Artifact, methods: Sequence[str], terms: Terms, seed: int) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
     """
     table = read_table(examples)
     test, chosen_on = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], CHOSEN_ON))
-    found = Escalation(unit=prices.unit, margin=margin, n_chosen_on=int(chosen_on.sum()))
+    found = Escalation(unit=terms.price_unit, margin=terms.margin, n_chosen_on=int(chosen_on.sum()))
     try:
-        outcomes, unit, note = _outcomes(table, prices)
+        outcomes, unit, note = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
     policy = np.array([[p.value for p in POLICIES].index(name) for name in table["router_policy"].to_pylist()])
@@ -84,9 +84,11 @@ def escalate(
     here, there = outcomes.where(test), outcomes.where(chosen_on)
     savings, curves, band = {}, {}, ()
     for name, p in _confidences(predictions, table, methods).items():
-        threshold = escalation.choose_threshold(there, policy[chosen_on], p[chosen_on], margin=margin)
+        threshold = escalation.choose_threshold(
+            there, policy[chosen_on], p[chosen_on], margin=terms.margin, confidence=terms.confidence
+        )
         at = (here, policy[test], p[test])
-        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=margin, level=level, seed=seed)
+        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level, seed=seed)
         thresholds = _thinned(escalation.thresholds_of(policy[test], p[test]))
         drawn = escalation.curve(*at, thresholds=thresholds)
         curves[name] = [drawn.point(i) for i in range(len(thresholds))]
@@ -133,10 +135,14 @@ def sentence(found: Escalation) -> str:
         verdict = f"worse than all-large by more than {points}"
     else:
         verdict = f"within {points} of all-large: neither shown nor ruled out on {s.n} queries"
-    all_of_it = "everything" if s.point.threshold >= EVERYTHING else f"confidence below {s.point.threshold:.3f}"
+    rows = f"{found.n_chosen_on} calibration and validation queries"
+    if s.point.threshold >= EVERYTHING:
+        what = f"everything (on {rows} no threshold is sure enough to keep the margin)"
+    else:
+        what = f"confidence below {s.point.threshold:.3f} (chosen on {rows})"
     mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
     return (
-        f"Escalating {all_of_it} (chosen on {found.n_chosen_on} other queries), the large model serves "
+        f"Escalating {what}, the large model serves "
         f"{s.point.large:.1%} of {s.n} test queries and {_interval(s.saving, 100)} % of its cost is saved "
         f"(in {found.unit}); quality {s.point.quality:.1%}, {_interval(d, 100, sign=True)} points against all-large; "
         f"{verdict}.{mix}"
@@ -149,19 +155,19 @@ def _interval(estimate: Estimate, scale: float, *, sign: bool = False) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _outcomes(table: pa.Table, prices: Prices) -> tuple[Outcomes, str, str]:
+def _outcomes(table: pa.Table, terms: Terms) -> tuple[Outcomes, str, str]:
     """(outcomes, unit, note): costs as given, else as recorded, else calls of the large model."""
     grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
-    is_given = prices.medium is not None or prices.large is not None
+    is_given = terms.medium_price is not None or terms.large_price is not None
     medium, large = (
-        (prices.medium, prices.large)
+        (terms.medium_price, terms.large_price)
         if is_given
         else (table[f"{model}_cost_usd"].to_pylist() for model in ("medium", "large"))
     )
     try:
         found = Outcomes.of(*grades, medium_cost=_number(medium), large_cost=_number(large))
         if found.large_cost.any():
-            return found, prices.unit if is_given else "USD", ""
+            return found, terms.price_unit if is_given else "USD", ""
         note = "the large model costs nothing here"
     except PriceUnknown as error:
         note = str(error)

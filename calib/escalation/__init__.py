@@ -4,6 +4,7 @@ First version: point estimates and bootstrap intervals. A threshold with a finit
 """
 
 from calib.escalation.outcomes import Outcomes
+from calib.escalation.paired import paired_difference_of_shares, score_statistic
 from calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
 from calib.escalation.tradeoff import (
     EVERYTHING,
@@ -29,9 +30,11 @@ __all__ = [
     "choose_threshold",
     "curve",
     "oracle_line",
+    "paired_difference_of_shares",
     "quality_band",
     "random_mix",
     "saving_at",
+    "score_statistic",
     "served_by_large",
     "thresholds_of",
 ]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calib.checks import FloatArray, checked_p
 from calib.errors import NothingToSave, OutOfRange
 from calib.escalation.outcomes import Outcomes
+from calib.escalation.paired import paired_difference_of_shares, score_statistic
 from calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_large, thresholds_of
 from calib.metrics import Estimate
 from calib.metrics.replicates import resampling_counts
@@ -45,16 +46,17 @@ def choose_threshold(
 ) -> float:
     """The lowest threshold to be had without losing more than `margin` of all-large's quality.
 
-    Starts at all-large and lowers the threshold as long as, with d = right(server) - right(large) per query,
+    Starts at all-large and lowers the threshold as long as the queries that medium then serves pass, one-sided at
+    `confidence`, Tango's score test of
 
-        mean(d) - z sqrt(var(d) / n) >= -margin,    z = Phi^-1(confidence)
+        share answered right >= share that all-large answers right - margin      (`paired.score_statistic`)
 
     and stops for good at the first that fails: a lucky dip further down is never looked at, which keeps the choice
-    among hundreds of thresholds from being a choice among lucky ones. So each step is a one-sided test in a fixed
-    sequence, which needs no correction for their number (Angelopoulos et al. 2021, arXiv:2110.01052, use it with exact
-    p-values). Here the interval is a normal one: valid for large n only, and where n is a few hundred it escalates
-    nearly everything. At confidence .5, z = 0: the point estimate, with which the loss on new rows exceeds the margin
-    about half the time. The claim must come from other rows: `saving_at`.
+    among hundreds of thresholds from being a choice among lucky ones. Tests in a fixed sequence need no correction for
+    their number (Angelopoulos et al. 2021, arXiv:2110.01052, do it with exact p-values; the score test is approximate).
+    A margin of one point cannot pass at all below 268 rows at confidence .95: everything is escalated. At .5 it is the
+    point estimate that passes, and the loss on new rows exceeds the margin about half the time. The claim must come
+    from other rows: `saving_at`.
 
     Args:
         outcomes: n validation (or calibration) rows, never test rows.
@@ -83,12 +85,9 @@ def choose_threshold(
     order = np.argsort(p, kind="stable")
     d = np.where(policy == COMPLEX, 0.0, outcomes.medium_right - outcomes.large_right)[order]
     kept_from = np.searchsorted(p[order], at, side="left")
-    total, squares = (np.concatenate([np.cumsum(v[::-1])[::-1], [0.0]])[kept_from] for v in (d, d**2))
-    mean = total / len(p)
-    error = np.sqrt(np.maximum(squares / len(p) - mean**2, 0.0) / len(p))
-    keeps = mean - NormalDist().inv_cdf(confidence) * error >= -margin
-    # The last entry, all-large, loses nothing and always passes.
-    failed = np.flatnonzero(~keeps)
+    gains, losses = (np.concatenate([np.cumsum(v[::-1])[::-1], [0.0]])[kept_from] for v in (d > 0, d < 0))
+    statistic = score_statistic(gains, losses, len(p), difference=-min(margin, 1 - 1e-12))
+    failed = np.flatnonzero(statistic[:-1] < NormalDist().inv_cdf(confidence))  # the last is all-large itself
     return float(at[failed[-1] + 1] if len(failed) else at[0])
 
 
@@ -103,11 +102,13 @@ def saving_at(
     n_replicates: int = 1000,
     seed: int = 0,
 ) -> Saving:
-    """What `threshold` saves against all-large, with percentile bootstrap intervals over the same resampled rows.
+    """What `threshold` saves against all-large, with paired intervals.
 
-    The test of non-inferiority is the interval, not the point: its lower end must be above -margin. At n = 300 the
-    interval is about ±3 points wide where the models disagree on a tenth of the queries, so a margin of one point can
-    rarely be shown; that is a fact about n, not about the router. Rows are taken as independent.
+    Intervals of the saving and of the quality above random mix are percentile bootstraps over the same resampled rows;
+    that of the quality difference is Tango's (`paired_difference_of_shares`), which has a width even where no answer
+    differed. The test of non-inferiority is that interval, not the point: its lower end must be above -margin. At
+    n = 300 it is at least ±1.3 points wide, so a margin of one point cannot be shown, whatever the router; that takes
+    some 400 rows without a loss, and thousands with some. Rows are taken as independent.
 
     Args:
         outcomes: n rows that had no part in choosing the threshold.
@@ -145,10 +146,12 @@ def saving_at(
         [c @ rows for c in resampling_counts(len(rows), n_replicates=n_replicates, seed=seed)]
     ) / len(rows)
     here, drawn = _claims(rows.mean(axis=0)[None]), _claims(means)
-    found = [_estimate(value[0], values, level) for value, values in zip(here, drawn, strict=True)]
-    saving, difference, above = found
+    saving, above = (_estimate(value[0], values, level) for value, values in zip(here, drawn, strict=True))
     assert saving is not None
-    assert difference is not None
+    gains, losses = (int((sign * (rows[:, 0] - outcomes.large_right) > 0).sum()) for sign in (1, -1))
+    difference = paired_difference_of_shares(gains, losses, len(rows), level=level)
+    if threshold > 1:  # all-large against itself
+        difference = Estimate(value=0.0, low=0.0, high=0.0)
     return Saving(
         n=len(rows),
         level=level,
@@ -200,13 +203,13 @@ def quality_band(
     return low, high
 
 
-def _claims(means: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(saving, quality difference, quality above random) of replicates (m, 6); NaN where one is undefined."""
+def _claims(means: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(saving, quality above random) of replicates (m, 6); NaN where one is undefined."""
     quality, cost, q_medium, c_medium, q_large, c_large = means.T
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (cost - c_medium) / np.where(c_large != c_medium, c_large - c_medium, np.nan)
         saving = 1 - cost / np.where(c_large > 0, c_large, np.nan)
-    return saving, quality - q_large, quality - (q_medium + share * (q_large - q_medium))
+    return saving, quality - (q_medium + share * (q_large - q_medium))
 
 
 def _random_saving(quality: float, q_medium: float, c_medium: float, q_large: float, c_large: float) -> float | None:

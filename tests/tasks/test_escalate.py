@@ -15,13 +15,13 @@ from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table, write_table
 from storage.folder import digest_folder, local_folder
 from storage.layout import Home
-from tasks.escalate import CALLS, Escalation, Prices, escalate, pack_router, sentence
+from tasks.escalate import CALLS, Escalation, Terms, escalate, pack_router, sentence
 from tasks.evaluate import FINAL, predict
 from tasks.extract import Reading
 from tasks.train import HeadShape, open_head, train_sft
 from tests.tasks.made import Made
 
-FLAT = Prices(medium=1, large=20, unit="relative")
+FLAT = Terms(medium_price=1, large_price=20, price_unit="relative", confidence=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,9 @@ def predictions(made: Made, head: Artifact, tmp_path_factory: pytest.TempPathFac
 
 
 def measured(
-    predictions: Artifact, examples: Artifact, prices: Prices = FLAT, methods: Sequence[str] = ("entropy", FINAL)
+    predictions: Artifact, examples: Artifact, terms: Terms = FLAT, methods: Sequence[str] = ("entropy", FINAL)
 ) -> Escalation:
-    return escalate.fn(predictions, examples, methods, prices, 0.01, 0)
+    return escalate.fn(predictions, examples, methods, terms, 0)
 
 
 def changed(examples: Artifact, **columns: list[object]) -> Artifact:
@@ -74,7 +74,7 @@ def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifac
         return Outcomes.of(*grades, medium_cost=1, large_cost=20), policy, [said[r["query_id"]] for r in kept]
 
     chosen_on, test = part("calibration", "validation"), part("test")
-    threshold = escalation.choose_threshold(*chosen_on, margin=0.01)
+    threshold = escalation.choose_threshold(*chosen_on, margin=0.01, confidence=0.5)
     assert found.methods[FINAL] == escalation.saving_at(*test, threshold=threshold, margin=0.01)
     assert list(found.methods) == list(found.curves) == ["entropy", FINAL]
     assert (found.unit, found.note, found.n_chosen_on) == ("relative", "", len(chosen_on[2]))
@@ -107,7 +107,7 @@ def test_test_rows_choose_nothing(examples: Artifact, predictions: Artifact) -> 
 def test_recorded_costs_are_used_and_given_ones_go_before_them(examples: Artifact, predictions: Artifact) -> None:
     n = examples.rows
     priced = changed(examples, medium_cost_usd=[0.001] * n, large_cost_usd=[0.03] * n)
-    found = measured(predictions, priced, Prices())
+    found = measured(predictions, priced, Terms(confidence=0.5))
     assert (found.unit, found.note) == ("USD", "")
     assert found.policies["all-medium"][0] == pytest.approx(0.001)
     assert found.policies["all-large"][0] == pytest.approx(0.03)
@@ -115,19 +115,19 @@ def test_recorded_costs_are_used_and_given_ones_go_before_them(examples: Artifac
 
 
 @pytest.mark.parametrize(
-    ("costs", "prices", "why"),
+    ("costs", "terms", "why"),
     [
-        ({}, Prices(), "200 of 200 answers of the medium model is unknown"),
-        ({"medium_cost_usd": 0.1}, Prices(), "200 of 200 answers of the large model is unknown"),
-        ({}, Prices(medium=1), "200 of 200 answers of the large model is unknown"),
-        ({"medium_cost_usd": 0.0, "large_cost_usd": 0.0}, Prices(), "costs nothing"),
+        ({}, Terms(confidence=0.5), "200 of 200 answers of the medium model is unknown"),
+        ({"medium_cost_usd": 0.1}, Terms(confidence=0.5), "200 of 200 answers of the large model is unknown"),
+        ({}, Terms(medium_price=1, confidence=0.5), "200 of 200 answers of the large model is unknown"),
+        ({"medium_cost_usd": 0.0, "large_cost_usd": 0.0}, Terms(confidence=0.5), "costs nothing"),
     ],
 )
 def test_without_prices_calls_are_counted_and_the_reason_is_given(
-    examples: Artifact, predictions: Artifact, costs: dict[str, float], prices: Prices, why: str
+    examples: Artifact, predictions: Artifact, costs: dict[str, float], terms: Terms, why: str
 ) -> None:
     columns: dict[str, list[object]] = {name: [value] * examples.rows for name, value in costs.items()}
-    found = measured(predictions, changed(examples, **columns), prices)
+    found = measured(predictions, changed(examples, **columns), terms)
     assert found.unit == CALLS
     assert why in found.note
     point = found.methods[FINAL].point
@@ -140,7 +140,7 @@ def test_without_prices_calls_are_counted_and_the_reason_is_given(
 def test_one_missing_price_is_as_bad_as_all(examples: Artifact, predictions: Artifact) -> None:
     n = examples.rows
     one = changed(examples, medium_cost_usd=[0.1] * n, large_cost_usd=[0.1] * (n - 1) + [None])
-    found = measured(predictions, one, Prices())
+    found = measured(predictions, one, Terms(confidence=0.5))
     assert found.unit == CALLS
     assert "1 of 200 answers of the large model is unknown" in found.note
 
@@ -154,7 +154,7 @@ def test_without_grades_there_is_a_sentence_instead(examples: Artifact, predicti
 
 
 def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifact) -> None:
-    found = measured(predictions, examples)
+    found = measured(predictions, examples, Terms(medium_price=1, large_price=20, margin=0.2, confidence=0.5))
     saving = found.methods[FINAL]
     d = saving.quality_difference
 
@@ -163,14 +163,17 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
         claim = saving.model_copy(update={"quality_difference": other, "non_inferior": non_inferior})
         return sentence(found.model_copy(update={"methods": {FINAL: claim}}))
 
-    assert "no worse than all-large within 1 point: shown" in said(-0.005, 0.02, True)
-    assert "worse than all-large by more than 1 point" in said(-0.08, -0.02, False)
-    assert f"neither shown nor ruled out on {saving.n} queries" in said(-0.03, 0.02, False)
+    assert "no worse than all-large within 20 points: shown" in said(-0.1, 0.02, True)
+    assert "worse than all-large by more than 20 points" in said(-0.5, -0.3, False)
+    assert f"neither shown nor ruled out on {saving.n} queries" in said(-0.3, 0.02, False)
     line = sentence(found)
     assert f"{saving.saving.value:.1%}"[:-1] in line
-    assert f"below {saving.point.threshold:.3f}" in line or "Escalating everything" in line
-    assert f"chosen on {found.n_chosen_on} other queries" in line
-    assert "(in relative)" in line
+    assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} calibration" in line
+    # fewer than 268 rows: at confidence .95 nothing but all-large passes
+    everything = sentence(measured(predictions, examples, Terms(medium_price=1, large_price=20)))
+    assert f"Escalating everything (on {found.n_chosen_on} calibration" in everything
+    assert "0.0 [0.0, 0.0] % of its cost is saved" in everything
+    assert "(in the unit of the prices given)" in line
     assert "A random mix of that quality saves" in line
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table
-from tasks.escalate import Prices, escalate, sentence
+from tasks.escalate import Terms, escalate, sentence
 from tasks.evaluate import FINAL, Evaluation, predict, score
 from tasks.examples import join
 from tasks.report import write_report
@@ -65,7 +65,11 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         more = {
             "slices": score_slices.fn(predictions, examples, FINAL, 0),
             "escalation": escalate.fn(
-                predictions, examples, ["entropy", FINAL], Prices(medium=1, large=9, unit=HOSTILE[0]), 0.01, 0
+                predictions,
+                examples,
+                ["entropy", FINAL],
+                Terms(medium_price=1, large_price=9, price_unit=HOSTILE[0], confidence=0.5),
+                0,
             ),
         }
         found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)
@@ -114,7 +118,7 @@ def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> Non
     assert list(shown) == list(metrics["methods"])
     for name, cells in shown.items():
         found = metrics["methods"][name]
-        for cell, key in zip(cells, ("ece", None, "brier", "log_loss", "auroc"), strict=True):
+        for cell, key in zip(cells, ("ece", None, "brier", "log_loss", "auroc", "aurc"), strict=True):
             want = (
                 f"{found['noise_mean']:.3f} ≤ {found['noise_high']:.3f}"
                 if key is None

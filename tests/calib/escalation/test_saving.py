@@ -121,10 +121,10 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_intervals_are_paired_and_repeatable() -> None:
     outcomes, policy, p = simulated(500, 1)
-    found = saving_at(outcomes, policy, p, threshold=0.6, seed=3)
-    assert found == saving_at(outcomes, policy, p, threshold=0.6, seed=3)
-    assert found.saving != saving_at(outcomes, policy, p, threshold=0.6, seed=4).saving
-    low, high = quality_band(outcomes, policy, p, thresholds=[0.6])
+    found = saving_at(outcomes, policy, p, threshold=0.8, seed=3)
+    assert found == saving_at(outcomes, policy, p, threshold=0.8, seed=3)
+    assert found.saving != saving_at(outcomes, policy, p, threshold=0.8, seed=4).saving
+    low, high = quality_band(outcomes, policy, p, thresholds=[0.8])
     # escalated queries are the same answers on both sides and cancel: the paired interval is narrower
     assert found.quality_difference.high - found.quality_difference.low < (high - low)[0]
 
