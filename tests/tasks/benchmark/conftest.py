@@ -1,0 +1,45 @@
+"""One small set, its features by the tiny model, and a router: read once, no Prefect server."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from storage.artifact import Artifact
+from storage.refer import folder_at
+from tasks.benchmark.cells import fit_router
+from tasks.benchmark.features import extract_sets, headless
+from tasks.benchmark.sets import OutcomeSet, import_sets
+from tasks.extract import Reading
+from tests.tasks.benchmark.made import questions, write_outcomes
+
+
+class Small(NamedTuple):
+    """Two sets that share no question, the smaller first."""
+
+    sets: list[OutcomeSet]
+    features: Artifact
+    router: Artifact
+
+
+@pytest.fixture(scope="session")
+def small(causal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """The artifacts are immutable, so tests may share them."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    write_outcomes(folder / "first.jsonl", questions(360, about="home"), seed=1)
+    write_outcomes(folder / "second.jsonl", questions(380, about="work"), seed=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("small")))
+        patch.setattr("tasks.benchmark.features.extract_shard", _extract)
+        sets = import_sets(str(folder))
+        backbone = headless.fn(folder_at(str(causal_checkpoint), "models"))
+        reading = Reading(layers=(1, -1), poolings=("last", "mean"))
+        features = extract_sets(sets, backbone, reading, 200)
+        router = fit_router.fn(sets[0].name, "regularised", sets[0].rows, features)
+    return Small(sets, features, router)
+
+
+def _extract(*arguments: object) -> Artifact:
+    from tasks.extract import extract_shard
+
+    return extract_shard.fn(*arguments)

@@ -1,0 +1,83 @@
+"""The ablation's tables: Markdown, LaTeX and a forest plot that say the same."""
+
+import re
+
+import numpy as np
+import pytest
+
+from calib.ablation import REFERENCE, VARIANTS
+from calib.comparison import paired_counts
+from calib.comparison.scores import score
+from tasks.benchmark.ablation_pages import Effect, ablation_latex, ablation_page, ablation_plot, effects
+from tasks.benchmark.latex import booktabs, escaped
+from tasks.benchmark.score import Scored
+
+WORSE = "reward linear"
+
+
+def scored(kind: str) -> Scored:
+    """Every variant is the default, but one that halves every confidence."""
+    rng = np.random.default_rng(len(kind))
+    q = rng.random(300)
+    y = (rng.random(300) < q).astype(float)
+    counts = list(paired_counts([(np.arange(300), 0)], n_replicates=200))
+    spoilt = {name: 0.5 if name == WORSE else 1.0 for name in VARIANTS}
+    p = {name: [s * np.clip(q + 0.01 * i, 0, 1) for i in range(2)] for name, s in spoilt.items()}
+    return Scored("a_set", "a_set", kind, 300, 90.0, 0.5, {name: score(seeds, y, counts) for name, seeds in p.items()})
+
+
+@pytest.fixture(scope="module")
+def both() -> list[Scored]:
+    return [scored("regularised"), scored("overconfident")]
+
+
+@pytest.fixture(scope="module")
+def found(both: list[Scored]) -> list[Effect]:
+    return effects(both)
+
+
+def test_every_variant_is_pooled_over_routers_and_under_each(found: list[Effect]) -> None:
+    assert len(found) == 3 * (len(VARIANTS) - 1)
+    assert REFERENCE not in {effect.variant for effect in found}
+    (over_all,) = (e for e in found if (e.variant, e.router) == (WORSE, None))
+    alone = [e.brier.value for e in found if e.variant == WORSE and e.router is not None]
+    assert over_all.brier.value == pytest.approx(np.mean(alone))
+    assert over_all.brier.low > 0
+
+
+def test_the_page_names_every_variant_and_marks_the_worse(found: list[Effect], both: list[Scored]) -> None:
+    page = ablation_page(found, both, "Ablation")
+    assert all(f"| {name} |" in page for name in VARIANTS if name != REFERENCE)
+    line = next(line for line in page.splitlines() if line.startswith(f"| {WORSE} |"))
+    assert line.count("▼") == 2  # Brier and ECE; the order of the rows is what it was
+    assert "a_set, regularised" in page
+
+
+def test_the_latex_table_is_well_formed_and_says_the_same(found: list[Effect]) -> None:
+    text = ablation_latex(found, "Ablation: 50% & more_or_less")
+    assert r"\caption{Ablation: 50\% \& more\_or\_less}" in text
+    body = text.split(r"\midrule", 1)[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == len(VARIANTS) - 1
+    assert all(len(re.findall(r"(?<!\\)&", row)) == 4 for row in rows)
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
+    worse = next(row for row in rows if "linear (improper)" in row and "times" not in row)
+    assert worse.count(r"\mathbf") == 2
+    assert not re.search(r"[×±≤≥Δ−–·]", text)
+
+
+def test_the_forest_plot_draws_all_of_it(found: list[Effect]) -> None:
+    assert ablation_plot(found, "Ablation")[1:4] == b"PNG"
+    assert ablation_plot(found, "Ablation", "pdf")[:4] == b"%PDF"
+
+
+def test_undefined_is_a_dash() -> None:
+    nothing = Effect(variant="x", factor="a", level="b", router=None, brier=None, ece=None, auroc=None)
+    assert ablation_latex([nothing], "t").count("& --") == 3
+
+
+def test_text_is_escaped_and_an_empty_row_is_a_rule() -> None:
+    assert escaped("a\\b{c}~^#$") == r"a\textbackslash{}b\{c\}\textasciitilde{}\textasciicircum{}\#\$"
+    table = booktabs(["a", "b"], [["1", "2"], (), ["3", "4"]], caption="c", label="tab:x")
+    assert table.splitlines()[4] == r"\begin{tabular}{lr}"
+    assert table.count(r"\midrule") == 2
