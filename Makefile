@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test debian bench-label check lock clean
+.PHONY: help setup demo test debian bench-label bench-calib check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -36,6 +36,10 @@ debian:          ## as root: install the Debian packages that some tests use (Po
 
 bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
 	$(BIN)/python -m tests.bench.label
+
+bench-calib: $(STAMP)  ## hold metrics, intervals and training to their bars of speed, as ratios within one run
+	$(BIN)/python -m tests.bench.metrics
+	$(BIN)/python -m tests.bench.training
 
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .

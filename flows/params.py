@@ -231,7 +231,7 @@ class BenchmarkParams(TrialParams):
 
     A hash of each query's text makes 40% of the rows train the router, 30% be labelled (at most --labels of them) and
     30% test; --seeds says how often labels are drawn and everything is trained anew. The test part is always the same.
-    Finished tasks are kept: repeat the command after an interruption, or with more seeds or sets.
+    Finished tasks are kept: repeat the command after an interruption, or with more seeds.
     """
 
     shifted: bool = Field(default=True, description="also test every method on the sets that share no question")
