@@ -107,7 +107,7 @@ def evaluated(console: Console, result: Evaluated) -> None:
     if (escalation := result.evaluation.escalation) is not None:
         if escalation.note:
             console.print(f"Costs: {escalation.note}", markup=False)
-        console.print(sentence(escalation), markup=False)
+        console.print(sentence(escalation), markup=False, soft_wrap=True)
 
 
 def compared(console: Console, result: Compared) -> None:

@@ -61,8 +61,8 @@ def reliability_figure(curves: Mapping[str, Rows], *, n_bins: int = 10, title: s
         _histogram(below, p, look(i), n_bins=n_bins, fill=is_last)
     top.set(ylabel="accuracy (router's policy was right)", title=title)
     figure.legend(loc="outside lower left", fontsize=9, frameon=False)
-    below.set(xlabel="confidence p", ylabel="fraction of rows")
-    _count(below, sorted({len(p) for p, _ in rows.values()}))
+    below.set(ylabel="fraction of rows")
+    _foot(below, sorted({len(p) for p, _ in rows.values()}))
     plain((top, below))
     return figure
 
@@ -105,8 +105,7 @@ def before_after_figure(
         _bins(top, p, y, look(i), n_bins=n_bins, label=None, above=3)
         _histogram(below, p, look(i), n_bins=n_bins, fill=True)
         top.set(title=f"{name}\nECE {ece(p, y, n_bins=n_bins):.3f}   Brier {brier(p, y):.3f}")
-        below.set(xlabel="confidence p")
-        _count(below, [len(p)])
+        _foot(below, [len(p)])
     panels[0, 0].set(ylabel="accuracy (router's policy was right)")
     panels[1, 0].set(ylabel="fraction of rows")
     plain(list(panels.flat))
@@ -168,9 +167,9 @@ def _histogram(axes: Axes, p: FloatArray, style: Look, *, n_bins: int, fill: boo
         alpha=0.35 if fill else 1.0,
         zorder=1 if fill else 2,
     )
+
+
+def _foot(axes: Axes, sizes: list[int]) -> None:
+    """Label the finished histogram; a limit set before the last of its curves would cut that one off."""
     axes.set_ylim(bottom=0)
-
-
-def _count(axes: Axes, sizes: list[int]) -> None:
-    text = "n = " + ", ".join(f"{n:,}" for n in sizes)
-    axes.annotate(text, (0.015, 0.95), xycoords="axes fraction", va="top", fontsize=9, color=GREY)
+    axes.set_xlabel(f"confidence p   (n = {', '.join(f'{n:,}' for n in sizes)})")

@@ -33,7 +33,7 @@ def test_points_are_the_bins() -> None:
     heights = below.patches[0].get_data().values
     assert heights.sum() == pytest.approx(1)
     assert heights[-1] == pytest.approx(bins.n[-1] / len(P))
-    assert (top.get_title(), below.get_xlabel()) == ("Here", "confidence p")
+    assert (top.get_title(), below.get_xlabel()) == ("Here", "confidence p   (n = 2,000)")
     (legend,) = figure.legends
     assert [text.get_text().split("  ")[0] for text in legend.get_texts()] == [
         "95% of bins fall here if the last curve is calibrated", "head"
@@ -50,6 +50,14 @@ def test_what_is_not_a_probability_is_refused() -> None:
         reliability_diagram({"head": ([2.0], [1])})
     with pytest.raises(ValueError, match="at least one curve"):
         reliability_diagram({})
+
+
+def test_no_histogram_is_cut_off() -> None:
+    """The second one stands twice as high as the first."""
+    figure = reliability_figure({"spread": (np.linspace(0, 1, 2000), Y), "narrow": (np.full(2000, 0.55), Y)})
+    below = figure.axes[1]
+    assert below.get_ylim()[0] == 0
+    assert below.get_ylim()[1] >= 1
 
 
 def test_before_and_after_share_their_axes() -> None:
