@@ -20,6 +20,10 @@ HEADS: dict[str, Recipe] = {
     DEFAULT: Recipe(),
 }
 
+# Five heads, each validated by another fifth of the labelled rows: all of them teach, where a single head gives up
+# four tenths of them to early stopping, RL and recalibration.
+CROSS_FITTED = {"cross-fitted": Recipe(folds=5)}
+
 # METHOD.md to the letter: a plain MLP on the hidden state, 5 epochs of SFT and 10 of RL on all the data there is, no
 # early stopping, no recalibration. It names no learning rate; 1e-3 is the default of torch.optim.
 WRITTEN = Recipe(
@@ -43,6 +47,11 @@ def heads(labelled: Examples, *, seed: int = 0) -> dict[str, Predictor]:
     return dict(train(HEADS, labelled, seed=seed))
 
 
+def cross_fitted(labelled: Examples, *, seed: int = 0) -> dict[str, Predictor]:
+    """The default head, cross-fitted."""
+    return dict(train(CROSS_FITTED, labelled, seed=seed))
+
+
 def as_written(labelled: Examples, *, seed: int = 0) -> dict[str, Predictor]:
     """METHOD.md's head, improper reward and all."""
     return dict(train({AS_WRITTEN: WRITTEN}, labelled, seed=seed))
@@ -52,6 +61,7 @@ def as_written(labelled: Examples, *, seed: int = 0) -> dict[str, Predictor]:
 METHODS: Mapping[str, Callable[..., dict[str, Predictor]]] = {
     "baselines": baselines,
     "heads": heads,
+    "cross-fitted": cross_fitted,
     "as-written": as_written,
 }
 

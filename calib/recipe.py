@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib import rl, sft
@@ -21,12 +23,16 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    residual: bool = Field(default=True, description="start from the calibrated router logit")
+    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
+    start: Literal["outputs", "logit"] = Field(default="outputs", description="all of that, or its logit alone")
     hidden_units: int = Field(default=256, ge=1, description="units of the MLP's hidden layer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
     pca: int | None = Field(default=None, ge=1, description="principal components that the MLP reads; None: all of it")
     router_outputs: bool = Field(default=False, description="the MLP reads the router's log probabilities as well")
     members: int = Field(default=1, ge=1, le=100, description="heads of different seeds, averaged in probability")
+    folds: int | None = Field(
+        default=None, ge=3, le=20, description="cross-fitted: `members` heads for each fold, which validates them"
+    )
     first: SFTConfig = Field(default=SFTConfig(), description="warm start, on `first_rows`; its seed is replaced")
     first_rows: tuple[str, ...] = Field(default=("train",), description="splits that SFT learns from")
     second: RLConfig | SFTConfig | None = Field(
@@ -61,6 +67,10 @@ def train(recipes: Mapping[str, Recipe], labelled: Examples, *, seed: int = 0) -
     Every stage takes its early stopping from the validation split. The recalibrator is chosen on the calibration and
     validation splits together, as in `routecal train`.
 
+    With `folds` the splits are dealt anew, once for each fold: that fold validates, the next one calibrates, the rest
+    train, and the heads of all rotations are averaged. So every row teaches most of them, and the recalibrator is
+    chosen on what each row is told by the heads that it did not teach.
+
     Args:
         recipes: by name.
         labelled: rows of the splits train, calibration and validation.
@@ -73,27 +83,57 @@ def train(recipes: Mapping[str, Recipe], labelled: Examples, *, seed: int = 0) -
         TooFewExamples: a split is empty.
         Collapsed: see `calib.training`.
     """
-    validation, held_out = labelled.only("validation"), labelled.only("calibration", "validation")
-    warm: dict[tuple[Recipe, int], ConfidenceHead] = {}
-    done: dict[Recipe, Ensemble] = {}
+    warm: dict[tuple[Recipe, int, int], ConfidenceHead] = {}
+    done: dict[Recipe, _Trained] = {}
 
-    def trained(raw: Recipe, member: int) -> ConfidenceHead:
-        own, start = seed * raw.members + member, raw.with_changes(second=None, second_rows=(), members=1)
-        if (start, own) not in warm:
-            warm[start, own] = _warm_started(start, labelled, validation, own)
-        return _continued(raw, warm[start, own], labelled, validation, own)
+    def trained(raw: Recipe, rows: Examples, fold: int) -> list[ConfidenceHead]:
+        heads, validation = [], rows.only("validation")
+        start = raw.with_changes(second=None, second_rows=(), members=1)
+        for member in range(raw.members):
+            own = seed * raw.members + member
+            if (start, own, fold) not in warm:
+                warm[start, own, fold] = _warm_started(start, rows, validation, own)
+            heads.append(_continued(raw, warm[start, own, fold], rows, validation, own))
+        return heads
+
+    def all_trained(raw: Recipe) -> _Trained:
+        if raw.folds is None:
+            ensemble, held_out = Ensemble(trained(raw, labelled, 0)), labelled.only("calibration", "validation")
+            return _Trained(ensemble, ensemble.confidence(held_out.hidden, held_out.logits), held_out.y)
+        heads, p, fold_of = [], np.empty(len(labelled)), _fold_of(len(labelled), raw.folds, seed)
+        for fold in range(raw.folds):
+            own = trained(raw, _rotated(labelled, (fold_of - fold) % raw.folds), fold)
+            mine = labelled.where(fold_of == fold)
+            p[fold_of == fold] = Ensemble(own).confidence(mine.hidden, mine.logits)
+            heads += own
+        return _Trained(Ensemble(heads), p, labelled.y)
 
     found = {}
     for name, recipe in recipes.items():
         raw = recipe.with_changes(recalibrated=False)
         if raw not in done:
-            done[raw] = Ensemble([trained(raw, member) for member in range(raw.members)])
-        recalibrator: Recalibrator = Identity()
-        if recipe.recalibrated:
-            p = done[raw].confidence(held_out.hidden, held_out.logits)
-            recalibrator = choose(p, held_out.y, seed=seed).recalibrator
-        found[name] = Headed(done[raw], recalibrator)
+            done[raw] = all_trained(raw)
+        head, p, y = done[raw]
+        found[name] = Headed(head, choose(p, y, seed=seed).recalibrator if recipe.recalibrated else Identity())
     return found
+
+
+class _Trained(NamedTuple):
+    """Heads, and what they say of rows that they did not learn from, with what was right there."""
+
+    head: Ensemble
+    p: FloatArray
+    y: NDArray[np.float32]
+
+
+def _fold_of(n: int, folds: int, seed: int) -> NDArray[np.int64]:
+    return np.asarray(np.random.default_rng(seed).permutation(n) % folds)
+
+
+def _rotated(labelled: Examples, turn: NDArray[np.int64]) -> Examples:
+    """The rows with turn 0 validate, those with turn 1 calibrate, all others train."""
+    split = np.select([turn == 0, turn == 1], ["validation", "calibration"], "train")
+    return replace(labelled, split=split)
 
 
 def _warm_started(recipe: Recipe, labelled: Examples, validation: Examples, seed: int) -> ConfidenceHead:
@@ -102,6 +142,7 @@ def _warm_started(recipe: Recipe, labelled: Examples, validation: Examples, seed
         hidden_units=recipe.hidden_units,
         dropout=recipe.dropout,
         residual=recipe.residual,
+        start=recipe.start,
         pca=recipe.pca,
         router_outputs=recipe.router_outputs,
     )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,7 +41,8 @@ class HeadShape(BaseModel):
 
     hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
-    residual: bool = Field(default=True, description="start from the calibrated router logit")
+    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
+    start: Literal["outputs", "logit"] = Field(default="outputs", description="all of that, or its logit alone")
 
 
 @task(name="SFT", cache_policy=cache_on("calib.sft", *_HEAD_MODULES), **STORED)

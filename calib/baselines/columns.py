@@ -5,12 +5,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from sklearn.decomposition import PCA
 
-from calib.baselines.router import HIGHEST, statistic
 from calib.checks import FloatArray
 from calib.examples import Examples
+from calib.head import start
+from calib.head.inputs import as_tensor
 
 # A column that hardly varied among the labelled rows may take any value later; it is clipped at this many deviations.
 CLIP_STD = 8.0
@@ -54,7 +54,5 @@ class Reduced:
 
 
 def router_columns(examples: Examples) -> FloatArray:
-    """(n, 8): log odds of max_prob and of entropy, log q of each policy, and which policy was chosen."""
-    log_q = np.maximum(log_softmax(examples.logits.astype(np.float64), axis=1), -HIGHEST)
-    odds = [statistic(examples, name, form="log_odds") for name in ("max_prob", "entropy")]
-    return np.column_stack([*odds, log_q, np.eye(log_q.shape[1])[examples.policy]])
+    """(n, 8): what a residual head starts from, see `calib.head.start`."""
+    return np.asarray(start.router_columns(as_tensor(examples.logits)).numpy())

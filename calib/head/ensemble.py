@@ -9,8 +9,9 @@ from torch import Tensor
 
 from calib.checks import FloatArray
 from calib.errors import FeatureMismatch, TooFewExamples
+from calib.head.config import HeadConfig
 from calib.head.folder import Stored
-from calib.head.model import ConfidenceHead, HeadConfig
+from calib.head.model import ConfidenceHead
 from calib.recalibrate import Identity, Recalibrator
 
 

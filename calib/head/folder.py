@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from pydantic import ValidationError
@@ -17,10 +17,8 @@ from torch import Tensor
 from calib.errors import CheckpointMissing, HeadUnusable, UnknownName
 from calib.head import hub
 from calib.head.card import model_card
+from calib.head.config import HeadConfig
 from calib.recalibrate import Recalibrator, from_json, to_json
-
-if TYPE_CHECKING:
-    from calib.head.model import HeadConfig
 
 WEIGHTS, CONFIG, CARD = "head.safetensors", "config.json", "README.md"
 
@@ -189,8 +187,6 @@ class StoredFolder:
         Raises:
             HeadUnusable: it is not of that kind, or shapes and names of the tensors do not fit the configuration.
         """
-        from calib.head.model import HeadConfig  # the head is itself `Stored`
-
         try:
             return kind.from_tensors(HeadConfig(**self.config["head"]), self.members, self.tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

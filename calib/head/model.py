@@ -6,57 +6,20 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit
 from torch import Tensor, nn
 
 from calib.checks import FloatArray, checked
 from calib.errors import FeatureMismatch, NonFinite
+from calib.head.config import HeadConfig
 from calib.head.folder import Stored
 from calib.head.inputs import CLIP_STD, as_tensor, moments, router_features, router_logit, whitened_components
+from calib.head.start import fit_start, router_columns
 from calib.policy import POLICIES
 from calib.recalibrate import Identity, Recalibrator, platt_parameters
 
 # Rows whose confidence is computed at a time: bounds memory beside the features.
 FORWARD_ROWS = 65536
-
-
-class HeadConfig(BaseModel):
-    """The shape of a head.
-
-    >>> HeadConfig(width=640, pca=64, router_outputs=True).n_inputs  # and 3 sorted log probabilities, 1 entropy
-    68
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int = Field(
-        ge=1,
-        description="width of the hidden state, read from the router's config; layers x poolings x size if stacked",
-    )
-    hidden_units: int = Field(default=256, ge=1, description="units of the MLP's hidden layer")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
-    residual: bool = Field(
-        default=True,
-        description="start from the calibrated router logit; off: METHOD.md's plain MLP on the hidden state",
-    )
-    pca: int | None = Field(
-        default=None, ge=1, description="whitened principal components of the hidden state to read; None: all of it"
-    )
-    router_outputs: bool = Field(
-        default=False, description="the MLP reads the router's sorted log probabilities and their entropy as well"
-    )
-
-    @model_validator(mode="after")
-    def _components_exist(self) -> Self:
-        if self.pca is not None and self.pca > self.width:
-            raise ValueError(f"pca = {self.pca} components of a hidden state {self.width} wide; at most {self.width}")
-        return self
-
-    @property
-    def n_inputs(self) -> int:
-        """Inputs of the MLP."""
-        return (self.pca or self.width) + (len(POLICIES) + 1 if self.router_outputs else 0)
 
 
 class ConfidenceHead(Stored, nn.Module):
@@ -67,7 +30,8 @@ class ConfidenceHead(Stored, nn.Module):
 
     pmax is the largest softmax probability of the router's logits. (a, b), mean, std and W are fitted once, by
     `fit_inputs`, and are not trained; the MLP (n_inputs -> hidden_units -> 1, GELU) starts at exactly 0, so before the
-    first step the head *is* the Platt-scaled router (DESIGN 5.3). With `residual=False`, z = mlp(...) with an ordinary
+    first step the head *is* the Platt-scaled router (DESIGN 5.3). With `start="outputs"` a ridge regression on all that
+    the router puts out stands in place of a * logit(pmax) + b. With `residual=False`, z = mlp(...) with an ordinary
     start.
 
     The global random generator is neither read nor disturbed: `seed` starts the weights, and dropout acts only in calls
@@ -96,6 +60,10 @@ class ConfidenceHead(Stored, nn.Module):
     components: Tensor
     router_mean: Tensor
     router_std: Tensor
+    start_mean: Tensor
+    start_std: Tensor
+    start_weights: Tensor
+    start_bias: Tensor
 
     def __init__(self, config: HeadConfig, *, seed: int = 0) -> None:
         super().__init__()
@@ -116,6 +84,12 @@ class ConfidenceHead(Stored, nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
         if config.pca is not None:
             self.register_buffer("components", torch.eye(config.pca, config.width))
+        if config.residual and config.start == "outputs":
+            n_columns = 2 + 2 * len(POLICIES)
+            self.register_buffer("start_mean", torch.zeros(n_columns))
+            self.register_buffer("start_std", torch.ones(n_columns))
+            self.register_buffer("start_weights", torch.eye(n_columns)[0])
+            self.register_buffer("start_bias", torch.zeros(()))
         if config.router_outputs:
             self.register_buffer("router_mean", torch.zeros(len(POLICIES) + 1))
             self.register_buffer("router_std", torch.ones(len(POLICIES) + 1))
@@ -132,7 +106,7 @@ class ConfidenceHead(Stored, nn.Module):
 
         Args:
             hidden: (n, width).
-            logits: (n, c), c >= 2; c = 3 with `router_outputs`.
+            logits: (n, c), c >= 2; c = 3 with `router_outputs` or `start="outputs"`.
             y: (n,) {0, 1}.
 
         Raises:
@@ -148,6 +122,9 @@ class ConfidenceHead(Stored, nn.Module):
         if self.config.pca is not None:
             scaled = np.clip((hidden - self.mean.cpu().numpy()) / self.std.cpu().numpy(), -CLIP_STD, CLIP_STD)
             self._set(whitened_components(scaled, self.config.pca), names=("components",))
+        if self.config.residual and self.config.start == "outputs":
+            found = fit_start(router_columns(z).numpy(), labels)
+            self._set(*found, names=("start_mean", "start_std", "start_weights", "start_bias"))
         if self.config.router_outputs:
             self._set(*moments(router_features(z).numpy()), names=("router_mean", "router_std"))
         self.fitted.fill_(True)
@@ -166,9 +143,12 @@ class ConfidenceHead(Stored, nn.Module):
             x = (x @ self.components.T).clamp_(-CLIP_STD, CLIP_STD)
         if self.config.router_outputs:
             x = torch.cat([x, _standardised(router_features(logits), self.router_mean, self.router_std)], dim=-1)
-        if self.config.residual:
-            return x, self.platt[0] * router_logit(logits) + self.platt[1]
-        return x, x.new_zeros(len(x))
+        if not self.config.residual:
+            return x, x.new_zeros(len(x))
+        if self.config.start == "outputs":
+            columns = _standardised(router_columns(logits), self.start_mean, self.start_std)
+            return x, (columns @ self.start_weights.double() + self.start_bias).to(x.dtype)
+        return x, self.platt[0] * router_logit(logits) + self.platt[1]
 
     def logit(self, x: Tensor, offset: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Confidence logit z (n,) of what `inputs` gave.
@@ -218,7 +198,7 @@ class ConfidenceHead(Stored, nn.Module):
         """Refuse, with FeatureMismatch, hidden states or logits of another width than the head's."""
         if hidden.ndim != 2 or hidden.shape[1] != self.config.width:
             raise FeatureMismatch("width", self.config.width, hidden.shape[-1] if hidden.ndim == 2 else hidden.shape)
-        if logits is not None and self.config.router_outputs and logits.shape[-1] != len(POLICIES):
+        if logits is not None and self.config.reads_policies and logits.shape[-1] != len(POLICIES):
             raise FeatureMismatch("policies", len(POLICIES), logits.shape[-1])
 
     def tensors(self) -> dict[str, Tensor]:
@@ -241,7 +221,7 @@ class ConfidenceHead(Stored, nn.Module):
 
     def _set(self, *values: FloatArray, names: tuple[str, ...]) -> None:
         for name, value in zip(names, values, strict=True):
-            getattr(self, name).copy_(torch.from_numpy(value))
+            getattr(self, name).copy_(torch.as_tensor(value))
 
 
 def _standardised(rows: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -54,6 +54,8 @@ def test_stages_in_common_are_trained_once(labelled, monkeypatch):
         {"pca": 2},
         {"router_outputs": True},
         {"members": 2},
+        {"start": "logit"},
+        {"folds": 3},
         {"first_rows": ("train", "calibration")},
         {"second": None},
         {"second": SFTConfig(epochs=1, lr=1e-2, early_stopping=False)},
@@ -81,3 +83,26 @@ def test_recalibration_uses_what_did_not_train_the_first_stage(labelled, unseen)
     still = QUICK.with_changes(first=SFTConfig(epochs=0), second=None)
     found = train({"raw": still.with_changes(recalibrated=False), "recalibrated": still}, shifted)
     assert found["recalibrated"](unseen).mean() < 0.2 < found["raw"](unseen).mean()
+
+
+def test_cross_fitting_lets_every_row_teach_and_none_judge_its_own_teaching(labelled, unseen, monkeypatch):
+    seen, told = [], []
+    fit, choose = module.sft.fit, module.choose
+    monkeypatch.setattr(module.sft, "fit", lambda head, *args: seen.append((head, *args[:2])) or fit(head, *args))
+    monkeypatch.setattr(module, "choose", lambda p, y, **kw: told.append((p, y)) or choose(p, y, **kw))
+    found = train({"crossed": QUICK.with_changes(folds=4)}, labelled, seed=2)["crossed"]
+    assert len(found.head.heads) == len(seen) == 4
+    rows = [{h.tobytes() for h in e.hidden} for e in (labelled, *(e for _, *es in seen for e in es))]
+    validated = rows[2::2]
+    # Each row validates once, and never where it trains.
+    assert sum(map(len, validated)) == len(set().union(*validated)) == len(rows[0])
+    for trains, validates in zip(rows[1::2], validated, strict=True):
+        assert not trains & validates
+    assert set().union(*rows[1::2]) == rows[0]
+    [(p, y)] = told
+    assert len(p) == len(y) == len(labelled)
+    # What a row is told comes from the head that it validated.
+    for head, (_, _, validation) in zip(found.head.heads, seen, strict=True):
+        places = [np.flatnonzero((labelled.hidden == h).all(1))[0] for h in validation.hidden]
+        np.testing.assert_allclose(p[places], head.confidence(validation.hidden, validation.logits))
+    assert np.isfinite(found(unseen)).all()

@@ -1,0 +1,55 @@
+"""The shape of a confidence head."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from calib.policy import POLICIES
+
+
+class HeadConfig(BaseModel):
+    """The shape of a head.
+
+    >>> HeadConfig(width=640, pca=64, router_outputs=True).n_inputs  # and 3 sorted log probabilities, 1 entropy
+    68
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(
+        ge=1,
+        description="width of the hidden state, read from the router's config; layers x poolings x size if stacked",
+    )
+    hidden_units: int = Field(default=256, ge=1, description="units of the MLP's hidden layer")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
+    residual: bool = Field(
+        default=True,
+        description="start from the calibrated router logit; off: METHOD.md's plain MLP on the hidden state",
+    )
+    start: Literal["outputs", "logit"] = Field(
+        default="logit",
+        description="what the residual starts from: a ridge regression on all that the router puts out, or Platt "
+        "scaling of its largest probability, as heads did at first",
+    )
+    pca: int | None = Field(
+        default=None, ge=1, description="whitened principal components of the hidden state to read; None: all of it"
+    )
+    router_outputs: bool = Field(
+        default=False, description="the MLP reads the router's sorted log probabilities and their entropy as well"
+    )
+
+    @model_validator(mode="after")
+    def _components_exist(self) -> Self:
+        if self.pca is not None and self.pca > self.width:
+            raise ValueError(f"pca = {self.pca} components of a hidden state {self.width} wide; at most {self.width}")
+        return self
+
+    @property
+    def reads_policies(self) -> bool:
+        """Whether it needs one logit per policy, not any number of them."""
+        return self.router_outputs or (self.residual and self.start == "outputs")
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of the MLP."""
+        return (self.pca or self.width) + (len(POLICIES) + 1 if self.router_outputs else 0)
