@@ -1,7 +1,7 @@
 """The `local` oracle: a causal language model on this machine answers twice, closed-book and open-book.
 
 The *medium* model answers from memory; the *large* one is the same weights with the query's `context` in the prompt,
-which makes it the stronger and dearer of the two (it reads several times the tokens). Both really generate, greedily.
+which makes it the stronger and dearer of the two (it reads half again as many tokens). Both really generate, greedily.
 """
 
 import copy

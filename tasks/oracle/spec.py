@@ -28,7 +28,7 @@ class LocalOracle(BaseModel):
         return {
             "Medium model": f"{self.name}, answering from memory (closed-book, few-shot prompt)",
             "Large model": "the same weights as the medium model, with a fact sheet in the prompt (open-book): "
-            "better and dearer, as it reads several times the tokens, but no larger network",
+            "better and dearer, as it reads half again as many tokens, but no larger network",
             "Judge": "exact match after normalisation, against the reference and its aliases",
         }
 
