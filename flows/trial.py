@@ -26,20 +26,20 @@ def fitted(
 ) -> dict[tuple[str, str], list[Artifact]]:
     """Predictions by (set, router), a cell per group and seed; with `shifted` on the other sets' test rows as well."""
     found: dict[tuple[str, str], list[Artifact]] = {}
-    work = [
-        (one, kind, seed, group)
-        for one in sets
-        for kind in params.routers
-        for seed in range(params.seeds)
-        for group in groups
-    ]
-    for one, kind, seed, group in track(work, "fit"):
+    routers = {
+        (one.name, kind): fit_router(one.name, kind, one.rows, features)
+        for one, kind in track([(one, kind) for one in sets for kind in params.routers], "fit routers")
+    }
+    work = [(one, kind, seed) for one in sets for kind in params.routers for seed in range(params.seeds)]
+    for one, kind, seed in track(work, "fit methods"):
         targets = {o.name: o.rows for o in sets if o.name == one.name or (shifted and o.family != one.family)}
-        router = fit_router(one.name, kind, one.rows, features)
+        router = routers[one.name, kind]
         drawn = (one.name, kind, seed, params.labels, one.rows, features, router)
         block = choose_block(*drawn) if params.block == "chosen" else DEFAULT
-        cell = fit_cell(one.name, kind, seed, group, params.labels, one.rows, targets, features, router, block)
-        found.setdefault((one.name, kind), []).append(cell)
+        found.setdefault((one.name, kind), []).extend(
+            fit_cell(one.name, kind, seed, group, params.labels, one.rows, targets, features, router, block)
+            for group in groups
+        )
     return found
 
 
