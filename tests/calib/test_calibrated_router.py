@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from calib.calibrated_router import CalibratedRouter, Decision, Serving, pack
 from calib.errors import CheckpointMissing, FeatureMismatch, NotServable
@@ -15,6 +16,7 @@ from calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from calib.policy import POLICIES, Policy
 from calib.recalibrate import RECALIBRATORS
 from calib.router import FrozenRouter
+from tests.calib.head.hub_server import serving
 
 QUERIES = [f"What is known about {thing}?" for thing in ("tides", "bridges", "owls", "glaciers", "clocks", "bees")]
 
@@ -135,6 +137,25 @@ def test_a_router_that_travels_with_its_head(router: FrozenRouter, folder: Path,
     (folder / "router" / ".gitattributes").write_text("*.safetensors filter=lfs\n")  # as the Hub adds
     moved = folder.rename(tmp_path / "moved")
     assert len(CalibratedRouter.from_pretrained(moved).route(QUERIES)) == len(QUERIES)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_from_the_hub_with_its_router_in_one_repository_or_two(
+    router: FrozenRouter, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    change(folder, router="router" if together else "someone/router")
+    local = CalibratedRouter.from_pretrained(folder, router=router.path).route(QUERIES)
+    files = {f.name: f.read_bytes() for f in router.path.iterdir()} | {".gitattributes": b"* text\n"}
+    ours = {f.name: f.read_bytes() for f in folder.iterdir()} | {".gitattributes": b"* text\n"}
+    with serving() as hub:
+        hub.repositories["someone/calibrated"] = ours
+        if together:
+            ours |= {f"router/{name}": content for name, content in files.items()}
+        else:
+            hub.repositories["someone/router"] = files
+        found = CalibratedRouter.from_pretrained("someone/calibrated", cache_dir=tmp_path / "hub", endpoint=hub.url)
+    assert found.route(QUERIES) == local
 
 
 def test_a_router_that_is_gone(folder: Path) -> None:
