@@ -1,15 +1,21 @@
 """The tests on the real Gemma-3-270M."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calib.calibrated_router import CalibratedRouter
+from calib.checkpoint import attach_routing_head
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table
 from storage.folder import local_folder
+from tasks.benchmark.cells import fit_cell, fit_router
+from tasks.benchmark.features import extract_sets, headless, load_features
+from tasks.benchmark.sets import import_sets
 from tasks.escalate import pack_router
 from tasks.examples import join, load_examples
 from tasks.extract import Reading, extract_shard
@@ -18,6 +24,7 @@ from tasks.oracle.local import LocalModel
 from tasks.oracle.prompts import prompt
 from tasks.router import train_router
 from tasks.train import HeadShape, open_head, train_sft
+from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_labels, store_queries, texts
 
 
@@ -78,3 +85,26 @@ def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact)
     want = open_head(head, features).confidence(data.hidden, data.logits)[:16]
     assert [d.confidence for d in decisions] == pytest.approx(want.tolist(), abs=0.02)
     assert [d.escalate for d in decisions] == [d.confidence < 0.5 for d in decisions]
+
+
+@pytest.mark.slow
+def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_path: Path) -> None:
+    write_outcomes(tmp_path / "real.jsonl", questions(90, about="home"), seed=1)
+    (one,) = import_sets(str(tmp_path))
+    reading, backbone = Reading(layers=(-1, -4), poolings=("last", "mean")), headless.fn(gemma)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.benchmark.features.extract_shard", extract_shard.fn)
+        features = extract_sets([one], backbone, reading, 50)
+    assert set(load_features(features).blocks) == {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
+    router = fit_router.fn(one.name, "overconfident", one.rows, features)
+    weights = np.load(local_folder(router) / "weights.npy")
+    assert weights.shape == (3, 640)
+    # the linear map on stored states is what the checkpoint with this head would say, but for bfloat16
+    ids = read_table(one.rows)["query_id"].to_pylist()[:8]
+    texts_of = dict(zip(*(read_table(one.rows)[c].to_pylist() for c in ("query_id", "query")), strict=True))
+    attach_routing_head(local_folder(gemma), weights, tmp_path / "router")
+    said = FrozenRouter(tmp_path / "router").read([texts_of[i] for i in ids]).logits
+    ours = load_features(features).of(ids) @ weights.T
+    assert np.abs(said - ours).max() < 0.05 * np.abs(ours).max()
+    cell = fit_cell.fn(one.name, "overconfident", 0, "as-written", 60, one.rows, {one.name: one.rows}, features, router)
+    assert 0 < read_table(cell).num_rows < 90
