@@ -1,9 +1,8 @@
-"""The engine's thread: shared by shards, stopped from outside, closed whatever happened; and what signals do to it."""
+"""The engine's thread: shared by shards, stopped from outside, closed whatever happened."""
 
 import asyncio
 import logging
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -23,7 +22,6 @@ from tasks.oracle.call import Call
 from tasks.oracle.engine.desk import Desk, desk_for, open_desk
 from tasks.oracle.engine.engine import Answered
 from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.signals import stopping_on_signal
 from tasks.oracle.engine.stops import Interrupted
 from tasks.oracle.money.pricing import Prices
 from tests.gemini_server.scripts import Script
@@ -221,68 +219,6 @@ def test_calls_of_a_process_that_died_are_announced_and_asked_again(caplog: pyte
         # Said once; afterwards they have ended like all the others.
         assert run(server, asked(5), run="2").tally.taken_over == 0
         assert caplog.messages == []
-
-
-# ---- signals
-
-
-def test_the_first_signal_drains_and_the_handlers_are_put_back() -> None:
-    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
-    slow = Script(latency_s=0.2)
-    with serving({MEDIUM: slow, LARGE: slow}, respond=by_number()) as server:
-        with ThreadPoolExecutor() as pool, desk_at(server, 50, concurrency=4) as desk, stopping_on_signal(desk):
-            future = begun(server, desk, pool, 50)
-            signal.raise_signal(signal.SIGINT)
-            assert isinstance(future.result().error, Interrupted)
-            assert "Ctrl-C" in str(future.result().error)
-        assert recorded("attempts") == []
-        paid_once(server, len(recorded()))
-    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-def test_the_second_signal_gives_up_what_is_in_flight_and_the_third_is_as_ever() -> None:
-    with serving({MEDIUM: HANGING}, respond=by_number()) as server:
-        with ThreadPoolExecutor() as pool, desk_at(server, 4) as desk, stopping_on_signal(desk):
-            future = begun(server, desk, pool, 4, served_=3)
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            # Long before the drain would have been over.
-            assert isinstance(future.result(timeout=15).error, Interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        assert {row["message"] for row in recorded("attempts")} == {"given up while in flight"}
-        assert len(recorded("attempts")) == server.stats()["billed"] - len(recorded())
-
-
-def test_sigterm_is_handed_on_once_everything_is_stored() -> None:
-    handed_on: list[int] = []
-
-    def handler(number: int, frame: object) -> None:
-        handed_on.append(number)
-
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        slow = Script(latency_s=0.2)
-        with serving({MEDIUM: slow}, respond=by_number()) as server:
-            with ThreadPoolExecutor() as pool, desk_at(server, 30, concurrency=4) as desk:
-                with stopping_on_signal(desk):
-                    future = begun(server, desk, pool, 30)
-                    signal.raise_signal(signal.SIGTERM)
-                    assert isinstance(future.result().error, Interrupted)
-                    assert handed_on == []
-                assert handed_on == [signal.SIGTERM]
-            paid_once(server, len(recorded()))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def test_other_threads_leave_signals_alone() -> None:
-    def look(desk: Desk) -> bool:
-        with stopping_on_signal(desk):
-            return signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-    with serving() as server, desk_at(server, 1) as desk, ThreadPoolExecutor() as pool:
-        assert pool.submit(look, desk).result()
 
 
 def test_what_a_reply_cost_comes_from_the_ledger() -> None:
