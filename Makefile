@@ -27,8 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
 	$(BIN)/routecal demo
 
+# A thread of torch for each worker: with two each, four wait for each other on two cores.
 test: check      ## every check and every test, offline
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL)
 	apt-get -qq update
