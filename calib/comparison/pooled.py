@@ -35,10 +35,10 @@ def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float 
         replicate r:  mean over sets of  q_r + sqrt(s / (s-1)) (mean of s seeds drawn with replacement - q_r)
 
     where every seed's value is that on the queries of resample r, and q_r their plain mean. Queries and seeds are
-    crossed (each seed is tested on the same queries), so both are resampled: the pigeonhole bootstrap of Owen 2007
-    (arXiv:0712.1111), whose variance is, if anything, too large. Departs from it: the factor undoes what drawing s of
-    s seeds takes off their variance, which at 5 seeds is a fifth. Sets count alike and are not resampled: the interval
-    is about these sets.
+    crossed (each seed is tested on the same queries), so both are resampled: the pigeonhole bootstrap of Owen
+    (2007, Annals of Applied Statistics), whose variance is, if anything, too large. Departs from it: the factor undoes
+    what drawing s of s seeds takes off their variance, which at 5 seeds is a fifth. Sets count alike and are not
+    resampled: the interval is about these sets.
 
     When it lies: few seeds are few, with two or three the interval is itself a guess; one seed has no variance to show,
     and the interval is of queries alone. Percentiles inherit the upward bias of a resampled ECE.
