@@ -45,7 +45,7 @@ class HeadParams(Params):
     )
     epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
     hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
-    residual: bool = Field(default=True, description="start from the calibrated router logit")
+    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
     seed: int = Field(default=0, ge=0, description="of training and bootstrap")
 
     @property

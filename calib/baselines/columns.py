@@ -10,10 +10,7 @@ from sklearn.decomposition import PCA
 from calib.checks import FloatArray
 from calib.examples import Examples
 from calib.head import start
-from calib.head.inputs import as_tensor
-
-# A column that hardly varied among the labelled rows may take any value later; it is clipped at this many deviations.
-CLIP_STD = 8.0
+from calib.head.inputs import CLIP_STD, as_tensor
 
 
 @dataclass(frozen=True, eq=False)

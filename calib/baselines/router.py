@@ -21,10 +21,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 from calib.baselines.contract import refuse_empty
 from calib.checks import FloatArray
 from calib.examples import Examples
-
-# Log odds are clipped here. Two equal logits make those of the margin minus infinity, and one such row would bend a
-# whole fit; at the other end only what float64 cannot hold is cut, since saturated routers differ up there.
-LOWEST, HIGHEST = -14.0, 500.0
+from calib.head.start import HIGHEST, LOWEST
 
 
 class Statistic(NamedTuple):

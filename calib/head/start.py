@@ -14,7 +14,8 @@ from torch import Tensor
 from calib.checks import FloatArray
 from calib.head.inputs import CLIP_STD, moments, router_logit
 
-# Log odds are clipped here: a saturated router differs far up, and only what float64 cannot hold is cut.
+# Log odds are clipped here. Two equal logits make those of the margin minus infinity, and one such row would bend a
+# whole fit; at the other end only what float64 cannot hold is cut, since saturated routers differ up there.
 LOWEST, HIGHEST = -14.0, 500.0
 
 # scikit-learn's inverse strength of the penalty on the standardised columns. Brier x 1e-4 at .01, .03, .1, .3, 1, mean
