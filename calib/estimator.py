@@ -9,11 +9,12 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from calib import ensemble, recalibrate
+from calib import recalibrate, recipe
 from calib.checks import FloatArray
+from calib.cross_fit import Deal
 from calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
 from calib.examples import Examples
-from calib.head import HeadConfig
+from calib.recipe import Recipe
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
 
@@ -25,10 +26,11 @@ LR_FROM_NOTHING = 1e-3
 class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """P(decision is right | hidden state, logits): SFT, RL on a proper reward, and the chosen recalibrator.
 
-        split rows at random -> SFT on train -> RL on calibration -> recalibrator on calibration and validation
+        deal rows to folds at random -> for every fold: SFT -> RL, stopped early by that fold -> the heads' mean
+        -> recalibrator, on what each row is told by the head that left it out
 
-    The steps and defaults are those of `routecal train`; early stopping looks at the validation rows only. Rows are
-    dealt to the splits one by one: where several rows are versions of one query, hand over one of them.
+    The steps and defaults are those of `routecal train`. Rows are dealt one by one: where several rows are versions of
+    one query, hand over one of them.
 
     `fit` takes no sample weights and no class weights: a head trained on reweighted rows is not calibrated.
 
@@ -40,15 +42,17 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dropout: fraction of hidden units dropped in training, in [0, 1).
         residual: start from the calibrated router logit; without logits, from the base rate.
         pca: whitened principal components of the hidden state to read; None: all of it.
-        router_outputs: the MLP reads the router's sorted log probabilities as well; needs three logits.
-        members: heads of the seed ensemble.
+        router_outputs: the MLP reads the router's sorted log probabilities as well; needs logits.
+        folds: of the cross-fitting; None: 5 from 100 to 20,000 rows (`calib.cross_fit.n_folds`), else 0; with 0 one
+            part of the rows trains, one calibrates and one validates.
+        members: heads per fold, of different seeds.
         sft_epochs, rl_epochs: passes at most; 0 leaves a stage out.
         sft_lr, rl_lr: learning rates; None: the loops' own with logits, `LR_FROM_NOTHING` (SFT) without.
         reward: key of `calib.rewards`.
         batch: rows per step; None: the loops' own.
         patience: epochs without a better validation Brier score before stopping.
         recalibrator: key of `calib.recalibrate.RECALIBRATORS`; "auto": chosen by cross-validated log loss.
-        calibration_fraction, validation_fraction: of the rows; the rest trains. At least one row each.
+        calibration_fraction, validation_fraction: of the rows, without folds; the rest trains. At least one row each.
         random_state: seed of split, weights, shuffling, dropout and draws; None: another one in every `fit`. NumPy's
             global generator is never used.
 
@@ -77,6 +81,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         residual: bool = True,
         pca: int | None = None,
         router_outputs: bool = False,
+        folds: int | None = None,
         members: int = 1,
         sft_epochs: int = 50,
         rl_epochs: int = 30,
@@ -95,6 +100,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.residual = residual
         self.pca = pca
         self.router_outputs = router_outputs
+        self.folds = folds
         self.members = members
         self.sft_epochs = sft_epochs
         self.rl_epochs = rl_epochs
@@ -130,6 +136,8 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         checked, labels = validate_data(self, hidden, y, dtype=np.float32)
         right = self._encoded(labels)
         self.with_logits_ = logits is not None
+        if self.router_outputs and logits is None:
+            raise FeatureMismatch("router outputs", "logits", None)
         seed = self._seed()
         rows = Examples(
             hidden=checked,
@@ -138,32 +146,16 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             true_policy=np.where(right, 0, 1),
             split=self._split(len(checked), seed),
         )
-        self.ensemble_ = ensemble.fit(
-            HeadConfig(
-                width=checked.shape[1],
-                hidden_units=self.hidden_units,
-                dropout=self.dropout,
-                residual=self.residual,
-                pca=self.pca,
-                router_outputs=self.router_outputs,
-            ),
-            rows.only("train"),
-            rows.only("calibration"),
-            rows.only("validation"),
-            members=self.members,
-            seed=seed,
-            sft_config=SFTConfig(**self._loop(self.sft_epochs, self._sft_lr())),
-            rl_config=RLConfig.model_validate({**self._loop(self.rl_epochs, self.rl_lr), "reward": self.reward}),
-        )
+        deal = Deal.of(rows, folds=self.folds, seed=seed)
+        self.ensemble_ = recipe.fit(self._recipe(), deal, seed=seed)
         for head in self.ensemble_.heads:
             head.double()  # in float32 a row's last digits depend on the rows beside it
-        held_out = rows.only("calibration", "validation")
-        p = self.ensemble_.confidence(held_out.hidden, held_out.logits)
+        p, outcome = deal.held_out(self.ensemble_)
         if self.recalibrator == "auto":
-            choice = recalibrate.choose(p, held_out.y, seed=seed)
+            choice = recalibrate.choose(p, outcome, seed=seed)
             self.recalibrator_, self.recalibration_ = choice.recalibrator, choice.table
         else:
-            self.recalibrator_, self.recalibration_ = recalibrate.get(self.recalibrator)(p, held_out.y), ()
+            self.recalibrator_, self.recalibration_ = recalibrate.get(self.recalibrator)(p, outcome), ()
         self.ensemble_.recalibrator = self.recalibrator_
         return self
 
@@ -200,6 +192,19 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, hidden: ArrayLike, y: ArrayLike, logits: ArrayLike | None = None) -> float:
         """Accuracy of `predict`, as every classifier's `score`; it says nothing about calibration (`calib.metrics`)."""
         return float(np.mean(self.predict(hidden, logits) == np.asarray(y)))
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            hidden_units=self.hidden_units,
+            dropout=self.dropout,
+            residual=self.residual,
+            pca=self.pca,
+            router_outputs=self.router_outputs,
+            folds=self.folds,
+            members=self.members,
+            first=SFTConfig(**self._loop(self.sft_epochs, self._sft_lr())),
+            second=RLConfig.model_validate({**self._loop(self.rl_epochs, self.rl_lr), "reward": self.reward}),
+        )
 
     def _encoded(self, y: NDArray[Any]) -> NDArray[np.bool_]:
         check_classification_targets(y)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from calib.errors import InvalidProbability, LengthMismatch, NonFinite, OneClass, TooFewExamples
 
 SPLITS = ("train", "calibration", "validation", "test")
+LABELLED = SPLITS[:3]
 WARN_BELOW = 100
 REFUSE_BELOW = 30
 
@@ -28,6 +29,8 @@ class Examples:
             it was not asked.
         target: (n,) float32 in [0, 1], share of the oracle's samples that found the router right, where it was asked
             more than once: heads train on it instead of y. Metrics, thresholds and early stopping stay on y.
+        share: (n,) float64 in [0, 1), a hash of the query's text that decides its fold in cross-fitting: near-identical
+            queries share it. None: rows are dealt one by one.
     """
 
     hidden: NDArray[np.float32]
@@ -37,6 +40,7 @@ class Examples:
     split: NDArray[np.str_]
     verbal: NDArray[np.float32] | None = None
     target: NDArray[np.float32] | None = None
+    share: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         for name, values in self._columns():

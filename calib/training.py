@@ -29,7 +29,8 @@ class StepLog(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     stage: Stage
-    step: int = Field(description="from 1, over all epochs")
+    head: int = Field(default=0, description="of an ensemble, from 0")
+    step: int = Field(description="from 1, over all epochs of this head")
     epoch: int = Field(description="from 1")
     loss: float = Field(description="what was minimised, on this batch")
     terms: dict[str, float] = Field(description="the unweighted terms of the loss by name")

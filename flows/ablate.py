@@ -4,8 +4,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from calib.ablation import GROUP, REFERENCE
-from flows.params import AblateParams
 from flows.trial import fitted, prepared, scored
+from flows.trial_params import AblateParams
 from tasks import runs
 from tasks.benchmark.ablation_pages import ablation_latex, ablation_page, ablation_plot, effects
 from tasks.benchmark.report import Compared, write_benchmark

@@ -4,8 +4,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from calib.methods import DEFAULT, METHODS
-from flows.params import BenchmarkParams
 from flows.trial import fitted, prepared, scored
+from flows.trial_params import BenchmarkParams
 from tasks import runs
 from tasks.benchmark.bars import RAW, TEMPERATURE, bars
 from tasks.benchmark.pages import benchmark_page

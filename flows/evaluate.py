@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict
 from flows.params import EscalationParams, EvaluateParams
 from storage.artifact import Artifact
 from tasks import runs
-from tasks.escalate import CHOSEN_ON, escalate, pack_router
+from tasks.escalate import escalate, pack_router
 from tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from tasks.extract import Reading
 from tasks.report import write_report
 from tasks.slices import score_slices
-from tasks.train import refer_head
+from tasks.train import held_out_splits, refer_head
 
 
 class Evaluated(BaseModel):
@@ -64,12 +64,13 @@ def evaluate_heads(
     predictions = predict(examples, inputs["features"], heads)
     found = score(predictions, seed)
     methods = [name for name in ESCALATED if name in found.methods and name != final]
-    escalation = escalate(predictions, examples, [*methods, final], params.terms, seed)
+    chosen_on = held_out_splits(heads[final])
+    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms, seed)
     slices = score_slices(predictions, examples, final, seed)
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None
     if reading is not None and final in escalation.methods:
-        chosen = f"{escalation.n_chosen_on} rows of {' and '.join(CHOSEN_ON)}, margin {params.margin:g}"
+        chosen = f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}, margin {params.margin:g}"
         threshold = escalation.methods[final].point.threshold
         calibrated = pack_router(heads[final], inputs["router"], reading, threshold, chosen)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from calib.rl import RLConfig, preset
+from calib.cross_fit import Plan
+from calib.rl import RewardName, RLConfig, preset
 from calib.sft import SFTConfig
 from flows.oracle_params import OracleParams, Params, QueryParams
 from tasks.escalate import Terms
 from tasks.extract import Reading
-from tasks.train import HeadShape
 
 
 class RouterParams(Params):
@@ -26,50 +26,6 @@ class RouterParams(Params):
         default="auto", description="dtype to compute in; auto takes the checkpoint's"
     )
     max_tokens: int | None = Field(default=None, ge=8, description="cut longer queries; default: the router's window")
-
-    @property
-    def reading(self) -> Reading:
-        """How the router reads a query."""
-        return Reading(template=self.template, dtype=self.dtype, max_tokens=self.max_tokens)
-
-
-class HeadParams(Params):
-    """How the confidence head is trained."""
-
-    preset: Literal["proper", "as-written"] = Field(
-        default="proper", description="proper: Brier reward, sampled gradient; as-written: exactly METHOD.md's RL"
-    )
-    reward_type: Literal["linear", "calibration", "brier", "log", "spherical"] | None = Field(
-        default=None,
-        description="reward of the RL stage (default: the preset's); calibration means linear",
-    )
-    epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
-    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
-    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
-    seed: int = Field(default=0, ge=0, description="of training and bootstrap")
-
-    @property
-    def shape(self) -> HeadShape:
-        """Shape of the head."""
-        return HeadShape(hidden_units=self.hidden_units, residual=self.residual)
-
-    @property
-    def sft(self) -> SFTConfig:
-        """Configuration of the warm start."""
-        return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
-
-    @property
-    def rl(self) -> RLConfig:
-        """Configuration of the RL stage: the preset, with what was asked for instead."""
-        asked = {"reward": self.reward_type, "epochs": self.epochs}
-        changes = {name: value for name, value in asked.items() if value is not None}
-        return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
-
-
-class ExtractParams(QueryParams, RouterParams):
-    """Read policy, logits and hidden state of every query off the frozen router."""
-
-    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
     layers: tuple[int, ...] = Field(
         default=(-1,),
         min_length=1,
@@ -86,9 +42,78 @@ class ExtractParams(QueryParams, RouterParams):
     @property
     def reading(self) -> Reading:
         """How the router reads a query, and what is kept of it."""
-        return super().reading.model_copy(
-            update={"layers": self.layers, "poolings": self.poolings, "verbal": self.verbal}
+        return Reading(
+            template=self.template,
+            dtype=self.dtype,
+            max_tokens=self.max_tokens,
+            layers=self.layers,
+            poolings=self.poolings,
+            verbal=self.verbal,
         )
+
+
+class HeadParams(Params):
+    """How the confidence head is trained."""
+
+    preset: Literal["proper", "as-written"] = Field(
+        default="proper", description="proper: Brier reward, sampled gradient; as-written: exactly METHOD.md's RL"
+    )
+    reward_type: RewardName | None = Field(
+        default=None,
+        description="reward of the RL stage (default: the preset's); calibration means linear",
+    )
+    reward_alpha: float = Field(default=1.0, gt=0, le=100, description="alpha of reward beta; 1 and 1 is brier")
+    reward_beta: float = Field(default=1.0, gt=0, le=100, description="beta of reward beta")
+    cost_ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="of reward cost_weighted: cost of a wrong decision kept / a right one escalated",
+    )
+    epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
+    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
+    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
+    pca: int | None = Field(
+        default=None, ge=1, description="principal components of the hidden state to read (default: all of it)"
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=0,
+        le=20,
+        description="cross-fitting: a head for each fold of the labelled queries (default: 5 from 100 to 20,000 of "
+        "them); 0: one head on train, calibration and validation splits",
+    )
+    members: int = Field(default=1, ge=1, le=100, description="heads per fold, of different seeds")
+    block: Literal["chosen", "last"] = Field(
+        default="chosen",
+        description="what the head reads where several layers or poolings were extracted: chosen by cross-validation "
+        "on the labelled queries, or the last layer at the last token",
+    )
+    seed: int = Field(default=0, ge=0, description="of training and bootstrap")
+
+    @property
+    def plan(self) -> Plan:
+        """Which heads, and how many."""
+        return Plan(**{name: getattr(self, name) for name in ("hidden_units", "residual", "pca", "folds", "members")})
+
+    @property
+    def sft(self) -> SFTConfig:
+        """Configuration of the warm start."""
+        return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
+
+    @property
+    def rl(self) -> RLConfig:
+        """Configuration of the RL stage: the preset, with what was asked for instead."""
+        rewarded = {name: getattr(self, name) for name in ("reward_alpha", "reward_beta", "cost_ratio")}
+        asked = {"reward": self.reward_type, "epochs": self.epochs, **rewarded}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
+
+
+class ExtractParams(QueryParams, RouterParams):
+    """Read policy, logits and hidden state of every query off the frozen router."""
+
+    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
 
 
 class TrainRouterParams(QueryParams, OracleParams):
@@ -185,63 +210,3 @@ class ExportParams(Params):
     """Write the newest examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
 
     output_file: str = Field(default="sft_data.jsonl", description="where to")
-
-
-class TrialParams(Params):
-    """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
-
-    data: str = Field(
-        description="folder of outcomes files: Parquet, JSONL or CSV with query, medium_label, large_label"
-    )
-    sets: list[str] = Field(default=[], description="only these files, named without folder and ending (default: all)")
-    rows: int | None = Field(
-        default=None, ge=200, description="use this many rows of each file, drawn by a hash of their text"
-    )
-    labels: int = Field(
-        default=1000, ge=60, description="labelled rows per set and seed, at most: train, calibration, validation"
-    )
-    seeds: int = Field(default=5, ge=1, le=100, description="how often labels are drawn and everything is trained anew")
-    routers: list[Literal["regularised", "overconfident"]] = Field(
-        default=["regularised", "overconfident"],
-        description="routing heads on the base model: cross-validated, or fitted until sure of its training queries",
-    )
-    base_model: str | None = Field(
-        default=None, description="folder of the causal-LM checkpoint to read queries with (default: Gemma-3-270M)"
-    )
-    layers: list[int] = Field(default=[-1, -4, -7, -10], description="layers to keep; 1 is the first, -1 the last")
-    poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], description="of each layer")
-    block: Literal["last", "chosen"] = Field(
-        default="last",
-        description="what all methods read: the last layer at the last token, or layer and pooling chosen by "
-        "cross-validation on the labelled rows",
-    )
-    shard_size: int = Field(
-        default=250, ge=1, le=5000, description="queries per extraction task: what a crash can cost"
-    )
-    output_dir: str | None = Field(default=None, description="also copy the tables and plots to this folder")
-
-    @property
-    def reading(self) -> Reading:
-        """How the base model reads a query."""
-        return Reading(layers=tuple(self.layers), poolings=tuple(self.poolings))
-
-
-class BenchmarkParams(TrialParams):
-    """Every method on recorded outcomes, with an honest split, intervals over queries and seeds, and two routers.
-
-    A hash of each query's text makes 40% of the rows train the router, 30% be labelled (at most --labels of them) and
-    30% test; --seeds says how often labels are drawn and everything is trained anew. The test part is always the same.
-    Finished tasks are kept: repeat the command after an interruption, or with more seeds.
-    """
-
-    shifted: bool = Field(default=True, description="also test every method on the sets that share no question")
-
-
-class AblateParams(TrialParams):
-    """The default head with one choice changed at a time: what RL, its reward, its terms and each part are worth.
-
-    SFT only against SFT + RL, rewards, estimators, calibration and ranking terms, residual, recalibration, and the
-    pairs of them that answer a question together; the same labels, epochs and early stopping for all. Improper rewards
-    run here on purpose. Differences to the default come with paired 95% intervals over test queries and training seeds,
-    as a Parquet table, a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
-    """

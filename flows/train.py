@@ -2,13 +2,14 @@
 
 from prefect import flow
 
+from calib.pooling import DEFAULT
 from flows.extract import extract_queries
 from flows.params import HeadParams, TrainParams
 from storage.artifact import Artifact
 from tasks import runs
 from tasks.errors import OptionMissing
 from tasks.evaluate import FINAL
-from tasks.examples import join
+from tasks.examples import block_names, choose_blocks, join
 from tasks.extract import Reading
 from tasks.queries import import_decisions
 from tasks.router import refer_checkpoint
@@ -26,7 +27,9 @@ def train(params: TrainParams) -> Artifact:
     examples, features = join(**data), data["features"]
     match params.mode:
         case "sft":
-            heads = {SFT: train_sft(examples, features, params.shape, params.sft)}
+            heads = {
+                SFT: train_sft(examples, features, params.plan, params.sft, blocks_for(examples, features, params))
+            }
         case "rl":
             given = params.init_checkpoint
             start = runs.newest("heads", name=SFT) if given is None else refer_head(given)
@@ -42,7 +45,7 @@ def train(params: TrainParams) -> Artifact:
 
 def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> dict[str, Artifact]:
     """The head after every stage, the one to use last."""
-    sft = train_sft(examples, features, params.shape, params.sft)
+    sft = train_sft(examples, features, params.plan, params.sft, blocks_for(examples, features, params))
     rl = train_rl(examples, features, sft, params.rl)
     return {
         SFT: sft,
@@ -50,6 +53,13 @@ def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> di
         RL: rl,
         FINAL: recalibrate_head(examples, features, rl),
     }
+
+
+def blocks_for(examples: Artifact, features: Artifact, params: HeadParams) -> list[str]:
+    """What the head reads of the hidden states that were extracted."""
+    if params.block == "last" or len(block_names(features)) == 1:
+        return [DEFAULT]
+    return choose_blocks(examples, features, params.seed)
 
 
 def _data(params: TrainParams) -> dict[str, Artifact]:

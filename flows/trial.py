@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from calib.pooling import DEFAULT
-from flows.params import TrialParams
+from flows.trial_params import TrialParams
 from storage.artifact import Artifact
 from tasks.benchmark.cells import choose_block, fit_cell, fit_router
 from tasks.benchmark.features import extract_sets, headless

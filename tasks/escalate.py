@@ -24,8 +24,6 @@ from storage.layout import Home
 from tasks.cache import STORED, cache_on
 from tasks.extract import Reading
 
-# Rows that choose the threshold, as they choose the recalibrator; test rows never do.
-CHOSEN_ON = ("calibration", "validation")
 # Thresholds of a drawn curve, at most.
 POINTS = 101
 CALLS = "calls of the large model"
@@ -50,7 +48,7 @@ class Escalation(BaseModel):
 
     unit: str = Field(description="of every cost here")
     margin: float = Field(description="quality that counts as none lost, as a share of queries")
-    n_chosen_on: int = Field(description="calibration and validation rows that chose the thresholds")
+    n_chosen_on: int = Field(description="labelled rows that chose the thresholds; test rows never do")
     note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
     methods: dict[str, Saving] = Field(default={}, description="by method: its threshold, measured on the test split")
     policies: dict[str, tuple[float, float]] = Field(
@@ -67,25 +65,28 @@ class Escalation(BaseModel):
     cache_policy=cache_on("tasks.escalate", "calib.escalation", "calib.metrics"),
     **STORED,
 )
-def escalate(predictions: Artifact, examples: Artifact, methods: Sequence[str], terms: Terms, seed: int) -> Escalation:
+def escalate(
+    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: Terms, seed: int
+) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
+    Thresholds come from the splits in `chosen_on`: those on which the head in question tells what it did not learn.
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
     """
     table = read_table(examples)
-    test, chosen_on = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], CHOSEN_ON))
-    found = Escalation(unit=terms.price_unit, margin=terms.margin, n_chosen_on=int(chosen_on.sum()))
+    test, held_out = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], chosen_on))
+    found = Escalation(unit=terms.price_unit, margin=terms.margin, n_chosen_on=int(held_out.sum()))
     try:
         outcomes, unit, note = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
     policy = np.array([[p.value for p in POLICIES].index(name) for name in table["router_policy"].to_pylist()])
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
-    here, there = outcomes.where(test), outcomes.where(chosen_on)
+    here, there = outcomes.where(test), outcomes.where(held_out)
     savings, curves, band = {}, {}, ()
     for name, p in _confidences(predictions, table, methods).items():
         threshold = escalation.choose_threshold(
-            there, policy[chosen_on], p[chosen_on], margin=terms.margin, confidence=terms.confidence
+            there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.confidence
         )
         at = (here, policy[test], p[test])
         savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level, seed=seed)
@@ -109,16 +110,18 @@ def escalate(predictions: Artifact, examples: Artifact, methods: Sequence[str], 
 @task(name="pack", cache_policy=cache_on("calib.calibrated_router", "calib.head"), **STORED)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
+    loaded = load(local_folder(head))
     serving = Serving(
         router=router.uri,
         **reading.model_dump(exclude={"verbal"}),
+        blocks=loaded.blocks,
         threshold=threshold,
         threshold_from=threshold_from,
         head_version=head.sha256[:16],
     )
 
     def build(folder: Path) -> None:
-        pack(load(local_folder(head)), serving, folder)
+        pack(loaded, serving, folder)
 
     return write_folder("calibrated", build, home=Home.from_env())
 
@@ -135,7 +138,7 @@ def sentence(found: Escalation) -> str:
         verdict = f"worse than all-large by more than {points}"
     else:
         verdict = f"within {points} of all-large: neither shown nor ruled out on {s.n} queries"
-    rows = f"{found.n_chosen_on} calibration and validation queries"
+    rows = f"{found.n_chosen_on} labelled queries"
     if s.point.threshold >= EVERYTHING:
         what = f"everything (on {rows} no threshold is sure enough to keep the margin)"
     else:

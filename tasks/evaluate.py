@@ -5,7 +5,8 @@ from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib.baselines import BASELINES, usable
-from calib.examples import WARN_BELOW
+from calib.cross_fit import unseen
+from calib.examples import LABELLED, WARN_BELOW
 from calib.metrics.bootstrap import Estimate, paired_difference
 from calib.metrics.summary import Summary, summarise
 from storage.artifact import Artifact, read_table, write_table
@@ -20,7 +21,6 @@ from tasks.train import open_head
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
 # Whose escalation is measured, and whose curves are drawn.
 ESCALATED = ("entropy", RIVAL, FINAL)
-LABELLED = ("train", "calibration", "validation")
 
 
 class Evaluation(BaseModel):
@@ -34,19 +34,22 @@ class Evaluation(BaseModel):
     escalation: Escalation | None = Field(default=None, description="what escalating by confidence costs and brings")
 
 
-_PREDICTING = ("baselines", "examples", "head", "recalibrate", "checks")
+_PREDICTING = ("baselines", "cross_fit", "examples", "head", "recalibrate", "checks")
 
 
 @task(name="predict", cache_policy=cache_on(*(f"calib.{m}" for m in _PREDICTING)), **STORED)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
-    """Confidence on all splits of the baselines that these features allow, and of `heads`.
+    """Confidence on all splits of `heads`, and of the baselines that these features allow, on the last head's blocks.
 
-    A baseline is fitted on every labelled row, as it likes; on those rows its confidence is not to be trusted.
+    A cross-fitted head tells a labelled query what the members say that it did not teach. A baseline is fitted on every
+    labelled row, as it likes; on those rows its confidence is not to be trusted.
     """
-    data = load_examples(examples, features)
+    opened = {name: open_head(head, features) for name, head in heads.items()}
+    read = {head.blocks: load_examples(examples, features, blocks=head.blocks) for head in opened.values()}
+    data = list(read.values())[-1]
     labelled = data.only(*LABELLED)
     p = {name: BASELINES[name](labelled, seed=0)(data) for name in usable(data)}
-    p |= {name: open_head(head, features).confidence(data.hidden, data.logits) for name, head in heads.items()}
+    p |= {name: head.recalibrator(unseen(head.head, read[head.blocks])) for name, head in opened.items()}
     facts = read_table(examples, columns=["query_id", "split", "is_correct"])
     tables = [
         pa.table(

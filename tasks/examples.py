@@ -8,11 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 
-from calib.examples import WARN_BELOW, Examples
+from calib import blocks as blocks_of
+from calib.examples import LABELLED, WARN_BELOW, Examples
 from calib.policy import POLICIES
 from calib.pooling import DEFAULT
 from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.examples import join_examples, rows_of
+from storage.identity import share_of
 from storage.layout import Home
 from tasks.cache import STORED, cache_on
 
@@ -35,6 +37,19 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     return write_table(found.table, "examples", home=Home.from_env(), metadata=read_metadata(features))
 
 
+@task(
+    name="choose block",
+    cache_policy=cache_on("calib.blocks", "calib.baselines", "calib.checks", "calib.examples"),
+    **STORED,
+)
+def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str]:
+    """The blocks that a head should read, by a cross-validated probe on the labelled rows; test rows have no say."""
+    labelled = load_examples(examples, features)
+    taught = np.isin(labelled.split, LABELLED)
+    blocks = {name: vectors[taught] for name, vectors in load_blocks(examples, features).items()}
+    return list(blocks_of.choose(blocks, labelled.where(taught), seed=seed).names)
+
+
 def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[str] = (DEFAULT,)) -> Examples:
     """The arrays of the examples, hidden states beside them, checked to be fit for calibration.
 
@@ -46,7 +61,7 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
         CalibError: too few, one class only, NaN in the features.
         SchemaMismatch: the features hold no such block.
     """
-    table = read_table(examples, columns=["query_id", "router_policy", "true_policy", "split", "logits"])
+    table = read_table(examples, columns=["query_id", "query", "router_policy", "true_policy", "split", "logits"])
     verbal = ["verbal"] if "verbal_sha256" in read_metadata(features) else []
     rows = rows_of(read_table(features, columns=["query_id", *verbal, *blocks]), table["query_id"])
     index = {p.value: i for i, p in enumerate(POLICIES)}
@@ -57,6 +72,7 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
         true_policy=np.array([index[name] for name in table["true_policy"].to_pylist()], np.int64),
         split=np.array(table["split"].to_pylist(), np.str_),
         verbal=np.array(rows["verbal"].to_pylist(), np.float32) if verbal else None,
+        share=np.array([share_of(text, "fold") for text in table["query"].to_pylist()]),
     )
     loaded.check()
     if len(loaded) < WARN_BELOW:

@@ -84,7 +84,8 @@ def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str
             test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
         )
     if trained := [artifacts[stage] for stage in ("head: SFT", "head: SFT + RL") if stage in artifacts]:
-        found["training"] = plots.training_curves([step for head in trained for step in read_log(head)])
+        first = [step for head in trained for step in read_log(head) if step.head == 0]
+        found["training"] = plots.training_curves(first)
     if evaluation.escalation is not None and evaluation.escalation.curves:
         found["escalation"] = draw_escalation(evaluation.escalation)
     return found

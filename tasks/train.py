@@ -1,22 +1,25 @@
 """Training: SFT, then RL, then recalibration; each stage reads a head, improves it and stores a new one."""
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
 
 from calib import rl, sft
+from calib.cross_fit import Deal, Plan, steps, untrained
 from calib.errors import CheckpointMissing, FeatureMismatch
-from calib.head import ConfidenceHead, HeadConfig, LoadedHead, load
-from calib.recalibrate import RECALIBRATORS, Recalibrator, choose
+from calib.examples import LABELLED
+from calib.head import Ensemble, LoadedHead, load
+from calib.pooling import DEFAULT
+from calib.recalibrate import Identity, Recalibrator, choose
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
-from calib.training import StepLog, threads_for
+from calib.training import StepLog
 from storage.artifact import Artifact, read_metadata
 from storage.folder import local_folder, write_folder
 from storage.layout import Home
@@ -28,55 +31,44 @@ from tasks.progress import track
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
 _HEAD_MODULES = (
-    *("calib.head", "calib.training", "calib.monitors", "calib.losses", "calib.examples"),
+    *("calib.cross_fit", "calib.head", "calib.training", "calib.monitors", "calib.losses", "calib.examples"),
     *("calib.recalibrate", "calib.checks"),
 )
 _RL_MODULES = ("calib.rl", "calib.rl_config", "calib.confidence_policy", "calib.rewards", "calib.beta_reward")
 
 
-class HeadShape(BaseModel):
-    """Shape of the head, but for its width, which is the router's."""
-
-    model_config = ConfigDict(frozen=True)
-
-    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
-    residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
-    start: Literal["outputs", "logit"] = Field(default="outputs", description="all of that, or its logit alone")
-
-
 @task(name="SFT", cache_policy=cache_on("calib.sft", *_HEAD_MODULES), **STORED)
-def train_sft(examples: Artifact, features: Artifact, shape: HeadShape, cfg: SFTConfig) -> Artifact:
-    """A head warm-started on the train split: mean squared error on 0/1."""
-    data = load_examples(examples, features)
-    head = ConfidenceHead(HeadConfig(width=data.hidden.shape[1], **shape.model_dump()), seed=cfg.seed)
-    steps = sft.steps(head, data.only("train"), data.only("validation"), cfg)
-    with threads_for(head):
-        log = list(track(steps, "SFT steps"))
-    lineage = _lineage(examples, features, stage="sft", training=cfg.model_dump())
-    return _store(head, RECALIBRATORS["identity"]([0.0, 1.0], [0, 1]), lineage, log)
+def train_sft(
+    examples: Artifact, features: Artifact, plan: Plan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
+) -> Artifact:
+    """Heads warm-started by mean squared error on 0/1, each on its folds, or one on the train split."""
+    deal = _deal(examples, features, plan.folds, blocks)
+    ensemble = untrained(plan, deal, seed=cfg.seed)
+    log = list(track(steps(sft.steps, ensemble, deal, cfg, rows=["train"]), "SFT steps"))
+    lineage = _lineage(examples, features, stage="sft", training=cfg.model_dump(), blocks=list(blocks))
+    return _store(ensemble, Identity(), lineage, log)
 
 
 @task(name="RL", cache_policy=cache_on(*_RL_MODULES, *_HEAD_MODULES), **STORED)
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
-    """`start` calibrated on the calibration split by policy gradient on a reward."""
-    data, loaded = load_examples(examples, features), open_head(start, features)
-    steps = rl.steps(loaded.head, data.only("calibration"), data.only("validation"), cfg)
-    with threads_for(loaded.head):
-        log = list(track(steps, "RL steps"))
-    lineage = _lineage(examples, features, stage="rl", training=cfg.model_dump(), start=start.sha256)
-    return _store(loaded.head, loaded.recalibrator, lineage, log)
+    """`start` calibrated by policy gradient on a reward: each head on its calibrating fold, or on that split."""
+    loaded = open_head(start, features)
+    deal = _deal(examples, features, loaded.head.folds, loaded.blocks)
+    log = list(track(steps(rl.steps, loaded.head, deal, cfg, rows=["calibration"]), "RL steps"))
+    known = {"training": cfg.model_dump(), "start": start.sha256, "blocks": list(loaded.blocks)}
+    return _store(loaded.head, loaded.recalibrator, _lineage(examples, features, stage="rl", **known), log)
 
 
 @task(name="recalibrate", cache_policy=cache_on("calib.metrics.proper", *_HEAD_MODULES), **STORED)
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:
     """`head` with the recalibrator that cross-validation chooses, identity included.
 
-    Fitted on the calibration and validation splits together: RL has seen the first, early stopping has looked at the
-    second, and on both the choice was better than on either (LOG.md, 2026-11-22).
+    Chosen by what each labelled query is told by the heads that left it out. Without folds, on the calibration and
+    validation splits together: RL has seen the first, early stopping has looked at the second, and on both the choice
+    was better than on either (LOG.md, 2026-11-22).
     """
-    data, loaded = load_examples(examples, features).only("calibration", "validation"), open_head(head, features)
-    choice = choose(loaded.head.confidence(data.hidden, data.logits), data.y)
+    loaded = open_head(head, features)
+    choice = choose(*_deal(examples, features, loaded.head.folds, loaded.blocks).held_out(loaded.head))
     table = [asdict(candidate) for candidate in choice.table]
     lineage = {**loaded.config["lineage"], "recalibration": table, "recalibrated_from": head.sha256}
     return _store(loaded.head, choice.recalibrator, lineage, read_log(head))
@@ -96,6 +88,11 @@ def open_head(head: Artifact, features: Artifact) -> LoadedHead:
     return loaded
 
 
+def held_out_splits(head: Artifact) -> tuple[str, ...]:
+    """Splits on which a head says what it did not learn there: all labelled ones if it was cross-fitted."""
+    return LABELLED if load(local_folder(head)).head.folds else LABELLED[1:]
+
+
 def refer_head(path: str) -> Artifact:
     """A head folder, as `--init-checkpoint` names it.
 
@@ -113,7 +110,12 @@ def read_log(head: Artifact) -> list[StepLog]:
     return [StepLog.model_validate_json(line) for line in lines]
 
 
-def _store(head: ConfidenceHead, recalibrator: Recalibrator, lineage: dict[str, Any], log: list[StepLog]) -> Artifact:
+def _deal(examples: Artifact, features: Artifact, folds: int | None, blocks: Sequence[str]) -> Deal:
+    """The labelled rows, dealt to folds by their text."""
+    return Deal.of(load_examples(examples, features, blocks=blocks).only(*LABELLED), folds=folds)
+
+
+def _store(head: Ensemble, recalibrator: Recalibrator, lineage: dict[str, Any], log: list[StepLog]) -> Artifact:
     def build(folder: Path) -> None:
         head.save(folder, recalibrator=recalibrator, lineage=lineage)
         (folder / "training.jsonl").write_text("".join(step.model_dump_json() + "\n" for step in log), encoding="utf-8")

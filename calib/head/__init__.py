@@ -1,6 +1,6 @@
 """The confidence head: its shape and maths, seed ensembles of it, and how either is stored and shared."""
 
-from calib.head.config import HeadConfig
+from calib.head.config import HeadConfig, HeadShape
 from calib.head.ensemble import Ensemble
 from calib.head.inputs import CLIP_STD, router_features, router_logit
 from calib.head.loaded import LoadedHead, load
@@ -11,6 +11,7 @@ __all__ = [
     "ConfidenceHead",
     "Ensemble",
     "HeadConfig",
+    "HeadShape",
     "LoadedHead",
     "load",
     "router_features",

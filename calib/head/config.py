@@ -7,35 +7,44 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from calib.policy import POLICIES
 
 
-class HeadConfig(BaseModel):
-    """The shape of a head.
-
-    >>> HeadConfig(width=640, pca=64, router_outputs=True).n_inputs  # and 3 sorted log probabilities, 1 entropy
-    68
-    """
+class HeadShape(BaseModel):
+    """What of a head's shape is a matter of choice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(
-        ge=1,
-        description="width of the hidden state, read from the router's config; layers x poolings x size if stacked",
-    )
-    hidden_units: int = Field(default=256, ge=1, description="units of the MLP's hidden layer")
+    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
     residual: bool = Field(
         default=True,
-        description="start from the calibrated router logit; off: METHOD.md's plain MLP on the hidden state",
+        description="start from what the router puts out, calibrated; off: METHOD.md's plain MLP on the hidden state",
     )
     start: Literal["outputs", "logit"] = Field(
-        default="logit",
+        default="outputs",
         description="what the residual starts from: a ridge regression on all that the router puts out, or Platt "
-        "scaling of its largest probability, as heads did at first",
+        "scaling of its largest probability",
     )
     pca: int | None = Field(
         default=None, ge=1, description="whitened principal components of the hidden state to read; None: all of it"
     )
     router_outputs: bool = Field(
         default=False, description="the MLP reads the router's sorted log probabilities and their entropy as well"
+    )
+
+
+class HeadConfig(HeadShape):
+    """The shape of a head.
+
+    >>> HeadConfig(width=640, pca=64, router_outputs=True).n_inputs  # and 3 sorted log probabilities, 1 entropy
+    68
+    """
+
+    width: int = Field(
+        ge=1,
+        description="width of the hidden state, read from the router's config; layers x poolings x size if stacked",
+    )
+    n_logits: int = Field(default=len(POLICIES), ge=2, description="of the router; one per policy")
+    start: Literal["outputs", "logit"] = Field(
+        default="logit", description="see HeadShape; heads that do not say are of the time when there was no other"
     )
 
     @model_validator(mode="after")
@@ -46,10 +55,10 @@ class HeadConfig(BaseModel):
 
     @property
     def reads_policies(self) -> bool:
-        """Whether it needs one logit per policy, not any number of them."""
+        """Whether it needs exactly `n_logits` of them, not any number."""
         return self.router_outputs or (self.residual and self.start == "outputs")
 
     @property
     def n_inputs(self) -> int:
         """Inputs of the MLP."""
-        return (self.pca or self.width) + (len(POLICIES) + 1 if self.router_outputs else 0)
+        return (self.pca or self.width) + (self.n_logits + 1 if self.router_outputs else 0)

@@ -1,4 +1,4 @@
-"""Several heads that differ in their seeds only, averaged in probability."""
+"""Several heads that differ in their seeds, or in the fold of rows they left out, averaged in probability."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calib.checks import FloatArray
-from calib.errors import FeatureMismatch, TooFewExamples
+from calib.errors import FeatureMismatch, OutOfRange, TooFewExamples
 from calib.head.config import HeadConfig
 from calib.head.folder import Stored
 from calib.head.model import ConfidenceHead
@@ -16,20 +16,23 @@ from calib.recalibrate import Identity, Recalibrator
 
 
 class Ensemble(Stored):
-    """A seed ensemble: the mean of its members' probabilities.
+    """The mean of its members' probabilities.
 
         p = recalibrator(mean_m p_m)
 
-    Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4 (a uniformly weighted mixture); they train each member
-    on everything, and so do we. By Jensen its Brier score is at most its members' mean. Averaging pulls towards .5, so
-    an ensemble of calibrated heads is underconfident where they disagree: recalibrate the ensemble, not the members.
+    Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4 (a uniformly weighted mixture). By Jensen its Brier
+    score is at most its members' mean. Averaging pulls towards .5, so an ensemble of calibrated heads is underconfident
+    where they disagree: recalibrate the ensemble, not the members.
 
     Args:
-        heads: one or more heads of one configuration.
+        heads: one or more heads of one configuration, those that left out the same fold beside each other.
+        folds: of the labelled rows, as `calib.cross_fit` dealt them: head i left out fold i // (members / folds). 0:
+            all heads learned from the same rows.
 
     Raises:
         TooFewExamples: no head at all.
         FeatureMismatch: configurations differ.
+        OutOfRange: the folds do not have as many heads each.
 
     >>> heads = [ConfidenceHead(HeadConfig(width=2, hidden_units=4), seed=s) for s in (0, 1)]
     >>> x = np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32)
@@ -37,13 +40,16 @@ class Ensemble(Stored):
     (0.3333, 0.0)
     """
 
-    def __init__(self, heads: Sequence[ConfidenceHead]) -> None:
+    def __init__(self, heads: Sequence[ConfidenceHead], *, folds: int = 0) -> None:
         if not heads:
             raise TooFewExamples(0, 1)
+        if folds and len(heads) % folds:
+            raise OutOfRange("number of heads", len(heads), f"a multiple of the {folds} folds")
         for head in heads[1:]:
             if head.config != heads[0].config:
                 raise FeatureMismatch("configuration", heads[0].config, head.config)
         self.heads = tuple(heads)
+        self.folds = folds
         self.config = heads[0].config
         self.recalibrator: Recalibrator = Identity()
         self.lineage: dict[str, Any] = {}
@@ -68,8 +74,30 @@ class Ensemble(Stored):
         Raises:
             FeatureMismatch, NonFinite: as `ConfidenceHead.confidence`.
         """
-        p: FloatArray = self.member_confidences(hidden, logits).mean(axis=0)
+        p = self.raw_confidence(hidden, logits)
         return self.recalibrator(p) if len(p) else p
+
+    def raw_confidence(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """`confidence` before the recalibrator."""
+        return np.asarray(self.member_confidences(hidden, logits).mean(axis=0))
+
+    def out_of_fold(
+        self, hidden: NDArray[np.floating], logits: NDArray[np.floating], fold: NDArray[np.int64]
+    ) -> FloatArray:
+        """(n,) raw confidence of every row by the heads that left out its fold, by all of them where it is -1.
+
+        Args:
+            hidden: (n, width).
+            logits: (n, c).
+            fold: (n,) -1 … folds - 1.
+
+        Raises:
+            FeatureMismatch, NonFinite: as `confidence`.
+        """
+        members = self.member_confidences(hidden, logits)
+        by_fold = members.reshape(max(self.folds, 1), -1, len(fold)).mean(axis=1)
+        own = np.take_along_axis(by_fold, np.maximum(fold, 0)[None], axis=0)[0]
+        return np.asarray(np.where(fold < 0, members.mean(axis=0), own))
 
     def spread(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
         """(n,) standard deviation of the members' probabilities, in [0, .5]: an epistemic signal.
@@ -91,18 +119,18 @@ class Ensemble(Stored):
         return {f"{m}.{name}": t for m, head in enumerate(self.heads) for name, t in head.tensors().items()}
 
     @classmethod
-    def from_tensors(cls, config: HeadConfig, members: int, tensors: Mapping[str, Tensor]) -> Self:
+    def from_tensors(cls, config: HeadConfig, members: int, tensors: Mapping[str, Tensor], *, folds: int = 0) -> Self:
         """The ensemble with these members; of one where it is a single head's.
 
         Raises:
-            RuntimeError, KeyError: the tensors are not those of such an ensemble.
+            RuntimeError, KeyError, OutOfRange: the tensors are not those of such an ensemble.
         """
         if members == 1:
-            return cls([ConfidenceHead.from_tensors(config, 1, tensors)])
+            return cls([ConfidenceHead.from_tensors(config, 1, tensors)], folds=folds)
         owned: list[dict[str, Tensor]] = [{} for _ in range(members)]
         for key, tensor in tensors.items():
             member, _, name = key.partition(".")
             if not member.isdecimal() or int(member) >= members:
                 raise KeyError(f"tensor {key} belongs to none of {members} members")
             owned[int(member)][name] = tensor
-        return cls([ConfidenceHead.from_tensors(config, 1, own) for own in owned])
+        return cls([ConfidenceHead.from_tensors(config, 1, own) for own in owned], folds=folds)

@@ -32,6 +32,7 @@ class Stored(ABC):
     recalibrator: Recalibrator
     lineage: dict[str, Any]
     metrics: dict[str, float]
+    folds: int = 0
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -39,7 +40,7 @@ class Stored(ABC):
 
     @classmethod
     @abstractmethod
-    def from_tensors(cls, config: "HeadConfig", members: int, tensors: Mapping[str, Tensor]) -> Self:
+    def from_tensors(cls, config: "HeadConfig", members: int, tensors: Mapping[str, Tensor], *, folds: int = 0) -> Self:
         """Made of `tensors()` again; any error says why it cannot be."""
 
     @property
@@ -68,6 +69,7 @@ class Stored(ABC):
         config = {
             "head": self.config.model_dump(),
             "members": self.members,
+            "folds": self.folds,
             "recalibrator": to_json(recalibrator),
             "metrics": dict(metrics or {}),
             "lineage": lineage,
@@ -188,7 +190,8 @@ class StoredFolder:
             HeadUnusable: it is not of that kind, or shapes and names of the tensors do not fit the configuration.
         """
         try:
-            return kind.from_tensors(HeadConfig(**self.config["head"]), self.members, self.tensors)
+            config, folds = HeadConfig(**self.config["head"]), int(self.config.get("folds", 0))
+            return kind.from_tensors(config, self.members, self.tensors, folds=folds)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise HeadUnusable(str(self.path), _one_line(error)) from error
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calib.checks import FloatArray
 from calib.head.ensemble import Ensemble
 from calib.head.folder import read
-from calib.head.model import ConfidenceHead
+from calib.pooling import DEFAULT
 from calib.recalibrate import Recalibrator
 
 
@@ -19,14 +19,19 @@ class LoadedHead:
     """A head read from its folder.
 
     Attributes:
-        head: weights and inputs as saved; a ConfidenceHead, or an Ensemble where several were saved as one.
+        head: weights and inputs as saved; of one member where one was saved.
         recalibrator: to be applied to `head.confidence(...)`.
         config: all of config.json: "head", "members", "recalibrator", "metrics", "lineage".
     """
 
-    head: Any  # ConfidenceHead | Ensemble; training needs the first and says so itself, all others need `confidence`
+    head: Ensemble
     recalibrator: Recalibrator
     config: dict[str, Any]
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Blocks that its hidden state is made of, side by side in this order."""
+        return tuple(self.config.get("lineage", {}).get("blocks", [DEFAULT]))
 
     def confidence(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
         """Recalibrated P(the router's policy is right), float64 (n,); raises FeatureMismatch as the head does."""
@@ -41,5 +46,4 @@ def load(folder: Path) -> LoadedHead:
         HeadUnusable: they are damaged, or are not a head's.
     """
     stored = read(folder)
-    kind = ConfidenceHead if stored.members == 1 else Ensemble
-    return LoadedHead(stored.build(kind), stored.recalibrator, stored.config)
+    return LoadedHead(stored.build(Ensemble), stored.recalibrator, stored.config)

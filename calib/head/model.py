@@ -15,7 +15,6 @@ from calib.head.config import HeadConfig
 from calib.head.folder import Stored
 from calib.head.inputs import CLIP_STD, as_tensor, moments, router_features, router_logit, whitened_components
 from calib.head.start import fit_start, router_columns
-from calib.policy import POLICIES
 from calib.recalibrate import Identity, Recalibrator, platt_parameters
 
 # Rows whose confidence is computed at a time: bounds memory beside the features.
@@ -85,14 +84,14 @@ class ConfidenceHead(Stored, nn.Module):
         if config.pca is not None:
             self.register_buffer("components", torch.eye(config.pca, config.width))
         if config.residual and config.start == "outputs":
-            n_columns = 2 + 2 * len(POLICIES)
+            n_columns = 2 + 2 * config.n_logits
             self.register_buffer("start_mean", torch.zeros(n_columns))
             self.register_buffer("start_std", torch.ones(n_columns))
             self.register_buffer("start_weights", torch.eye(n_columns)[0])
             self.register_buffer("start_bias", torch.zeros(()))
         if config.router_outputs:
-            self.register_buffer("router_mean", torch.zeros(len(POLICIES) + 1))
-            self.register_buffer("router_std", torch.ones(len(POLICIES) + 1))
+            self.register_buffer("router_mean", torch.zeros(config.n_logits + 1))
+            self.register_buffer("router_std", torch.ones(config.n_logits + 1))
 
     @property
     def device(self) -> torch.device:
@@ -106,7 +105,7 @@ class ConfidenceHead(Stored, nn.Module):
 
         Args:
             hidden: (n, width).
-            logits: (n, c), c >= 2; c = 3 with `router_outputs` or `start="outputs"`.
+            logits: (n, c), c >= 2; c = n_logits with `router_outputs` or `start="outputs"`.
             y: (n,) {0, 1}.
 
         Raises:
@@ -166,7 +165,8 @@ class ConfidenceHead(Stored, nn.Module):
         return z + offset
 
     def forward(self, hidden: Tensor, logits: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Confidence logit z (n,) of hidden (n, width) and logits (n, c), the latter in the order of `POLICIES`.
+        """Confidence logit z (n,) of hidden (n, width) and logits (n, c), the latter in the order of
+        `calib.policy.POLICIES`.
 
         `logit(*inputs(hidden, logits))`; the arguments are explained there.
         """
@@ -198,15 +198,15 @@ class ConfidenceHead(Stored, nn.Module):
         """Refuse, with FeatureMismatch, hidden states or logits of another width than the head's."""
         if hidden.ndim != 2 or hidden.shape[1] != self.config.width:
             raise FeatureMismatch("width", self.config.width, hidden.shape[-1] if hidden.ndim == 2 else hidden.shape)
-        if logits is not None and self.config.reads_policies and logits.shape[-1] != len(POLICIES):
-            raise FeatureMismatch("policies", len(POLICIES), logits.shape[-1])
+        if logits is not None and self.config.reads_policies and logits.shape[-1] != self.config.n_logits:
+            raise FeatureMismatch("policies", self.config.n_logits, logits.shape[-1])
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and inputs by name."""
         return self.state_dict()
 
     @classmethod
-    def from_tensors(cls, config: HeadConfig, members: int, tensors: Mapping[str, Tensor]) -> Self:
+    def from_tensors(cls, config: HeadConfig, members: int, tensors: Mapping[str, Tensor], *, folds: int = 0) -> Self:
         """The head with these weights and inputs, in their dtype, on the CPU.
 
         Raises:

@@ -31,6 +31,7 @@ SHIFTED_ROWS = 1000
 _PURE = (
     "baselines",
     "checks",
+    "cross_fit",
     "examples",
     "head",
     "losses",
@@ -137,12 +138,13 @@ def _labelled(
 ) -> tuple[Examples, list[str]]:
     """The rows that this seed draws, with their splits, and their ids."""
     texts = table["query"].to_pylist()
-    order, deal = ([share_of(text, f"{what} {seed}") for text in texts] for what in ("draw", "deal"))
+    order, deal, fold = ([share_of(text, f"{what} {seed}") for text in texts] for what in ("draw", "deal", "fold"))
     draw = draw_labelled(np.array(table["part"].to_pylist()), order, deal, labels=labels)
     chosen = table.take(pa.array(draw.rows))
     ids = chosen["query_id"].to_pylist()
     true_policy = _policies(chosen["true_policy"])
-    return _examples(ids, features, weights, block, true_policy=true_policy, split=draw.split), ids
+    share = np.array(fold)[draw.rows]
+    return _examples(ids, features, weights, block, true_policy=true_policy, split=draw.split, share=share), ids
 
 
 def _test_rows(table: pa.Table, *, limit: int | None) -> pa.Table:
@@ -161,6 +163,7 @@ def _examples(
     *,
     true_policy: NDArray[np.int64] | None = None,
     split: NDArray[np.str_] | None = None,
+    share: NDArray[np.float64] | None = None,
 ) -> Examples:
     """What the router makes of these queries; where the true policy is not handed over, none is there to be seen."""
     known = load_features(features)
@@ -171,6 +174,7 @@ def _examples(
         policy=logits.argmax(axis=1),
         true_policy=np.zeros(len(ids), np.int64) if true_policy is None else true_policy,
         split=np.full(len(ids), "test") if split is None else split,
+        share=share,
     )
 
 

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import calib
 from calib import ConfidenceEstimator, Ensemble, recalibrate
+from calib.cross_fit import Deal
 from calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
 from calib.metrics import auroc, brier
 from calib.recalibrate import Identity
@@ -23,7 +24,7 @@ from calib.rewards import ImproperReward
 from tests.calib.made import examples
 
 ROWS, FRESH = examples(800, seed=1), examples(2000, seed=2)
-QUICK: dict[str, Any] = {"hidden_units": 16, "sft_epochs": 15, "rl_epochs": 2, "sft_lr": 2e-2}
+QUICK: dict[str, Any] = {"folds": 0, "hidden_units": 16, "sft_epochs": 15, "rl_epochs": 2, "sft_lr": 2e-2}
 EXPECTED_FAILURES: dict[str, str] = {}  # check -> why it is right to fail; there is none
 
 
@@ -36,7 +37,10 @@ def _one_thread():
 
 
 @parametrize_with_checks(
-    [ConfidenceEstimator(**QUICK), ConfidenceEstimator(**QUICK, members=2, pca=1, recalibrator="platt")],
+    [
+        ConfidenceEstimator(**{**QUICK, "folds": None}),
+        ConfidenceEstimator(**QUICK, members=2, pca=1, recalibrator="platt"),
+    ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learn_finds_nothing_wrong(estimator, check):
@@ -108,6 +112,16 @@ def test_the_recalibrator_is_the_one_asked_for_and_auto_chooses_on_held_out_rows
     assert (auto.recalibrator_, auto.recalibration_) == (choice.recalibrator, choice.table)
 
 
+def test_cross_fitting_is_the_default_and_recalibrates_by_what_each_row_is_told_unseen():
+    crossed = quick(folds=None).fit(ROWS.hidden, ROWS.y, ROWS.logits)
+    assert (crossed.ensemble_.folds, crossed.ensemble_.members) == (5, 5)
+    p, y = Deal.of(ROWS, seed=0).held_out(crossed.ensemble_)
+    assert crossed.recalibrator_ == recalibrate.choose(p, y, seed=0).recalibrator
+    one = quick().fit(ROWS.hidden, ROWS.y, ROWS.logits)
+    on = FRESH.hidden, FRESH.logits
+    assert brier(crossed.confidence(*on), FRESH.y) < brier(one.confidence(*on), FRESH.y)
+
+
 def test_what_it_learned_can_be_shared_as_a_head_folder(tmp_path):
     estimator = quick(members=2, pca=3, router_outputs=True).fit(ROWS.hidden, ROWS.y, ROWS.logits)
     folder = estimator.ensemble_.save_pretrained(tmp_path, lineage={"training": estimator.get_params()})
@@ -133,6 +147,7 @@ def test_it_lives_in_pipelines_and_searches():
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
+        ({"folds": 2}, OutOfRange, "folds = 2 is not allowed"),
         ({"calibration_fraction": 0.0}, OutOfRange, "calibration_fraction = 0.0 is not allowed"),
         ({"validation_fraction": 0.8}, OutOfRange, "leaves rows to train on"),
         ({"recalibrator": "wishful"}, UnknownName, "'wishful' is not a known recalibrator"),
@@ -140,7 +155,7 @@ def test_it_lives_in_pipelines_and_searches():
         ({"pca": 7}, ValueError, "pca = 7 components of a hidden state 6 wide"),
         ({"hidden_units": 0}, ValueError, "greater than or equal to 1"),
         ({"sft_lr": 0.0}, ValueError, "greater than 0"),
-        ({"members": 0}, ValueError, "at least 1"),
+        ({"members": 0}, ValueError, "greater than or equal to 1"),
     ],
 )
 def test_hyperparameters_out_of_range_are_named(changes, error, said):
@@ -153,7 +168,7 @@ def test_arrays_that_do_not_fit_are_named():
         quick().fit(ROWS.hidden, np.ones(800))
     with pytest.raises(LengthMismatch, match="hidden has 800 rows and logits has 799"):
         quick().fit(ROWS.hidden, ROWS.y, ROWS.logits[:-1])
-    with pytest.raises(FeatureMismatch, match="policies = 3, these have 2"):
+    with pytest.raises(FeatureMismatch, match="router outputs = 'logits', these have None"):
         quick(router_outputs=True).fit(ROWS.hidden, ROWS.y)
     fitted = quick().fit(ROWS.hidden, ROWS.y, ROWS.logits)
     with pytest.raises(FeatureMismatch, match="router outputs = 'logits', these have None"):

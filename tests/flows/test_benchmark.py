@@ -11,7 +11,7 @@ from calib.ablation import REFERENCE
 from calib.methods import AS_WRITTEN, DEFAULT, METHODS
 from flows.ablate import ablate
 from flows.benchmark import benchmark
-from flows.params import AblateParams, BenchmarkParams
+from flows.trial_params import AblateParams, BenchmarkParams
 from storage.artifact import read_table
 from tests.tasks.benchmark.made import questions, write_outcomes
 

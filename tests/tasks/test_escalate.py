@@ -8,6 +8,7 @@ import pytest
 
 from calib import escalation
 from calib.calibrated_router import CalibratedRouter
+from calib.cross_fit import Plan
 from calib.escalation import Outcomes
 from calib.folder_digest import folder_digest
 from calib.policy import POLICIES
@@ -18,7 +19,7 @@ from storage.layout import Home
 from tasks.escalate import CALLS, Escalation, Terms, escalate, pack_router, sentence
 from tasks.evaluate import FINAL, predict
 from tasks.extract import Reading
-from tasks.train import HeadShape, open_head, train_sft
+from tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 
 FLAT = Terms(medium_price=1, large_price=20, price_unit="relative", confidence=0.5)
@@ -28,7 +29,7 @@ FLAT = Terms(medium_price=1, large_price=20, price_unit="relative", confidence=0
 def head(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("head")))
-        return train_sft.fn(made.examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=5, lr=1e-2))
+        return train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=5, lr=1e-2))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from calib.baselines import usable
+from calib.cross_fit import Plan
 from calib.metrics import brier, ece
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table, write_table
@@ -11,7 +12,7 @@ from storage.layout import Home
 from tasks import evaluate
 from tasks.evaluate import FINAL, RIVAL, predict, score
 from tasks.examples import load_examples
-from tasks.train import HeadShape, open_head, recalibrate_head, train_sft
+from tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
 
@@ -19,7 +20,7 @@ from tests.tasks.made import Made
 def heads(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("heads")))
-        head = train_sft.fn(made.examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=2, lr=1e-2))
+        head = train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2, lr=1e-2))
         return {"SFT": head, FINAL: recalibrate_head.fn(made.examples, made.features, head)}
 
 

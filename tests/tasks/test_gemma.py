@@ -8,6 +8,7 @@ import pytest
 
 from calib.calibrated_router import CalibratedRouter
 from calib.checkpoint import attach_routing_head
+from calib.cross_fit import Plan
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
 from calib.sft import SFTConfig
@@ -23,7 +24,7 @@ from tasks.gemma import convert_gemma
 from tasks.oracle.local import LocalModel
 from tasks.oracle.prompts import prompt
 from tasks.router import train_router
-from tasks.train import HeadShape, open_head, train_sft
+from tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_labels, store_queries, texts
 
@@ -76,7 +77,7 @@ def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact)
     queries = store_queries(asked)
     features = extract_shard.fn(queries, router, Reading())
     examples = join.fn(queries, labels, features)
-    head = train_sft.fn(examples, features, HeadShape(hidden_units=8), SFTConfig(epochs=3))
+    head = train_sft.fn(examples, features, Plan(hidden_units=8), SFTConfig(epochs=3))
     packed = pack_router.fn(head, router, Reading(), 0.5, "a test")
     data, rows = load_examples(examples, features), read_table(examples).to_pylist()[:16]
     decisions = CalibratedRouter.from_pretrained(local_folder(packed)).route([row["query"] for row in rows])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from calib.cross_fit import Plan
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table
 from tasks.escalate import Terms, escalate, sentence
@@ -14,7 +15,7 @@ from tasks.evaluate import FINAL, Evaluation, predict, score
 from tasks.examples import join
 from tasks.report import write_report
 from tasks.slices import score_slices
-from tasks.train import HeadShape, train_sft
+from tasks.train import train_sft
 from tests.tasks.made import Made, store_queries, texts
 
 HOSTILE = ("<script>alert(1)</script>", "{{ 7 * 7 }}", "{% include 'x' %}", '"><img src=x onerror=alert(1)>', "a & b")
@@ -56,7 +57,7 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         asked = texts(200)
         queries = store_queries(asked, topic=[HOSTILE[i % len(HOSTILE)] for i in range(200)])
         examples = join.fn(queries, made.labels, made.features)
-        head = train_sft.fn(examples, made.features, HeadShape(hidden_units=8), SFTConfig(epochs=2))
+        head = train_sft.fn(examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2))
         predictions = predict.fn(examples, made.features, {"SFT": head, FINAL: head})
         artifacts: dict[str, Artifact] = {
             "labels": made.labels, "examples": examples, "predictions": predictions, "head: SFT": head,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calib.cross_fit import Plan
 from calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
@@ -14,10 +15,10 @@ from storage.folder import local_folder
 from storage.layout import Home
 from tasks.examples import join, load_examples
 from tasks.extract import Reading, extract_shard
-from tasks.train import HeadShape, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
+from tasks.train import open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
-SHAPE = HeadShape(hidden_units=8)
+SHAPE = Plan(hidden_units=8)
 SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
 RL = RLConfig(epochs=2, lr=1e-2, early_stopping=False)
 

@@ -28,7 +28,7 @@ def test_save_and_load_give_the_same_confidence(tmp_path):
     assert (loaded.confidence(ROWS.hidden, ROWS.logits) == Platt(0.5, 0.1)(expected)).all()
     assert loaded.recalibrator == Platt(0.5, 0.1)
     assert loaded.config["lineage"] == lineage
-    assert bool(loaded.head.fitted)
+    assert bool(loaded.head.heads[0].fitted)
     assert "6 wide" in (tmp_path / "new" / "head" / "README.md").read_text()
 
 
@@ -52,10 +52,10 @@ def test_every_tensor_and_hyperparameter_survives(tmp_path, kind, dtype):
 
 
 def test_an_ensemble_survives_in_one_folder(tmp_path):
-    ensemble = Ensemble([made(seed, residual=False, pca=2) for seed in range(3)])
+    ensemble = Ensemble([made(seed, residual=False, pca=2) for seed in range(3)], folds=3)
     ensemble.save(tmp_path, recalibrator=Platt(0.5, 0.1), lineage={})
     loaded = load(tmp_path)
-    assert loaded.head.members == 3
+    assert (loaded.head.members, loaded.head.folds) == (3, 3)
     expected = ensemble.confidence(ROWS.hidden, ROWS.logits)
     np.testing.assert_array_equal(loaded.confidence(ROWS.hidden, ROWS.logits), Platt(0.5, 0.1)(expected))
     np.testing.assert_array_equal(
@@ -117,6 +117,8 @@ def tensors(folder, **changes):
         (lambda f: edit(f, recalibrator={"name": "platt", "slop": 1}), "recalibrator cannot be built"),
         (lambda f: edit(f, recalibrator=None), "recalibrator cannot be built"),
         (lambda f: edit(f, recalibrator={"name": "temperature", "temperature": "hot"}), "recalibrator cannot be built"),
+        (lambda f: edit(f, folds=3), "multiple of the 3 folds"),
+        (lambda f: edit(f, folds="few"), "ValueError"),
         (lambda f: edit(f, members=2), "belongs to none of 2 members"),
         (lambda f: edit(f, members="two"), "members is 'two', not a count"),
         (lambda f: edit(f, members=0), "members is 0, not a count"),
