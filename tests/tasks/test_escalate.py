@@ -10,6 +10,7 @@ from calib import escalation
 from calib.calibrated_router import CalibratedRouter
 from calib.cross_fit import Plan
 from calib.escalation import Outcomes
+from calib.examples import LABELLED
 from calib.folder_digest import folder_digest
 from calib.policy import POLICIES
 from calib.sft import SFTConfig
@@ -42,7 +43,7 @@ def predictions(made: Made, head: Artifact, tmp_path_factory: pytest.TempPathFac
 def measured(
     predictions: Artifact, examples: Artifact, terms: Terms = FLAT, methods: Sequence[str] = ("entropy", FINAL)
 ) -> Escalation:
-    return escalate.fn(predictions, examples, methods, terms, 0)
+    return escalate.fn(predictions, examples, methods, LABELLED, terms, 0)
 
 
 def changed(examples: Artifact, **columns: list[object]) -> Artifact:
@@ -74,7 +75,7 @@ def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifac
         policy = [[p.value for p in POLICIES].index(r["router_policy"]) for r in kept]
         return Outcomes.of(*grades, medium_cost=1, large_cost=20), policy, [said[r["query_id"]] for r in kept]
 
-    chosen_on, test = part("calibration", "validation"), part("test")
+    chosen_on, test = part(*LABELLED), part("test")
     threshold = escalation.choose_threshold(*chosen_on, margin=0.01, confidence=0.5)
     assert found.methods[FINAL] == escalation.saving_at(*test, threshold=threshold, margin=0.01)
     assert list(found.methods) == list(found.curves) == ["entropy", FINAL]
@@ -169,10 +170,10 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
     assert f"neither shown nor ruled out on {saving.n} queries" in said(-0.3, 0.02, False)
     line = sentence(found)
     assert f"{saving.saving.value:.1%}"[:-1] in line
-    assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} calibration" in line
+    assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} labelled" in line
     # fewer than 268 rows: at confidence .95 nothing but all-large passes
     everything = sentence(measured(predictions, examples, Terms(medium_price=1, large_price=20)))
-    assert f"Escalating everything (on {found.n_chosen_on} calibration" in everything
+    assert f"Escalating everything (on {found.n_chosen_on} labelled" in everything
     assert "0.0 [0.0, 0.0] % of its cost is saved" in everything
     assert "(in the unit of the prices given)" in line
     assert "A random mix of that quality saves" in line
@@ -184,6 +185,8 @@ def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predi
     assert packed.kind == "calibrated"
     router = CalibratedRouter.from_pretrained(local_folder(packed))
     table = read_table(made.examples)
+    # Labelled queries are told by the heads that left them out, new ones by all.
+    table = table.filter(pa.compute.field("split") == "test")
     said = {r["query_id"]: r["p"] for r in read_table(predictions).to_pylist() if r["method"] == FINAL}
     decisions = router.route(table["query"].to_pylist())
     assert [d.policy.value for d in decisions] == table["router_policy"].to_pylist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calib.baselines import usable
-from calib.cross_fit import Plan
+from calib.cross_fit import Plan, fold_of
 from calib.metrics import brier, ece
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table, write_table
@@ -43,7 +43,13 @@ def test_every_method_predicts_every_example_once(
     assert len({(row["method"], row["query_id"]) for row in rows}) == len(rows)
     for name, head in heads.items():
         said = np.array([row["p"] for row in rows if row["method"] == name])
-        np.testing.assert_array_equal(said, open_head(head, made.features).confidence(data.hidden, data.logits))
+        opened, test = open_head(head, made.features), data.split == "test"
+        np.testing.assert_array_equal(said[test], opened.confidence(data.hidden, data.logits)[test])
+        # A labelled query is told by the heads that left it out.
+        fold = fold_of(data.share, opened.head.folds)
+        left_out = opened.recalibrator(opened.head.out_of_fold(data.hidden, data.logits, fold))
+        np.testing.assert_array_equal(said[~test], left_out[~test])
+        assert (said[~test] != opened.confidence(data.hidden, data.logits)[~test]).any()
     assert [row["is_correct"] for row in rows[:200]] == data.y.astype(bool).tolist()
     assert [row["split"] for row in rows[:200]] == data.split.tolist()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from calib.cross_fit import Plan
+from calib.examples import LABELLED
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table
 from tasks.escalate import Terms, escalate, sentence
@@ -69,6 +70,7 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 predictions,
                 examples,
                 ["entropy", FINAL],
+                LABELLED,
                 Terms(medium_price=1, large_price=9, price_unit=HOSTILE[0], confidence=0.5),
                 0,
             ),

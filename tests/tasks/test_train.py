@@ -4,18 +4,23 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from calib.cross_fit import Plan
+from calib.calibrated_router import CalibratedRouter
+from calib.cross_fit import Deal, Plan
 from calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
+from calib.examples import LABELLED
+from calib.pooling import DEFAULT
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.folder import local_folder
 from storage.layout import Home
-from tasks.examples import join, load_examples
+from tasks.escalate import pack_router
+from tasks.examples import block_names, choose_blocks, join, load_examples
 from tasks.extract import Reading, extract_shard
-from tasks.train import open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
+from tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
 SHAPE = Plan(hidden_units=8)
@@ -56,15 +61,49 @@ def test_a_head_knows_where_it_comes_from(made: Made) -> None:
     }
 
 
-def test_every_step_is_logged(made: Made) -> None:
-    data = load_examples(made.examples, made.features)
-    for head, stage, epochs, rows in (
-        (sft(made), "sft", 3, len(data.only("train"))),
-        (train_rl.fn(made.examples, made.features, sft(made), RL), "rl", 2, len(data.only("calibration"))),
+def test_every_step_of_every_head_is_logged(made: Made) -> None:
+    data = load_examples(made.examples, made.features).only(*LABELLED)
+    turns = Deal.of(data).turns()
+    assert len(turns) == 5
+    for head, stage, epochs, split in (
+        (sft(made), "sft", 3, "train"),
+        (train_rl.fn(made.examples, made.features, sft(made), RL), "rl", 2, "calibration"),
     ):
         log = read_log(head)
-        assert [step.step for step in log] == list(range(1, epochs * -(-rows // 64) + 1))
+        for i, turn in enumerate(turns):
+            n_steps = epochs * -(-len(turn.only(split)) // 64)
+            assert [step.step for step in log if step.head == i] == list(range(1, n_steps + 1))
         assert {step.stage for step in log} == {stage}
+
+
+def test_one_head_on_the_splits_as_they_are_where_that_is_asked_for(made: Made) -> None:
+    plan = Plan(hidden_units=8, folds=0, residual=False, pca=2)
+    warm = train_sft.fn(made.examples, made.features, plan, SFT)
+    head = recalibrate_head.fn(made.examples, made.features, train_rl.fn(made.examples, made.features, warm, RL))
+    opened = open_head(head, made.features)
+    assert (opened.head.members, opened.head.folds, opened.head.config.pca) == (1, 0, 2)
+    assert held_out_splits(head) == ("calibration", "validation")
+    assert held_out_splits(sft(made)) == LABELLED
+
+
+def test_a_head_reads_the_blocks_that_the_labelled_queries_chose(made: Made) -> None:
+    reading = Reading(layers=(1, -1), poolings=("last", "mean"))
+    features = extract_shard.fn(made.queries, made.router, reading)
+    examples = join.fn(made.queries, made.labels, features)
+    chosen = choose_blocks.fn(examples, features, 0)
+    assert set(chosen) <= set(block_names(features))
+    blocks = ["hidden_L1_mean", DEFAULT]
+    warm = train_sft.fn(examples, features, Plan(hidden_units=8), SFT, blocks)
+    head = train_rl.fn(examples, features, warm, RL)
+    assert open_head(head, features).blocks == tuple(blocks)
+    assert open_head(head, features).head.config.width == 2 * load_examples(examples, features).hidden.shape[1]
+    packed = pack_router.fn(head, made.router, reading, 0.5, "somewhere")
+    router = CalibratedRouter.from_pretrained(local_folder(packed))
+    test = load_examples(examples, features, blocks=blocks).only("test")
+    table = read_table(examples).filter(pa.compute.field("split") == "test")
+    expected = open_head(head, features).confidence(test.hidden, test.logits)
+    found = [d.confidence for d in router.route(table["query"].to_pylist())]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
 def test_confidence_is_in_order_and_in_range(made: Made) -> None:
