@@ -9,6 +9,7 @@ from calib.cross_fit import unseen
 from calib.examples import LABELLED, WARN_BELOW
 from calib.metrics.bootstrap import Estimate, paired_difference
 from calib.metrics.summary import Summary, summarise
+from calib.pooling import DEFAULT
 from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home
 from tasks.cache import STORED, cache_on
@@ -45,8 +46,9 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
     labelled row, as it likes; on those rows its confidence is not to be trusted.
     """
     opened = {name: open_head(head, features) for name, head in heads.items()}
-    read = {head.blocks: load_examples(examples, features, blocks=head.blocks) for head in opened.values()}
-    data = list(read.values())[-1]
+    blocks = [head.blocks for head in opened.values()] or [(DEFAULT,)]
+    read = {names: load_examples(examples, features, blocks=names) for names in dict.fromkeys(blocks)}
+    data = read[blocks[-1]]
     labelled = data.only(*LABELLED)
     p = {name: BASELINES[name](labelled, seed=0)(data) for name in usable(data)}
     p |= {name: head.recalibrator(unseen(head.head, read[head.blocks])) for name, head in opened.items()}

@@ -1,6 +1,6 @@
 """What training does against its bars, on this machine, in this run: `python -m tests.bench.training [total | …]`.
 
-    total    SFT + RL of the default head on 1,000 and on 100,000 labelled rows of 640 numbers, early stopping on
+    total    SFT + RL of the default heads on 1,000 and on 100,000 labelled rows of 640 numbers, early stopping on
     loader   epochs of SFT against the same maths behind a DataLoader, batch 1,024
     draws    an RL step with 16 confidences per row against one that repeats the features 16 times
 
@@ -11,14 +11,17 @@ what counts, and the table says so. Takes about two minutes on two free cores, a
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from calib import rl, sft
+from calib import recipe, rl, sft
+from calib.cross_fit import Deal
 from calib.examples import Examples
 from calib.head import ConfidenceHead, HeadConfig
+from calib.recipe import Recipe
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
 from calib.training import Rows, adamw, prepare, threads_for, update
@@ -45,21 +48,13 @@ def made(n: int, *, seed: int = 0) -> Examples:
 
 
 def total() -> list[Bar]:
-    """Both stages from nothing, as `routecal train` runs them."""
+    """Both stages from nothing, as `routecal train` runs them: a head for each of five folds, and one."""
     bars = []
     for n, limit, n_rounds in ((1_000, 5.0, 3), (100_000, 90.0, 1)):
-        rows = made(n)
-        validation, seen = rows.only("validation"), {}
-
-        def work() -> None:
-            head = ConfidenceHead(HeadConfig(width=WIDTH))
-            logs = sft.fit(head, rows.only("train"), validation)  # noqa: B023
-            more = rl.fit(head, rows.only("calibration"), validation)  # noqa: B023
-            seen.update(sft=logs[-1].epoch, rl=more[-1].epoch)  # noqa: B023
-
-        time = shown(in_turn({f"SFT + RL on {n:,} rows": work}, n_rounds=n_rounds)).popitem()[1]
-        print(f"     epochs: {seen['sft']} of SFT, {seen['rl']} of RL")
-        bars.append(Bar(f"seconds of SFT + RL, {n:,} x {WIDTH} ({_clock(time)})", _seconds(time), limit, is_limit=True))
+        deal = Deal.of(made(n))
+        what = f"SFT + RL on {n:,} x {WIDTH}, heads: {len(deal.turns())}"
+        time = shown(in_turn({what: partial(recipe.fit, Recipe(), deal)}, n_rounds=n_rounds))[what]
+        bars.append(Bar(f"seconds of {what} ({_clock(time)})", _seconds(time), limit, is_limit=True))
     return bars
 
 
