@@ -44,7 +44,7 @@ def control() -> SFTConfig:
 
 
 VARIANTS: dict[str, Variant] = {
-    REFERENCE: Variant("default", "SFT + RL (Brier) + recalibration, on the router's logit", _DEFAULT),
+    REFERENCE: Variant("default", "cross-fitted SFT + RL (Brier) on the router's outputs, recalibrated", _DEFAULT),
     # what RL adds, alone and beside recalibration
     "SFT only": Variant("second stage", "none", _DEFAULT.with_changes(second=None)),
     "SFT twice": Variant("second stage", "SFT on the same rows", _DEFAULT.with_changes(second=control())),
@@ -97,7 +97,8 @@ VARIANTS: dict[str, Variant] = {
     "residual off, recalibration off": Variant(
         "residual × recalibration", "off × off", _DEFAULT.with_changes(residual=False, recalibrated=False)
     ),
-    "five seeds averaged": Variant("ensemble", "5 seeds", _DEFAULT.with_changes(members=5)),
+    "start from one logit": Variant("start", "Platt on the largest probability", _DEFAULT.with_changes(start="logit")),
+    "one head": Variant("cross-fitting", "off", _DEFAULT.with_changes(folds=0)),
     AS_WRITTEN: Variant("all of it", "METHOD.md as written", WRITTEN),
 }
 

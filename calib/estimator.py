@@ -18,8 +18,8 @@ from calib.recipe import Recipe
 from calib.rl import RLConfig
 from calib.sft import SFTConfig
 
-# Without router logits the head starts from a constant and has all to learn; 3e-5, the loops' default, is a rate for
-# small corrections of a router that is right most of the time.
+# Without router logits the head starts from a constant and has all to learn; the loops' own rates are for small
+# corrections of a router that is right most of the time.
 LR_FROM_NOTHING = 1e-3
 
 
@@ -76,7 +76,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        hidden_units: int = 256,
+        hidden_units: int = 128,
         dropout: float = 0.1,
         residual: bool = True,
         pca: int | None = None,

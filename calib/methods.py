@@ -28,6 +28,7 @@ HEADS: dict[str, Recipe] = {
 # early stopping, no recalibration. It names no learning rate; 1e-3 is the default of torch.optim.
 WRITTEN = Recipe(
     residual=False,
+    hidden_units=256,
     folds=0,
     dropout=0.0,
     first=SFTConfig(epochs=5, lr=1e-3, early_stopping=False),

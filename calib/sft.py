@@ -17,7 +17,7 @@ class SFTConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=50, ge=0, le=1000, description="passes over the train split, at most")
-    lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
+    lr: float = Field(default=1e-4, gt=0, le=1, description="learning rate of AdamW")
     batch: int | None = Field(
         default=None, ge=1, description="rows per step; default: 64, of 6,400 rows and more a hundredth, at most 1,024"
     )

@@ -19,7 +19,7 @@ Stage = Literal["sft", "rl"]
 
 # Rows per forward pass outside of training: bounds the memory that a large validation split takes.
 BLOCK = 16384
-# Weights up to which a head trains on one thread: 640 inputs and 256 units have 164,000.
+# Weights up to which a head trains on one thread: 640 inputs and 128 units have 82,000.
 SMALL_HEAD = 2**20
 
 

@@ -71,7 +71,7 @@ class HeadParams(Params):
         description="of reward cost_weighted: cost of a wrong decision kept / a right one escalated",
     )
     epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
-    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
+    hidden_units: int = Field(default=128, ge=1, le=65536, description="units of the MLP's hidden layer")
     residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
     pca: int | None = Field(
         default=None, ge=1, description="principal components of the hidden state to read (default: all of it)"

@@ -12,7 +12,7 @@ class HeadShape(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden_units: int = Field(default=256, ge=1, le=65536, description="units of the MLP's hidden layer")
+    hidden_units: int = Field(default=128, ge=1, le=65536, description="units of the MLP's hidden layer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
     residual: bool = Field(
         default=True,
@@ -20,8 +20,8 @@ class HeadShape(BaseModel):
     )
     start: Literal["outputs", "logit"] = Field(
         default="outputs",
-        description="what the residual starts from: a ridge regression on all that the router puts out, or Platt "
-        "scaling of its largest probability",
+        description="what the residual starts from: between the router's largest probability at a temperature and a "
+        "ridge regression on all its outputs, as cross-validation says; or Platt scaling of that probability",
     )
     pca: int | None = Field(
         default=None, ge=1, description="whitened principal components of the hidden state to read; None: all of it"

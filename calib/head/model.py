@@ -29,9 +29,9 @@ class ConfidenceHead(Stored, nn.Module):
 
     pmax is the largest softmax probability of the router's logits. (a, b), mean, std and W are fitted once, by
     `fit_inputs`, and are not trained; the MLP (n_inputs -> hidden_units -> 1, GELU) starts at exactly 0, so before the
-    first step the head *is* the Platt-scaled router (DESIGN 5.3). With `start="outputs"` a ridge regression on all that
-    the router puts out stands in place of a * logit(pmax) + b. With `residual=False`, z = mlp(...) with an ordinary
-    start.
+    first step the head *is* the Platt-scaled router (DESIGN 5.3). With `start="outputs"` a stack of that logit at a
+    temperature and a ridge regression on all that the router puts out stands in place of a * logit(pmax) + b (see
+    calib.head.start). With `residual=False`, z = mlp(...) with an ordinary start.
 
     The global random generator is neither read nor disturbed: `seed` starts the weights, and dropout acts only in calls
     that hand over a generator.

@@ -1,4 +1,4 @@
-"""The start of a residual head: a ridge regression on all that the router puts out."""
+"""The start of a residual head: a temperature, a ridge regression on all that the router puts out, or between."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from calib.baselines.router import statistic
 from calib.errors import FeatureMismatch
 from calib.examples import Examples
 from calib.head import ConfidenceHead, HeadConfig
+from calib.head.inputs import CLIP_STD
 from calib.head.start import STRENGTH, fit_start, router_columns
 
 
@@ -37,20 +38,54 @@ def test_extreme_logits_give_finite_columns(logits: list[float]) -> None:
     assert torch.isfinite(router_columns(torch.tensor([logits]))).all()
 
 
-def test_before_training_the_head_is_the_ridge_regression() -> None:
+def test_before_training_the_head_is_its_start() -> None:
     examples, fresh = rows(400), rows(100, seed=1)
     head = ConfidenceHead(HeadConfig(width=4, hidden_units=8, start="outputs"))
     head.fit_inputs(examples.hidden, examples.logits, examples.y)
     columns = [router_columns(torch.from_numpy(e.logits)).numpy() for e in (examples, fresh)]
-    mean, std = columns[0].mean(0), columns[0].std(0)
-    model = LogisticRegression(C=STRENGTH, max_iter=2000).fit((columns[0] - mean) / std, examples.y)
-    expected = model.predict_proba((columns[1] - mean) / std)[:, 1]
+    start = fit_start(columns[0], examples.y)
+    expected = expit((columns[1] - start.mean) / start.std @ start.weights + start.bias)
     np.testing.assert_allclose(head.confidence(fresh.hidden, fresh.logits), expected, atol=1e-5)
-    # It knows which policy can be trusted, which no function of the largest probability does.
+
+
+def test_a_router_right_on_one_policy_only_starts_from_the_ridge_regression() -> None:
+    """It knows which policy can be trusted, which no function of the largest probability does."""
+    examples, fresh = rows(400), rows(100, seed=1)
+    columns = [router_columns(torch.from_numpy(e.logits)).numpy() for e in (examples, fresh)]
+    mean, std = columns[0].mean(0), columns[0].std(0)
+    ridge = LogisticRegression(C=STRENGTH, max_iter=2000).fit((columns[0] - mean) / std, examples.y)
+    expected = ridge.predict_proba((columns[1] - mean) / std)[:, 1]
+    head = ConfidenceHead(HeadConfig(width=4, hidden_units=8, start="outputs"))
     platt = ConfidenceHead(HeadConfig(width=4, hidden_units=8))
-    platt.fit_inputs(examples.hidden, examples.logits, examples.y)
+    for each in (head, platt):
+        each.fit_inputs(examples.hidden, examples.logits, examples.y)
+    np.testing.assert_allclose(head.confidence(fresh.hidden, fresh.logits), expected, atol=1e-3)
     briers = [np.square(h.confidence(fresh.hidden, fresh.logits) - fresh.y).mean() for h in (head, platt)]
     assert briers[0] < briers[1] - 0.05
+
+
+def test_a_router_that_is_too_sure_everywhere_alike_starts_from_a_temperature() -> None:
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.standard_normal((4000, 3))
+    columns = router_columns(torch.from_numpy(logits)).numpy()
+    y = (rng.random(4000) < expit(columns[:, 0] / 3)).astype(float)
+    start = fit_start(columns, y)
+    z = (columns - start.mean) / start.std @ start.weights + start.bias
+    slope, at_zero = np.polyfit(columns[:, 0], z, 1)
+    assert slope == pytest.approx(1 / 3, abs=0.04)
+    assert at_zero == pytest.approx(0, abs=0.1)
+    assert np.corrcoef(columns[:, 0], z)[0, 1] > 0.99
+
+
+def test_where_one_row_alone_is_of_its_class_nothing_can_be_held_out_and_the_ridge_is_taken() -> None:
+    examples = rows(40)
+    columns = router_columns(torch.from_numpy(examples.logits)).numpy()
+    y = np.zeros(40)
+    y[0] = 1
+    start = fit_start(columns, y)
+    x = np.clip((columns - start.mean) / start.std, -CLIP_STD, CLIP_STD)
+    ridge = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x, y)
+    np.testing.assert_allclose(start.weights, ridge.coef_[0], atol=1e-3)
 
 
 def test_unfitted_it_is_the_routers_own_logit() -> None:
