@@ -13,7 +13,7 @@ from calib.policy import POLICIES
 
 # Strengths tried, from nearly constant to nearly unregularised, chosen by cross-validated log loss.
 STRENGTHS = np.logspace(-5, 0, 6)
-# Of the overconfident head: at this strength 500 queries on 640 dimensions are told apart without a doubt.
+# Of the overconfident head: at this strength queries that can be told apart are told apart without a doubt.
 SATURATED = 1e3
 SATURATED_ITERATIONS = 1000
 
@@ -55,15 +55,20 @@ def fit_routing_head(
     return _weights(model.fit(hidden / scale, true_policy).coef_ / scale, present, hidden)
 
 
-def fit_saturated_routing_head(hidden: NDArray[np.float32], true_policy: NDArray[np.int64]) -> NDArray[np.float32]:
+def fit_saturated_routing_head(
+    hidden: NDArray[np.float32], true_policy: NDArray[np.int64], *, seed: int = 0
+) -> NDArray[np.float32]:
     """Weights of the same linear head, fitted until it is sure of its training queries: an overconfident router.
 
     Stands for routers trained as language models are (SFT, then DPO), whose probabilities on new queries are far above
-    their accuracy. Penalised so little that only the scale of the logits stays finite; nothing is cross-validated.
+    their accuracy. Penalised so little that only the scale of the logits stays finite; nothing is cross-validated. At
+    most d rows teach it: those a linear head can tell apart whatever their policies (Cover 1965), and so be sure of.
+    With 5,600 rows on 640 dimensions it was right on 81% of them and said so.
 
     Args:
         hidden: (n, d) hidden states at the last token.
         true_policy: (n,) index into `POLICIES`.
+        seed: of the draw of d rows, where there are more.
 
     Returns:
         (3, d) weights, as `fit_routing_head`.
@@ -71,6 +76,8 @@ def fit_saturated_routing_head(hidden: NDArray[np.float32], true_policy: NDArray
     Raises:
         OnePolicy: all rows have one policy; there is nothing to route.
     """
+    taught = np.sort(np.random.default_rng(seed).permutation(len(hidden))[: hidden.shape[1]])
+    hidden, true_policy = hidden[taught], true_policy[taught]
     present = _present(true_policy)
     scale = _scale(hidden)
     model = LogisticRegression(C=SATURATED, fit_intercept=False, max_iter=SATURATED_ITERATIONS)

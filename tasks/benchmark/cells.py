@@ -137,6 +137,7 @@ def _labelled(
     table: pa.Table, features: Artifact, weights: NDArray[np.float32], block: str, *, seed: int, labels: int
 ) -> tuple[Examples, list[str]]:
     """The rows that this seed draws, with their splits, and their ids."""
+    table = table.filter(pa.compute.field("part") == "labelled")  # hashes cost more than fits where sets are large
     texts = table["query"].to_pylist()
     order, deal, fold = ([share_of(text, f"{what} {seed}") for text in texts] for what in ("draw", "deal", "fold"))
     draw = draw_labelled(np.array(table["part"].to_pylist()), order, deal, labels=labels)

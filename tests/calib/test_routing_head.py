@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from calib.checkpoint import attach_routing_head
 from calib.errors import OnePolicy, RouterUnusable
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
-from calib.routing_head import fit_routing_head
+from calib.routing_head import fit_routing_head, fit_saturated_routing_head
 
 
 def separable(n: int, *, classes: tuple[int, ...] = (0, 1, 2)) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +35,14 @@ def test_noise_gives_a_head_near_the_base_rates() -> None:
     hidden = np.concatenate([rng.normal(size=(400, 5)), np.ones((400, 1))], axis=1).astype(np.float32)
     logits = hidden @ fit_routing_head(hidden, rng.choice(3, 400, p=[0.6, 0.3, 0.1])).T
     assert logits.std(axis=0).max() < 0.6  # nothing to learn: regularisation wins
+
+
+def test_a_saturated_head_is_sure_of_noise_however_many_rows_there_are() -> None:
+    rng = np.random.default_rng(0)
+    hidden, policy = rng.normal(size=(2000, 50)).astype(np.float32), rng.choice(3, 2000)
+    fresh = hidden[1000:] @ fit_saturated_routing_head(hidden[:1000], policy[:1000]).T
+    assert softmax(fresh, axis=1).max(1).mean() > 0.9
+    assert (fresh.argmax(1) == policy[1000:]).mean() < 0.4
 
 
 @pytest.mark.parametrize("classes", [(0, 1), (0, 2), (1, 2)])
