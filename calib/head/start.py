@@ -6,12 +6,14 @@ more than they bring. How far to go from the one to the other is chosen by cross
 odds (Breiman 1996, Stacked regressions, Machine Learning 24).
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
@@ -78,9 +80,12 @@ def fit_start(columns: FloatArray, y: FloatArray) -> Start:
     x = np.clip((columns - mean) / std, -CLIP_STD, CLIP_STD)
     zero = mean[0] / std[0]
     odds = x[:, :1] + zero  # in standard deviations
-    ridge = LogisticRegression(C=STRENGTH, solver="newton-cholesky").fit(x, y)
-    tempered = LogisticRegression(C=1e3, solver="newton-cholesky", fit_intercept=False).fit(odds, y)
-    share = _share([(tempered, odds), (ridge, x)], y)
+    with warnings.catch_warnings():
+        # Newton's method goes on as L-BFGS where columns do not vary, and says so.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ridge = LogisticRegression(C=STRENGTH, solver="newton-cholesky").fit(x, y)
+        tempered = LogisticRegression(C=1e3, solver="newton-cholesky", fit_intercept=False).fit(odds, y)
+        share = _share([(tempered, odds), (ridge, x)], y)
     weights, slope = share * ridge.coef_[0], (1 - share) * tempered.coef_[0, 0]
     weights[0] += slope
     return Start(mean, std, weights, np.array(share * ridge.intercept_[0] + slope * zero))
