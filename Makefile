@@ -29,7 +29,7 @@ demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and t
 
 # A thread of torch for each worker: with two each, four wait for each other on two cores.
 test: check      ## every check and every test, offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL)
 	apt-get -qq update
