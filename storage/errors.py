@@ -207,3 +207,28 @@ class NoOutcomeMatches(StorageError, ValueError):
             f"{self.outcomes_path} holds an outcome for none of the {self.n_queries} queries; outcomes are found "
             "by the text of the query: use outcomes recorded for these very queries"
         )
+
+
+class RegistryCorrupt(StorageError, ValueError):
+    """A file of the registry is damaged or was taken away."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(path, what)
+        self.path, self.what = path, what
+
+    def __str__(self) -> str:
+        return f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder"
+
+
+class RegistryChanged(StorageError, RuntimeError):
+    """Another run or person decided about the champion while this one was deciding."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.uri = uri
+
+    def __str__(self) -> str:
+        return (
+            f"another decision about the champion was written meanwhile ({self.uri}); nothing was changed: look at "
+            "`routecal heads` and repeat"
+        )

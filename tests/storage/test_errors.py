@@ -21,6 +21,8 @@ FACTS = {
     "UnknownFormat": ("q.txt", (".csv",)),
     "DuplicateRows": ("labels", "query_id", "ab"),
     "NoOutcomeMatches": ("o.parquet", 12),
+    "RegistryCorrupt": ("registry/000001.json", "it is not an entry"),
+    "RegistryChanged": ("registry/000002.json",),
 }
 
 

@@ -1,0 +1,175 @@
+"""Whether a new head may take the place of the one that serves: paired evidence on rows that neither has learned from.
+
+The gate is one of non-inferiority: nightly holdouts are too small to show that a head is better, and large enough to
+keep out one that is worse. What is unclear is refused, for the champion works.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.checks import FloatArray, checked
+from calib.errors import LengthMismatch
+from calib.metrics import Estimate, intervals, noise_floor, paired_difference
+
+# Bootstrap replicates: enough for both ends of a Bonferroni interval over ten slices.
+REPLICATES = 2000
+
+
+class GateRules(BaseModel):
+    """What a candidate must show."""
+
+    model_config = ConfigDict(frozen=True)
+
+    margin: float = Field(
+        default=0.01, gt=0, le=0.25, description="Brier: the candidate's may lie above the champion's by less than this"
+    )
+    target_ece: float = Field(default=0.05, gt=0, le=1, description="ECE whose upper bound always passes")
+    level: float = Field(default=0.95, ge=0.5, lt=1, description="coverage of every interval")
+    min_rows: int = Field(default=100, ge=30, description="rows of the holdout below which nothing is decided")
+    min_slice: int = Field(default=200, ge=30, description="rows of a slice from which on it has a veto")
+
+
+class Condition(BaseModel):
+    """One thing that was asked, and what was found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_met: bool
+    reason: str = Field(description="a sentence with the numbers")
+
+
+class Verdict(BaseModel):
+    """What the gate says, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int = Field(description="rows of the holdout")
+    conditions: tuple[Condition, ...]
+    brier_difference: Estimate | None = Field(default=None, description="candidate minus champion; None without one")
+    candidate: dict[str, Estimate] = Field(default={}, description="its ece and brier")
+    champion: dict[str, Estimate] = Field(default={}, description="the same of the champion")
+
+    @property
+    def is_promoted(self) -> bool:
+        """Every condition is met."""
+        return all(c.is_met for c in self.conditions)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in sentences: of a refusal what was not met, of a promotion all that was asked."""
+        return tuple(c.reason for c in self.conditions if c.is_met == self.is_promoted)
+
+
+def decide(
+    candidate: ArrayLike,
+    champion: ArrayLike | None,
+    y: ArrayLike,
+    *,
+    slices: Mapping[str, ArrayLike] | None = None,
+    rules: GateRules | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Whether the candidate may be promoted.
+
+    Asked of it, on the same rows:
+
+    1. There are `min_rows` of them.
+    2. Brier is not worse: the paired interval of candidate minus champion ends below `margin`.
+    3. ECE: its interval ends below `target_ece`, or where the champion's ends, or before. A bootstrap of ECE lies high
+       (see `intervals`), for both alike, so an ECE inside its noise band passes too.
+    4. On no slice of `min_slice` rows is Brier significantly worse, with Bonferroni over the slices.
+
+    Without a champion the constant at the holdout's own base rate stands in its place for 2; it is as good as any
+    constant can be, so a head that passes knows something.
+
+    Args:
+        candidate: (n,) confidence in [0, 1].
+        champion: (n,) of the head that serves; None if there is none yet.
+        y: (n,) {0, 1}.
+        slices: by name, (n,) which rows belong to it.
+        rules: thresholds.
+        seed: of the bootstrap.
+
+    Raises:
+        InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
+    """
+    rules = rules or GateRules()
+    p, y = checked(candidate, y)
+    if len(y) < rules.min_rows:
+        few = f"the holdout has {len(y)} rows, fewer than the {rules.min_rows} that a decision takes"
+        return Verdict(n=len(y), conditions=(Condition(is_met=False, reason=few),))
+    other = np.full(len(y), y.mean()) if champion is None else checked(champion, y)[0]
+    name = "the best constant" if champion is None else "the champion"
+    own, theirs = (_measured(q, y, rules, seed) for q in (p, other))
+    brier = _difference(p, other, y, rules.level, seed)
+    conditions = [_brier(brier, name, rules), _ece(p, own["ece"], None if champion is None else theirs["ece"], rules)]
+    if champion is not None:
+        conditions += _slices(p, other, y, slices or {}, rules, seed)
+    return Verdict(
+        n=len(y),
+        conditions=tuple(conditions),
+        brier_difference=brier,
+        candidate=own,
+        champion={} if champion is None else theirs,
+    )
+
+
+def _measured(p: FloatArray, y: FloatArray, rules: GateRules, seed: int) -> dict[str, Estimate]:
+    found = intervals(p, y, metrics=("ece", "brier"), level=rules.level, n_replicates=REPLICATES, seed=seed)
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def _difference(p: FloatArray, other: FloatArray, y: FloatArray, level: float, seed: int) -> Estimate:
+    found = paired_difference("brier", p, other, y, level=level, n_replicates=REPLICATES, seed=seed)
+    assert found is not None  # Brier is defined on any rows
+    return found
+
+
+def _brier(difference: Estimate, name: str, rules: GateRules) -> Condition:
+    is_met = difference.high < rules.margin
+    verb = "is not worse" if is_met else "may be worse"
+    end = f"its upper end {'lies below' if is_met else 'reaches'} the margin {rules.margin:g}"
+    return Condition(is_met=is_met, reason=f"Brier {verb} than that of {name}: {_shown(difference)}, {end}")
+
+
+def _ece(p: FloatArray, own: Estimate, theirs: Estimate | None, rules: GateRules) -> Condition:
+    floor = noise_floor(p, level=rules.level)
+    passes = {
+        f"its upper end lies below the target {rules.target_ece:g}": own.high < rules.target_ece,
+        f"inside the noise band of {len(p)} rows, up to {floor.high:.3f}": own.value <= floor.high,
+    }
+    if theirs is not None:
+        passes[f"its upper end is not above the champion's {theirs.high:.3f}"] = own.high <= theirs.high
+    if why := next((reason for reason, is_met in passes.items() if is_met), None):
+        return Condition(is_met=True, reason=f"ECE is {_shown(own, sign=False)}: {why}")
+    above = f"above the target {rules.target_ece:g} and outside its noise band (up to {floor.high:.3f})"
+    champion = "" if theirs is None else f"; the champion's is {_shown(theirs, sign=False)}"
+    return Condition(is_met=False, reason=f"ECE is {_shown(own, sign=False)}, {above}{champion}")
+
+
+def _slices(
+    p: FloatArray, other: FloatArray, y: FloatArray, slices: Mapping[str, ArrayLike], rules: GateRules, seed: int
+) -> list[Condition]:
+    """A condition for each slice that is large enough to have a veto."""
+    rows: dict[str, NDArray[np.bool_]] = {name: np.asarray(mask, dtype=bool) for name, mask in slices.items()}
+    for name, mask in rows.items():
+        if mask.shape != y.shape:
+            raise LengthMismatch(f"slice {name}", mask.size, "y", len(y))
+    large = {name: mask for name, mask in rows.items() if mask.sum() >= rules.min_slice}
+    conditions = []
+    for name, mask in large.items():
+        level = 1 - (1 - rules.level) / len(large)
+        difference = _difference(p[mask], other[mask], y[mask], level, seed)
+        is_met = difference.low <= 0
+        verb = "is not significantly worse" if is_met else "is significantly worse"
+        reason = f"Brier on {name} (n = {mask.sum()}) {verb} than the champion's: {_shown(difference)}"
+        conditions.append(Condition(is_met=is_met, reason=reason))
+    return conditions
+
+
+def _shown(estimate: Estimate, *, sign: bool = True) -> str:
+    form = "{:+.4f} [{:+.4f}, {:+.4f}]" if sign else "{:.3f} [{:.3f}, {:.3f}]"
+    return form.format(estimate.value, estimate.low, estimate.high)

@@ -1,0 +1,141 @@
+"""Which head serves: a history that is only ever added to, whose last entry is the pointer.
+
+An entry is a file `<home>/registry/000012.json`, made whole under its number or not at all; two writers cannot make the
+same one, so neither overwrites what the other decided. There is no second copy of the pointer that could disagree.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from storage.artifact import Artifact
+from storage.atomic import disk_errors, flush, local_path, resolve, staging
+from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt
+from storage.layout import Home
+
+FOLDER = "registry"
+_NAME = re.compile(r"(\d{6})\.json")
+
+Action = Literal["promoted", "refused", "waiting", "rolled back"]
+
+
+class Entry(BaseModel):
+    """One decision, and what is in force since."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int = Field(ge=1, description="1, 2, 3 …")
+    at: datetime = Field(description="UTC")
+    action: Action
+    champion: Artifact | None = Field(description="the calibrated router that serves from now on; None: none yet")
+    candidate: Artifact | None = Field(default=None, description="what was decided about")
+    reasons: tuple[str, ...] = Field(default=(), description="why, in sentences")
+    run_id: str = Field(default="", description="of the run that decided")
+    lineage: dict[str, JsonValue] = Field(default={}, description="digests of data, router and code; metrics")
+
+
+def history(home: Home) -> list[Entry]:
+    """All entries, oldest first.
+
+    Raises:
+        RegistryCorrupt: a file is not an entry, or a number is missing.
+    """
+    fs, folder = resolve(home.folder(FOLDER))
+    fs.invalidate_cache()
+    if not fs.isdir(folder):
+        return []
+    paths = sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
+    entries = []
+    for number, path in enumerate(paths, 1):
+        try:
+            entry = Entry.model_validate_json(fs.cat_file(path))
+        except ValidationError as error:
+            raise RegistryCorrupt(path, "it is not an entry") from error
+        if entry.number != number or not path.endswith(f"{number:06d}.json"):
+            raise RegistryCorrupt(path, f"entry {number} was expected here")
+        entries.append(entry)
+    return entries
+
+
+def champion(home: Home) -> Artifact | None:
+    """The calibrated router that serves; None if none was promoted yet."""
+    entries = history(home)
+    return entries[-1].champion if entries else None
+
+
+def champions(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that put another champion in force, oldest first."""
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.champion is not None and (not found or found[-1].champion != entry.champion):
+            found.append(entry)
+    return found
+
+
+def append(
+    home: Home,
+    action: Action,
+    *,
+    champion: Artifact | None,
+    after: int,
+    candidate: Artifact | None = None,
+    reasons: Sequence[str] = (),
+    run_id: str = "",
+    lineage: Mapping[str, JsonValue] | None = None,
+) -> Entry:
+    """Add a decision to the history; it is in force when this returns.
+
+    Args:
+        home: where the registry lives.
+        action: what was decided.
+        champion: what serves from now on.
+        after: number of the last entry that the decision was made upon; 0 if there was none.
+        candidate, reasons, run_id, lineage: see `Entry`.
+
+    Raises:
+        ArtifactMissing: the champion's folder is not there.
+        RegistryChanged: somebody else decided meanwhile; nothing was added.
+        DiskFull, HomeNotWritable: it cannot be stored; nothing was added.
+    """
+    if champion is not None:
+        fs, path = resolve(champion.uri)
+        if not fs.exists(path):
+            raise ArtifactMissing(champion.uri)
+    entry = Entry(
+        number=after + 1,
+        at=datetime.now(UTC),
+        action=action,
+        champion=champion,
+        candidate=candidate,
+        reasons=tuple(reasons),
+        run_id=run_id,
+        lineage=dict(lineage or {}),
+    )
+    _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", entry.model_dump_json(indent=2).encode() + b"\n")
+    return entry
+
+
+def _create(url: str, content: bytes) -> None:
+    """Make a file that must not exist yet, whole or not at all."""
+    fs, path = resolve(url)
+    local = local_path(url)
+    try:
+        if local is None:
+            # Object stores show a file when it is complete; "x" is refused where there is one.
+            with fs.open(path, "xb") as handle:
+                handle.write(content)
+            return
+        with staging(url.rpartition("/")[0]) as staged, disk_errors(url):
+            staged.write_bytes(content)
+            flush(staged)
+            try:
+                os.link(staged, local)
+            except FileExistsError as error:
+                raise RegistryChanged(url) from error
+            flush(local.parent)
+    except FileExistsError as error:
+        raise RegistryChanged(url) from error
