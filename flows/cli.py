@@ -31,6 +31,12 @@ proof
   benchmark      every method on recorded outcomes: a table with intervals, noise floors and ranks, with two routers
   ablate         the default head with one choice changed at a time: a forest plot, Markdown and LaTeX tables
 
+every night
+  recalibrate    gather new queries, check the serving head, label, train, and promote a head that is no worse
+  heads          which head serves, and every decision that led there
+  promote        promote a candidate that waits for approval, or was refused
+  rollback       put the head back that served before
+
 labels from an API
   audit          how good the judge is, by the sample that people have graded
   rejudge        grade the stored answers again with other judges; asks for no answer
@@ -46,8 +52,8 @@ after an interruption and it goes on where it stopped. --refresh before COMMAND 
 """
 
 
-# Looks that change nothing: from here they run without Prefect, whose server takes longer to start than they do.
-QUICK = {"audit", "ledger", "stats", "export"}
+# From here these run without Prefect, whose server takes longer to start than they do.
+QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "rollback"}
 
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
@@ -71,6 +77,10 @@ COMMANDS = {
     "extract": Command("flows.extract", "extract", "ExtractParams"),
     "train": Command("flows.train", "train", "TrainParams"),
     "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
+    "recalibrate": Command("flows.recalibrate", "recalibrate", "RecalibrateParams", "flows.night_params", "told"),
+    "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
+    "promote": Command("flows.registry", "promote", "PromoteParams", "flows.night_params", "decided"),
+    "rollback": Command("flows.registry", "rollback", "RollbackParams", "flows.night_params", "decided"),
     "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
     "benchmark": Command("flows.benchmark", "benchmark", "BenchmarkParams", "flows.trial_params", "compared"),
     "ablate": Command("flows.ablate", "ablate", "AblateParams", "flows.trial_params", "compared"),

@@ -15,6 +15,7 @@ from tasks import runs
 from tasks.audit import check_free, draw_audit
 from tasks.errors import NothingToPlan
 from tasks.label import check_labelled, label_shard
+from tasks.oracle.engine.stops import LabellingStopped
 from tasks.oracle.planning.forecast import Plan
 from tasks.oracle.planning.text import shown
 from tasks.oracle.spec import ApiOracle, OracleSpec
@@ -81,6 +82,17 @@ def labels_for(run_id: str, queries: Artifact, oracle: OracleSpec, params: Oracl
     Raises:
         LabellingStopped: of an API oracle, why not all could be labelled.
     """
+    labels, stopped = labels_so_far(run_id, queries, oracle, params)
+    if stopped is not None:
+        raise stopped
+    check_labelled(labels, queries, oracle)
+    return labels
+
+
+def labels_so_far(
+    run_id: str, queries: Artifact, oracle: OracleSpec, params: OracleParams
+) -> tuple[Artifact, LabellingStopped | None]:
+    """(labels, None), or (the labels there are, why no more), recorded under `run_id`."""
     labels, stopped = (
         label_by_api(queries, oracle, params)
         if isinstance(oracle, ApiOracle)
@@ -88,10 +100,7 @@ def labels_for(run_id: str, queries: Artifact, oracle: OracleSpec, params: Oracl
     )
     if labels.rows or stopped is None:
         runs.record(run_id, queries=queries, labels=labels)
-    if stopped is not None:
-        raise stopped
-    check_labelled(labels, queries, oracle)
-    return labels
+    return labels, stopped
 
 
 def label_queries(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Artifact:

@@ -13,6 +13,7 @@ from rich.table import Table as Drawn
 
 from calib.policy import Grade
 from storage.artifact import Artifact
+from storage.registry import Entry
 from tasks.listing import Table
 from tasks.oracle.planning.forecast import Plan
 from tasks.oracle.planning.text import shown
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flows.label import Audited
     from flows.rejudge import Rejudged
     from tasks.benchmark.report import Compared
+    from tasks.night.story import Night
     from tasks.oracle.audit.score import AuditResult
 
 
@@ -116,6 +118,25 @@ def compared(console: Console, result: Compared) -> None:
     for name, artifact in result.artifacts.items():
         console.print(f"{name:<12} {artifact.uri}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{'report':<12} {result.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def told(console: Console, night: Night) -> None:
+    """What a night decided, and why."""
+    from tasks.night.story import headline
+
+    console.print(headline(night), markup=False, highlight=False, soft_wrap=True)
+    for reason in night.reasons[1:]:
+        console.print(f"        {reason}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"serving {night.serving or 'nothing yet'}", markup=False, highlight=False)
+    if night.report is not None:
+        console.print(f"report  {night.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def decided(console: Console, entry: Entry) -> None:
+    """What a person decided."""
+    serving = "nothing" if entry.champion is None else entry.champion.uri
+    console.print(f"entry {entry.number}: {entry.action}", markup=False, highlight=False)
+    console.print(f"serving {serving}", markup=False, highlight=False, soft_wrap=True)
 
 
 def exported(console: Console, n: int) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -57,26 +57,30 @@ def latest_manifest(home: Home, kind: str, *, name: str | None = None) -> Manife
     return _newest(home, lambda key, artifact: artifact.kind == kind and name in (None, key))
 
 
+def manifests(home: Home, flow: str) -> list[Manifest]:
+    """All manifests of a flow's runs, by the time written in them, oldest first."""
+    found = (m for m in _all(home) if m.run_id.startswith(f"{flow}-"))
+    return sorted(found, key=lambda m: (m.written_at, m.run_id))
+
+
 def manifest_of(home: Home, artifact: Artifact) -> Manifest | None:
     """The newest manifest that holds this very artifact, wherever it was found; None if there is none."""
     return _newest(home, lambda _, other: (other.kind, other.sha256) == (artifact.kind, artifact.sha256))
 
 
 def _newest(home: Home, is_wanted: Callable[[str, Artifact], bool]) -> Manifest | None:
+    found = (m for m in _all(home) if any(is_wanted(key, artifact) for key, artifact in m.artifacts.items()))
+    return max(found, key=lambda m: (m.written_at, m.run_id), default=None)
+
+
+def _all(home: Home) -> Iterator[Manifest]:
     fs, folder = resolve(home.folder("runs"))
     # Another process may have written since this one last listed the folder.
     fs.invalidate_cache()
-    if not fs.isdir(folder):
-        return None
-    found = []
-    for path in fs.ls(folder, detail=False):
+    for path in fs.ls(folder, detail=False) if fs.isdir(folder) else ():
         if not path.endswith(".json"):
             continue
         try:
-            manifest = Manifest.model_validate_json(fs.cat_file(path))
+            yield Manifest.model_validate_json(fs.cat_file(path))
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)
-            continue
-        if any(is_wanted(key, artifact) for key, artifact in manifest.artifacts.items()):
-            found.append(manifest)
-    return max(found, key=lambda m: (m.written_at, m.run_id), default=None)

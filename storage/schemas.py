@@ -121,6 +121,26 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # query x method x split
     "predictions": _schema(query_id=_TEXT, method=_TEXT, split=_TEXT, p=_REAL, is_correct=pa.bool_()),
+    # one night of recalibration
+    "nights": _schema(
+        run_id=_TEXT,
+        ended_at=_TIME,
+        action=_TEXT,  # quiet, promoted, refused or waiting
+        n_new=_COUNT,  # queries without a label that the inbox held
+        n_labelled=_COUNT,
+        cost_usd=(_USD,),
+        n_window=_COUNT,  # held-out rows the heads were judged on
+        champion_ece=(_REAL,),
+        champion_ece_high=(_REAL,),
+        champion_brier=(_REAL,),
+        candidate_ece=(_REAL,),
+        candidate_ece_high=(_REAL,),
+        candidate_brier=(_REAL,),
+        brier_difference_low=(_REAL,),
+        brier_difference_high=(_REAL,),
+        escalated=(_REAL,),  # share of those rows below the threshold of the head that serves afterwards
+        drift_p_value=(_REAL,),
+    ),
     **BENCHMARK,
 }
 

@@ -120,3 +120,25 @@ class OptionMissing(TaskError, ValueError):
 
     def __str__(self) -> str:
         return f"no {self.what}: {self.remedy}"
+
+
+class InboxMissing(TaskError, FileNotFoundError):
+    """The folder that a night gathers queries from is not there."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"there is no folder {self.path} to gather queries from; make it, or name another with --inbox"
+
+
+class NothingToPromote(TaskError):
+    """No decision of the registry waits for a person, or none with that number can be gone back to."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what}; `routecal heads` lists what there is"

@@ -48,17 +48,20 @@ def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
     Raises:
         NothingUnseen: no query is left.
     """
-    record = local_folder(router) / TRAINED_ON
-    if not record.is_file():
-        return queries
     table = read_table(queries)
-    seen = pc.is_in(table["query_id"], value_set=pa.array(record.read_text(encoding="utf-8").split()))
+    seen = pc.is_in(table["query_id"], value_set=pa.array(trained_on(router), pa.string()))
     if not (n := pc.sum(seen).as_py()):
         return queries
     if n == table.num_rows:
         raise NothingUnseen(n)
     logger.warning("%d of %d queries trained the router and are left out", n, table.num_rows)
     return write_table(table.filter(pc.invert(seen)), "queries", home=Home.from_env())
+
+
+def trained_on(router: Artifact) -> list[str]:
+    """Ids of the queries that this router was trained on, as far as its folder says."""
+    record = local_folder(router) / TRAINED_ON
+    return record.read_text(encoding="utf-8").split() if record.is_file() else []
 
 
 @task(

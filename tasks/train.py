@@ -43,10 +43,21 @@ def train_sft(
 ) -> Artifact:
     """Heads warm-started by mean squared error on 0/1, each on its folds, or one on the train split."""
     deal = _deal(examples, features, plan.folds, blocks)
-    ensemble = untrained(plan, deal, seed=cfg.seed)
+    return _sft(untrained(plan, deal, seed=cfg.seed), deal, cfg, _lineage(examples, features, blocks=list(blocks)))
+
+
+@task(name="SFT from the champion", cache_policy=cache_on("calib.sft", *_HEAD_MODULES), **STORED)
+def train_on(examples: Artifact, features: Artifact, start: Artifact, cfg: SFTConfig) -> Artifact:
+    """The heads of `start` trained on by SFT, on other rows dealt to the same folds by their text."""
+    loaded = open_head(start, features)
+    deal = _deal(examples, features, loaded.head.folds, loaded.blocks)
+    known = _lineage(examples, features, blocks=list(loaded.blocks), start=start.sha256)
+    return _sft(loaded.head, deal, cfg, known)
+
+
+def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]) -> Artifact:
     log = list(track(steps(sft.steps, ensemble, deal, cfg, rows=["train"]), "SFT steps"))
-    lineage = _lineage(examples, features, stage="sft", training=cfg.model_dump(), blocks=list(blocks))
-    return _store(ensemble, Identity(), lineage, log)
+    return _store(ensemble, Identity(), {**lineage, "stage": "sft", "training": cfg.model_dump()}, log)
 
 
 @task(name="RL", cache_policy=cache_on(*_RL_MODULES, *_HEAD_MODULES), **STORED)

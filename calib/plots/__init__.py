@@ -5,6 +5,7 @@ Every `name(...)` gives bytes (PNG, or SVG and PDF by `fmt`) of what `name_figur
 
 from calib.plots.escalation import Band, cost_quality, cost_quality_figure
 from calib.plots.forest import forest_figure, forest_plot
+from calib.plots.nights import NightPoint, nights, nights_figure
 from calib.plots.reliability import before_after, before_after_figure, reliability_diagram, reliability_figure
 from calib.plots.selective import risk_coverage, risk_coverage_figure
 from calib.plots.style import COLOURS, LINES, MARKERS, Format, render
@@ -16,12 +17,15 @@ __all__ = [
     "MARKERS",
     "Band",
     "Format",
+    "NightPoint",
     "before_after",
     "before_after_figure",
     "cost_quality",
     "cost_quality_figure",
     "forest_figure",
     "forest_plot",
+    "nights",
+    "nights_figure",
     "reliability_diagram",
     "reliability_figure",
     "render",

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from storage.examples import join_examples
 from storage.layout import Home
 from storage.query import connect, header, load_sql, names, run
 from storage.schemas import SCHEMAS
+from tests.storage.conftest import filled
 
 P = [0.0, 0.05, 0.29, 0.3, 0.5, 0.5, 0.7, 0.99, 1.0, 1.0]
 Y = [False, False, True, False, True, False, True, True, True, False]
@@ -20,6 +22,7 @@ GRAIN = {
     "router_accuracy": ["router_policy", "split"],
     "cost": ["role"],
     "reliability": ["bin"],
+    "nights": ["night"],
 }
 RELIABILITY = {"method": "sft", "split": "test", "n_bins": 10}
 
@@ -43,8 +46,15 @@ def predictions(home):
 @pytest.fixture
 def con(home, queries, labels, features, predictions):
     examples = write_table(join_examples(queries, labels, features).table, "examples", home=home)
+    when = [datetime(2026, 11, day, 2, tzinfo=UTC) for day in (24, 23, 25)]
+    action = ["promoted", "quiet", "refused"]
+    values = {"champion_ece": [0.04, 0.03, None], "candidate_ece": [0.02, None, 0.5]}
+    nights = filled("nights", 3, run_id=["b", "a", "c"], ended_at=when, action=action, **values)
     with connect(
-        labels=write_table(labels, "labels", home=home), examples=examples, predictions=predictions
+        labels=write_table(labels, "labels", home=home),
+        examples=examples,
+        predictions=predictions,
+        nights=write_table(nights, "nights", home=home),
     ) as connection:
         yield connection
 
@@ -61,6 +71,15 @@ def test_header_is_true(con, name):
     assert table.column_names == list(header(name, "columns"))
     keys = table.select(GRAIN[name]).to_pylist()
     assert len({tuple(k.values()) for k in keys}) == len(keys) > 0
+
+
+def test_nights_are_told_in_order_by_the_head_that_serves_after_them(con):
+    rows = run(con, "nights").to_pylist()
+    assert [(r["night"], r["action"], r["ece"]) for r in rows] == [
+        ("2026-11-23 02:00", "quiet", 0.03),
+        ("2026-11-24 02:00", "promoted", 0.02),
+        ("2026-11-25 02:00", "refused", None),
+    ]
 
 
 def test_grades(con):

@@ -1,0 +1,105 @@
+"""Tonight's candidate: trained from scratch and from the serving head, the better one measured and judged."""
+
+from typing import Any, NamedTuple
+
+from calib.gate import Verdict
+from flows.evaluate import evaluate_heads
+from flows.night_params import RecalibrateParams
+from flows.train import train_head
+from storage.artifact import Artifact
+from tasks.evaluate import FINAL
+from tasks.night.contest import choose_candidate, fewest_of_a_class, judge
+from tasks.night.evening import Evening
+from tasks.night.health import Health, check_oracle, share_escalated
+from tasks.night.known import KEY, ROWS, RUN, Rows, held_out, pooled
+from tasks.train import code_version, recalibrate_head, train_on, train_rl
+
+# Of tonight's rows on which the router is right, and as many on which it is wrong, from which on the serving head is
+# also trained on, on tonight's alone.
+WARM_FROM = 30
+# Held-out rows of the nights just before, which tonight's outcomes are compared with.
+RECENT = 300
+SCRATCH, WARM = "from scratch", "from the serving head"
+
+
+class Contest(NamedTuple):
+    """The candidate and what the gate says of it.
+
+    Attributes:
+        head: the candidate.
+        calibrated: the same, packed with its router and threshold.
+        rows: what it learned from.
+        verdict: of the gate.
+        doubts: why the outcomes themselves are not to be trusted without a person; empty if they are.
+        escalated: share of the held-out rows below its threshold.
+        report: of its evaluation.
+    """
+
+    head: Artifact
+    calibrated: Artifact
+    rows: Rows
+    verdict: Verdict
+    doubts: tuple[str, ...]
+    escalated: float
+    report: str
+
+    def lineage(self, evening: Evening) -> dict[str, Any]:
+        """What the registry keeps of it."""
+        return {
+            KEY: evening.key,
+            RUN: evening.run_id,
+            ROWS: self.rows.model_dump(),
+            "router_sha256": evening.router.sha256,
+            "code": code_version(),
+            "verdict": self.verdict.model_dump(mode="json"),
+            "report": self.report,
+        }
+
+
+def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None, params: RecalibrateParams) -> Contest:
+    """Train, choose, measure and judge a candidate."""
+    rows = pooled([*evening.known.labelling, tonight], at_most=params.memory)
+    doubts = _doubts(evening, tonight, health)
+    head = _candidate(rows, tonight, None if doubts else evening.champion, params)
+    facts = {
+        "Router": f"{params.router_path} (sha256 {evening.router.sha256[:16]}), frozen",
+        **evening.oracle.facts,
+        "Night": f"{tonight.examples.rows} rows of tonight, {rows.examples.rows} in all",
+        "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
+    }
+    inputs = {"router": evening.router, **dict(rows)}
+    evaluated = evaluate_heads(
+        evening.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
+    )
+    # An oracle's labels have grades, so a threshold was chosen and the head packed.
+    assert evaluated.calibrated is not None
+    return Contest(
+        head=head,
+        calibrated=evaluated.calibrated,
+        rows=rows,
+        verdict=judge(evaluated.calibrated, evening.champion, window, params.rules, params.seed),
+        doubts=doubts,
+        escalated=share_escalated(evaluated.calibrated, window),
+        report=evaluated.report,
+    )
+
+
+def _candidate(rows: Rows, tonight: Rows, serving: Artifact | None, params: RecalibrateParams) -> Artifact:
+    """From scratch on all rows, or from the serving head on tonight's: whichever is better on tonight's, unseen."""
+    heads = {SCRATCH: train_head(rows.examples, rows.features, params)[FINAL]}
+    if serving is None or fewest_of_a_class(tonight) < WARM_FROM:
+        return heads[SCRATCH]
+    on = (tonight.examples, tonight.features)
+    heads[WARM] = recalibrate_head(*on, train_rl(*on, train_on(*on, serving, params.sft), params.rl))
+    return heads[choose_candidate(tonight, heads)]
+
+
+def _doubts(evening: Evening, tonight: Rows, health: Health | None) -> tuple[str, ...]:
+    """What changed in the outcomes that no change of the queries explains."""
+    if evening.champion is None or not evening.known.labelling:
+        return ()
+    shift = check_oracle(evening.champion, held_out(evening.known.labelling, at_most=RECENT), tonight)
+    if not shift.is_found or (health is not None and health.drift is not None and health.drift.is_found):
+        return ()
+    unexplained = "queries did not change, so a model or a judge did, or the oracle is broken"
+    return (*shift.reasons, unexplained)

@@ -1,0 +1,59 @@
+"""The parameters of a night of recalibration, and of what people do with the registry."""
+
+from pydantic import Field
+
+from calib.gate import GateRules
+from flows.oracle_params import OracleParams, Params
+from flows.params import EscalationParams, HeadParams, RouterParams
+
+
+class NightParams(Params):
+    """What a night gathers, when it labels, and what a new head must show."""
+
+    inbox: str = Field(description="folder whose JSONL, CSV and Parquet files hold the queries of your users")
+    night_queries: int = Field(default=500, ge=1, le=100_000, description="label at most so many queries a night")
+    window: int = Field(
+        default=1000, ge=100, le=100_000, description="newest held-out labelled rows that heads are judged on"
+    )
+    memory: int = Field(default=20_000, ge=100, description="newest labelled rows that a head learns from, at most")
+    recheck_nights: int = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="label even if all is well when so many nights labelled nothing: answers change without a sign",
+    )
+    brier_margin: float = Field(
+        default=0.01, gt=0, le=0.25, description="a new head's Brier may lie above the serving one's by less than this"
+    )
+    target_ece: float = Field(default=0.05, gt=0, le=1, description="a new head's ECE whose upper bound always passes")
+    require_approval: bool = Field(
+        default=False, description="before a new head is promoted, pause the run until somebody resumes it in the UI"
+    )
+    approval_hours: float = Field(
+        default=12.0, gt=0, le=168, description="how long to wait; afterwards `routecal promote` can still promote it"
+    )
+
+    @property
+    def rules(self) -> GateRules:
+        """What a candidate must show."""
+        return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
+
+
+class RecalibrateParams(RouterParams, OracleParams, HeadParams, EscalationParams, NightParams):
+    """One night: gather, check the serving head, label, train, and promote a head that is no worse."""
+
+
+class HeadsParams(Params):
+    """Which head serves, and every decision that led there, newest first."""
+
+
+class PromoteParams(Params):
+    """Promote a candidate that waits for approval, or one that the gate refused."""
+
+    entry: int | None = Field(default=None, ge=1, description="of `routecal heads` (default: the newest such)")
+
+
+class RollbackParams(Params):
+    """Put back the head that served before, or the one that an entry of `routecal heads` put in force."""
+
+    entry: int | None = Field(default=None, ge=1, description="of `routecal heads` (default: the head before)")

@@ -1,0 +1,166 @@
+"""Flow `recalibrate`: a night's work on the serving head, from new queries to a decision that is written down."""
+
+import logging
+from typing import Any
+
+from prefect import flow
+
+from flows.approval import ask
+from flows.contest import Contest, contest
+from flows.extract import extract_queries
+from flows.label import labels_so_far
+from flows.night_params import RecalibrateParams
+from flows.oracles import oracle_of
+from storage.artifact import Artifact
+from storage.layout import Home
+from storage.registry import Action
+from tasks import runs
+from tasks.examples import join
+from tasks.label import check_labelled
+from tasks.night import decision
+from tasks.night.evening import Evening
+from tasks.night.health import MIN_WINDOW, Health, check_champion
+from tasks.night.inbox import gather
+from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
+from tasks.night.story import Night, cost_of, tell
+from tasks.router import refer_checkpoint, trained_on
+
+logger = logging.getLogger(__name__)
+
+# Reasons to stop labelling that are a night's budget and no fault: what was labelled until then is used.
+SPENT = ("BudgetReached", "DayQuotaReached")
+
+
+@flow(name=FLOW, flow_run_name="recalibrate on {params.inbox} by {params.oracle}")
+def recalibrate(params: RecalibrateParams) -> Night:
+    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
+    evening = _evening(params)
+    if (entry := decision.decided()) is not None:
+        return _end(evening, entry.action, entry.reasons, {})
+    queries = evening.gathered.queries
+    features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
+    health = _health(evening, features, params)
+    if features is None or (health is not None and _may_rest(evening, health, params)):
+        return _end(evening, "quiet", _why_quiet(evening, health), {}, health=health)
+    tonight = _labelled(evening, features, params)
+    made = {"queries": queries, **dict(tonight)}
+    window = held_out([*evening.known.labelling, tonight], at_most=params.window)
+    if window.examples.rows < MIN_WINDOW:
+        reason = f"{window.examples.rows} held-out rows are labelled so far; {MIN_WINDOW} are needed for a decision"
+        return _end(evening, "gathering", (reason,), made, health=health)
+    found = contest(evening, tonight, window, health, params)
+    action, reasons = _judgement(found, params)
+    entry = decision.write_decision(
+        action,
+        found.calibrated,
+        reasons,
+        after=evening.before,
+        run_id=evening.run_id,
+        lineage=found.lineage(evening),
+    )
+    made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
+    return _end(evening, entry.action, entry.reasons, made, health=health, contest=found)
+
+
+def _evening(params: RecalibrateParams) -> Evening:
+    run_id = runs.start(FLOW)
+    router = refer_checkpoint(params.router_path)
+    oracle = oracle_of(params, params.inbox)
+    key = key_of(router, params.reading, oracle)
+    known = Known.of(Home.from_env(), key)
+    gathered = gather(params.inbox, known.labelled | frozenset(trained_on(router)), params.night_queries)
+    return Evening(run_id, router, oracle, key, known, decision.last(), decision.in_force(), gathered)
+
+
+def _health(evening: Evening, features: Artifact | None, params: RecalibrateParams) -> Health | None:
+    """How the serving head fares; None if none of this router serves."""
+    champion, learned = evening.champion, evening.learned
+    if champion is None or learned is None:
+        return None
+    window = held_out(evening.known.labelling, at_most=params.window) if evening.known.labelling else None
+    return check_champion(champion, learned, window, features, params.seed)
+
+
+def _may_rest(evening: Evening, health: Health, params: RecalibrateParams) -> bool:
+    """Nothing speaks for labelling tonight."""
+    return not health.concerns and evening.known.quiet + 1 < params.recheck_nights
+
+
+def _why_quiet(evening: Evening, health: Health | None) -> tuple[str, ...]:
+    concerns = () if health is None else health.concerns
+    if not evening.gathered.queries.rows:
+        return ("the inbox holds no query without a label", *concerns)
+    return ("the serving head is calibrated on the newest held-out rows, and queries look as they did",)
+
+
+def _labelled(evening: Evening, features: Artifact, params: RecalibrateParams) -> Rows:
+    """Tonight's labels, as far as the budget goes, joined to features.
+
+    Raises:
+        LabellingStopped: labelling ended for another reason than a budget, or before the first label.
+    """
+    queries = evening.gathered.queries
+    labels, stopped = labels_so_far(evening.run_id, queries, evening.oracle, params)
+    if stopped is not None:
+        if stopped.cause not in SPENT or not labels.rows:
+            raise stopped
+        logger.warning("%s; the night goes on with these", stopped)
+    check_labelled(labels, queries, evening.oracle)
+    return Rows(examples=join(queries, labels, features), features=features, labels=labels)
+
+
+def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple[str, ...]]:
+    """What becomes of the candidate, and why; a person is asked where one must be."""
+    verdict, doubts = found.verdict, found.doubts
+    if not verdict.is_promoted:
+        return "refused", (*verdict.reasons, *doubts)
+    if not doubts and not params.require_approval:
+        return "promoted", verdict.reasons
+    if not params.require_approval:
+        return "waiting", doubts
+    question = "\n".join(["A new head waits for approval.", "", *(f"- {r}" for r in (*doubts, *verdict.reasons))])
+    answer = ask(question, hours=params.approval_hours)
+    if answer is None:
+        return "waiting", (*doubts, *verdict.reasons, "nobody has approved it yet")
+    said = ("approved in the UI" if answer.promote else "declined in the UI") + (f": {answer.note}" * bool(answer.note))
+    return ("promoted" if answer.promote else "refused"), (said, *doubts, *verdict.reasons)
+
+
+def _end(
+    evening: Evening,
+    action: str,
+    reasons: tuple[str, ...],
+    made: dict[str, Artifact],
+    *,
+    health: Health | None = None,
+    contest: Contest | None = None,
+) -> Night:
+    """Tell of the night, and record it so that the next one finds its rows."""
+    serving = decision.in_force()
+    night = Night(
+        run_id=evening.run_id,
+        action=action,
+        reasons=reasons,
+        n_new=evening.gathered.n_new,
+        n_files=evening.gathered.n_files,
+        unreadable=evening.gathered.unreadable,
+        n_labelled=made["labels"].rows if "labels" in made else 0,
+        cost_usd=cost_of(made["labels"]) if "labels" in made else 0.0,
+        health=health,
+        verdict=None if contest is None else contest.verdict,
+        escalated=contest.escalated if contest is not None and action == "promoted" else health and health.escalated,
+        serving="" if serving is None or serving.champion is None else serving.champion.sha256[:16],
+        report=None if contest is None else contest.report,
+    )
+    row = tell(night, evening.known.told)
+    facts: dict[str, Any] = {KEY: evening.key, "action": action, "reasons": list(reasons)}
+    if contest is not None and contest.doubts:
+        facts[DOUBTED] = True
+    runs.record(evening.run_id, **made, **{NIGHT: row}, router=evening.router, **facts)
+    return night
+
+
+if __name__ == "__main__":
+    from flows.cli import restart
+
+    restart("recalibrate")

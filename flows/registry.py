@@ -1,0 +1,32 @@
+"""What people do with the registry: look at it, promote a candidate that waits, put an earlier head back."""
+
+from prefect import flow
+
+from flows.night_params import HeadsParams, PromoteParams, RollbackParams
+from storage.registry import Entry
+from tasks.listing import Table
+from tasks.night import decision
+
+
+@flow(name="heads")
+def heads(params: HeadsParams) -> Table:
+    """Every decision about the serving head, newest first."""
+    return decision.heads()
+
+
+@flow(name="promote", flow_run_name="promote entry {params.entry}")
+def promote(params: PromoteParams) -> Entry:
+    """Promote a candidate by hand."""
+    return decision.promote(params.entry)
+
+
+@flow(name="rollback", flow_run_name="roll back to entry {params.entry}")
+def rollback(params: RollbackParams) -> Entry:
+    """Put an earlier head back."""
+    return decision.roll_back(params.entry)
+
+
+if __name__ == "__main__":
+    from flows.cli import restart
+
+    restart("heads")

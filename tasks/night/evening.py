@@ -1,0 +1,47 @@
+"""What a night begins with."""
+
+from typing import NamedTuple
+
+from storage.artifact import Artifact
+from storage.registry import Entry
+from tasks.night.inbox import Gathered
+from tasks.night.known import KEY, ROWS, Known, Rows
+from tasks.oracle.spec import OracleSpec
+
+
+class Evening(NamedTuple):
+    """The state of the world before the night changes it.
+
+    Attributes:
+        run_id: of the night.
+        router: the frozen router.
+        oracle: who labels.
+        key: whose nights belong together, see `key_of`.
+        known: the nights before.
+        before: the registry's newest entry; a decision is made upon it.
+        in_force: the entry that put the serving head in its place.
+        gathered: new queries.
+    """
+
+    run_id: str
+    router: Artifact
+    oracle: OracleSpec
+    key: str
+    known: Known
+    before: Entry | None
+    in_force: Entry | None
+    gathered: Gathered
+
+    @property
+    def champion(self) -> Artifact | None:
+        """The calibrated router that serves, if it is one of this router and these models."""
+        return self.in_force.champion if self.in_force is not None and self._is_ours else None
+
+    @property
+    def learned(self) -> Rows | None:
+        """What the serving head learned from."""
+        return Rows.model_validate(self.in_force.lineage[ROWS]) if self.in_force is not None and self._is_ours else None
+
+    @property
+    def _is_ours(self) -> bool:
+        return self.in_force is not None and self.in_force.lineage.get(KEY) == self.key

@@ -1,0 +1,139 @@
+"""Does the serving head still hold? What labels of earlier nights say, and what new queries look like without any."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from prefect import task
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.checks import FloatArray
+from calib.drift import Drift, columns, drift, principal_axes
+from calib.head import LoadedHead
+from calib.metrics import Estimate, intervals, noise_floor
+from calib.outcome_shift import OutcomeShift, outcome_shift
+from storage.artifact import Artifact, read_table
+from storage.examples import rows_of
+from tasks.cache import STORED, cache_on
+from tasks.night.known import Rows
+from tasks.train import open_head
+
+# Held-out rows below which calibration cannot be judged.
+MIN_WINDOW = 100
+
+
+class Health(BaseModel):
+    """How the serving head fares."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int = Field(description="held-out rows of earlier nights")
+    ece: Estimate | None = Field(default=None, description="on them; None where they are too few")
+    brier: Estimate | None = None
+    noise_high: float | None = Field(default=None, description="an ECE up to here is no evidence of miscalibration")
+    drift: Drift | None = Field(default=None, description="of new queries against those the head learned from")
+    escalated: float | None = Field(default=None, description="share of the held-out rows below its threshold")
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        """What speaks for labelling tonight, in sentences; empty if the head holds."""
+        found = []
+        if self.ece is None or self.noise_high is None:
+            found.append(f"only {self.n} held-out rows are labelled, {MIN_WINDOW} are needed to judge calibration")
+        elif self.ece.value > self.noise_high:
+            found.append(
+                f"ECE is {self.ece.value:.3f} on the {self.n} newest held-out rows, outside its noise band (up to "
+                f"{self.noise_high:.3f})"
+            )
+        if self.drift is not None and self.drift.is_found:
+            found.append(
+                f"queries drifted: {self.drift.column} (Kolmogorov-Smirnov distance {self.drift.statistic:.2f}, "
+                f"p = {self.drift.p_value:.1g} after Bonferroni)"
+            )
+        return tuple(found)
+
+
+@task(name="check champion", cache_policy=cache_on("calib.drift", "calib.metrics", "calib.head"), **STORED)
+def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: Artifact | None, seed: int) -> Health:
+    """Calibration of the serving head on held-out rows, and drift of new queries.
+
+    Args:
+        champion: the calibrated router that serves.
+        learned: the rows that it learned from.
+        window: the newest held-out rows; None if there are none yet.
+        new: features of new queries; None if there are none.
+        seed: of the bootstrap.
+    """
+    head = open_head(champion, learned.features)
+    found = None if new is None else _drift(head, learned, new)
+    if window is None or window.examples.rows < MIN_WINDOW:
+        return Health(n=0 if window is None else window.examples.rows, drift=found)
+    p, y = told(head, window)
+    estimates = intervals(p, y, metrics=("ece", "brier"), seed=seed)
+    return Health(
+        n=len(y),
+        ece=estimates["ece"],
+        brier=estimates["brier"],
+        noise_high=noise_floor(p).high,
+        drift=found,
+        escalated=float((p < _threshold(head)).mean()),
+    )
+
+
+@task(name="check oracle", cache_policy=cache_on("calib.outcome_shift", "calib.head"), **STORED)
+def check_oracle(champion: Artifact, before: Rows, now: Rows) -> OutcomeShift:
+    """Whether outcomes changed, on rows that the serving head has not learned from.
+
+    Args:
+        champion: the calibrated router that serves.
+        before: held-out rows of earlier nights.
+        now: tonight's rows, of all splits: none has taught a head yet.
+    """
+    head = open_head(champion, now.features)
+    return outcome_shift(told(head, before), told(head, now), _outcomes(before), _outcomes(now))
+
+
+def told(head: LoadedHead, rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """(p, y) of rows that the head has not learned from."""
+    examples = read_table(rows.examples, columns=["query_id", "is_correct"])
+    hidden, logits = arrays(rows.features, examples["query_id"], head)
+    y = np.asarray(examples["is_correct"].to_pylist(), dtype=np.float64)
+    return head.confidence(hidden, logits), y
+
+
+def arrays(
+    features: Artifact, query_ids: pa.ChunkedArray | None, head: LoadedHead
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(hidden, logits) of these queries, or of all, in the blocks that the head reads."""
+    table = read_table(features, columns=["query_id", "logits", *head.blocks])
+    if query_ids is not None:
+        table = rows_of(table, query_ids)
+    flat = [table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False) for name in head.blocks]
+    hidden = np.concatenate([block.reshape(table.num_rows, -1) for block in flat], axis=1)
+    return hidden.astype(np.float32), np.array(table["logits"].to_pylist(), np.float32)
+
+
+def share_escalated(calibrated: Artifact, rows: Rows) -> float:
+    """Share of the rows whose confidence lies below the threshold."""
+    head = open_head(calibrated, rows.features)
+    return float((told(head, rows)[0] < _threshold(head)).mean())
+
+
+def _threshold(head: LoadedHead) -> float:
+    return float(head.config["lineage"]["serving"]["threshold"])
+
+
+def _drift(head: LoadedHead, learned: Rows, new: Artifact) -> Drift:
+    ids = read_table(learned.examples, columns=["query_id"])["query_id"]
+    before, now = arrays(learned.features, ids, head), arrays(new, None, head)
+    axes = principal_axes(before[0])
+    table = [columns(*side, head.confidence(*side), axes=axes) for side in (before, now)]
+    return drift(table[0], table[1])
+
+
+def _outcomes(rows: Rows) -> list[str]:
+    """Both grades of each row, or its true policy where only that is known."""
+    table = read_table(rows.examples, columns=["medium_grade", "large_grade", "true_policy"])
+    return [
+        row["true_policy"] if row["medium_grade"] is None else f"{row['medium_grade']} / {row['large_grade']}"
+        for row in table.to_pylist()
+    ]

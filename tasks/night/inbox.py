@@ -1,0 +1,82 @@
+"""The inbox: a folder into which queries are dropped, and what of it has no label yet."""
+
+import logging
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.artifact import Artifact, write_table
+from storage.atomic import local_path, resolve
+from storage.errors import StorageError
+from storage.identity import share_of
+from storage.ingest import read_queries
+from storage.layout import Home
+from storage.rows import FORMATS
+from storage.schemas import SCHEMAS
+from tasks.errors import InboxMissing
+
+logger = logging.getLogger(__name__)
+
+
+class Gathered(BaseModel):
+    """What an inbox held."""
+
+    model_config = ConfigDict(frozen=True)
+
+    queries: Artifact = Field(description="tonight's: at most as many as may be labelled")
+    n_new: int = Field(description="queries without a label, these and those left for other nights")
+    n_files: int
+    unreadable: tuple[str, ...] = Field(default=(), description="a sentence for each file that was passed over")
+
+
+@task(name="gather", task_run_name="gather {inbox}", cache_policy=NO_CACHE)
+def gather(inbox: str, labelled: AbstractSet[str], at_most: int) -> Gathered:
+    """The queries of all files of a folder, one for each text, without those that have a label.
+
+    A file that cannot be read (half copied, perhaps) is passed over with a warning and tried again another night.
+    Where there are more than `at_most`, a hash of the text draws them: a fair sample, whichever file came first.
+
+    Raises:
+        InboxMissing: there is no such folder.
+    """
+    tables, unreadable = [SCHEMAS["queries"].empty_table()], []
+    paths = files(inbox)
+    for path in paths:
+        try:
+            tables.append(read_queries(path).replace_schema_metadata(None))
+        except StorageError as error:
+            logger.warning("passed over: %s", error)
+            unreadable.append(str(error))
+    table = pa.concat_tables(tables)
+    ids = np.array(table["query_id"].to_pylist(), np.str_)
+    _, first = np.unique(ids, return_index=True)
+    new = np.array([i for i in np.sort(first) if ids[i] not in labelled], np.int64)
+    drawn = new
+    if len(new) > at_most:
+        share = np.array([share_of(table["query"][i].as_py(), "night") for i in new.tolist()])
+        drawn = np.sort(new[np.argsort(share, kind="stable")[:at_most]])
+    queries = write_table(table.take(pa.array(drawn)), "queries", home=Home.from_env())
+    return Gathered(queries=queries, n_new=len(new), n_files=len(paths), unreadable=tuple(unreadable))
+
+
+def files(inbox: str) -> list[str]:
+    """The files of a folder that queries are read from, by name; hidden ones are not finished.
+
+    Raises:
+        InboxMissing: there is no such folder.
+    """
+    fs, folder = resolve(inbox)
+    fs.invalidate_cache()
+    if not fs.isdir(folder):
+        raise InboxMissing(inbox)
+    is_local = local_path(inbox) is not None
+    names = {path.rpartition("/")[2]: path for path in fs.ls(folder, detail=False)}
+    return [
+        path if is_local else fs.unstrip_protocol(path)
+        for name, path in sorted(names.items())
+        if not name.startswith(".") and name.lower().removesuffix(".gz").endswith(FORMATS)
+    ]

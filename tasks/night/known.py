@@ -1,0 +1,125 @@
+"""What earlier nights labelled: the rows that tonight learns from, and the held-out ones it is judged on."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from storage.artifact import Artifact, read_table, write_table
+from storage.layout import Home
+from storage.manifest import Manifest, manifests
+from storage.registry import history
+from tasks.extract import Reading
+from tasks.oracle.spec import OracleSpec
+from tasks.tables import joined
+
+FLOW = "recalibrate"
+# In a night's manifest: the fact that says whose night it was, and the artifact that tells of it.
+KEY, NIGHT, EXAMPLES = "key", "night", "examples"
+# A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
+DOUBTED, RUN = "doubted", "run_id"
+# In an entry of the registry: the rows that its head learned from.
+ROWS = "rows"
+
+
+def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
+    """Nights of one router and one pair of models belong together; labels of other pairs mean something else."""
+    models = [getattr(getattr(oracle, who, None), "model", getattr(oracle, f"{who}_model", "")) for who in _PAIR]
+    facts = (router.sha256, reading.model_dump_json(), oracle.kind, *models)
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
+
+
+_PAIR = ("medium", "large")
+
+
+class Rows(BaseModel):
+    """Examples, and the labels and features that they were joined from; those may hold more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    examples: Artifact
+    features: Artifact
+    labels: Artifact
+
+
+class Known(NamedTuple):
+    """The nights before this one, oldest first, of the same router and models."""
+
+    nights: tuple[Manifest, ...]
+    accepted: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, home: Home, key: str) -> Self:
+        """Every night that ended; one that was interrupted left labels where the next one finds them for nothing."""
+        nights = tuple(m for m in manifests(home, FLOW) if m.facts.get(KEY) == key)
+        return cls(nights, frozenset(str(e.lineage.get(RUN)) for e in history(home) if e.action == "promoted"))
+
+    @property
+    def labelling(self) -> list[Rows]:
+        """What each night that labelled something made, except where its outcomes are doubted.
+
+        Somebody who promotes such a night's candidate after all has settled the doubt.
+        """
+        made = [
+            m.artifacts
+            for m in self.nights
+            if EXAMPLES in m.artifacts and (not m.facts.get(DOUBTED) or m.run_id in self.accepted)
+        ]
+        return [Rows(**{kind: artifacts[kind] for kind in Rows.model_fields}) for artifacts in made]
+
+    @property
+    def told(self) -> list[Artifact]:
+        """The row of every night, oldest first."""
+        return [m.artifacts[NIGHT] for m in self.nights]
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """Ids of all queries with a label, doubted ones too: the same question would get the same stored answer."""
+        made = [m.artifacts[EXAMPLES] for m in self.nights if EXAMPLES in m.artifacts]
+        columns = [read_table(examples, columns=["query_id"], verify=False)["query_id"] for examples in made]
+        return frozenset(value for column in columns for value in column.to_pylist())
+
+    @property
+    def quiet(self) -> int:
+        """Nights since one labelled something."""
+        flags = [EXAMPLES in m.artifacts for m in reversed(self.nights)]
+        return flags.index(True) if True in flags else len(flags)
+
+
+def pooled(nights: Sequence[Rows], *, at_most: int) -> Rows:
+    """All rows of the newest nights that together have about `at_most`."""
+    chosen: list[Rows] = []
+    for rows in reversed(nights):
+        if chosen and sum(r.examples.rows for r in chosen) + rows.examples.rows > at_most:
+            break
+        chosen.append(rows)
+    chosen.reverse()
+    return _together(chosen)
+
+
+def held_out(nights: Sequence[Rows], *, at_most: int) -> Rows:
+    """The newest test rows, whole nights at a time, about `at_most`: no head has learned from any.
+
+    Args:
+        nights: at least one, oldest first. One night's rows stay together: which of them is newer means nothing.
+        at_most: rows from which on no older night is asked for.
+    """
+    tests: list[pa.Table] = []
+    used: list[Rows] = []
+    for rows in reversed(nights):
+        table = read_table(rows.examples)
+        tests.append(table.filter(pc.field("split") == "test"))
+        used.append(rows)
+        if sum(t.num_rows for t in tests) >= at_most:
+            break
+    tests.reverse()
+    used.reverse()
+    examples = write_table(pa.concat_tables(tests), "examples", home=Home.from_env())
+    return _together(used).model_copy(update={"examples": examples})
+
+
+def _together(nights: Sequence[Rows]) -> Rows:
+    return Rows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in Rows.model_fields})

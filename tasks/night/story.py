@@ -1,0 +1,157 @@
+"""What people are told of a night: a page with the trend over all nights, and a row for the SQL of later ones."""
+
+import base64
+import html
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib import plots
+from calib.gate import Verdict
+from calib.metrics import Estimate
+from calib.plots import NightPoint
+from storage.artifact import Artifact, read_table, write_table
+from storage.layout import Home
+from storage.query import connect, run
+from storage.schemas import SCHEMAS
+from tasks.night.health import Health
+from tasks.tables import joined
+
+# Nights that the page lists.
+LISTED = 14
+
+
+class Night(BaseModel):
+    """What a night found and decided."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    action: str = Field(description="promoted, refused, waiting; quiet: nothing labelled; gathering: too few rows")
+    reasons: tuple[str, ...] = Field(description="why, in sentences")
+    n_new: int = Field(description="queries without a label")
+    n_labelled: int = 0
+    n_files: int = 0
+    unreadable: tuple[str, ...] = Field(default=(), description="files that were passed over")
+    cost_usd: float | None = Field(default=None, description="of tonight's labels, as far as prices are known")
+    health: Health | None = Field(default=None, description="of the head that served before")
+    verdict: Verdict | None = None
+    escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
+    serving: str = Field(default="", description="version of the head that serves afterwards")
+    report: str | None = None
+
+
+@task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)
+def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
+    """Store the night's row and publish its page; the artifact `recalibrate` shows the history of pages in the UI.
+
+    Args:
+        night: what happened.
+        earlier: the rows of the nights before, oldest first.
+    """
+    own = write_table(_row(night), "nights", home=Home.from_env())
+    rows = joined([*earlier, own])
+    with connect(nights=rows) as con:
+        trend = run(con, "nights").to_pylist()
+    create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=headline(night))
+    create_table_artifact(trend[::-1], key="recalibrate-nights", description="every night, newest first")
+    return own
+
+
+def headline(night: Night) -> str:
+    """The night in one line."""
+    labelled = f"{night.n_labelled} of {night.n_new} new queries labelled"
+    cost = "" if night.cost_usd is None else f" for {night.cost_usd:.2f} USD"
+    return f"{night.action}: {labelled}{cost}; {night.reasons[0] if night.reasons else ''}"
+
+
+def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]]) -> str:
+    """The night as Markdown with the trend as an inline picture; what users wrote is shown as text."""
+    lines = [f"# {night.action.capitalize()}", "", *(f"- {safe(reason)}" for reason in night.reasons), ""]
+    lines += [f"Serving: `{night.serving or 'nothing yet'}`.", ""]
+    lines += [f"{night.n_files} files held {night.n_new} queries without a label; {night.n_labelled} were labelled."]
+    lines += [f"- passed over: {safe(sentence)}" for sentence in night.unreadable]
+    if night.verdict is not None:
+        lines += ["", "## The gate", "", *(f"- {_mark(c.is_met)} {safe(c.reason)}" for c in night.verdict.conditions)]
+    if night.report is not None:
+        lines += ["", f"Full report: `{night.report}`"]
+    picture = base64.b64encode(plots.nights(_points(rows))).decode()
+    lines += ["", "## Night by night", "", f"![ECE and Brier over nights](data:image/png;base64,{picture})", ""]
+    columns = list(trend[0])
+    lines += [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in trend[: -LISTED - 1 : -1]]
+    return "\n".join(lines) + "\n"
+
+
+def safe(text: str) -> str:
+    """Text that Markdown and HTML show as it is, on one line, cut where it is endless."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+!|~" else c for c in html.escape(flat, quote=False))
+
+
+def _row(night: Night) -> pa.Table:
+    health, verdict = night.health, night.verdict
+    before = _ends({} if health is None else {"ece": health.ece, "brier": health.brier})
+    if verdict is not None and verdict.champion:
+        before = _ends(verdict.champion)
+    after = _ends({} if verdict is None else verdict.candidate)
+    difference = None if verdict is None else verdict.brier_difference
+    row = {
+        "run_id": night.run_id,
+        "ended_at": datetime.now(UTC),
+        "action": night.action,
+        "n_new": night.n_new,
+        "n_labelled": night.n_labelled,
+        "cost_usd": night.cost_usd,
+        "n_window": verdict.n if verdict is not None else 0 if health is None else health.n,
+        "champion_ece": before[0],
+        "champion_ece_high": before[1],
+        "champion_brier": before[2],
+        "candidate_ece": after[0],
+        "candidate_ece_high": after[1],
+        "candidate_brier": after[2],
+        "brier_difference_low": None if difference is None else difference.low,
+        "brier_difference_high": None if difference is None else difference.high,
+        "escalated": night.escalated,
+        "drift_p_value": None if health is None or health.drift is None else health.drift.p_value,
+    }
+    return pa.Table.from_pylist([row], schema=SCHEMAS["nights"])
+
+
+def cost_of(labels: Artifact) -> float | None:
+    """USD that the labels cost; None where no price is known."""
+    with connect(labels=labels) as con:
+        known = [row["cost_usd"] for row in run(con, "cost").to_pylist() if row["cost_usd"] is not None]
+    return sum(known) if known else None
+
+
+def _ends(found: dict[str, Estimate] | dict[str, Estimate | None]) -> tuple[float | None, float | None, float | None]:
+    ece, brier = found.get("ece"), found.get("brier")
+    return (
+        None if ece is None else ece.value,
+        None if ece is None else ece.high,
+        None if brier is None else brier.value,
+    )
+
+
+def _points(rows: Artifact) -> list[NightPoint]:
+    points = []
+    for row in read_table(rows).sort_by("ended_at").to_pylist():
+        who = "candidate" if row["action"] == "promoted" else "champion"
+        ece, high, brier = (row[f"{who}_{name}"] for name in ("ece", "ece_high", "brier"))
+        points.append(NightPoint(row["ended_at"], ece, high, brier, is_promoted=row["action"] == "promoted"))
+    return points
+
+
+def _mark(is_met: bool) -> str:
+    return "met:" if is_met else "**not met:**"
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else safe(str(value))

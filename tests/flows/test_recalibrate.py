@@ -1,0 +1,188 @@
+"""Nights of recalibration on a real Prefect: what they gather, decide and tell, and what survives an interruption."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calib.calibrated_router import CalibratedRouter
+from flows import recalibrate as night_flow
+from flows.night_params import RecalibrateParams
+from flows.recalibrate import recalibrate
+from storage.artifact import read_table
+from storage.errors import RegistryChanged
+from storage.layout import Home
+from storage.manifest import manifests
+from storage.registry import append, champion, history
+from tasks.errors import InboxMissing, NothingToPromote
+from tasks.night import decision
+from tasks.night.known import NIGHT
+from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
+
+N = 1200
+
+
+@pytest.fixture(scope="module")
+def world(router_checkpoint: Path) -> tuple[list[str], list[str]]:
+    """Queries in no order, so that none of their days looks unlike another, and their true policies."""
+    asked = texts(N)
+    order = np.random.default_rng(0).permutation(N)
+    policies = policies_for(asked, router_checkpoint)
+    return [asked[i] for i in order], [policies[i] for i in order]
+
+
+@pytest.fixture
+def params(world: tuple[list[str], list[str]], router_checkpoint: Path, tmp_path: Path) -> RecalibrateParams:
+    """A first night's, with 400 queries in the inbox."""
+    (tmp_path / "inbox").mkdir()
+    found = RecalibrateParams(
+        inbox=str(tmp_path / "inbox"),
+        outcomes=write_jsonl(tmp_path / "outcomes.jsonl", outcome_rows(*world)),
+        router_path=str(router_checkpoint),
+        night_queries=400,
+        epochs=8,
+        hidden_units=8,
+        target_ece=0.3,
+        medium_price=1,
+        large_price=20,
+    )
+    drop(found, world[0][:400], "monday.jsonl")
+    return found
+
+
+def drop(params: RecalibrateParams, asked: list[str], name: str) -> None:
+    """New queries arrive."""
+    write_jsonl(Path(params.inbox) / name, [{"query": text} for text in asked])
+
+
+def broken(params: RecalibrateParams, world: tuple[list[str], list[str]], start: int) -> RecalibrateParams:
+    """From query `start` on, the judge finds every answer wrong."""
+    asked, policies = world
+    rows = outcome_rows(asked, policies)
+    for row in rows[start:]:
+        row["medium_label"] = row["large_label"] = "INCORRECT"
+    path = write_jsonl(Path(params.inbox).parent / "broken.jsonl", rows)
+    return params.model_copy(update={"outcomes": path, "recheck_nights": 1})
+
+
+def test_a_head_is_promoted_serves_and_rests_while_all_is_well(params, world, states) -> None:
+    first = recalibrate(params)
+    assert (first.action, first.n_new, first.n_labelled) == ("promoted", 400, 400)
+    (entry,) = history(Home.from_env())
+    assert entry.champion is not None
+    assert first.serving == entry.champion.sha256[:16]
+    assert entry.reasons == first.reasons
+    router = CalibratedRouter.from_pretrained(entry.champion.uri)
+    assert 0 <= router.route(world[0][:1])[0].confidence <= 1
+
+    # nothing new: nothing is asked, nothing is decided, and it is told all the same
+    second = recalibrate(params)
+    assert (second.action, second.n_new, second.n_labelled) == ("quiet", 0, 0)
+    assert len(history(Home.from_env())) == 1
+    told = [m.artifacts[NIGHT] for m in manifests(Home.from_env(), "recalibrate")]
+    assert [read_table(row)["action"][0].as_py() for row in told] == ["promoted", "quiet"]
+
+
+def test_the_same_queries_are_labelled_once_and_the_night_s_number_is_kept(params, world, states) -> None:
+    params = params.model_copy(update={"night_queries": 100})
+    drop(params, world[0][:500], "tuesday.jsonl")
+    nights = [recalibrate(params) for _ in range(2)]
+    assert [(n.n_new, n.n_labelled, n.action) for n in nights] == [(500, 100, "gathering"), (400, 100, "gathering")]
+    assert "100 are needed" in nights[0].reasons[0]
+    ids = [
+        i
+        for m in manifests(Home.from_env(), "recalibrate")
+        for i in read_table(m.artifacts["labels"])["query_id"].to_pylist()
+    ]
+    assert len(ids) == len(set(ids)) == 200
+
+
+def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, world, states) -> None:
+    recalibrate(params)
+    serving = champion(Home.from_env())
+    drop(params, world[0][400:800], "tuesday.jsonl")
+    doubted = recalibrate(broken(params, world, 400))
+    assert doubted.action == "waiting"
+    assert any("outcomes moved" in reason for reason in doubted.reasons)
+    assert champion(Home.from_env()) == serving
+
+    # what is doubted teaches nobody, and is not labelled again
+    drop(params, world[0][800:], "wednesday.jsonl")
+    after = recalibrate(params.model_copy(update={"recheck_nights": 1}))
+    assert (after.n_new, after.n_labelled) == (400, 400)
+    rows = history(Home.from_env())[-1].lineage["rows"]
+    assert isinstance(rows, dict)
+    assert rows["examples"]["rows"] == 800
+
+    # a person can promote it all the same, and then take it back
+    assert decision.promote(2).champion == history(Home.from_env())[1].candidate
+    assert decision.roll_back().champion != history(Home.from_env())[1].candidate
+    assert decision.heads().rows[0]["decision"] == "rolled back"
+
+
+def test_going_back_twice_goes_back_further(params, states) -> None:
+    one, two, three = (recalibrate(params.model_copy(update={"seed": seed})) for seed in range(3))
+    assert (one.action, two.action, three.action) == ("promoted", "quiet", "quiet")
+    with pytest.raises(NothingToPromote, match="no other head served before"):
+        decision.roll_back()
+    with pytest.raises(NothingToPromote, match="no candidate waits"):
+        decision.promote()
+    first = champion(Home.from_env())
+    assert first is not None
+    folders = [first.model_copy(update={"sha256": digit * 64}) for digit in "23"]
+    for number, other in enumerate(folders, 1):
+        append(Home.from_env(), "promoted", champion=other, candidate=other, after=number)
+    assert [decision.roll_back().champion for _ in range(2)] == [folders[0], first]
+    assert decision.roll_back(3).champion == folders[1]
+    with pytest.raises(NothingToPromote, match="entry 77"):
+        decision.roll_back(77)
+
+
+@pytest.mark.parametrize("step", ["contest", "tell"])
+def test_what_ends_in_between_costs_nothing_again(params, states, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    real = getattr(night_flow, step)
+
+    def ends(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the machine went away")
+
+    monkeypatch.setattr(night_flow, step, ends)
+    with pytest.raises(ConnectionError):
+        recalibrate(params)
+    assert len(history(Home.from_env())) == (step == "tell")
+    monkeypatch.setattr(night_flow, step, real)
+    states.clear()
+    again = recalibrate(params)
+    assert again.n_labelled == 400
+    assert ("label", "Cached") in states
+    assert ("label", "Completed") not in states
+    assert champion(Home.from_env()) is not None
+
+
+def test_of_two_nights_at_once_one_decides(params, states, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = night_flow.contest
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        found = real(*args, **more)
+        append(Home.from_env(), "promoted", champion=found.calibrated, after=0)
+        return found
+
+    monkeypatch.setattr(night_flow, "contest", slowly)
+    with pytest.raises(RegistryChanged):
+        recalibrate(params)
+    assert len(history(Home.from_env())) == 1
+
+
+def test_an_unreadable_file_is_passed_over_and_named(params, states) -> None:
+    (Path(params.inbox) / "half.jsonl").write_text('{"query": "whole"}\n{"query": "ha')
+    (Path(params.inbox) / ".partial.jsonl").write_text("{")
+    night = recalibrate(params)
+    assert night.n_files == 2
+    assert len(night.unreadable) == 1
+    assert "half.jsonl" in night.unreadable[0]
+    assert night.n_new == 400
+
+
+def test_there_must_be_an_inbox(params, states) -> None:
+    with pytest.raises(InboxMissing, match="--inbox"):
+        recalibrate(params.model_copy(update={"inbox": params.inbox + "-elsewhere"}))

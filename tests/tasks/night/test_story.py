@@ -1,0 +1,83 @@
+"""What a night's page says, and that nothing in it can be more than text."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from calib.gate import Condition, Verdict
+from calib.metrics import Estimate
+from storage.artifact import read_table, write_table
+from storage.layout import Home
+from storage.query import connect, run
+from storage.schemas import SCHEMAS
+from tasks.night.health import Health
+from tasks.night.story import Night, _row, cost_of, headline, page, safe
+
+HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
+
+
+def night(**more: object) -> Night:
+    """A refused one."""
+    known = {"run_id": "recalibrate-1", "action": "refused", "reasons": ("ECE is large",), "n_new": 9, "n_labelled": 5}
+    verdict = Verdict(
+        n=400,
+        conditions=(Condition(is_met=False, reason="ECE is large"),),
+        brier_difference=Estimate(value=0.0, low=-0.01, high=0.01),
+        candidate={"ece": Estimate(value=0.2, low=0.1, high=0.3), "brier": Estimate(value=0.21, low=0.2, high=0.22)},
+        champion={"ece": Estimate(value=0.03, low=0.02, high=0.05), "brier": Estimate(value=0.2, low=0.1, high=0.3)},
+    )
+    return Night.model_validate({**known, "verdict": verdict, "cost_usd": 1.25, **more})
+
+
+def told(one: Night) -> str:
+    rows = write_table(_row(one), "nights", home=Home.from_env())
+    with connect(nights=rows) as con:
+        return page(one, rows, run(con, "nights").to_pylist())
+
+
+def test_the_page_says_what_why_and_how_it_went_before() -> None:
+    text = told(night(report="/home/reports/r/report.html"))
+    assert text.startswith("# Refused\n\n- ECE is large\n")
+    assert "- **not met:** ECE is large" in text
+    assert "](data:image/png;base64,iVBOR" in text
+    assert len(text) < 200_000
+    assert "| refused | 9 | 5 | 1.25 | 400 | 0.03 |" in text
+    assert "report.html" in text
+
+
+def test_the_headline_is_one_line() -> None:
+    assert headline(night()) == "refused: 5 of 9 new queries labelled for 1.25 USD; ECE is large"
+
+
+def test_a_row_tells_of_both_heads() -> None:
+    row = _row(night(health=Health(n=50))).to_pylist()[0]
+    assert (row["champion_ece"], row["candidate_ece"], row["brier_difference_high"]) == (0.03, 0.2, 0.01)
+    quiet = _row(night(action="quiet", verdict=None, health=Health(n=50))).to_pylist()[0]
+    assert (quiet["n_window"], quiet["champion_ece"], quiet["candidate_ece"]) == (50, None, None)
+
+
+@pytest.mark.parametrize("field", ["reasons", "unreadable"])
+def test_what_users_wrote_is_text(field: str) -> None:
+    text = told(night(**{field: (HOSTILE,)}, verdict=None))
+    assert "<img" not in text
+    assert "](javascript" not in text
+    assert "\x1b" not in text
+    assert "\n# heading" not in text
+
+
+def test_endless_text_is_cut() -> None:
+    assert len(safe("a" * 1_000_000)) == 2000
+
+
+def test_cost_is_unknown_where_no_price_is() -> None:
+    blank = {field.name: None for field in SCHEMAS["labels"]}
+    given = {"query_id": "a", "oracle": "replay", "medium_model": "m", "large_model": "l", "judge": "j"}
+    row = {**blank, **given, "true_policy": "Standard_Query", "labelled_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    home = Home.from_env()
+    costs = []
+    for priced in (row, {**row, "medium_cost_usd": 0.25, "judge_cost_usd": 0.5}):
+        table = pa.Table.from_pylist([priced], schema=SCHEMAS["labels"])
+        costs.append(cost_of(write_table(table, "labels", home=home)))
+    assert costs == [None, 0.75]
+    assert read_table(write_table(_row(night()), "nights", home=home)).num_rows == 1
