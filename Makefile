@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test debian bench-label bench-calib check lock clean
+.PHONY: help setup demo serve test debian bench-label bench-calib check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
 	$(BIN)/routecal demo
+
+serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, until Ctrl-C; prints the address of the UI
+	$(BIN)/python -m deployments.serve
 
 # A thread of torch for each worker: with two each, four wait for each other on two cores.
 test: check      ## every check and every test, offline

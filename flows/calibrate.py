@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.demo_inputs import DEMO, on_the_demo
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
 from flows.label import labels_for
@@ -18,8 +19,13 @@ from tasks.train import code_version
 
 @flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
 def calibrate(params: CalibrateParams) -> Evaluated:
-    """Label, extract, train, evaluate. Whatever an earlier run finished on the same inputs is reused."""
+    """Label, extract, train, evaluate. Whatever an earlier run finished on the same inputs is reused.
+
+    Queries named `demo` are the demo's, with its router and oracle.
+    """
     run_id = runs.start("calibrate")
+    if params.queries == DEMO:
+        params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
     oracle = oracle_of(params, params.queries)

@@ -136,8 +136,8 @@ def main(argv: Sequence[str]) -> int:
     return _run(name, options)
 
 
-def _settings(*, verbose: bool, refresh: bool) -> None:
-    """Prefect's surroundings, before it is imported; whatever the user set stays.
+def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:
+    """Variables of Prefect and of the libraries for a run from here.
 
     State and results live beside the artifacts, so that every run of a project, from here, a worker or cron, resumes
     from the same ones. Without PREFECT_API_URL a server is started for the run and ends with it.
@@ -146,7 +146,7 @@ def _settings(*, verbose: bool, refresh: bool) -> None:
 
     home = Home.from_env().root
     local = home if "://" not in home else "artifacts"
-    defaults = {
+    return {
         "PREFECT_HOME": os.path.abspath(".prefect"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": os.path.join(local, "results"),
         "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
@@ -160,7 +160,11 @@ def _settings(*, verbose: bool, refresh: bool) -> None:
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait for each other sleep: on a busy machine 5 times as fast
         "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
     }
-    for variable, value in defaults.items():
+
+
+def _settings(*, verbose: bool, refresh: bool) -> None:
+    """Prefect's surroundings, before it is imported; whatever the user set stays."""
+    for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
         os.environ.setdefault(variable, value)
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from flows.params import EscalationParams, EvaluateParams
 from storage.artifact import Artifact
 from tasks import runs
+from tasks.bulletin import publish
 from tasks.escalate import escalate, pack_router
 from tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from tasks.extract import Reading
@@ -76,6 +77,7 @@ def evaluate_heads(
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
+    publish(evaluation, report)
     runs.record(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
     return Evaluated(run_id=run_id, report=report, head=heads[final], calibrated=calibrated, evaluation=evaluation)
 

@@ -1,22 +1,77 @@
-"""What decides whether a finished step is reused: its inputs, and either a version or the code it stands on."""
+"""What decides whether a finished step is reused: its inputs, a version or the code it stands on, and what it made."""
 
 import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from prefect.cache_policies import INPUTS, CachePolicy
+from prefect.context import TaskRunContext
+from pydantic import BaseModel
 
 from calib.errors import UnknownName
+from storage.artifact import Artifact
+from storage.atomic import resolve
 
 # Options of every task here: results are JSON and always stored, or Retry would run finished tasks again.
 STORED = {"persist_result": True, "result_serializer": "json"}
 
 
+@dataclass
+class WhileItStands(CachePolicy):
+    """Reuse by another policy, but only while every artifact of the result is there; else the step is done again.
+
+    A result whose artifact somebody deleted stays where it is, and the new one gets the next name: two runs that find
+    the gap at once do not take each other's results away.
+    """
+
+    policy: CachePolicy = field(default_factory=lambda: INPUTS)
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **more: Any
+    ) -> str | None:
+        """The first of the names `key`, `key-1` … under which nothing is stored, or a result that stands."""
+        key = self.policy.compute_key(task_ctx, inputs, flow_parameters, **more)
+        if key is None or task_ctx is None or task_ctx.result_store is None:
+            return key
+        names = (key if n == 0 else f"{key}-{n}" for n in itertools.count())
+        return next(name for name in names if _is_free_or_stands(task_ctx, name))
+
+
+def _is_free_or_stands(context: TaskRunContext, name: str) -> bool:
+    if not context.result_store.exists(name):
+        return True
+    try:
+        result = context.result_store.read(name).result
+    # A file that was cut short by a crash: Prefect takes it for a miss and writes it anew.
+    except Exception:
+        return True
+    return stands(result)
+
+
+def stands(result: object) -> bool:
+    """Every artifact that a result refers to is there."""
+    if isinstance(result, Artifact):
+        fs, path = resolve(result.uri)
+        return bool(fs.exists(path))
+    if isinstance(result, BaseModel):
+        return stands(dict(result))
+    if isinstance(result, Mapping):
+        return all(map(stands, result.values()))
+    return not isinstance(result, list | tuple) or all(map(stands, result))
+
+
+# Of slow or paid steps, with an explicit `version` argument: an edited comment must not buy them again.
+ON_INPUTS = WhileItStands(policy=INPUTS)
+
+
 def cache_on(*modules: str) -> CachePolicy:
     """Reuse until an input or the text of one of `modules` changes: for steps that are cheap to redo.
 
-    Slow or paid steps take INPUTS alone with an explicit `version` argument instead: an edited comment must not
-    buy them again.
+    Slow or paid steps take ON_INPUTS with an explicit `version` argument instead.
 
     Args:
         modules: dotted names of modules; a package counts with everything in it.
@@ -26,7 +81,7 @@ def cache_on(*modules: str) -> CachePolicy:
     def code_version(_context: object, _inputs: object) -> str:
         return version
 
-    return INPUTS + CachePolicy.from_cache_key_fn(code_version)
+    return WhileItStands(policy=INPUTS + CachePolicy.from_cache_key_fn(code_version))
 
 
 def _source(module: str) -> bytes:

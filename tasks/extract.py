@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from prefect.cache_policies import INPUTS
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import NonFinite
@@ -17,7 +16,7 @@ from calib.router import FrozenRouter, RouterOutput
 from storage.artifact import Artifact, read_table, write_table
 from storage.folder import local_folder
 from storage.layout import Home
-from tasks.cache import STORED
+from tasks.cache import ON_INPUTS, STORED
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class Reading(BaseModel):
     verbal: bool = Field(default=False, description="also ask a causal router whether its decision is right")
 
 
-@task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=INPUTS, **STORED)
+@task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=ON_INPUTS, **STORED)
 def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Artifact:
     """Policy, logits and hidden state of one shard of queries."""
     model = open_router(router, reading)

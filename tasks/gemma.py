@@ -4,18 +4,17 @@ import tempfile
 from pathlib import Path
 
 from prefect import task
-from prefect.cache_policies import INPUTS
 
 from storage.artifact import Artifact
 from storage.folder import write_folder
 from storage.layout import Home
-from tasks.cache import STORED
+from tasks.cache import ON_INPUTS, STORED
 from tasks.errors import ExtraMissing
 
 GEMMA_VERSION = "1"
 
 
-@task(name="convert Gemma", task_run_name="convert Gemma-3-270M from GGUF", cache_policy=INPUTS, **STORED)
+@task(name="convert Gemma", task_run_name="convert Gemma-3-270M from GGUF", cache_policy=ON_INPUTS, **STORED)
 def convert_gemma(version: str = GEMMA_VERSION) -> Artifact:
     """The GGUF file of the package as a causal-LM checkpoint in bfloat16: about a minute, once."""
     return write_folder("models", _convert, home=Home.from_env())

@@ -15,7 +15,7 @@ from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.errors import NoOutcomeMatches
 from storage.layout import Home
 from storage.schemas import SCHEMAS
-from tasks.cache import STORED
+from tasks.cache import STORED, WhileItStands
 from tasks.errors import NoGroundTruth, NothingLabelled
 from tasks.oracle import ORACLES
 from tasks.oracle.api import Labelled
@@ -34,7 +34,7 @@ LABEL_VERSION = "3"
 NO_TRUTH = "no ground truth"
 
 # What a label costs and how fast it comes does not change what it says.
-LABEL_CACHE = INPUTS - "pace" - "slots"
+LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots")
 
 
 @task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=LABEL_CACHE, **STORED)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 from prefect import task
-from prefect.cache_policies import INPUTS
 
 from calib.policy import POLICIES
 from storage.artifact import Artifact, read_table, write_table
@@ -13,7 +12,7 @@ from storage.identity import query_id, share_of
 from storage.ingest import read_outcomes, read_policies, read_queries
 from storage.layout import Home
 from storage.schemas import SCHEMAS
-from tasks.cache import STORED
+from tasks.cache import ON_INPUTS, STORED
 from tasks.errors import ExtraMissing
 from tasks.oracle.spec import ReplayOracle
 
@@ -46,7 +45,7 @@ def import_outcomes(path: str) -> ReplayOracle:
     return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
 
 
-@task(name="make world facts", task_run_name="make {n} world facts", cache_policy=INPUTS, **STORED)
+@task(name="make world facts", task_run_name="make {n} world facts", cache_policy=ON_INPUTS, **STORED)
 def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
     """Questions about countries and cities, with answers and fact sheets."""
     try:

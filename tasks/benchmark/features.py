@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from prefect.cache_policies import INPUTS
 
 from calib.checkpoint import attach_routing_head
 from calib.pooling import DEFAULT
@@ -18,7 +17,7 @@ from storage.folder import local_folder, write_folder
 from storage.layout import Home
 from storage.schemas import SCHEMAS
 from tasks.benchmark.sets import OutcomeSet
-from tasks.cache import STORED
+from tasks.cache import ON_INPUTS, STORED
 from tasks.examples import block_names
 from tasks.extract import Reading, extract_shard
 from tasks.progress import track
@@ -28,7 +27,7 @@ from tasks.tables import joined, shards
 BACKBONE_VERSION = "1"
 
 
-@task(name="prepare backbone", cache_policy=INPUTS, **STORED)
+@task(name="prepare backbone", cache_policy=ON_INPUTS, **STORED)
 def headless(base: Artifact, version: str = BACKBONE_VERSION) -> Artifact:
     """The base model as a classifier over the policies whose head is zero: it is read for its hidden states alone."""
 

@@ -94,7 +94,7 @@ def test_calibrate_from_files_to_report(params: CalibrateParams, states: States,
     # the same again: nothing but the report is made
     states.clear()
     again = calibrate(params)
-    assert of(states, "Completed") == {"report": 1}
+    assert of(states, "Completed") == {"report": 1, "publish": 1}
     assert of(states, "Cached")["label"] == of(states, "Cached")["extract"] == SHARDS
     assert of(states, "Cached")["SFT"] == of(states, "Cached")["RL"] == 1
     assert again.run_id != first.run_id
@@ -171,7 +171,7 @@ def test_each_step_alone_reaches_what_calibrate_reaches(
     head = train(some(TrainParams, output_dir=str(tmp_path / "head")))
     found = evaluate(EvaluateParams())
     # the same inputs in the same shards: all of it is known
-    assert of(states, "Completed") == {"report": 1}
+    assert of(states, "Completed") == {"report": 1, "publish": 1}
     assert head == whole.head
     assert found.evaluation == whole.evaluation
     assert digest_folder(tmp_path / "head") == head.sha256

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from calib.errors import UnknownName
-from tasks.cache import cache_on
+from storage.artifact import Artifact
+from storage.folder import write_folder
+from storage.layout import Home
+from tasks.cache import cache_on, stands
 
 
 @pytest.fixture
@@ -49,3 +53,19 @@ def test_a_package_counts_with_all_its_files(modules: Path) -> None:
 def test_a_misspelt_module_is_an_error() -> None:
     with pytest.raises(UnknownName, match=r"'calib\.haed' is not a known module"):
         cache_on("calib.haed")
+
+
+def test_a_result_stands_while_all_it_refers_to_is_there(tmp_path: Path) -> None:
+    home = Home(root=str(tmp_path))
+    one = write_folder("heads", lambda folder: (folder / "a").write_text("1") and None, home=home)
+    two = write_folder("heads", lambda folder: (folder / "a").write_text("2") and None, home=home)
+
+    class Result(BaseModel):
+        heads: dict[str, Artifact]
+        names: tuple[str, ...] = ("x",)
+
+    results = [one, [one, two], Result(heads={"one": one, "two": two}), {"deep": [(two,)]}]
+    assert all(map(stands, [*results, 3, "text", None]))
+    (Path(two.uri) / "a").unlink()
+    Path(two.uri).rmdir()
+    assert list(map(stands, results)) == [True, False, False, False]

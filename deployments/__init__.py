@@ -1,0 +1,1 @@
+"""Everything that runs routecal on a Prefect server: deployments, set-up, and `make serve`."""

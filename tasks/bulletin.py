@@ -1,0 +1,70 @@
+"""What the Prefect UI shows of an evaluation: its table, its diagrams and where the report is, night after night."""
+
+import base64
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from calib.metrics import Estimate, Summary
+from storage.atomic import resolve
+from tasks.escalate import sentence
+from tasks.evaluate import FINAL, RIVAL, Evaluation
+
+COLUMNS = ("ece", "brier", "log_loss", "auroc", "aurc")
+# Under these keys the UI keeps the history of all runs.
+PAGE, TABLE = "evaluation", "evaluation-methods"
+PICTURES = {"reliability.png": "reliability diagram", "escalation.png": "cost and quality"}
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish(evaluation: Evaluation, report: str) -> None:
+    """A page with the table and the diagrams inline, and the numbers as a table that can be searched.
+
+    Args:
+        evaluation: what the report is about.
+        report: its page; the pictures lie beside it.
+    """
+    create_markdown_artifact(page(evaluation, report), key=PAGE, description=_headline(evaluation))
+    create_table_artifact(rows(evaluation), key=TABLE, description="test split; 95% bootstrap intervals")
+
+
+def page(evaluation: Evaluation, report: str) -> str:
+    """The evaluation as Markdown."""
+    first = next(iter(evaluation.methods.values()))
+    lines = [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}", ""]
+    lines += ["| method | ECE | noise ≤ | Brier | log loss | AUROC | AURC |", "|---|---|---|---|---|---|---|"]
+    for name, s in evaluation.methods.items():
+        ece, *others = (_shown(getattr(s, column)) for column in COLUMNS)
+        shown = f"**{name}**" if name == FINAL else name
+        lines.append(f"| {shown} | {ece} | {s.noise_high:.3f} | {' | '.join(others)} |")
+    if (d := evaluation.brier_difference) is not None:
+        lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d.value:+.4f} [{d.low:+.4f}, {d.high:+.4f}], paired"]
+    if evaluation.escalation is not None:
+        lines += ["", sentence(evaluation.escalation)]
+    for name, title in PICTURES.items():
+        if (png := _bytes(report, name)) is not None:
+            lines += ["", f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"]
+    return "\n".join([*lines, "", f"Full report: `{report}`", ""])
+
+
+def rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
+    """One row per method."""
+    return [
+        {"method": name, "n": s.n, **{column: _shown(getattr(s, column)) for column in COLUMNS}}
+        for name, s in evaluation.methods.items()
+    ]
+
+
+def _headline(evaluation: Evaluation) -> str:
+    last: Summary = list(evaluation.methods.values())[-1]
+    return f"ECE {_shown(last.ece)}, Brier {_shown(last.brier)}, AUROC {_shown(last.auroc)} on {last.n} test queries"
+
+
+def _shown(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _bytes(report: str, name: str) -> bytes | None:
+    fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
+    return bytes(fs.cat_file(path)) if fs.isfile(path) else None
