@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test debian bench-label bench-calib check lock clean
+.PHONY: help setup demo serve test served debian bench-label bench-calib check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -34,9 +34,12 @@ serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, 
 test: check      ## every check and every test, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-debian:          ## as root: install the Debian packages that some tests use (PostgreSQL)
+served: $(STAMP) ## the tests that start `make serve`: deployments, and the UI in a headless browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m served tests/served tests/deployments
+
+debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium)
 	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql chromium >/dev/null
 
 bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
 	$(BIN)/python -m tests.bench.label

@@ -1,97 +1,55 @@
-"""What a server needs besides deployments: pool, limits, automations, the webhook. Safe to repeat."""
+"""What a server needs: a pool, limits, automations, and the deployments. Safe to repeat.
 
+python -m deployments.setup                                     processes on this machine, as `make serve` does
+python -m deployments.setup --pool docker --image routecal:1    containers
+"""
+
+import argparse
 import os
 import subprocess
 import sys
-from contextlib import suppress
-from datetime import timedelta
 
-from prefect.blocks.webhook import Webhook
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import StateType
-from prefect.events import EventTrigger
-from prefect.events.actions import CallWebhook, ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, Posture
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.client.orchestration import get_client
 
-from deployments.surroundings import ROOT
+from deployments.automations import automations, renew
+from deployments.pools import Pool, make_pool, pool_of
+from deployments.surroundings import ROOT, environment
 from tasks.oracle.quota import quota_size
 
-POOL = "local"
-WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
-# Three of the beats that every flow run sends each three minutes.
-SILENT = timedelta(minutes=9)
-MESSAGE = '{"text": "{{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"}'
-TOLD = '{"text": "{{ event.payload.headline }}"}'
+FILE = "deployments/prefect.yaml"
 
 
-def set_up() -> None:
-    """Make or renew everything, then deploy; what people changed in the UI of schedules and limits stays."""
+def set_up(pool: Pool) -> None:
+    """Make or renew everything; what people changed in the UI of schedules and limits stays."""
     with get_client(sync_client=True) as client:
-        with suppress(ObjectAlreadyExists):
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        make_pool(client, pool)
         quota_size("gemini")
         for automation in automations():
-            _renew(client, automation)
-    command = ["deploy", "--prefect-file", "deployments/prefect.yaml", "--all"]
-    subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *command],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+            renew(client, automation)
+    deploy(pool)
 
 
-def automations() -> list[AutomationCore]:
-    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait."""
-    found = [
-        AutomationCore(
-            name="routecal: crash runs without a heartbeat",
-            description="A run whose machine or process died would stay Running for ever.",
-            trigger=EventTrigger(
-                posture=Posture.Proactive,
-                match={"prefect.resource.id": "prefect.flow-run.*"},
-                after={"prefect.flow-run.heartbeat"},
-                expect={"prefect.flow-run.*"},
-                for_each={"prefect.resource.id"},
-                threshold=1,
-                within=SILENT,
-            ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 9 minutes")],
-        )
-    ]
-    if url := os.environ.get(WEBHOOK_URL):
-        block = Webhook(method="POST", url=url, allow_private_urls=True).save("routecal-webhook", overwrite=True)
-        found += [
-            AutomationCore(
-                name="routecal: tell of runs that fail",
-                trigger=EventTrigger(
-                    posture=Posture.Reactive,
-                    match={"prefect.resource.id": "prefect.flow-run.*"},
-                    expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
-                ),
-                actions=[CallWebhook(block_document_id=block, payload=MESSAGE)],
-            ),
-            AutomationCore(
-                name="routecal: tell of nights that promote nothing",
-                trigger=EventTrigger(
-                    posture=Posture.Reactive,
-                    match={"prefect.resource.id": "routecal.night.*"},
-                    expect={"routecal.night.refused", "routecal.night.waiting"},
-                ),
-                actions=[CallWebhook(block_document_id=block, payload=TOLD)],
-            ),
-        ]
-    return found
+def deploy(pool: Pool) -> None:
+    """Every deployment of the file, to the pool."""
+    env = environment() | {"ROUTECAL_POOL": pool.name, "ROUTECAL_ROOT": pool.root}
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", FILE, "--all"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"routecal: deploying failed\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
 
 
-def _renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    """Replace what has the name: creating is not idempotent, and twins would call twice."""
-    for old in client.read_automations_by_name(automation.name):
-        client.delete_automation(old.id)
-    client.create_automation(automation)
+def main() -> None:
+    """Set up the server at PREFECT_API_URL."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.setup", description=main.__doc__)
+    parser.add_argument("--pool", choices=("process", "docker", "kubernetes"), default="process")
+    parser.add_argument("--image", default="routecal:latest", help="with the project in /app (default: %(default)s)")
+    parser.add_argument("--data", default="/data", help="folder of the host that containers see as /data")
+    parser.add_argument("--namespace", default="default", help="of Kubernetes")
+    chosen = parser.parse_args()
+    if not os.environ.get("PREFECT_API_URL"):
+        parser.error("set PREFECT_API_URL, as http://127.0.0.1:4200/api; `make serve` prints it")
+    set_up(pool_of(chosen.pool, root=str(ROOT), image=chosen.image, data=chosen.data, namespace=chosen.namespace))
 
 
 if __name__ == "__main__":
-    set_up()
+    main()

@@ -10,6 +10,7 @@ import pyarrow as pa
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib import plots
@@ -61,6 +62,9 @@ def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
         trend = run(con, "nights").to_pylist()
     create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=headline(night))
     create_table_artifact(trend[::-1], key="recalibrate-nights", description="every night, newest first")
+    # Automations listen to these.
+    resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
+    emit_event(f"routecal.night.{night.action}", resource=resource, payload={"headline": headline(night)})
     return own
 
 

@@ -1,0 +1,67 @@
+"""What the server does by itself: end runs that nobody runs any more, and tell people."""
+
+import os
+from datetime import timedelta
+
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events import EventTrigger
+from prefect.events.actions import CallWebhook, ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, Posture
+
+WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
+# Three of the beats that every flow run sends each three minutes.
+SILENT = timedelta(minutes=9)
+FAILED = '{"text": "{{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"}'
+TOLD = '{"text": "{{ event.payload.headline }}"}'
+
+
+def automations() -> list[AutomationCore]:
+    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait."""
+    found = [
+        AutomationCore(
+            name="routecal: crash runs without a heartbeat",
+            description="A run whose machine or process died would stay Running for ever.",
+            trigger=EventTrigger(
+                posture=Posture.Proactive,
+                match={"prefect.resource.id": "prefect.flow-run.*"},
+                after={"prefect.flow-run.heartbeat"},
+                expect={"prefect.flow-run.*"},
+                for_each={"prefect.resource.id"},
+                threshold=1,
+                within=SILENT,
+            ),
+            actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 9 minutes")],
+        )
+    ]
+    if url := os.environ.get(WEBHOOK_URL):
+        block = Webhook(method="POST", url=url, allow_private_urls=True).save("routecal-webhook", overwrite=True)
+        found += [
+            AutomationCore(
+                name="routecal: tell of runs that fail",
+                trigger=EventTrigger(
+                    posture=Posture.Reactive,
+                    match={"prefect.resource.id": "prefect.flow-run.*"},
+                    expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
+                ),
+                actions=[CallWebhook(block_document_id=block, payload=FAILED)],
+            ),
+            AutomationCore(
+                name="routecal: tell of nights that promote nothing",
+                trigger=EventTrigger(
+                    posture=Posture.Reactive,
+                    match={"prefect.resource.id": "routecal.night.*"},
+                    expect={"routecal.night.refused", "routecal.night.waiting"},
+                ),
+                actions=[CallWebhook(block_document_id=block, payload=TOLD)],
+            ),
+        ]
+    return found
+
+
+def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    """Replace what has the name: creating is not idempotent, and twins would call twice."""
+    for old in client.read_automations_by_name(automation.name):
+        client.delete_automation(old.id)
+    client.create_automation(automation)

@@ -1,0 +1,119 @@
+"""What a server is given: pools, limits, automations and deployments, the same however often."""
+
+import asyncio
+import importlib
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.server.schemas.schedules import CronSchedule
+from prefect.settings import get_current_settings
+
+from deployments.automations import automations
+from deployments.pools import make_pool, pool_of, template
+from deployments.setup import FILE, set_up
+from deployments.surroundings import BATCHES, ROOT, environment
+
+DECLARED = yaml.safe_load((ROOT / FILE).read_text())["deployments"]
+NAMES = {
+    *("label", "extract", "train", "evaluate", "calibrate", "recalibrate-nightly", "ablate", "demo"),
+    *("promote", "rollback"),
+}
+
+
+def pool(kind: Any = "process") -> Any:
+    return pool_of(kind, root=str(ROOT), image="routecal:7", data="/srv", namespace="night")
+
+
+@pytest.fixture
+def served(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children reach the session's server too."""
+    url = get_current_settings().api.url
+    assert url is not None
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setenv("ROUTECAL_TIMEZONE", "Europe/Berlin")
+
+
+def test_every_flow_is_declared_with_parameters_that_its_form_accepts() -> None:
+    assert {d["name"] for d in DECLARED} == NAMES
+    for declared in DECLARED:
+        file, _, name = declared["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+        model = flow.fn.__annotations__["params"]
+        model.model_validate(declared["parameters"]["params"])
+        assert declared["description"]
+        assert declared["tags"]
+
+
+def test_every_field_of_every_form_says_what_it_is() -> None:
+    for declared in DECLARED:
+        file, _, name = declared["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+        fields = flow.fn.__annotations__["params"].model_fields
+        assert not [field for field, info in fields.items() if not info.description], declared["name"]
+
+
+@pytest.mark.served
+def test_setting_up_twice_makes_everything_once(served: None) -> None:
+    for _ in range(2):
+        set_up(pool())
+    with get_client(sync_client=True) as client:
+        found = {d.name: d for d in client.read_deployments()}
+        assert set(found) >= NAMES
+        assert len(client.read_deployments()) == len(found)
+        assert client.read_work_pool("local").type == "process"
+        for automation in automations():
+            assert len(client.read_automations_by_name(automation.name)) == 1
+    night = found["recalibrate-nightly"]
+    (schedule,) = night.schedules
+    assert not schedule.active
+    assert schedule.schedule.timezone == "Europe/Berlin"
+    assert night.global_concurrency_limit is not None
+    assert night.global_concurrency_limit.limit == 1
+    assert night.concurrency_options is not None
+    assert night.concurrency_options.collision_strategy == "CANCEL_NEW"
+    assert night.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
+    assert night.work_pool_name == "local"
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "UTC"])
+@pytest.mark.parametrize("before", [datetime(2026, 3, 6), datetime(2026, 3, 27), datetime(2026, 10, 23)])
+def test_every_night_has_its_run_where_clocks_are_changed_too(zone: str, before: datetime) -> None:
+    """Where 2:00 does not exist the night begins at 3:00; where it comes twice, one run is enough."""
+    (declared,) = next(d for d in DECLARED if d["name"] == "recalibrate-nightly")["schedules"]
+    schedule = CronSchedule(cron=declared["cron"], timezone=zone)
+    dates = asyncio.run(schedule.get_dates(10, start=before.replace(tzinfo=ZoneInfo(zone))))
+    nights = [date.astimezone(ZoneInfo(zone)).date() for date in dates]
+    assert [b - a for a, b in pairwise(nights)] == [timedelta(days=1)] * 9
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_pools_of_containers_start_the_image_with_the_shared_folder(kind: Any, served: None) -> None:
+    defaults = {name: p.get("default") for name, p in template(pool(kind))["variables"]["properties"].items()}
+    assert defaults["image"] == "routecal:7"
+    assert defaults["env"]["ROUTECAL_HOME"] == "/data/artifacts"
+    assert defaults.get("volumes", ["/srv:/data"]) == ["/srv:/data"]
+    set_up(pool(kind))
+    with get_client(sync_client=True) as client:
+        make_pool(client, pool(kind))
+        assert client.read_work_pool(kind).type == kind
+        deployed = next(d for d in client.read_deployments() if d.name == "calibrate")
+    assert deployed.work_pool_name == kind
+    assert deployed.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": "/app"}}]
+
+
+def test_the_surroundings_are_those_of_the_command_line(tmp_path: Path) -> None:
+    env = environment({"ROUTECAL_TIMEZONE": "Asia/Kolkata", "PREFECT_SERVER_API_AUTH_STRING": "a:b"})
+    assert env["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert env["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert env["PREFECT_API_AUTH_STRING"] == "a:b"
+    assert env["ROUTECAL_TIMEZONE"] == "Asia/Kolkata"
+    assert env.items() >= BATCHES.items()
+    assert environment({"PREFECT_SERVER_API_PORT": "4321"})["PREFECT_API_URL"] == "http://127.0.0.1:4321/api"
+    assert environment({"PREFECT_SERVER_API_HOST": "0.0.0.0"})["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
