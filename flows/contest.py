@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from calib.gate import Verdict
+from calib.health import Health
 from flows.evaluate import evaluate_heads
 from flows.night_params import RecalibrateParams
 from flows.train import train_head
@@ -10,7 +11,7 @@ from storage.artifact import Artifact
 from tasks.evaluate import FINAL
 from tasks.night.contest import choose_candidate, fewest_of_a_class, judge
 from tasks.night.evening import Evening
-from tasks.night.health import Health, check_oracle, share_escalated
+from tasks.night.health import check_oracle, share_escalated
 from tasks.night.known import KEY, ROWS, RUN, Rows, held_out, pooled
 from tasks.train import code_version, recalibrate_head, train_on, train_rl
 
@@ -99,7 +100,7 @@ def _doubts(evening: Evening, tonight: Rows, health: Health | None) -> tuple[str
     if evening.champion is None or not evening.known.labelling:
         return ()
     shift = check_oracle(evening.champion, held_out(evening.known.labelling, at_most=RECENT), tonight)
-    if not shift.is_found or (health is not None and health.drift is not None and health.drift.is_found):
+    if not shift.is_found or (health is not None and health.drifted):
         return ()
     unexplained = "queries did not change, so a model or a judge did, or the oracle is broken"
     return (*shift.reasons, unexplained)

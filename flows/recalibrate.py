@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import flow
 
+from calib.health import MIN_WINDOW, Health, may_rest
 from flows.approval import ask
 from flows.contest import Contest, contest
 from flows.extract import extract_queries
@@ -19,7 +20,7 @@ from tasks.examples import join
 from tasks.label import check_labelled
 from tasks.night import decision
 from tasks.night.evening import Evening
-from tasks.night.health import MIN_WINDOW, Health, check_champion
+from tasks.night.health import check_champion
 from tasks.night.inbox import gather
 from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
 from tasks.night.story import Night, cost_of, tell
@@ -40,7 +41,8 @@ def recalibrate(params: RecalibrateParams) -> Night:
     queries = evening.gathered.queries
     features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
     health = _health(evening, features, params)
-    if features is None or (health is not None and _may_rest(evening, health, params)):
+    rests = health is not None and may_rest(health, quiet=evening.known.quiet, recheck=params.recheck_nights)
+    if features is None or rests:
         return _end(evening, "quiet", _why_quiet(evening, health), {}, health=health)
     tonight = _labelled(evening, features, params)
     made = {"queries": queries, **dict(tonight)}
@@ -79,11 +81,6 @@ def _health(evening: Evening, features: Artifact | None, params: RecalibratePara
         return None
     window = held_out(evening.known.labelling, at_most=params.window) if evening.known.labelling else None
     return check_champion(champion, learned, window, features, params.seed)
-
-
-def _may_rest(evening: Evening, health: Health, params: RecalibrateParams) -> bool:
-    """Nothing speaks for labelling tonight."""
-    return not health.concerns and evening.known.quiet + 1 < params.recheck_nights
 
 
 def _why_quiet(evening: Evening, health: Health | None) -> tuple[str, ...]:

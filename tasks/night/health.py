@@ -4,12 +4,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
 
 from calib.checks import FloatArray
 from calib.drift import Drift, columns, drift, principal_axes
 from calib.head import LoadedHead
-from calib.metrics import Estimate, intervals, noise_floor
+from calib.health import Health, examine
 from calib.outcome_shift import OutcomeShift, outcome_shift
 from storage.artifact import Artifact, read_table
 from storage.examples import rows_of
@@ -17,42 +16,10 @@ from tasks.cache import STORED, cache_on
 from tasks.night.known import Rows
 from tasks.train import open_head
 
-# Held-out rows below which calibration cannot be judged.
-MIN_WINDOW = 100
+_CODE = ("calib.drift", "calib.health", "calib.outcome_shift", "calib.metrics", "calib.head")
 
 
-class Health(BaseModel):
-    """How the serving head fares."""
-
-    model_config = ConfigDict(frozen=True)
-
-    n: int = Field(description="held-out rows of earlier nights")
-    ece: Estimate | None = Field(default=None, description="on them; None where they are too few")
-    brier: Estimate | None = None
-    noise_high: float | None = Field(default=None, description="an ECE up to here is no evidence of miscalibration")
-    drift: Drift | None = Field(default=None, description="of new queries against those the head learned from")
-    escalated: float | None = Field(default=None, description="share of the held-out rows below its threshold")
-
-    @property
-    def concerns(self) -> tuple[str, ...]:
-        """What speaks for labelling tonight, in sentences; empty if the head holds."""
-        found = []
-        if self.ece is None or self.noise_high is None:
-            found.append(f"only {self.n} held-out rows are labelled, {MIN_WINDOW} are needed to judge calibration")
-        elif self.ece.value > self.noise_high:
-            found.append(
-                f"ECE is {self.ece.value:.3f} on the {self.n} newest held-out rows, outside its noise band (up to "
-                f"{self.noise_high:.3f})"
-            )
-        if self.drift is not None and self.drift.is_found:
-            found.append(
-                f"queries drifted: {self.drift.column} (Kolmogorov-Smirnov distance {self.drift.statistic:.2f}, "
-                f"p = {self.drift.p_value:.1g} after Bonferroni)"
-            )
-        return tuple(found)
-
-
-@task(name="check champion", cache_policy=cache_on("calib.drift", "calib.metrics", "calib.head"), **STORED)
+@task(name="check champion", cache_policy=cache_on(*_CODE), **STORED)
 def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: Artifact | None, seed: int) -> Health:
     """Calibration of the serving head on held-out rows, and drift of new queries.
 
@@ -65,21 +32,11 @@ def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: 
     """
     head = open_head(champion, learned.features)
     found = None if new is None else _drift(head, learned, new)
-    if window is None or window.examples.rows < MIN_WINDOW:
-        return Health(n=0 if window is None else window.examples.rows, drift=found)
-    p, y = told(head, window)
-    estimates = intervals(p, y, metrics=("ece", "brier"), seed=seed)
-    return Health(
-        n=len(y),
-        ece=estimates["ece"],
-        brier=estimates["brier"],
-        noise_high=noise_floor(p).high,
-        drift=found,
-        escalated=float((p < _threshold(head)).mean()),
-    )
+    p, y = told(head, window) if window is not None else (np.empty(0), np.empty(0))
+    return examine(p, y, drift=found, threshold=_threshold(head), seed=seed)
 
 
-@task(name="check oracle", cache_policy=cache_on("calib.outcome_shift", "calib.head"), **STORED)
+@task(name="check oracle", cache_policy=cache_on(*_CODE), **STORED)
 def check_oracle(champion: Artifact, before: Rows, now: Rows) -> OutcomeShift:
     """Whether outcomes changed, on rows that the serving head has not learned from.
 

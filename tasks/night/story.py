@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib import plots
 from calib.gate import Verdict
+from calib.health import Health
 from calib.metrics import Estimate
 from calib.plots import NightPoint
 from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
-from tasks.night.health import Health
 from tasks.tables import joined
 
 # Nights that the page lists.

@@ -88,7 +88,8 @@ class Served(NamedTuple):
 
     def artifact(self, key: str) -> str:
         """The newest artifact of that key; its id."""
-        return str(self.ask("GET", f"/artifacts/{key}/latest")["id"])
+        found = self.ask("POST", "/artifacts/filter", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC")
+        return str(found[0]["id"])
 
     def log(self, name: str) -> str:
         """The end of what the server or the worker said."""

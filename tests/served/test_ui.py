@@ -69,8 +69,7 @@ def test_break_press_retry_and_go_on(served: Served, page: Any, world: dict[str,
 def test_the_night_s_schedule_is_switched_on_in_the_ui(served: Served, page: Any) -> None:
     deployment = served.deployment("recalibrate-nightly")
     page.goto(f"{served.ui}/deployments/deployment/{deployment}")
-    page.get_by_text("nightly", exact=True).last.wait_for()
-    page.locator(".p-toggle, [role=switch], input[type=checkbox].p-toggle__control").last.click()
+    page.get_by_role("switch").click()
     for _ in range(60):
         (schedule,) = served.ask("GET", f"/deployments/{deployment}")["schedules"]
         if schedule["active"]:

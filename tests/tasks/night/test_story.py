@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from calib.gate import Condition, Verdict
+from calib.health import Health
 from calib.metrics import Estimate
 from storage.artifact import read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
-from tasks.night.health import Health
 from tasks.night.story import Night, _row, cost_of, headline, page, safe
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
