@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test served debian bench-label bench-calib simulate-nights check lock clean
+.PHONY: help setup demo serve test suite served debian bench-label bench-calib simulate-nights check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -30,8 +30,12 @@ demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and t
 serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, until Ctrl-C; prints the address of the UI
 	$(BIN)/python -m deployments.serve
 
+# Checks need one core for a minute and a half, and the suite does not wait for them.
+test: $(STAMP)   ## every check and every test, offline
+	$(MAKE) --no-print-directory --jobs 2 check suite
+
 # A thread of torch for each worker: with two each, four wait for each other on two cores.
-test: check      ## every check and every test, offline
+suite: $(STAMP)  ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 served: $(STAMP) ## the tests that start `make serve`: deployments, and the UI in a headless browser
