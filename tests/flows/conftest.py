@@ -59,6 +59,15 @@ def states(_own_results: None) -> Iterator[list[tuple[str, str]]]:
     logger.setLevel(level)
 
 
+@pytest.fixture
+def plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One baseline and no figures: half of what a small flow takes, and tested where the report is."""
+    from tasks import evaluate, report
+
+    monkeypatch.setattr(evaluate, "usable", lambda _: ("constant", "temperature"))
+    monkeypatch.setattr(report, "_figures", lambda *_: {"reliability": b"", "selective": b""})
+
+
 @pytest.fixture(scope="session")
 def asked() -> list[str]:
     """300 questions."""

@@ -21,6 +21,7 @@ from tasks.router import TRAINED_ON
 from tests.flows.refusal import Capture, refused
 from tests.tasks.made import outcome_rows, write_jsonl
 
+pytestmark = pytest.mark.usefixtures("plain_report")
 SMALL = ["--epochs", "1", "--hidden-units", "4"]
 
 pytestmark = pytest.mark.usefixtures("_own_results")

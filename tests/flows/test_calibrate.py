@@ -112,6 +112,7 @@ def test_calibrate_from_files_to_report(params: CalibrateParams, states: States,
     assert changed.head != first.head
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_finished_shards_outlive_a_failed_one(
     params: CalibrateParams, states: States, monkeypatch: pytest.MonkeyPatch, asked: list[str]
 ) -> None:
@@ -156,6 +157,7 @@ def test_rows_added_at_the_end_leave_finished_shards_alone(
     assert of(states, "Completed") == {"label": 1}
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_each_step_alone_reaches_what_calibrate_reaches(
     params: CalibrateParams, states: States, tmp_path: Path
 ) -> None:
@@ -201,6 +203,7 @@ def test_one_stage_at_a_time(params: CalibrateParams, states: States, tmp_path: 
     assert other not in (tuned, warm)
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_a_data_file_instead_of_labels(params: CalibrateParams, states: States, tmp_path: Path) -> None:
     whole = calibrate(params)
     export(ExportParams(output_file=str(tmp_path / "d.jsonl")))
@@ -218,6 +221,7 @@ def test_a_data_file_instead_of_labels(params: CalibrateParams, states: States, 
         assert summary.brier.value == pytest.approx(whole.evaluation.methods[name].brier.value, abs=0.01)
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_evaluate_takes_the_features_that_the_head_was_trained_on(
     params: CalibrateParams, states: States, tmp_path: Path
 ) -> None:
@@ -227,6 +231,7 @@ def test_evaluate_takes_the_features_that_the_head_was_trained_on(
     assert evaluate(EvaluateParams()).evaluation == whole.evaluation
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_a_router_is_made_and_its_queries_are_kept_from_the_head(
     asked: list[str], causal_checkpoint: Path, tmp_path: Path, states: States
 ) -> None:

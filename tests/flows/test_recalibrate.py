@@ -15,13 +15,12 @@ from storage.errors import RegistryChanged
 from storage.layout import Home
 from storage.manifest import manifests
 from storage.registry import append, champion, history
-from tasks import evaluate as evaluation
-from tasks import report
 from tasks.errors import InboxMissing, NothingToPromote
 from tasks.night import decision
 from tasks.night.known import NIGHT
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
+pytestmark = pytest.mark.usefixtures("plain_report")
 N = 1200
 
 
@@ -32,13 +31,6 @@ def world(router_checkpoint: Path) -> tuple[list[str], list[str]]:
     order = np.random.default_rng(0).permutation(N)
     policies = policies_for(asked, router_checkpoint)
     return [asked[i] for i in order], [policies[i] for i in order]
-
-
-@pytest.fixture(autouse=True)
-def _few_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table of every night's report is `evaluate`'s, and is tested there."""
-    monkeypatch.setattr(evaluation, "usable", lambda _: ("temperature",))
-    monkeypatch.setattr(report, "_figures", lambda *_: {"reliability": b"", "selective": b""})
 
 
 @pytest.fixture
