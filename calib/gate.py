@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.checks import FloatArray, checked
 from calib.errors import LengthMismatch
+from calib.health import MIN_WINDOW
 from calib.metrics import Estimate, intervals, noise_floor, paired_difference
 
 # Bootstrap replicates: enough for both ends of a Bonferroni interval over ten slices.
@@ -28,7 +29,7 @@ class GateRules(BaseModel):
     )
     target_ece: float = Field(default=0.05, gt=0, le=1, description="ECE whose upper bound always passes")
     level: float = Field(default=0.95, ge=0.5, lt=1, description="coverage of every interval")
-    min_rows: int = Field(default=100, ge=30, description="rows of the holdout below which nothing is decided")
+    min_rows: int = Field(default=MIN_WINDOW, ge=30, description="rows of the holdout below which nothing is decided")
     min_slice: int = Field(default=200, ge=30, description="rows of a slice from which on it has a veto")
 
 

@@ -20,7 +20,7 @@ FILE = "deployments/prefect.yaml"
 
 
 def set_up(pool: Pool) -> None:
-    """Make or renew everything; what people changed in the UI of schedules and limits stays."""
+    """Make or renew everything. Schedules and parameters of deployments become those of the file again."""
     with get_client(sync_client=True) as client:
         make_pool(client, pool)
         quota_size("gemini")

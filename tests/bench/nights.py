@@ -7,7 +7,7 @@
 
 Each night runs what `recalibrate` runs: the serving head's health, drift, the oracle's outcomes, a candidate, the gate.
 Only the heads are smaller. Of every promotion the truth is known: the expected Brier of both heads on fresh queries of
-that night, to three decimals. Prints one row a kind; takes about ten minutes on one core.
+that night, to three decimals. Prints one row a kind.
 """
 
 import sys

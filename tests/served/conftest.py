@@ -17,7 +17,7 @@ import pytest
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 ROOT = Path(__file__).parents[2]
-READY_S = 240  # a loaded machine; `make bench-serve` holds the 60 s of a quiet one
+READY_S = 240  # a loaded machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
