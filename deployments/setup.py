@@ -8,34 +8,44 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 
-from prefect.client.orchestration import get_client
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.utilities.templating import apply_values
 
 from deployments.automations import automations, renew
+from deployments.kept import kept, remember
 from deployments.pools import Pool, make_pool, pool_of
 from deployments.surroundings import ROOT, environment
 from tasks.oracle.quota import quota_size
 
-FILE = "deployments/prefect.yaml"
+FILE = ROOT / "deployments/prefect.yaml"
 
 
 def set_up(pool: Pool) -> None:
-    """Make or renew everything. Schedules and parameters of deployments become those of the file again."""
+    """Make or renew everything. Parameters and schedules that somebody set in the UI stay."""
     with get_client(sync_client=True) as client:
         make_pool(client, pool)
         quota_size("gemini")
         for automation in automations():
             renew(client, automation)
-    deploy(pool)
+        deploy(client, pool)
 
 
-def deploy(pool: Pool) -> None:
+def deploy(client: SyncPrefectClient, pool: Pool) -> None:
     """Every deployment of the file, to the pool."""
-    env = environment() | {"ROUTECAL_POOL": pool.name, "ROUTECAL_ROOT": pool.root}
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", FILE, "--all"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    os.environ.update(environment() | {"ROUTECAL_POOL": pool.name, "ROUTECAL_ROOT": pool.root})
+    file = apply_values(yaml.safe_load(FILE.read_text()), {})
+    declared = file["deployments"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as merged:
+        yaml.safe_dump(file | {"deployments": kept(client, declared)}, merged)
+        merged.flush()
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", merged.name, "--all"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"routecal: deploying failed\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    remember(declared)
 
 
 def main() -> None:

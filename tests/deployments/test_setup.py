@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import get_current_settings
 
@@ -19,7 +21,7 @@ from deployments.pools import make_pool, pool_of, template
 from deployments.setup import FILE, set_up
 from deployments.surroundings import BATCHES, ROOT, environment
 
-DECLARED = yaml.safe_load((ROOT / FILE).read_text())["deployments"]
+DECLARED = yaml.safe_load(FILE.read_text())["deployments"]
 NAMES = {
     *("label", "extract", "train", "evaluate", "calibrate", "recalibrate-nightly", "ablate", "demo"),
     *("promote", "rollback"),
@@ -79,6 +81,36 @@ def test_setting_up_twice_makes_everything_once(served: None) -> None:
     assert night.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert night.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
     assert night.work_pool_name == "local"
+
+
+@pytest.mark.served
+def test_what_people_set_in_the_ui_stays_and_all_else_follows_the_file(
+    served: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(pool())
+    with get_client(sync_client=True) as client:
+        found = {d.name: d for d in client.read_deployments()}
+        mine = {"params": {"inbox": "/data/inbox", "max_usd": 2}}
+        client.update_deployment(found["recalibrate-nightly"].id, DeploymentUpdate(parameters=mine))
+        every = IntervalSchedule(interval=timedelta(hours=6), timezone="Asia/Tokyo")
+        client.create_deployment_schedules(found["evaluate"].id, [(every, True)])
+        monkeypatch.setenv("ROUTECAL_TIMEZONE", "Asia/Kolkata")
+        set_up(pool())
+        found = {d.name: d for d in client.read_deployments()}
+        night = found["recalibrate-nightly"]
+        assert night.parameters == mine
+        (schedule,) = night.schedules
+        assert (schedule.active, schedule.schedule.timezone) == (False, "Asia/Kolkata")
+        (added,) = found["evaluate"].schedules
+        assert (added.schedule.interval, added.schedule.timezone, added.active) == (every.interval, "Asia/Tokyo", True)
+
+        client.update_deployment_schedule(night.id, schedule.id, active=True)
+        monkeypatch.setenv("ROUTECAL_TIMEZONE", "Europe/Berlin")
+        set_up(pool())
+        night = next(d for d in client.read_deployments() if d.name == "recalibrate-nightly")
+        (schedule,) = night.schedules
+        assert (schedule.active, schedule.schedule.timezone, schedule.slug) == (True, "Asia/Kolkata", "nightly")
+        assert night.parameters == mine
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "UTC"])
