@@ -4,7 +4,11 @@ import pytest
 from calib.errors import OutOfRange
 from calib.metrics.smooth import smooth_ece
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Each test's own numbers, whatever ran before it."""
+    return np.random.default_rng(0)
 
 
 def by_definition(p, y, bandwidth, *, n_points=20_001, n_images=6):
@@ -19,20 +23,20 @@ def by_definition(p, y, bandwidth, *, n_points=20_001, n_images=6):
 
 
 @pytest.mark.parametrize("bandwidth", [0.03, 0.1, 0.5, 1.0])
-def test_is_the_integral_of_the_reflected_kernel(bandwidth):
-    p = np.r_[0.0, 0.5, 1.0, RNG.random(20)]
-    y = (RNG.random(23) < 0.5).astype(float)
+def test_is_the_integral_of_the_reflected_kernel(bandwidth, rng):
+    p = np.r_[0.0, 0.5, 1.0, rng.random(20)]
+    y = (rng.random(23) < 0.5).astype(float)
     assert smooth_ece(p, y, bandwidth=bandwidth) == pytest.approx(by_definition(p, y, bandwidth), rel=1e-4)
 
 
-def test_on_grid_nodes_the_grid_adds_nothing():
-    p, y = RNG.integers(0, 2049, 30) / 2048, RNG.integers(0, 2, 30)
-    assert smooth_ece(p, y, bandwidth=0.1) == pytest.approx(by_definition(p, y, 0.1), rel=1e-7)
+def test_on_grid_nodes_the_grid_adds_nothing(rng):
+    p, y = rng.integers(0, 2049, 30) / 2048, rng.integers(0, 2, 30)
+    assert smooth_ece(p, y, bandwidth=0.1) == pytest.approx(by_definition(p, y, 0.1), rel=1e-6)
 
 
-def test_is_its_own_bandwidth():
-    p = RNG.beta(6, 2, 1000)
-    y = RNG.random(1000) < p**2
+def test_is_its_own_bandwidth(rng):
+    p = rng.beta(6, 2, 1000)
+    y = rng.random(1000) < p**2
     value = smooth_ece(p, y)
     assert smooth_ece(p, y, bandwidth=value) == pytest.approx(value, abs=1e-7)
 
@@ -48,9 +52,9 @@ def test_a_tiny_error_is_not_lost_below_the_grid():
     assert smooth_ece(np.full(10, 1e-4), np.zeros(10)) == pytest.approx(1e-4, rel=1e-6)
 
 
-def test_never_grows_with_the_bandwidth():
-    p = RNG.random(300)
-    y = RNG.random(300) < 0.3
+def test_never_grows_with_the_bandwidth(rng):
+    p = rng.random(300)
+    y = rng.random(300) < 0.3
     values = [smooth_ece(p, y, bandwidth=s) for s in (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)]
     assert (np.diff(values) <= 1e-12).all()
     assert values[-1] == pytest.approx(abs(p.mean() - y.mean()), rel=1e-6)
