@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+from fsspec import AbstractFileSystem
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from storage.artifact import Artifact
@@ -44,27 +45,24 @@ def history(home: Home) -> list[Entry]:
     Raises:
         RegistryCorrupt: a file is not an entry, or a number is missing.
     """
-    fs, folder = resolve(home.folder(FOLDER))
-    fs.invalidate_cache()
-    if not fs.isdir(folder):
-        return []
-    paths = sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
-    entries = []
-    for number, path in enumerate(paths, 1):
-        try:
-            entry = Entry.model_validate_json(fs.cat_file(path))
-        except ValidationError as error:
-            raise RegistryCorrupt(path, "it is not an entry") from error
-        if entry.number != number or not path.endswith(f"{number:06d}.json"):
-            raise RegistryCorrupt(path, f"entry {number} was expected here")
-        entries.append(entry)
-    return entries
+    fs, paths = _files(home)
+    return [_read(fs, path, number) for number, path in enumerate(paths, 1)]
+
+
+def newest(home: Home) -> Entry | None:
+    """The last entry, whose champion is in force; None if nothing was decided yet. Reads one file.
+
+    Raises:
+        RegistryCorrupt: the file is not an entry, or a number is missing.
+    """
+    fs, paths = _files(home)
+    return _read(fs, paths[-1], len(paths)) if paths else None
 
 
 def champion(home: Home) -> Artifact | None:
     """The calibrated router that serves; None if none was promoted yet."""
-    entries = history(home)
-    return entries[-1].champion if entries else None
+    entry = newest(home)
+    return entry.champion if entry else None
 
 
 def champions(entries: Sequence[Entry]) -> list[Entry]:
@@ -116,6 +114,25 @@ def append(
         lineage=dict(lineage or {}),
     )
     _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", entry.model_dump_json(indent=2).encode() + b"\n")
+    return entry
+
+
+def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
+    """The entries' files, by number."""
+    fs, folder = resolve(home.folder(FOLDER))
+    fs.invalidate_cache()
+    if not fs.isdir(folder):
+        return fs, []
+    return fs, sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
+
+
+def _read(fs: AbstractFileSystem, path: str, number: int) -> Entry:
+    try:
+        entry = Entry.model_validate_json(fs.cat_file(path))
+    except ValidationError as error:
+        raise RegistryCorrupt(path, "it is not an entry") from error
+    if entry.number != number or not path.endswith(f"{number:06d}.json"):
+        raise RegistryCorrupt(path, f"entry {number} was expected here")
     return entry
 
 

@@ -133,6 +133,17 @@ class InboxMissing(TaskError, FileNotFoundError):
         return f"there is no folder {self.path} to gather queries from; make it, or name another with --inbox"
 
 
+class NothingServes(TaskError):
+    """The registry names no head."""
+
+    def __init__(self, home: str) -> None:
+        super().__init__(home)
+        self.home = home
+
+    def __str__(self) -> str:
+        return f"no head was promoted in {self.home} yet; `routecal recalibrate` promotes the first"
+
+
 class NothingToPromote(TaskError):
     """No decision of the registry waits for a person, or none with that number can be gone back to."""
 

@@ -83,6 +83,11 @@ def test_damage_is_named_not_guessed_around(home: Home, damage: str) -> None:
     append(home, "refused", champion=head(home, "1"), after=1)
     Path(f"{home.folder('registry')}/000001.json").write_text(damage)
     with pytest.raises(RegistryCorrupt, match="000001"):
+        history(home)
+    # What serves is in the newest file, and does not wait until an older one is mended.
+    assert champion(home) is not None
+    Path(f"{home.folder('registry')}/000002.json").write_text(damage)
+    with pytest.raises(RegistryCorrupt, match="000002"):
         champion(home)
 
 

@@ -1,0 +1,70 @@
+"""Serving: routes with the head that the registry names, and with the next one as soon as it is promoted."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from calib.calibrated_router import CalibratedRouter, Decision
+from calib.errors import CalibError
+from storage.artifact import Artifact
+from storage.errors import StorageError
+from storage.folder import local_folder
+from storage.layout import Home
+from storage.registry import champion
+from tasks.errors import NothingServes
+
+logger = logging.getLogger(__name__)
+
+
+class Champion:
+    """The calibrated router that is in force, kept up to date while it routes.
+
+    Promotions and rollbacks take effect within `look_every_s`, without a restart. A head that cannot be opened, or a
+    registry that cannot be read, leaves the one before in service and is logged. Threads may share one.
+
+    Args:
+        home: whose registry; None takes ROUTECAL_HOME.
+        look_every_s: seconds between looks at the registry: one listing and one small file.
+        **options: of `CalibratedRouter.from_pretrained`, such as device.
+
+    Raises:
+        NothingServes: no head was promoted yet.
+        StorageError, CalibError: the first head cannot be read or opened.
+    """
+
+    def __init__(self, home: Home | None = None, *, look_every_s: float = 5.0, **options: Any) -> None:
+        self._home, self._look_every_s, self._options = home or Home.from_env(), look_every_s, options
+        self._looking = threading.Lock()
+        artifact = champion(self._home)
+        if artifact is None:
+            raise NothingServes(self._home.root)
+        self.router, self._serving = self._opened(artifact), artifact
+        self._looked, self._complaint = time.monotonic(), ""
+
+    def route(self, queries: Sequence[str]) -> list[Decision]:
+        """As `CalibratedRouter.route`, by one head for all of these queries."""
+        self._look()
+        return self.router.route(queries)
+
+    def _look(self) -> None:
+        """Take up another head if there is one; whoever comes while somebody looks goes on with the one there is."""
+        if time.monotonic() - self._looked < self._look_every_s or not self._looking.acquire(blocking=False):
+            return
+        try:
+            artifact = champion(self._home)
+            if artifact is not None and artifact != self._serving:
+                self.router, self._serving = self._opened(artifact), artifact
+                logger.info("head %s serves from now on", self.router.serving.head_version)
+        except (StorageError, CalibError, OSError) as error:
+            # It is tried again at every look, and complained of once.
+            if self._complaint != (complaint := str(error)):
+                logger.error("the newest head cannot be served, the one before goes on: %s", complaint)
+                self._complaint = complaint
+        finally:
+            self._looked = time.monotonic()
+            self._looking.release()
+
+    def _opened(self, artifact: Artifact) -> CalibratedRouter:
+        return CalibratedRouter.from_pretrained(local_folder(artifact), **self._options)

@@ -1,0 +1,110 @@
+"""What serves follows the registry while it routes: promoted, rolled back, damaged, gone."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from calib.cross_fit import Plan
+from calib.head.folder import WEIGHTS
+from calib.sft import SFTConfig
+from storage.artifact import Artifact
+from storage.folder import local_folder
+from storage.layout import Home
+from storage.registry import Action, append, newest
+from tasks.errors import NothingServes
+from tasks.escalate import pack_router
+from tasks.extract import Reading
+from tasks.router import refer_checkpoint
+from tasks.serving import Champion
+from tasks.train import train_sft
+from tests.tasks.made import Made
+
+ASKED = ["Who wrote Buddenbrooks?", "What is the capital of France?"]
+Decide = Callable[[Artifact, Action], None]
+
+
+@pytest.fixture
+def packed(made: Made, router_checkpoint: Path) -> list[Artifact]:
+    """Two heads of the same router, told apart by their thresholds."""
+    head = train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2))
+    router = refer_checkpoint(str(router_checkpoint))
+    return [pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (0.25, 0.75)]
+
+
+@pytest.fixture
+def decide() -> Decide:
+    def write(champion: Artifact, action: Action = "promoted") -> None:
+        before = newest(Home.from_env())
+        append(Home.from_env(), action, champion=champion, after=before.number if before else 0)
+
+    return write
+
+
+def thresholds(serving: Champion) -> set[float]:
+    return {decision.threshold for decision in serving.route(ASKED)}
+
+
+def test_nothing_serves_before_the_first_promotion() -> None:
+    with pytest.raises(NothingServes, match=r"no head was promoted in .* yet; `routecal recalibrate`"):
+        Champion()
+
+
+def test_promotions_and_rollbacks_take_effect_without_a_restart(packed: list[Artifact], decide: Decide) -> None:
+    decide(packed[0], "promoted")
+    serving = Champion(look_every_s=0)
+    assert thresholds(serving) == {0.25}
+    before = serving.router
+    decide(packed[0], "refused")
+    assert thresholds(serving) == {0.25}
+    assert serving.router is before  # nothing is loaded again for a decision that changes nothing
+    decide(packed[1], "promoted")
+    assert thresholds(serving) == {0.75}
+    decide(packed[0], "rolled back")
+    assert thresholds(serving) == {0.25}
+
+
+def test_it_looks_no_more_often_than_it_was_told(packed: list[Artifact], decide: Decide) -> None:
+    decide(packed[0], "promoted")
+    serving = Champion(look_every_s=3600)
+    decide(packed[1], "promoted")
+    assert thresholds(serving) == {0.25}
+
+
+def test_a_head_that_cannot_be_opened_leaves_the_one_before_in_service(
+    packed: list[Artifact], decide: Decide, caplog: pytest.LogCaptureFixture
+) -> None:
+    decide(packed[0], "promoted")
+    serving = Champion(look_every_s=0)
+    decide(packed[1], "promoted")
+    folder = local_folder(packed[1])
+    weights = folder / WEIGHTS
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    with caplog.at_level(logging.ERROR, "tasks.serving"):
+        assert thresholds(serving) == thresholds(serving) == {0.25}
+    assert len(caplog.records) == 1
+    assert "the one before goes on" in caplog.text
+    weights.write_bytes(whole)
+    assert thresholds(serving) == {0.75}
+
+    registry = Path(Home.from_env().folder("registry"))
+    (registry / "000003.json").write_text("{")
+    assert thresholds(serving) == {0.75}
+    shutil.rmtree(registry)
+    assert thresholds(serving) == {0.75}
+
+
+def test_threads_share_one_while_heads_change(packed: list[Artifact], decide: Decide) -> None:
+    decide(packed[0], "promoted")
+    serving = Champion(look_every_s=0)
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(thresholds, serving) for _ in range(20)]
+        decide(packed[1], "promoted")
+        asked += [threads.submit(thresholds, serving) for _ in range(20)]
+        found = [answer.result() for answer in asked]
+    assert all(len(one) == 1 for one in found)  # one head for all queries of a call
+    assert thresholds(serving) == {0.75}
