@@ -9,7 +9,7 @@ row is told by those it validated is honest enough to choose a recalibrator and 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,11 @@ from calib.checks import FloatArray
 from calib.errors import OutOfRange
 from calib.examples import WARN_BELOW, Examples
 from calib.head import ConfidenceHead, Ensemble, HeadConfig, HeadShape
-from calib.rl_config import RLConfig
-from calib.sft import SFTConfig
 from calib.training import StepLog, threads_for
+
+if TYPE_CHECKING:
+    from calib.rl_config import RLConfig
+    from calib.sft import SFTConfig
 
 FOLDS = 5
 # Labelled rows from which on the splits are taken as they are: a head that has 12,000 to learn from gains little from
@@ -130,7 +132,7 @@ def untrained(plan: Plan, deal: Deal, *, seed: int = 0) -> Ensemble:
 
 
 def steps(
-    loop: Loop, ensemble: Ensemble, deal: Deal, cfg: SFTConfig | RLConfig, *, rows: Sequence[str]
+    loop: Loop, ensemble: Ensemble, deal: Deal, cfg: "SFTConfig | RLConfig", *, rows: Sequence[str]
 ) -> Iterator[StepLog]:
     """Run a training loop on every head of the ensemble, in place, each on its turn; yield every step's record.
 

@@ -1,20 +1,17 @@
 """What decides whether a finished step is reused: its inputs, a version or the code it stands on, and what it made."""
 
-import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from prefect.cache_policies import INPUTS, CachePolicy
 from prefect.context import TaskRunContext
 from pydantic import BaseModel
 
-from calib.errors import UnknownName
 from storage.artifact import Artifact
 from storage.atomic import resolve
+from tasks.code import digest_code
 
 # Options of every task here: results are JSON and always stored, or Retry would run finished tasks again.
 STORED = {"persist_result": True, "result_serializer": "json"}
@@ -69,26 +66,16 @@ ON_INPUTS = WhileItStands(policy=INPUTS)
 
 
 def cache_on(*modules: str) -> CachePolicy:
-    """Reuse until an input or the text of one of `modules` changes: for steps that are cheap to redo.
+    """Reuse until an input changes, or the text of one of `modules` or of what they import of `calib` and `storage`.
 
-    Slow or paid steps take ON_INPUTS with an explicit `version` argument instead.
+    For steps that are cheap to redo. Slow or paid ones take ON_INPUTS with an explicit `version` argument instead.
 
     Args:
-        modules: dotted names of modules; a package counts with everything in it.
+        modules: dotted names, the step's own module first; a package counts with everything in it.
     """
-    version = hashlib.sha256(b"".join(_source(module) for module in modules)).hexdigest()[:16]
+    version = digest_code(*modules)
 
     def code_version(_context: object, _inputs: object) -> str:
         return version
 
     return WhileItStands(policy=INPUTS + CachePolicy.from_cache_key_fn(code_version))
-
-
-def _source(module: str) -> bytes:
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise UnknownName("module", module, ())
-    files = [Path(spec.origin)]
-    if spec.submodule_search_locations:
-        files = sorted(file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py"))
-    return b"".join(file.read_bytes() for file in files)

@@ -62,7 +62,7 @@ class Escalation(BaseModel):
 
 @task(
     name="escalate",
-    cache_policy=cache_on("tasks.escalate", "calib.escalation", "calib.metrics"),
+    cache_policy=cache_on(__name__, "calib.escalation", "calib.metrics"),
     **STORED,
 )
 def escalate(
@@ -107,7 +107,7 @@ def escalate(
     )
 
 
-@task(name="pack", cache_policy=cache_on("calib.calibrated_router", "calib.head"), **STORED)
+@task(name="pack", cache_policy=cache_on(__name__, "calib.calibrated_router"), **STORED)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded = load(local_folder(head))

@@ -35,10 +35,7 @@ class Evaluation(BaseModel):
     escalation: Escalation | None = Field(default=None, description="what escalating by confidence costs and brings")
 
 
-_PREDICTING = ("baselines", "cross_fit", "examples", "head", "recalibrate", "checks")
-
-
-@task(name="predict", cache_policy=cache_on(*(f"calib.{m}" for m in _PREDICTING)), **STORED)
+@task(name="predict", cache_policy=cache_on(__name__, "tasks.examples", "calib.baselines", "calib.cross_fit"), **STORED)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence on all splits of `heads`, and of the baselines that these features allow, on the last head's blocks.
 
@@ -70,7 +67,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
-    cache_policy=cache_on("calib.checks", "calib.metrics"),
+    cache_policy=cache_on(__name__, "calib.metrics"),
     **STORED,
 )
 def score(predictions: Artifact, seed: int) -> Evaluation:

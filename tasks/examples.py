@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 @task(
     name="join",
     task_run_name="join {labels.rows} labels to features",
-    cache_policy=cache_on("storage.examples", "storage.identity"),
+    cache_policy=cache_on(__name__, "storage.examples"),
     **STORED,
 )
 def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
@@ -39,7 +39,7 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
 
 @task(
     name="choose block",
-    cache_policy=cache_on("calib.blocks", "calib.baselines", "calib.checks", "calib.examples"),
+    cache_policy=cache_on(__name__, "calib.blocks"),
     **STORED,
 )
 def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str]:

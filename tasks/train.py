@@ -30,14 +30,9 @@ from tasks.progress import track
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
-_HEAD_MODULES = (
-    *("calib.cross_fit", "calib.head", "calib.training", "calib.monitors", "calib.losses", "calib.examples"),
-    *("calib.recalibrate", "calib.checks"),
-)
-_RL_MODULES = ("calib.rl", "calib.rl_config", "calib.confidence_policy", "calib.rewards", "calib.beta_reward")
 
 
-@task(name="SFT", cache_policy=cache_on("calib.sft", *_HEAD_MODULES), **STORED)
+@task(name="SFT", cache_policy=cache_on(__name__, "tasks.examples", "calib.sft", "calib.cross_fit"), **STORED)
 def train_sft(
     examples: Artifact, features: Artifact, plan: Plan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
 ) -> Artifact:
@@ -46,7 +41,11 @@ def train_sft(
     return _sft(untrained(plan, deal, seed=cfg.seed), deal, cfg, _lineage(examples, features, blocks=list(blocks)))
 
 
-@task(name="SFT from the champion", cache_policy=cache_on("calib.sft", *_HEAD_MODULES), **STORED)
+@task(
+    name="SFT from the champion",
+    cache_policy=cache_on(__name__, "tasks.examples", "calib.sft", "calib.cross_fit"),
+    **STORED,
+)
 def train_on(examples: Artifact, features: Artifact, start: Artifact, cfg: SFTConfig) -> Artifact:
     """The heads of `start` trained on by SFT, on other rows dealt to the same folds by their text."""
     loaded = open_head(start, features)
@@ -60,7 +59,7 @@ def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]
     return _store(ensemble, Identity(), {**lineage, "stage": "sft", "training": cfg.model_dump()}, log)
 
 
-@task(name="RL", cache_policy=cache_on(*_RL_MODULES, *_HEAD_MODULES), **STORED)
+@task(name="RL", cache_policy=cache_on(__name__, "tasks.examples", "calib.rl", "calib.cross_fit"), **STORED)
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
     """`start` calibrated by policy gradient on a reward: each head on its calibrating fold, or on that split."""
     loaded = open_head(start, features)
@@ -70,7 +69,11 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
     return _store(loaded.head, loaded.recalibrator, _lineage(examples, features, stage="rl", **known), log)
 
 
-@task(name="recalibrate", cache_policy=cache_on("calib.metrics.proper", *_HEAD_MODULES), **STORED)
+@task(
+    name="recalibrate",
+    cache_policy=cache_on(__name__, "tasks.examples", "calib.recalibrate", "calib.cross_fit"),
+    **STORED,
+)
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:
     """`head` with the recalibrator that cross-validation chooses, identity included.
 

@@ -28,26 +28,11 @@ from tasks.cache import STORED, cache_on
 # Test rows of another set that methods are tried on under shift: enough to see a shift, which is large.
 SHIFTED_ROWS = 1000
 
-_PURE = (
-    "baselines",
-    "checks",
-    "cross_fit",
-    "examples",
-    "head",
-    "losses",
-    "methods",
-    "monitors",
-    "protocol",
-    "recalibrate",
-    "recipe",
-)
-_TRAINING = ("ablation", "confidence_policy", "rewards", "rl", "rl_config", "sft", "training")
-
 
 @task(
     name="fit router",
     task_run_name="fit the {kind} router of {name}",
-    cache_policy=cache_on("calib.routing_head"),
+    cache_policy=cache_on(__name__, "calib.routing_head"),
     **STORED,
 )
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
@@ -66,7 +51,7 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
 @task(
     name="choose block",
     task_run_name="choose a block for {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on("calib.blocks", "calib.baselines", "calib.checks", "calib.examples", "calib.protocol"),
+    cache_policy=cache_on(__name__, "calib.blocks", "calib.protocol"),
     **STORED,
 )
 def choose_block(
@@ -83,7 +68,7 @@ def choose_block(
 @task(
     name="fit methods",
     task_run_name="fit {group} on {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(*(f"calib.{module}" for module in (*_PURE, *_TRAINING))),
+    cache_policy=cache_on(__name__, "calib.ablation", "calib.methods", "calib.protocol"),
     **STORED,
 )
 def fit_cell(

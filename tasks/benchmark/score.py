@@ -41,7 +41,7 @@ class Scored(NamedTuple):
 @task(
     name="score",
     task_run_name="score {name} → {target}, {kind} router",
-    cache_policy=cache_on("calib.comparison", "calib.metrics", "calib.checks"),
+    cache_policy=cache_on(__name__, "calib.comparison", "calib.metrics"),
     **STORED,
 )
 def score_cells(

@@ -21,7 +21,11 @@ from tasks.train import open_head
 _CUTS = ("router_policy", "topic")
 
 
-@task(name="choose candidate", cache_policy=cache_on("calib.cross_fit", "calib.head", "calib.metrics.proper"), **STORED)
+@task(
+    name="choose candidate",
+    cache_policy=cache_on(__name__, "calib.cross_fit", "calib.head", "calib.metrics.proper"),
+    **STORED,
+)
 def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact]) -> str:
     """The name of the head of least Brier on tonight's labelled rows, each told by members that it did not teach.
 
@@ -35,7 +39,7 @@ def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact]) -> str:
     return min(found, key=lambda name: (found[name], name))
 
 
-@task(name="gate", cache_policy=cache_on("calib.gate", "calib.metrics", "calib.head"), **STORED)
+@task(name="gate", cache_policy=cache_on(__name__, "calib.gate", "calib.head"), **STORED)
 def judge(candidate: Artifact, champion: Artifact | None, window: Rows, rules: GateRules, seed: int) -> Verdict:
     """The candidate against the serving head on held-out rows, whole and by policy and topic."""
     p, y = told(open_head(candidate, window.features), window)

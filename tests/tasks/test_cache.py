@@ -10,6 +10,7 @@ from storage.artifact import Artifact
 from storage.folder import write_folder
 from storage.layout import Home
 from tasks.cache import cache_on, stands
+from tasks.code import files_of
 
 
 @pytest.fixture
@@ -48,6 +49,14 @@ def test_a_package_counts_with_all_its_files(modules: Path) -> None:
     first = key(seed=1)
     (inner / "leaf.py").write_text("x = 2\n")
     assert key(seed=1) != first
+
+
+def test_what_is_imported_counts_and_what_only_types_need_does_not() -> None:
+    names = {file.name for file in files_of("calib.cross_fit")}
+    assert {"cross_fit.py", "examples.py", "model.py", "start.py", "temperature.py"} <= names
+    assert not names & {"sft.py", "rl_config.py", "errors.py", "boosted.py"}
+    # A step's own module counts with its own text: it imports for all of its steps.
+    assert {file.name for file in files_of("tasks.train")} == {"train.py"}
 
 
 def test_a_misspelt_module_is_an_error() -> None:
