@@ -133,7 +133,7 @@ def _brier(difference: Estimate, name: str, rules: GateRules) -> Condition:
     is_met = difference.high < rules.margin
     verb = "is not worse" if is_met else "may be worse"
     end = f"its upper end {'lies below' if is_met else 'reaches'} the margin {rules.margin:g}"
-    return Condition(is_met=is_met, reason=f"Brier {verb} than that of {name}: {_shown(difference)}, {end}")
+    return Condition(is_met=is_met, reason=f"Brier {verb} than that of {name}: {difference:+.4f}, {end}")
 
 
 def _ece(p: FloatArray, own: Estimate, theirs: Estimate | None, rules: GateRules) -> Condition:
@@ -145,10 +145,10 @@ def _ece(p: FloatArray, own: Estimate, theirs: Estimate | None, rules: GateRules
     if theirs is not None:
         passes[f"its upper end is not above the champion's {theirs.high:.3f}"] = own.high <= theirs.high
     if why := next((reason for reason, is_met in passes.items() if is_met), None):
-        return Condition(is_met=True, reason=f"ECE is {_shown(own, sign=False)}: {why}")
+        return Condition(is_met=True, reason=f"ECE is {own:.3f}: {why}")
     above = f"above the target {rules.target_ece:g} and outside its noise band (up to {floor.high:.3f})"
-    champion = "" if theirs is None else f"; the champion's is {_shown(theirs, sign=False)}"
-    return Condition(is_met=False, reason=f"ECE is {_shown(own, sign=False)}, {above}{champion}")
+    champion = "" if theirs is None else f"; the champion's is {theirs:.3f}"
+    return Condition(is_met=False, reason=f"ECE is {own:.3f}, {above}{champion}")
 
 
 def _slices(
@@ -166,11 +166,6 @@ def _slices(
         difference = _difference(p[mask], other[mask], y[mask], level, seed)
         is_met = difference.low <= 0
         verb = "is not significantly worse" if is_met else "is significantly worse"
-        reason = f"Brier on {name} (n = {mask.sum()}) {verb} than the champion's: {_shown(difference)}"
+        reason = f"Brier on {name} (n = {mask.sum()}) {verb} than the champion's: {difference:+.4f}"
         conditions.append(Condition(is_met=is_met, reason=reason))
     return conditions
-
-
-def _shown(estimate: Estimate, *, sign: bool = True) -> str:
-    form = "{:+.4f} [{:+.4f}, {:+.4f}]" if sign else "{:.3f} [{:.3f}, {:.3f}]"
-    return form.format(estimate.value, estimate.low, estimate.high)

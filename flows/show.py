@@ -101,7 +101,7 @@ def evaluated(console: Console, result: Evaluated) -> None:
     console.print(drawn)
     console.print(f"[dim]{first.level:.0%} bootstrap intervals; noise ≤: upper bound of a calibrated model's ECE[/]")
     if (d := result.evaluation.brier_difference) is not None:
-        console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d.value:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", markup=False)
+        console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d:+.4f}", markup=False)
     console.print(f"head    {result.head.uri}", markup=False, soft_wrap=True)
     if result.calibrated is not None:
         console.print(f"router  {result.calibrated.uri}", markup=False, soft_wrap=True)
@@ -163,7 +163,7 @@ def table(console: Console, result: Table) -> None:
 
 
 def _interval(estimate: Any) -> str:
-    return "–" if estimate is None else f"{estimate.value:.3f} \\[{estimate.low:.3f}, {estimate.high:.3f}]"
+    return "–" if estimate is None else escape(f"{estimate:.3f}")
 
 
 def _cell(value: Any, *, decimals: int) -> str:

@@ -39,7 +39,7 @@ def page(evaluation: Evaluation, report: str) -> str:
         shown = f"**{name}**" if name == FINAL else name
         lines.append(f"| {shown} | {ece} | {s.noise_high:.3f} | {' | '.join(others)} |")
     if (d := evaluation.brier_difference) is not None:
-        lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d.value:+.4f} [{d.low:+.4f}, {d.high:+.4f}], paired"]
+        lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d:+.4f}, paired"]
     if evaluation.escalation is not None:
         lines += ["", sentence(evaluation.escalation)]
     for name, title in PICTURES.items():
@@ -62,7 +62,7 @@ def _headline(evaluation: Evaluation) -> str:
 
 
 def _shown(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return "–" if estimate is None else f"{estimate:.3f}"
 
 
 def _bytes(report: str, name: str) -> bytes | None:

@@ -15,7 +15,6 @@ from calib.errors import GradeUnknown, PriceUnknown
 from calib.escalation import CONFIDENCE, EVERYTHING, MARGIN, Outcomes, Point, Saving
 from calib.examples import WARN_BELOW
 from calib.head import load
-from calib.metrics import Estimate
 from calib.policy import POLICIES
 from storage.artifact import Artifact, read_table
 from storage.examples import rows_of
@@ -146,16 +145,10 @@ def sentence(found: Escalation) -> str:
     mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
     return (
         f"Escalating {what}, the large model serves "
-        f"{s.point.large:.1%} of {s.n} test queries and {_interval(s.saving, 100)} % of its cost is saved "
-        f"(in {found.unit}); quality {s.point.quality:.1%}, {_interval(d, 100, sign=True)} points against all-large; "
+        f"{s.point.large:.1%} of {s.n} test queries and {s.saving.times(100):.1f} % of its cost is saved "
+        f"(in {found.unit}); quality {s.point.quality:.1%}, {d.times(100):+.1f} points against all-large; "
         f"{verdict}.{mix}"
     )
-
-
-def _interval(estimate: Estimate, scale: float, *, sign: bool = False) -> str:
-    form = "{:+.1f}" if sign else "{:.1f}"
-    value, low, high = (form.format(scale * v) for v in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
 
 
 def _outcomes(table: pa.Table, terms: Terms) -> tuple[Outcomes, str, str]:

@@ -1,5 +1,7 @@
 """Intervals by resampling rows, of one method and of the difference between two."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,13 +18,24 @@ N_BINS = 10
 
 
 class Estimate(BaseModel):
-    """A number and its interval."""
+    """A number and its interval; a format is that of each of the three.
+
+    >>> f"{Estimate(value=0.078, low=0.052, high=0.13):.3f}"
+    '0.078 [0.052, 0.130]'
+    """
 
     model_config = ConfigDict(frozen=True)
 
     value: float = Field(description="on the rows as they are")
     low: float = Field(description="lower end of the interval")
     high: float = Field(description="upper end of the interval")
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    def times(self, factor: float) -> Self:
+        """The same in another unit: 100 makes percent of shares."""
+        return self.model_copy(update={name: factor * value for name, value in self})
 
 
 def intervals(

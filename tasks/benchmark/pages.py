@@ -107,9 +107,7 @@ def plus_minus(estimate: Estimate | None, *, digits: int = 3) -> str:
 
 def difference(estimate: Estimate | None) -> str:
     """A difference with its interval, in thousandths."""
-    if estimate is None:
-        return "–"
-    return f"{1000 * estimate.value:+.1f} [{1000 * estimate.low:+.1f}, {1000 * estimate.high:+.1f}]"
+    return "–" if estimate is None else f"{estimate.times(1000):+.1f}"
 
 
 def _verdict(behind: Estimate | None) -> str:
