@@ -15,7 +15,7 @@ from flows.oracle_params import OracleParams
 from flows.oracles import pace_of
 from storage.artifact import Artifact
 from tasks.label import label_finished, label_shard, no_labels
-from tasks.oracle.bulletin import ProgressArtifact, publish_summary
+from tasks.oracle.bulletin import publish_summary
 from tasks.oracle.engine.desk import Desk, desk_for
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.engine.signals import stopping_on_signal
@@ -28,6 +28,7 @@ from tasks.oracle.quota import quota_size, slots_for
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle
 from tasks.progress import counted
+from tasks.progress_artifact import ProgressArtifact
 from tasks.tables import joined, shards
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def _finished(work: Work, pieces: Sequence[tuple[Artifact, ...]], pace: Pace) ->
 
 def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     """Keep a few shards going until all are done or the job is stopped; what was begun has ended on return."""
-    artifact = ProgressArtifact(desk)
+    artifact, tally = ProgressArtifact("label-progress", at_once=True), desk.job.tally
     futures: list[Future] = []
     ended: set[Future] = set()
     one_ended = threading.Event()
@@ -133,13 +134,13 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     size = BATCHES if pace.backend == "batch" else quota_size(pace.quota)
     n = len(work.pieces)
     slots_of = [0] * n if pace.backend == "batch" else slots_for(n, size)
-    with counted(work.name, desk.job.tally.rows) as show:
+    with counted(work.name, tally.rows) as show:
 
         def watch(at_most: int) -> None:
             """Wait until at most so many shards are going."""
             while len(futures) - len(ended) > at_most:
-                show(desk.job.tally.done, line(desk))
-                artifact.update()
+                show(tally.done, line(desk))
+                artifact.update(tally.done, tally.rows, line(desk))
                 one_ended.wait(SECONDS_BETWEEN_LOOKS)
                 one_ended.clear()
 
@@ -151,8 +152,8 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
             future.add_done_callback(note)
             futures.append(future)
         watch(0)
-        show(desk.job.tally.done, line(desk))
-        artifact.update(now=True)
+        show(tally.done, line(desk))
+        artifact.update(tally.done, tally.rows, line(desk), now=True)
     return futures
 
 

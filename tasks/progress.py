@@ -126,12 +126,27 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
         total: how many; None takes `len(items)`.
     """
     total = len(items) if total is None and isinstance(items, Sequence) else total
+    counted = _in_the_ui(items, what, total) if total else items
     if _shown:
-        yield from _shown[-1].track(items, total=total, description=what)
+        yield from _shown[-1].track(counted, total=total, description=what)
         return
     said = started = time.monotonic()
-    for done, item in enumerate(items):
+    for done, item in enumerate(counted):
         if time.monotonic() - said > SECONDS_BETWEEN_LINES:
             said = time.monotonic()
             logger.info("%s: %s of %s after %.0f s", what, done, total or "?", said - started)
         yield item
+
+
+def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """The same items; a flow run that takes long over them has a progress artifact."""
+    from tasks.progress_artifact import ProgressArtifact, in_a_run
+
+    if not in_a_run():
+        yield from items
+        return
+    artifact = ProgressArtifact(f"{what.lower().replace(' ', '-')}-progress")
+    for done, item in enumerate(items):
+        artifact.update(done, total)
+        yield item
+    artifact.update(total, total, now=True)

@@ -1,48 +1,14 @@
-"""What the Prefect UI shows of a labelling run: its progress while it goes on, tables when it has ended."""
+"""The tables that the Prefect UI shows of a labelling run when it has ended."""
 
-import logging
-import time
 from collections import Counter
 from typing import Any
-from uuid import UUID
 
 import pyarrow as pa
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_table_artifact
 
 from storage.artifact import Artifact, read_table
 from storage.schemas import GRADES
-from tasks.oracle.engine.desk import Desk
 from tasks.oracle.engine.job import Tally
-from tasks.oracle.meter import line
-
-logger = logging.getLogger(__name__)
-
-SECONDS_BETWEEN = 10.0
-
-
-class ProgressArtifact:
-    """The progress artifact of one run, updated every few seconds. Only inside a flow run."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._id = UUID(str(create_progress_artifact(0.0, key="label-progress", description=line(desk))))
-        self._said = time.monotonic()
-
-    def update(self, *, now: bool = False) -> None:
-        """Say how far the run is, unless that was said a moment ago."""
-        try:
-            self._update(now=now)
-        # The server may be away for a while; labelling goes on without it.
-        except Exception as error:
-            logger.warning("the progress artifact could not be updated: %s", error)
-
-    def _update(self, *, now: bool) -> None:
-        if now or time.monotonic() - self._said > SECONDS_BETWEEN:
-            self._said = time.monotonic()
-            tally = self._desk.job.tally
-            share = 100.0 * tally.done / max(tally.rows, 1)
-            update_progress_artifact(self._id, share, description=f"{tally.done} of {tally.rows}: {line(self._desk)}")
-
 
 # The columns of `labels` that the closing tables are made of; the answers would fill the memory.
 _SUMMED = (
