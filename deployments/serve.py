@@ -33,7 +33,7 @@ def serve() -> int:
             return _refuse(
                 f"something answers at {api} already; stop it, or set PREFECT_SERVER_API_PORT to a free port"
             )
-        server = stack.enter_context(_running(["server", "start"], env))
+        server = stack.enter_context(_running("server", ["deployments.server"], env))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
             if stop.is_set():
@@ -41,7 +41,8 @@ def serve() -> int:
             return _refuse("the server did not start; what it says is in .prefect/server.log")
         print("deploying …", flush=True)
         subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True)
-        worker = stack.enter_context(_running(["worker", "start", "--pool", "local", "--type", "process"], env))
+        arguments = ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
+        worker = stack.enter_context(_running("worker", arguments, env))
         print(f"ready: {api.removesuffix('/api')}  (Ctrl-C stops everything)", flush=True)
         while not stop.wait(0.5):
             for process, name in ((server, "server"), (worker, "worker")):
@@ -52,13 +53,13 @@ def serve() -> int:
 
 
 @contextmanager
-def _running(arguments: Sequence[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A Prefect process in a group of its own, so that Ctrl-C reaches it through us alone; ended with its children."""
+def _running(name: str, module: Sequence[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A module in a process group of its own, so that Ctrl-C reaches it through us alone; ended with its children."""
     folder = ROOT / ".prefect" if "PREFECT_HOME" not in env else env["PREFECT_HOME"]
     os.makedirs(folder, exist_ok=True)
-    with open(f"{folder}/{arguments[0]}.log", "ab") as log:
+    with open(f"{folder}/{name}.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, "-m", *module],
             cwd=ROOT,
             env=env,
             stdout=log,

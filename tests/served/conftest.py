@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +34,12 @@ class Served(NamedTuple):
     process: subprocess.Popen[str]
     ui: str
     folder: Path
+    env: dict[str, str]
+    auth: tuple[str, str] | None = None
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """What the API answers."""
-        answer = httpx.request(method, f"{self.ui}/api{path}", json=body or None, timeout=60)
+        answer = httpx.request(method, f"{self.ui}/api{path}", json=body or None, auth=self.auth, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -108,25 +111,29 @@ class Served(NamedTuple):
         return found
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Server, worker and deployments; ended by Ctrl-C, which leaves no process."""
-    folder = tmp_path_factory.mktemp("served")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator[Served]:
+    """Server, worker and deployments; ended by Ctrl-C, which leaves no process.
+
+    Args:
+        folder: of everything they write.
+        variables: of the environment, besides those that give them the folder and a free port.
+    """
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "ROUTECAL_"))} | {
         "PREFECT_HOME": f"{folder}/.prefect",
         "ROUTECAL_HOME": f"{folder}/artifacts",
         "PREFECT_SERVER_API_PORT": str(port),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
+        **variables,
     }
     with (folder / "out").open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.serve"], cwd=ROOT, env=env, stdout=out, stderr=out, text=True
         )
-    running = Served(process, f"http://127.0.0.1:{port}", folder)
+    auth = tuple(env.get("PREFECT_SERVER_API_AUTH_STRING", "").split(":", 1))
+    running = Served(process, f"http://127.0.0.1:{port}", folder, env, auth if len(auth) == 2 else None)
     try:
         end = time.monotonic() + READY_S
         while "ready:" not in (said := (folder / "out").read_text()):
@@ -143,6 +150,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             os.kill(pid, signal.SIGKILL)
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that need nothing special of it."""
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def world(router_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Parameters of a small `calibrate`: tiny router, recorded outcomes."""
@@ -156,8 +177,8 @@ def world(router_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     }
 
 
-@pytest.fixture
-def page(served: Served) -> Iterator[Any]:
+@contextmanager
+def browsing(**options: Any) -> Iterator[Any]:
     """A page of headless Chromium."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make setup")
     chromium = shutil.which("chromium")
@@ -165,7 +186,14 @@ def page(served: Served) -> Iterator[Any]:
         pytest.skip("Chromium is not installed: make debian, as root")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000}, **options)
         opened.set_default_timeout(60_000)
         yield opened
         browser.close()
+
+
+@pytest.fixture
+def page(served: Served) -> Iterator[Any]:
+    """A page on the machine of the server."""
+    with browsing() as opened:
+        yield opened
