@@ -41,9 +41,9 @@ suite: $(STAMP)  ## every test
 served: $(STAMP) ## the tests that start `make serve`: deployments, and the UI in a headless browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m served tests/served tests/deployments
 
-debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium)
+debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql chromium >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql chromium nginx-light >/dev/null
 
 bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
 	$(BIN)/python -m tests.bench.label
