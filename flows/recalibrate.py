@@ -1,6 +1,7 @@
 """Flow `recalibrate`: a night's work on the serving head, from new queries to a decision that is written down."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
@@ -23,7 +24,7 @@ from tasks.night.evening import Evening
 from tasks.night.health import check_champion
 from tasks.night.inbox import gather
 from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
-from tasks.night.story import Night, cost_of, tell
+from tasks.night.story import ENDING, Ending, Night, cost_of, tell
 from tasks.router import refer_checkpoint, trained_on
 
 logger = logging.getLogger(__name__)
@@ -36,32 +37,33 @@ SPENT = ("BudgetReached", "DayQuotaReached")
 def recalibrate(params: RecalibrateParams) -> Night:
     """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
     evening = _evening(params)
-    if (entry := decision.decided()) is not None:
-        return _end(evening, entry.action, entry.reasons, {})
+    if (ending := decision.decided()) is not None:
+        return ending.night
     queries = evening.gathered.queries
     features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
     health = _health(evening, features, params)
     rests = health is not None and may_rest(health, quiet=evening.known.quiet, recheck=params.recheck_nights)
     if features is None or rests:
-        return _end(evening, "quiet", _why_quiet(evening, health), {}, health=health)
+        return _end(_ending(evening, "quiet", _why_quiet(evening, health), {}, health), evening.known.told)
     tonight = _labelled(evening, features, params)
     made = {"queries": queries, **dict(tonight)}
     window = held_out([*evening.known.labelling, tonight], at_most=params.window)
     if window.examples.rows < MIN_WINDOW:
         reason = f"{window.examples.rows} held-out rows are labelled so far; {MIN_WINDOW} are needed for a decision"
-        return _end(evening, "gathering", (reason,), made, health=health)
+        return _end(_ending(evening, "gathering", (reason,), made, health), evening.known.told)
     found = contest(evening, tonight, window, health, params)
     action, reasons = _judgement(found, params)
-    entry = decision.write_decision(
+    made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
+    ending = _ending(evening, action, reasons, made, health, found)
+    decision.write_decision(
         action,
         found.calibrated,
         reasons,
         after=evening.before,
         run_id=evening.run_id,
-        lineage=found.lineage(evening),
+        lineage=found.lineage(evening) | {ENDING: ending.model_dump(mode="json")},
     )
-    made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
-    return _end(evening, entry.action, entry.reasons, made, health=health, contest=found)
+    return _end(ending, evening.known.told)
 
 
 def _evening(params: RecalibrateParams) -> Evening:
@@ -69,9 +71,14 @@ def _evening(params: RecalibrateParams) -> Evening:
     router = refer_checkpoint(params.router_path)
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)
+    # Read first: whoever decides from here on ends this night with `RegistryChanged`, before it can decide the same.
+    before, in_force = decision.last(), decision.in_force()
+    if (ending := decision.untold(key)) is not None:
+        logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
+        _end(ending, Known.of(Home.from_env(), key).told)
     known = Known.of(Home.from_env(), key)
     gathered = gather(params.inbox, known.labelled | frozenset(trained_on(router)), params.night_queries)
-    return Evening(run_id, router, oracle, key, known, decision.last(), decision.in_force(), gathered)
+    return Evening(run_id, router, oracle, key, known, before, in_force, gathered)
 
 
 def _health(evening: Evening, features: Artifact | None, params: RecalibrateParams) -> Health | None:
@@ -123,17 +130,17 @@ def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple
     return ("promoted" if answer.promote else "refused"), (said, *doubts, *verdict.reasons)
 
 
-def _end(
+def _ending(
     evening: Evening,
     action: str,
     reasons: tuple[str, ...],
     made: dict[str, Artifact],
-    *,
-    health: Health | None = None,
+    health: Health | None,
     contest: Contest | None = None,
-) -> Night:
-    """Tell of the night, and record it so that the next one finds its rows."""
-    serving = decision.in_force()
+) -> Ending:
+    """What is left to do: tell of the night, and record what it made."""
+    promoted = contest is not None and action == "promoted"
+    serving = contest.calibrated if contest is not None and promoted else decision.serving()
     night = Night(
         run_id=evening.run_id,
         action=action,
@@ -145,15 +152,25 @@ def _end(
         cost_usd=cost_of(made["labels"]) if "labels" in made else 0.0,
         health=health,
         verdict=None if contest is None else contest.verdict,
-        escalated=contest.escalated if contest is not None and action == "promoted" else health and health.escalated,
-        serving="" if serving is None or serving.champion is None else serving.champion.sha256[:16],
+        escalated=contest.escalated if contest is not None and promoted else health and health.escalated,
+        serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
     )
-    row = tell(night, evening.known.told)
-    facts: dict[str, Any] = {KEY: evening.key, "action": action, "reasons": list(reasons)}
-    if contest is not None and contest.doubts:
+    return Ending(
+        night=night,
+        key=evening.key,
+        made=made | {"router": evening.router},
+        is_doubted=contest is not None and bool(contest.doubts),
+    )
+
+
+def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
+    """Tell of a night, and record it so that the next one finds its rows."""
+    night = ending.night
+    facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
+    if ending.is_doubted:
         facts[DOUBTED] = True
-    runs.record(evening.run_id, **made, **{NIGHT: row}, router=evening.router, **facts)
+    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier)}, **facts)
     return night
 
 

@@ -9,9 +9,12 @@ from prefect.cache_policies import NO_CACHE
 from storage import registry
 from storage.artifact import Artifact
 from storage.layout import Home
+from storage.manifest import manifests
 from storage.registry import Action, Entry
 from tasks.errors import NothingToPromote
 from tasks.listing import Table
+from tasks.night.known import FLOW, KEY
+from tasks.night.story import ENDING, Ending
 
 # Of the flow run that decided, in an entry's lineage.
 FLOW_RUN = "flow_run_id"
@@ -29,11 +32,35 @@ def in_force() -> Entry | None:
     return past[-1] if past else None
 
 
-def decided() -> Entry | None:
-    """What this flow run decided before it was interrupted, if it did."""
+def serving() -> Artifact | None:
+    """The calibrated router that serves; None if none was promoted yet."""
+    return registry.champion(Home.from_env())
+
+
+def decided() -> Ending | None:
+    """How this flow run's night ends, if it has decided before it was interrupted."""
     own = str(runtime.flow_run.id or "")
     entries = registry.history(Home.from_env())
-    return next((e for e in reversed(entries) if own and e.lineage.get(FLOW_RUN) == own), None)
+    entry = next((e for e in reversed(entries) if _is_a_night(e) and own and e.lineage.get(FLOW_RUN) == own), None)
+    return None if entry is None else Ending.model_validate(entry.lineage[ENDING])
+
+
+def untold(key: str) -> Ending | None:
+    """How the newest night that decided ends, if it was interrupted before it was recorded.
+
+    Args:
+        key: of the nights in question, see `tasks.night.known.key_of`.
+    """
+    entries = registry.history(Home.from_env())
+    entry = next((e for e in reversed(entries) if _is_a_night(e) and e.lineage.get(KEY) == key), None)
+    if entry is None or entry.run_id in {m.run_id for m in manifests(Home.from_env(), FLOW) if KEY in m.facts}:
+        return None
+    return Ending.model_validate(entry.lineage[ENDING])
+
+
+def _is_a_night(entry: Entry) -> bool:
+    """A night decided it; people's decisions repeat the lineage of a night's without being one."""
+    return bool(entry.run_id) and ENDING in entry.lineage
 
 
 @task(name="decide", task_run_name="{action}", cache_policy=NO_CACHE)

@@ -26,6 +26,8 @@ from tasks.tables import joined
 
 # Nights that the page lists.
 LISTED = 14
+# In an entry of the registry: how its night ends.
+ENDING = "ending"
 
 
 class Night(BaseModel):
@@ -46,6 +48,20 @@ class Night(BaseModel):
     escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
     serving: str = Field(default="", description="version of the head that serves afterwards")
     report: str | None = None
+
+
+class Ending(BaseModel):
+    """What a night that has decided still has to do: tell, and record what it made. Its decision carries this along.
+
+    A night that is killed in between is ended by whichever comes next, its own Retry or another night.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    night: Night
+    key: str = Field(description="see `tasks.night.known.key_of`")
+    made: dict[str, Artifact] = Field(description="by the names that the night's manifest has for them")
+    is_doubted: bool = Field(default=False, description="its outcomes changed and no change of the queries explains it")
 
 
 @task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)

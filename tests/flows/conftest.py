@@ -15,6 +15,7 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
+from tests.flows.plain import make_plain
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 
@@ -62,10 +63,7 @@ def states(_own_results: None) -> Iterator[list[tuple[str, str]]]:
 @pytest.fixture
 def plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """One baseline and no figures: half of what a small flow takes, and tested where the report is."""
-    from tasks import evaluate, report
-
-    monkeypatch.setattr(evaluate, "usable", lambda _: ("constant", "temperature"))
-    monkeypatch.setattr(report, "_figures", lambda *_: {"reliability": b"", "selective": b""})
+    make_plain(monkeypatch)
 
 
 @pytest.fixture(scope="session")

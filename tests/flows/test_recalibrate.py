@@ -140,24 +140,47 @@ def test_going_back_twice_goes_back_further(params, states) -> None:
         decision.roll_back(77)
 
 
-@pytest.mark.parametrize("step", ["contest", "tell"])
-def test_what_ends_in_between_costs_nothing_again(params, states, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    real = getattr(night_flow, step)
+def interrupted(params: RecalibrateParams, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """A night that ends when it comes to this step."""
 
     def ends(*_: Any, **__: Any) -> None:
         raise ConnectionError("the machine went away")
 
-    monkeypatch.setattr(night_flow, step, ends)
-    with pytest.raises(ConnectionError):
-        recalibrate(params)
-    assert len(history(Home.from_env())) == (step == "tell")
-    monkeypatch.setattr(night_flow, step, real)
+    with monkeypatch.context() as patch:
+        patch.setattr(night_flow, step, ends)
+        with pytest.raises(ConnectionError):
+            recalibrate(params)
+
+
+def test_what_ends_before_the_decision_costs_nothing_again(params, states, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(params, monkeypatch, "contest")
+    assert history(Home.from_env()) == []
     states.clear()
     again = recalibrate(params)
-    assert again.n_labelled == 400
+    assert (again.action, again.n_labelled) == ("promoted", 400)
     assert ("label", "Cached") in states
     assert ("label", "Completed") not in states
-    assert champion(Home.from_env()) is not None
+
+
+def test_what_ends_after_the_decision_is_told_by_the_next_night(
+    params, states, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(params, monkeypatch, "tell")
+    (entry,) = history(Home.from_env())
+    again = recalibrate(params)
+    assert (again.action, again.n_new) == ("quiet", 0)
+    assert history(Home.from_env()) == [entry]
+    nights = manifests(Home.from_env(), "recalibrate")
+    told = [read_table(night.artifacts[NIGHT]).to_pylist()[0] for night in nights]
+    assert [(row["run_id"], row["action"], row["n_labelled"]) for row in told] == [
+        (entry.run_id, "promoted", 400),
+        (again.run_id, "quiet", 0),
+    ]
+
+    # What a person decides repeats what the night's decision says of itself, and is no night that has to be told.
+    append(Home.from_env(), "rolled back", champion=entry.champion, after=1, lineage=entry.lineage)
+    assert recalibrate(params).action == "quiet"
+    assert manifests(Home.from_env(), "recalibrate")[:2] == nights
 
 
 def test_of_two_nights_at_once_one_decides(params, states, monkeypatch: pytest.MonkeyPatch) -> None:

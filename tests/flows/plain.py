@@ -1,0 +1,11 @@
+"""Reports without what other tests look at: one baseline and no figures, half of what a small flow takes."""
+
+import pytest
+
+from tasks import evaluate, report
+
+
+def make_plain(patch: pytest.MonkeyPatch) -> None:
+    """Spare the flows of this process most of their reports."""
+    patch.setattr(evaluate, "usable", lambda _: ("constant", "temperature"))
+    patch.setattr(report, "_figures", lambda *_: {"reliability": b"", "selective": b""})
