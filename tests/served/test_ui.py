@@ -34,10 +34,21 @@ def test_calibrate_by_pressing_submit_and_see_the_diagram(served: Served, page: 
     assert page.get_by_text("SFT + RL + recalibration").first.is_visible()
 
 
-def test_a_missing_file_is_said_in_the_state(served: Served, world: dict[str, str]) -> None:
-    deployment = served.offer("calibrate", **{**world, "queries": "/no/such/file.jsonl"}, **SMALL)
-    state = served.until(served.start(deployment), "FAILED", "COMPLETED", "CRASHED")
-    assert "there is no file /no/such/file.jsonl; check the spelling" in state["message"]
+def test_what_is_missing_is_said_in_the_state_and_what_to_do(served: Served, world: dict[str, str]) -> None:
+    missing = {
+        "there is no file /no/such/file.jsonl; check the spelling": {"queries": "/no/such/file.jsonl"},
+        "set GEMINI_API_KEY": {"oracle": "gemini", "outcomes": None},
+        "/no/such/router": {"router_path": "/no/such/router"},
+        "no-such-model": {"oracle": "local", "outcomes": None, "local_model": "no-such-model"},
+    }
+    runs = {}
+    for said, other in missing.items():
+        runs[said] = served.start(served.offer("calibrate", **{**world, **other}, **SMALL))
+    for said, run in runs.items():
+        state = served.until(run, "FAILED", "COMPLETED", "CRASHED")
+        assert state["type"] == "FAILED"
+        assert said in state["message"]
+        assert not [task for task, _ in served.tasks(run) if task in ("label", "extract")]
 
 
 def test_break_press_retry_and_go_on(served: Served, page: Any, world: dict[str, str]) -> None:
