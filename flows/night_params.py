@@ -39,7 +39,7 @@ class NightParams(Params):
         return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
 
 
-class RecalibrateParams(RouterParams, OracleParams, HeadParams, EscalationParams, NightParams):
+class RecalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, NightParams):
     """One night: gather, check the serving head, label, train, and promote a head that is no worse."""
 
 

@@ -110,13 +110,13 @@ class HeadParams(Params):
         return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
 
 
-class ExtractParams(QueryParams, RouterParams):
+class ExtractParams(RouterParams, QueryParams):
     """Read policy, logits and hidden state of every query off the frozen router."""
 
     shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
 
 
-class TrainRouterParams(QueryParams, OracleParams):
+class TrainRouterParams(OracleParams, QueryParams):
     """Make a router: a linear routing head over the policies on a base model, fitted to labelled queries."""
 
     base_model: str = Field(description="folder of the causal-LM checkpoint that gets the routing head")
@@ -182,7 +182,8 @@ class EvaluateParams(EscalationParams):
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
-class CalibrateParams(QueryParams, RouterParams, OracleParams, HeadParams, EscalationParams):
+# Forms and --help show the last base first.
+class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, QueryParams):
     """From queries to a calibrated head: label, extract, train, evaluate, report."""
 
 

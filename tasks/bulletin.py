@@ -30,14 +30,9 @@ def publish(evaluation: Evaluation, report: str) -> None:
 
 
 def page(evaluation: Evaluation, report: str) -> str:
-    """The evaluation as Markdown."""
+    """The evaluation as Markdown: what it comes to, the diagrams, then every method."""
     first = next(iter(evaluation.methods.values()))
-    lines = [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}", ""]
-    lines += ["| method | ECE | noise ≤ | Brier | log loss | AUROC | AURC |", "|---|---|---|---|---|---|---|"]
-    for name, s in evaluation.methods.items():
-        ece, *others = (_shown(getattr(s, column)) for column in COLUMNS)
-        shown = f"**{name}**" if name == FINAL else name
-        lines.append(f"| {shown} | {ece} | {s.noise_high:.3f} | {' | '.join(others)} |")
+    lines = [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"]
     if (d := evaluation.brier_difference) is not None:
         lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d:+.4f}, paired"]
     if evaluation.escalation is not None:
@@ -45,6 +40,12 @@ def page(evaluation: Evaluation, report: str) -> str:
     for name, title in PICTURES.items():
         if (png := _bytes(report, name)) is not None:
             lines += ["", f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"]
+    # One column more would not fit beside the UI's own.
+    lines += ["", "| method | ECE | noise ≤ | Brier | AUROC | AURC |", "|---|---|---|---|---|---|"]
+    for name, s in evaluation.methods.items():
+        shown = f"**{name}**" if name == FINAL else name
+        others = " | ".join(_shown(e) for e in (s.brier, s.auroc, s.aurc))
+        lines.append(f"| {shown} | {_shown(s.ece)} | {s.noise_high:.3f} | {others} |")
     return "\n".join([*lines, "", f"Full report: `{report}`", ""])
 
 

@@ -60,6 +60,16 @@ def test_every_field_of_every_form_says_what_it_is() -> None:
         assert not [field for field, info in fields.items() if not info.description], declared["name"]
 
 
+@pytest.mark.parametrize("name", ["calibrate", "label", "extract", "recalibrate-nightly", "ablate"])
+def test_forms_begin_with_what_must_be_given(name: str) -> None:
+    (declared,) = (d for d in DECLARED if d["name"] == name)
+    file, _, flow = declared["entrypoint"].partition(":")
+    module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+    fields = getattr(module, flow).fn.__annotations__["params"].model_fields
+    assert next(iter(fields.values())).is_required()
+    assert list(fields).index("router_path" if "router_path" in fields else next(iter(fields))) < 10
+
+
 @pytest.mark.served
 def test_setting_up_twice_makes_everything_once(served: None) -> None:
     for _ in range(2):
