@@ -172,9 +172,9 @@ def _run(name: str, options: Sequence[str]) -> int:
     """Parse the options, run the flow, print what came of it; the exit code."""
     from pydantic import ValidationError
     from pydantic_settings import CliApp
-    from rich.console import Console
 
     from calib.errors import CalibError
+    from flows.paper import console
     from flows.terminal import start_server
     from storage.errors import StorageError
     from tasks.errors import TaskError
@@ -196,7 +196,7 @@ def _run(name: str, options: Sequence[str]) -> int:
             action = action.fn
         else:
             start_server()
-        with shown(Console(stderr=True)):
+        with shown(console(stderr=True)):
             result = action(model.model_validate(params.model_dump()))
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
@@ -211,9 +211,9 @@ def _run(name: str, options: Sequence[str]) -> int:
 
 def _paper() -> Any:
     """Standard output. A file or a pipe has no width that tables would have to be cut to."""
-    from rich.console import Console
+    from flows.paper import console
 
-    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=200)
+    return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 
 def _named(model: type[Any], name: str) -> type[Any]:
@@ -252,7 +252,9 @@ def _sentence(error: Any) -> str:
 
 
 def _refuse(sentence: str, code: int = 2) -> int:
-    print(f"routecal: {sentence}", file=sys.stderr)
+    from storage.plain import plain
+
+    print(f"routecal: {plain(sentence, at_most=8000)}", file=sys.stderr)
     return code
 
 

@@ -11,6 +11,7 @@ from flows.label_api import label_by_api
 from flows.oracle_params import LabelParams, OracleParams
 from flows.oracles import oracle_of, pace_of
 from storage.artifact import Artifact
+from storage.plain import plain
 from tasks import runs
 from tasks.audit import check_free, draw_audit
 from tasks.errors import NothingToPlan
@@ -71,7 +72,7 @@ def planned(params: LabelParams) -> Plan:
     queries = import_queries(params.queries, limit=params.limit)
     plan = plan_labels(queries, oracle, pace_of(params, queries, oracle))
     if runtime.flow_run.id is not None:
-        lines = "\n".join(shown(plan))
+        lines = "\n".join(map(plain, shown(plan)))
         create_markdown_artifact(f"```\n{lines}\n```", key="label-plan", description="nothing was asked yet")
     return plan
 

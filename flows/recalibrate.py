@@ -19,6 +19,7 @@ from storage.registry import Action
 from tasks import runs
 from tasks.examples import join
 from tasks.label import check_labelled
+from tasks.markdown import safe
 from tasks.night import decision
 from tasks.night.evening import Evening
 from tasks.night.health import check_champion
@@ -122,7 +123,8 @@ def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple
         return "promoted", verdict.reasons
     if not params.require_approval:
         return "waiting", doubts
-    question = "\n".join(["A new head waits for approval.", "", *(f"- {r}" for r in (*doubts, *verdict.reasons))])
+    reasons = (f"- {safe(reason)}" for reason in (*doubts, *verdict.reasons))
+    question = "\n".join(["A new head waits for approval.", "", *reasons])
     answer = ask(question, hours=params.approval_hours)
     if answer is None:
         return "waiting", (*doubts, *verdict.reasons, "nobody has approved it yet")

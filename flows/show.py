@@ -13,6 +13,7 @@ from rich.table import Table as Drawn
 
 from calib.policy import Grade
 from storage.artifact import Artifact
+from storage.plain import plain
 from storage.registry import Entry
 from tasks.listing import Table
 from tasks.oracle.planning.forecast import Plan
@@ -167,4 +168,6 @@ def _interval(estimate: Any) -> str:
 
 
 def _cell(value: Any, *, decimals: int) -> str:
-    return "–" if value is None else f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.{decimals}f}"
+    return "–" if value is None else plain(str(value), at_most=200)

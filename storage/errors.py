@@ -6,6 +6,8 @@ Arguments are the facts; `__str__` is the sentence: what came, what is allowed, 
 
 from collections.abc import Iterable
 
+from storage.plain import plain
+
 
 class StorageError(Exception):
     """Root of everything storage raises on purpose; the command line turns it into one sentence and exit code 2."""
@@ -93,7 +95,7 @@ class InputMissing(StorageError, FileNotFoundError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"there is no file {self.path}; check the spelling and the folder you run from"
+        return f"there is no file {plain(self.path)}; check the spelling and the folder you run from"
 
 
 class InputEmpty(StorageError, ValueError):
@@ -104,7 +106,7 @@ class InputEmpty(StorageError, ValueError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path} holds no rows; give a file with at least one query"
+        return f"{plain(self.path)} holds no rows; give a file with at least one query"
 
 
 class InputUnreadable(StorageError, ValueError):
@@ -116,7 +118,8 @@ class InputUnreadable(StorageError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} cannot be read: {self.reason}; check that the file is whole and its ending tells its format"
+            f"{plain(self.path)} cannot be read: {plain(self.reason)}; check that the file is whole and its ending "
+            "tells its format"
         )
 
 
@@ -128,7 +131,7 @@ class BadLine(StorageError, ValueError):
         self.path, self.line, self.reason = path, line, reason
 
     def __str__(self) -> str:
-        return f"line {self.line} of {self.path}: {self.reason}; correct or remove it"
+        return f"line {self.line} of {plain(self.path)}: {plain(self.reason)}; correct or remove it"
 
 
 class MissingColumn(StorageError, KeyError):
@@ -141,8 +144,8 @@ class MissingColumn(StorageError, KeyError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} has no column {self.column!r}, which is required; it has "
-            f"{', '.join(self.present) or 'none'}: rename the one that holds it to {self.column!r}"
+            f"{plain(self.path)} has no column {self.column!r}, which is required; it has "
+            f"{plain(', '.join(self.present)) or 'none'}: rename the one that holds it to {self.column!r}"
         )
 
 
@@ -155,8 +158,8 @@ class ConflictingId(StorageError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} gives the id {self.id!r} to two different queries, on lines {self.line_a} and {self.line_b}; "
-            "give each query its own id, or none"
+            f"{plain(self.path)} gives the id {plain(repr(self.id))} to two different queries, on lines {self.line_a} "
+            f"and {self.line_b}; give each query its own id, or none"
         )
 
 
@@ -169,7 +172,10 @@ class UnknownGrade(StorageError, ValueError):
         self.path, self.row, self.value, self.allowed = path, row, value, allowed
 
     def __str__(self) -> str:
-        return f"row {self.row} of {self.path} has the grade {self.value!r}; allowed are {', '.join(self.allowed)}"
+        return (
+            f"row {self.row} of {plain(self.path)} has the grade {plain(repr(self.value))}; "
+            f"allowed are {', '.join(self.allowed)}"
+        )
 
 
 class UnknownFormat(StorageError, ValueError):
@@ -181,7 +187,7 @@ class UnknownFormat(StorageError, ValueError):
         self.path, self.allowed = path, allowed
 
     def __str__(self) -> str:
-        return f"{self.path} does not end in a format that can be read; use one of {', '.join(self.allowed)}"
+        return f"{plain(self.path)} does not end in a format that can be read; use one of {', '.join(self.allowed)}"
 
 
 class DuplicateRows(StorageError, ValueError):
@@ -192,7 +198,8 @@ class DuplicateRows(StorageError, ValueError):
         self.what, self.column, self.value = what, column, value
 
     def __str__(self) -> str:
-        return f"{self.what} has several rows with {self.column} = {self.value!r}; keep one row per {self.column}"
+        value = plain(repr(self.value))
+        return f"{self.what} has several rows with {self.column} = {value}; keep one row per {self.column}"
 
 
 class NoOutcomeMatches(StorageError, ValueError):
@@ -204,8 +211,8 @@ class NoOutcomeMatches(StorageError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.outcomes_path} holds an outcome for none of the {self.n_queries} queries; outcomes are found "
-            "by the text of the query: use outcomes recorded for these very queries"
+            f"{plain(self.outcomes_path)} holds an outcome for none of the {self.n_queries} queries; outcomes are "
+            "found by the text of the query: use outcomes recorded for these very queries"
         )
 
 

@@ -78,8 +78,9 @@ def _opened(path: str, *, packed: bool) -> Iterator[IO[bytes]]:
     try:
         with fsspec.open(path, "rb", compression="gzip" if packed else None) as handle:
             yield handle
-    except FileNotFoundError as error:
-        raise InputMissing(path) from error
+    # What fsspec says beneath repeats the name as it is, which a log must not hold.
+    except FileNotFoundError:
+        raise InputMissing(path) from None
     # A folder, a closed file, a damaged gzip stream, a protocol whose package is missing.
     except (OSError, EOFError, ImportError) as error:
         raise InputUnreadable(path, str(error)) from error

@@ -10,6 +10,7 @@ from calib.metrics import Estimate, Summary
 from storage.atomic import resolve
 from tasks.escalate import sentence
 from tasks.evaluate import FINAL, RIVAL, Evaluation
+from tasks.markdown import safe
 
 COLUMNS = ("ece", "brier", "log_loss", "auroc", "aurc")
 # Under these keys the UI keeps the history of all runs.
@@ -36,7 +37,7 @@ def page(evaluation: Evaluation, report: str) -> str:
     if (d := evaluation.brier_difference) is not None:
         lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d:+.4f}, paired"]
     if evaluation.escalation is not None:
-        lines += ["", sentence(evaluation.escalation)]
+        lines += ["", safe(sentence(evaluation.escalation))]
     for name, title in PICTURES.items():
         if (png := _bytes(report, name)) is not None:
             lines += ["", f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"]

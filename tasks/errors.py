@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from storage.plain import plain
+
 
 class TaskError(Exception):
     """Root of everything tasks raise on purpose; the command line turns it into one sentence and exit code 2."""
@@ -94,8 +96,8 @@ class NoOutcomes(TaskError, FileNotFoundError):
 
     def __str__(self) -> str:
         return (
-            f"{self.folder} holds no outcomes: a Parquet, JSONL or CSV file with the columns query, medium_label and "
-            "large_label is needed"
+            f"{plain(self.folder)} holds no outcomes: a Parquet, JSONL or CSV file with the columns query, "
+            "medium_label and large_label is needed"
         )
 
 
@@ -108,7 +110,8 @@ class UnknownSet(TaskError, KeyError):
         self.name, self.folder, self.known = name, folder, known
 
     def __str__(self) -> str:
-        return f"there is no set {self.name!r} in {self.folder}; it holds {', '.join(self.known) or 'none'}"
+        known = plain(", ".join(self.known)) or "none"
+        return f"there is no set {self.name!r} in {plain(self.folder)}; it holds {known}"
 
 
 class OptionMissing(TaskError, ValueError):
@@ -130,7 +133,7 @@ class InboxMissing(TaskError, FileNotFoundError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"there is no folder {self.path} to gather queries from; make it, or name another with --inbox"
+        return f"there is no folder {plain(self.path)} to gather queries from; make it, or name another with --inbox"
 
 
 class NothingServes(TaskError):

@@ -14,6 +14,7 @@ from calib.policy import OracleMatrix
 from storage.artifact import Artifact, read_metadata, read_table, write_table
 from storage.errors import NoOutcomeMatches
 from storage.layout import Home
+from storage.plain import plain
 from storage.schemas import SCHEMAS
 from tasks.cache import STORED, WhileItStands
 from tasks.errors import NoGroundTruth, NothingLabelled
@@ -132,4 +133,5 @@ def named(queries: Artifact, query_ids: Collection[str], *, at_most: int = 5) ->
     wanted = set(query_ids)
     rows = (row for row in table.to_pylist() if row["query_id"] in wanted)
     names = [row["external_id"] or f"«{shorten(row['query'], 40, placeholder='…')}»" for row in islice(rows, at_most)]
-    return ", ".join(names) + (f" and {len(wanted) - at_most} more" if len(wanted) > at_most else "")
+    more = f" and {len(wanted) - at_most} more" if len(wanted) > at_most else ""
+    return ", ".join(plain(name, at_most=60) for name in names) + more

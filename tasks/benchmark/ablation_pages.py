@@ -11,6 +11,7 @@ from tasks.benchmark.latex import booktabs, escaped, interval
 from tasks.benchmark.pages import difference, markdown
 from tasks.benchmark.results import METRICS, is_better, pooled_difference
 from tasks.benchmark.score import Scored
+from tasks.markdown import safe
 
 TITLES = {"brier": "Brier", "ece": "ECE", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
@@ -85,7 +86,7 @@ def _by_set(scored: Sequence[Scored]) -> str:
         for name in VARIANTS
         if name != REFERENCE
     ]
-    return markdown(("variant", *(f"{one.name}, {one.kind}" for one in scored)), rows)
+    return markdown(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
 
 
 def _cell(effect: Effect, metric: str) -> str:

@@ -6,6 +6,7 @@ from calib.methods import AS_WRITTEN, DEFAULT
 from calib.metrics import Estimate
 from tasks.benchmark.bars import PROBE, RAW, TEMPERATURE, Bar
 from tasks.benchmark.results import SetTable, Standing, is_better
+from tasks.markdown import safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
 test queries *and* seeds (pigeonhole bootstrap). Noise: mean ECE of a perfectly calibrated model with the same
@@ -74,7 +75,7 @@ def shift_table(shifted: Sequence[SetTable]) -> str:
     methods = [m for m in shown if all(any(line.method == m for line in table.lines) for table in shifted)]
     rows = [
         (
-            f"{table.name} → {table.target}",
+            safe(f"{table.name} → {table.target}"),
             table.router,
             f"{table.accuracy:.2f}",
             *(_value(table.line(m).ece) for m in methods),
@@ -122,8 +123,8 @@ def _value(estimate: Estimate | None) -> str:
 
 def _heading(table: SetTable) -> str:
     return (
-        f"### {table.name}, {table.router} router\n\n{table.n:,} test queries, router right on {table.accuracy:.1%}, "
-        f"{table.n_labelled:,.0f} labels."
+        f"### {safe(table.name)}, {table.router} router\n\n{table.n:,} test queries, router right on "
+        f"{table.accuracy:.1%}, {table.n_labelled:,.0f} labels."
     )
 
 

@@ -17,6 +17,7 @@ from storage.identity import query_id, share_of, signature
 from storage.ingest import read_outcomes
 from storage.layout import Home
 from storage.listing import files_in
+from storage.plain import plain
 from storage.schemas import SCHEMAS
 from tasks.errors import NoOutcomes, UnknownSet
 
@@ -63,7 +64,7 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
         except MissingColumn as error:
             if names:
                 raise
-            logger.warning("%s holds no outcomes and is passed over: %s", path, error)
+            logger.warning("%s holds no outcomes and is passed over: %s", plain(path), error)
     if not tables:
         raise NoOutcomes(folder)
     ordered = sorted(tables, key=lambda name: (tables[name].num_rows, name))

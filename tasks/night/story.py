@@ -1,7 +1,6 @@
 """What people are told of a night: a page with the trend over all nights, and a row for the SQL of later ones."""
 
 import base64
-import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
+from tasks.markdown import safe
 from tasks.tables import joined
 
 # Nights that the page lists.
@@ -76,7 +76,7 @@ def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
     rows = joined([*earlier, own])
     with connect(nights=rows) as con:
         trend = run(con, "nights").to_pylist()
-    create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=headline(night))
+    create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=safe(headline(night)))
     create_table_artifact(trend[::-1], key="recalibrate-nights", description="every night, newest first")
     # Automations listen to these.
     resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
@@ -107,12 +107,6 @@ def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]]) -> str:
     lines += [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in trend[: -LISTED - 1 : -1]]
     return "\n".join(lines) + "\n"
-
-
-def safe(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line, cut where it is endless."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+!|~" else c for c in html.escape(flat, quote=False))
 
 
 def _row(night: Night) -> pa.Table:

@@ -12,7 +12,8 @@ from storage.artifact import read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
-from tasks.night.story import Night, _row, cost_of, headline, page, safe
+from tasks.markdown import safe
+from tasks.night.story import Night, _row, cost_of, headline, page
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
 
