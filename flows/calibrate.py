@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.demo_inputs import DEMO, on_the_demo
+from flows.demo_inputs import on_the_demo
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
 from flows.label import labels_for
@@ -24,8 +24,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     Queries named `demo` are the demo's, with its router and oracle.
     """
     run_id = runs.start("calibrate")
-    if params.queries == DEMO:
-        params = on_the_demo(params)
+    params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
     oracle = oracle_of(params, params.queries)

@@ -1,8 +1,9 @@
-"""The demo's own queries, model and router: what `demo` runs on, and `calibrate` for queries named `demo`."""
+"""The demo's own queries, model and router: what `demo` runs on, and `calibrate` and nights for what is named `demo`."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from flows.label import label_queries
+from flows.night_params import RecalibrateParams
 from flows.params import CalibrateParams, DemoParams
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
@@ -15,6 +16,8 @@ from tasks.router import train_router
 DEMO = "demo"
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3
+
+Inputs = TypeVar("Inputs", CalibrateParams, RecalibrateParams)
 
 
 def demo_inputs(params: DemoParams) -> dict[str, Any]:
@@ -35,9 +38,14 @@ def demo_inputs(params: DemoParams) -> dict[str, Any]:
     }
 
 
-def on_the_demo(params: CalibrateParams) -> CalibrateParams:
-    """The same parameters with the demo's inputs, and its prices where none are given."""
+def on_the_demo(params: Inputs) -> Inputs:
+    """The same parameters with the demo's inputs if they name it, and its prices where none are given."""
+    if (params.inbox if isinstance(params, RecalibrateParams) else params.queries) != DEMO:
+        return params
     defaults = DemoParams(seed=params.seed)
-    prices = {name: getattr(defaults, name) for name in ("medium_price", "large_price", "price_unit")}
-    given = params.medium_price is not None or params.large_price is not None
-    return params.model_copy(update=demo_inputs(defaults) | ({} if given else prices))
+    found = demo_inputs(defaults)
+    if isinstance(params, RecalibrateParams):
+        found["inbox"] = found.pop("queries")
+    if params.medium_price is None and params.large_price is None:
+        found |= {name: getattr(defaults, name) for name in ("medium_price", "large_price", "price_unit")}
+    return params.model_copy(update=found)

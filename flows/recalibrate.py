@@ -9,6 +9,7 @@ from prefect import flow
 from calib.health import MIN_WINDOW, Health, may_rest
 from flows.approval import ask
 from flows.contest import Contest, contest
+from flows.demo_inputs import on_the_demo
 from flows.extract import extract_queries
 from flows.label import labels_so_far
 from flows.night_params import RecalibrateParams
@@ -36,8 +37,13 @@ SPENT = ("BudgetReached", "DayQuotaReached")
 
 @flow(name=FLOW, flow_run_name="recalibrate on {params.inbox} by {params.oracle}")
 def recalibrate(params: RecalibrateParams) -> Night:
-    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
-    evening = _evening(params)
+    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped.
+
+    An inbox named `demo` is the demo's queries, with its router and oracle.
+    """
+    run_id = runs.start(FLOW)
+    params = on_the_demo(params)
+    evening = _evening(run_id, params)
     if (ending := decision.decided()) is not None:
         return ending.night
     queries = evening.gathered.queries
@@ -67,8 +73,7 @@ def recalibrate(params: RecalibrateParams) -> Night:
     return _end(ending, evening.known.told)
 
 
-def _evening(params: RecalibrateParams) -> Evening:
-    run_id = runs.start(FLOW)
+def _evening(run_id: str, params: RecalibrateParams) -> Evening:
     router = refer_checkpoint(params.router_path)
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)

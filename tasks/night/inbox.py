@@ -64,13 +64,15 @@ def gather(inbox: str, labelled: AbstractSet[str], at_most: int) -> Gathered:
 
 
 def files(inbox: str) -> list[str]:
-    """The files of a folder that queries are read from, by name; hidden ones are not finished.
+    """The files of a folder that queries are read from, by name; hidden ones are not finished. A file is itself.
 
     Raises:
         InboxMissing: there is no such folder.
     """
     fs, folder = resolve(inbox)
     fs.invalidate_cache()
+    if fs.isfile(folder):
+        return [inbox]
     if not fs.isdir(folder):
         raise InboxMissing(inbox)
     is_local = local_path(inbox) is not None
