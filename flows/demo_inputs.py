@@ -1,4 +1,4 @@
-"""The demo's own queries, model and router: what `demo` runs on, and `calibrate` and nights for what is named `demo`."""
+"""The demo's own queries, model and router: what `demo` runs on, and `calibrate` and nights for inputs named `demo`."""
 
 from typing import Any, TypeVar
 
