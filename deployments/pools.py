@@ -42,6 +42,7 @@ def pool_of(kind: Kind, *, root: str, image: str, data: str, namespace: str) -> 
     env = {
         "ROUTECAL_HOME": "/data/artifacts",
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": "/data/artifacts/results",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "HF_HUB_OFFLINE": "1",
     }
     if kind == "docker":

@@ -149,6 +149,7 @@ def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:
     return {
         "PREFECT_HOME": os.path.abspath(".prefect"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": os.path.join(local, "results"),
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # of how a flow failed, which Prefect would pickle
         "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",

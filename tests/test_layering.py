@@ -52,3 +52,21 @@ def test_no_room_without_a_name() -> None:
     vague = {"utils", "common", "helpers", "base", "misc"}
     names = {f.stem for package in MAY_NOT for f in (ROOT / package).rglob("*.py")}
     assert not names & vague
+
+
+# What runs code that a file brings with it; arrays of NumPy do so only when asked to.
+UNPICKLING = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+CALLS = ("torch.load", "torch.save", "torch.jit.load", ".read_pickle", ".to_pickle")
+
+
+@pytest.mark.parametrize("package", [*MAY_NOT, "deployments"])
+def test_nothing_is_pickled(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    assert not {f"{f.relative_to(ROOT)}: {m}" for f in files for m in imports(f) if m in UNPICKLING}
+    calls = [(f, c) for f in files for c in ast.walk(ast.parse(f.read_text("utf-8"))) if isinstance(c, ast.Call)]
+    assert calls
+    assert not {f"{f.relative_to(ROOT)}: {ast.unparse(c)}" for f, c in calls if ast.unparse(c.func).endswith(CALLS)}
+    assert not {
+        f"{f.relative_to(ROOT)}: {ast.unparse(c)}" for f, c in calls for k in c.keywords if "pickle" in str(k.arg)
+    }

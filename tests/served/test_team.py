@@ -56,6 +56,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             "PREFECT_API_URL": f"{address}/api",
             "PREFECT_API_AUTH_STRING": ":".join(AUTH),
             "PREFECT_API_SSL_CERT_FILE": f"{folder}/front/certificate.pem",
+            "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         }
         foreign = ("PREFECT_", "ROUTECAL_")
         env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | own
