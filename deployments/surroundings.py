@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.cli import surroundings
+from flows.surroundings import surroundings
 
 ROOT = Path(__file__).parents[1]
 HOST, PORT = "127.0.0.1", 4200

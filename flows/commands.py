@@ -1,0 +1,78 @@
+"""What the command line offers: every command, where it lives, and the help that lists them."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a command lives: its flow, the model of its parameters, and what of `flows.show` prints its result."""
+
+    module: str
+    flow: str
+    params: str
+    params_in: str = "flows.params"
+    shown_by: str = "made"
+
+
+COMMANDS = {
+    "demo": Command("flows.demo", "demo", "DemoParams", shown_by="evaluated"),
+    "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
+    "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params", "labelled"),
+    "extract": Command("flows.extract", "extract", "ExtractParams"),
+    "train": Command("flows.train", "train", "TrainParams"),
+    "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
+    "recalibrate": Command("flows.recalibrate", "recalibrate", "RecalibrateParams", "flows.night_params", "told"),
+    "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
+    "promote": Command("flows.registry", "promote", "PromoteParams", "flows.night_params", "decided"),
+    "rollback": Command("flows.registry", "rollback", "RollbackParams", "flows.night_params", "decided"),
+    "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
+    "benchmark": Command("flows.benchmark", "benchmark", "BenchmarkParams", "flows.trial_params", "compared"),
+    "ablate": Command("flows.ablate", "ablate", "AblateParams", "flows.trial_params", "compared"),
+    "audit": Command("flows.audit", "audit", "AuditParams", "flows.oracle_params", "audited"),
+    "rejudge": Command("flows.rejudge", "rejudge", "RejudgeParams", "flows.oracle_params", "rejudged"),
+    "ledger": Command("flows.ledger", "ledger", "LedgerParams", "flows.oracle_params", "table"),
+    "stats": Command("flows.stats", "stats", "StatsParams", shown_by="tables"),
+    "export": Command("flows.export", "export", "ExportParams", shown_by="exported"),
+}
+
+# From here these run without Prefect, whose server takes longer to start than they do.
+QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "rollback"}
+
+HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help
+
+Calibrated confidence for a frozen LLM router.
+
+the whole way
+  demo           everything, on world-facts questions and a real Gemma-3-270M; needs nothing
+  calibrate      label, extract, train, evaluate: from your queries to a calibrated head and its report
+
+each step alone
+  label          find the true policy of every query (oracle: replay, local, gemini, openai);
+                 --dry-run says what that takes, --audit N draws a sample for people to grade
+  extract        read policy, logits and hidden state of every query off the frozen router
+  train          train the confidence head (SFT, RL, recalibration) on labels and features
+  evaluate       measure a head on the test split, against baselines
+  train-router   make a router, for people who have none
+
+proof
+  benchmark      every method on recorded outcomes: a table with intervals, noise floors and ranks, with two routers
+  ablate         the default head with one choice changed at a time: a forest plot, Markdown and LaTeX tables
+
+every night
+  recalibrate    gather new queries, check the serving head, label, train, and promote a head that is no worse
+  heads          which head serves, and every decision that led there
+  promote        promote a candidate that waits for approval, or was refused
+  rollback       put the head back that served before
+
+labels from an API
+  audit          how good the judge is, by the sample that people have graded
+  rejudge        grade the stored answers again with other judges; asks for no answer
+  ledger         what was paid, by day, model and stage
+
+afterwards
+  stats          dataset balance and reliability of the newest run
+  export         the newest examples as JSONL
+
+Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: repeat the same command
+after an interruption and it goes on where it stopped. --refresh before COMMAND recomputes everything,
+--verbose shows Prefect's log.
+"""

@@ -1,0 +1,30 @@
+"""The environment of a run: where state and results live, and what Prefect and the libraries are told."""
+
+import os
+
+from storage.layout import Home
+
+
+def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:
+    """Variables of Prefect and of the libraries for a run from here.
+
+    State and results live beside the artifacts, so that every run of a project, from here, a worker or cron, resumes
+    from the same ones. Without PREFECT_API_URL a server is started for the run and ends with it.
+    """
+    home = Home.from_env().root
+    local = home if "://" not in home else "artifacts"
+    return {
+        "PREFECT_HOME": os.path.abspath(".prefect"),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": os.path.join(local, "results"),
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # of how a flow failed, which Prefect would pickle
+        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_TASKS_REFRESH_CACHE": "true" if refresh else "false",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # Arrow's own pool keeps what it has freed: 40 MiB when labelling
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait for each other sleep: on a busy machine 5 times as fast
+        "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
+    }
