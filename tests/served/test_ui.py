@@ -4,6 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
+
 from storage.layout import Home
 from storage.registry import history
 from tests.served.conftest import Served
@@ -49,6 +52,16 @@ def test_what_is_missing_is_said_in_the_state_and_what_to_do(served: Served, wor
         assert state["type"] == "FAILED"
         assert said in state["message"]
         assert not [task for task, _ in served.tasks(run) if task in ("label", "extract")]
+
+
+@pytest.mark.parametrize(("field", "wrong"), [("night_queries", 0), ("oracle", "horacle"), ("target_ece", "low")])
+def test_wrong_values_are_refused_before_anything_runs(served: Served, field: str, wrong: object) -> None:
+    deployment = served.deployment("recalibrate-nightly")
+    params = {"inbox": "inbox", "router_path": "router", field: wrong}
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        served.ask("POST", f"/deployments/{deployment}/create_flow_run", parameters={"params": params})
+    assert refused.value.response.status_code == 409
+    assert field in refused.value.response.text
 
 
 def test_break_press_retry_and_go_on(served: Served, page: Any, world: dict[str, str]) -> None:
