@@ -18,6 +18,10 @@ BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
 }
 
+# Who holds which slots of a limit, on disk. In memory, where Prefect has it, a server that dies forgets it while its
+# database goes on counting the slots as taken: no night would ever run again.
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
 
 def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Variables of a server on loopback and of whoever talks to it; what is set already stays.
@@ -36,6 +40,7 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": port,
         "PREFECT_API_URL": f"http://{reached}:{port}/api",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "3",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "calib,storage,tasks,flows",
