@@ -13,12 +13,17 @@ from prefect.events.schemas.automations import AutomationCore, Posture
 WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
 # Three of the beats that every flow run sends each three minutes.
 SILENT = timedelta(minutes=9)
-FAILED = '{"text": "{{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"}'
-TOLD = '{"text": "{{ event.payload.headline }}"}'
+# JSON, whatever quotes and line ends a message has.
+FAILED = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }} }'
+TOLD = '{"text": {{ event.payload.headline | tojson }} }'
 
 
-def automations() -> list[AutomationCore]:
-    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait."""
+def automations(silent: timedelta = SILENT) -> list[AutomationCore]:
+    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait.
+
+    Args:
+        silent: how long nothing is heard of a run before it is taken for dead.
+    """
     found = [
         AutomationCore(
             name="routecal: crash runs without a heartbeat",
@@ -30,9 +35,13 @@ def automations() -> list[AutomationCore]:
                 expect={"prefect.flow-run.*"},
                 for_each={"prefect.resource.id"},
                 threshold=1,
-                within=SILENT,
+                within=silent,
             ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 9 minutes")],
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, message=f"no heartbeat for {silent.total_seconds() / 60:g} minutes"
+                )
+            ],
         )
     ]
     if url := os.environ.get(WEBHOOK_URL):
