@@ -1,0 +1,249 @@
+"""Runs whose process, worker, server or machine dies, with a real SIGKILL, and what people are told of it."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import WEBHOOK_URL, automations, renew
+from storage.artifact import read_table
+from storage.layout import Home
+from storage.manifest import latest_manifest
+from tests.flows.lakes import lakes_file
+from tests.gemini_server.scripts import Script
+from tests.gemini_server.server import GeminiServer, serving
+from tests.served.machine import Machine, machine
+from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
+from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, by_number
+
+N, SHARD = 160, 10
+# Shards that are finished when something is killed. Four are worked on at once, so all but four of them are finished
+# for Prefect too.
+ENOUGH = 8
+BEAT_S, SILENT = 30, timedelta(seconds=75)
+
+
+class Hook:
+    """A webhook on loopback, and what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                hook.heard.append(said["text"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self._thread = threading.Thread(target=self.server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self._thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Hook]:
+    running = Hook()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def here(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with a server, a worker and everything deployed."""
+    variables = {"GEMINI_API_KEY": KEY, WEBHOOK_URL: hook.url, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S)}
+    with machine(tmp_path_factory.mktemp("machine"), **variables) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[GeminiServer]:
+    with serving(dict.fromkeys((MEDIUM, LARGE, JUDGE), Script(latency_s=0.4)), respond=by_number()) as server:
+        yield server
+
+
+class Labelling:
+    """A run of the deployment `label`, and what became of it.
+
+    Attributes:
+        run: its id.
+        is_interrupted: it has to go on, and did not just complete.
+        lost: calls that were in flight when it was interrupted.
+    """
+
+    def __init__(self, here: Machine, gemini: GeminiServer, folder: Path, first: int) -> None:
+        self._here, self._gemini, self._billed = here, gemini, gemini.stats()
+        self._before = self._shards()
+        params = {"medium_model": MEDIUM, "large_model": LARGE, "judge_model": JUDGE, "concurrency": 16}
+        options = {"oracle": "gemini", "base_url": gemini.url, "shard_size": SHARD, "quota": f"quota-{first}"}
+        queries = str(lakes_file(folder, N, first=first))
+        deployment = here.served.offer("label", queries=queries, **params, **options)
+        self.run = here.served.start(deployment)
+        here.wait(lambda: self._shards() >= self._before + ENOUGH)
+        self.is_interrupted, self.lost = False, 0
+
+    def interrupted(self) -> None:
+        """Note what there is, after the kill."""
+        self.is_interrupted = True
+        with closing(sqlite3.connect(self._here.folder / "artifacts" / "ledger.sqlite")) as ledger:
+            self.lost = ledger.execute("SELECT COUNT(*) FROM calls WHERE state = 'started'").fetchall()[0][0]
+
+    def go_on(self) -> None:
+        """The run's own process is alive: it completes by itself, or it gives up and goes on when Retry is pressed."""
+        state = self._here.served.until(self.run, "COMPLETED", "CRASHED", "FAILED")
+        if state["type"] != "COMPLETED":
+            self._here.wait(lambda: not self._here.flow_processes(self.run))
+            self.interrupted()
+            assert self._here.retry(self.run)["type"] == "COMPLETED"
+
+    def check(self) -> None:
+        """The run has completed; what was finished was found, and nothing was paid twice but what was in flight."""
+        # The recorder of task runs lags behind.
+        expected = ENOUGH - 4 if self.is_interrupted else 0
+        self._here.wait(lambda: self._cached() >= expected)
+        now = self._gemini.stats()
+        assert now["billed_twice"] - self._billed["billed_twice"] <= self.lost
+        manifest = latest_manifest(Home(root=str(self._here.folder / "artifacts")), "labels")
+        assert manifest is not None
+        assert manifest.artifacts["labels"].rows == N
+        assert len(set(read_table(manifest.artifacts["labels"])["query_id"].to_pylist())) == N
+
+    def _cached(self) -> int:
+        runs = self._here.served.ask("POST", "/task_runs/filter", flow_runs={"id": {"any_": [self.run]}}, limit=200)
+        return sum(run["name"].startswith("label ") and run["state_name"] == "Cached" for run in runs)
+
+    def _shards(self) -> int:
+        found = (self._here.folder / "artifacts" / "labels").glob("[!.]*.parquet")
+        return sum(pq.read_metadata(path).num_rows == SHARD for path in found)
+
+
+def test_a_flow_process_that_is_killed(here: Machine, gemini: GeminiServer, hook: Hook, tmp_path: Path) -> None:
+    labelling = Labelling(here, gemini, tmp_path, 0)
+    here.kill(*here.flow_processes(labelling.run))
+    labelling.interrupted()
+    assert here.served.until(labelling.run, "CRASHED", "COMPLETED")["type"] == "CRASHED"
+    name = here.served.ask("GET", f"/flow_runs/{labelling.run}")["name"]
+    here.wait(lambda: any(said.startswith(f"{name}: Crashed. ") for said in hook.heard))
+    assert here.retry(labelling.run)["type"] == "COMPLETED"
+    labelling.check()
+
+
+def test_a_worker_that_is_killed(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
+    labelling = Labelling(here, gemini, tmp_path, 1000)
+    here.kill(here.workers.pop().pid)
+    here.workers.append(here.worker())
+    labelling.go_on()
+    labelling.check()
+
+
+def test_a_server_that_is_killed_and_started_again(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
+    labelling = Labelling(here, gemini, tmp_path, 2000)
+    here.kill(here.servers.pop().pid)
+    here.servers.append(here.server())
+    labelling.go_on()
+    labelling.check()
+
+
+def test_a_run_that_is_cancelled_in_the_ui(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
+    labelling = Labelling(here, gemini, tmp_path, 3000)
+    here.served.ask(
+        "POST", f"/flow_runs/{labelling.run}/set_state", state={"type": "CANCELLING", "name": "Cancelling"}, force=True
+    )
+    # Its process says Crashed, some seconds before the worker says Cancelled (Prefect).
+    here.served.until(labelling.run, "CANCELLED")
+    here.wait(lambda: not here.flow_processes(labelling.run))
+    labelling.interrupted()
+    # It is asked to end, so it stores what is in flight.
+    assert labelling.lost == 0
+    assert here.retry(labelling.run)["type"] == "COMPLETED"
+    labelling.check()
+
+
+def test_a_run_that_nobody_is_left_to_report_is_marked_crashed(
+    here: Machine, gemini: GeminiServer, tmp_path: Path
+) -> None:
+    with temporary_settings({PREFECT_API_URL: here.env["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+        renew(client, automations(SILENT)[0])
+    labelling = Labelling(here, gemini, tmp_path, 4000)
+    here.kill(here.workers.pop().pid, *here.flow_processes(labelling.run))
+    labelling.interrupted()
+    here.workers.append(here.worker())
+    assert here.served.state(labelling.run)["type"] == "RUNNING"
+    state = here.served.until(labelling.run, "CRASHED", "COMPLETED")
+    assert (state["type"], state["message"]) == ("CRASHED", "no heartbeat for 1.25 minutes")
+    assert here.retry(labelling.run)["type"] == "COMPLETED"
+    labelling.check()
+
+
+def test_a_machine_that_is_restarted(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
+    labelling = Labelling(here, gemini, tmp_path, 5000)
+    here.kill()
+    assert here.left() == []
+    labelling.interrupted()
+    serving_again = here.serve()
+    # Nobody has to wait until its heartbeat is missed.
+    assert here.served.state(labelling.run)["type"] == "RUNNING"
+    assert here.retry(labelling.run)["type"] == "COMPLETED"
+    labelling.check()
+    assert serving_again.poll() is None
+
+
+def test_people_are_told_of_a_run_that_fails(here: Machine, hook: Hook) -> None:
+    path = '/no/such/"file" of {{ yours }}.jsonl'
+    deployment = here.served.offer("label", queries=path, oracle="replay")
+    run = here.served.start(deployment)
+    state = here.served.until(run, "FAILED", "COMPLETED", "CRASHED")
+    assert state["type"] == "FAILED"
+    here.wait(lambda: any(path in said for said in hook.heard))
+    (said,) = [said for said in hook.heard if path in said]
+    name = here.served.ask("GET", f"/flow_runs/{run}")["name"]
+    assert said == f"{name}: Failed. {state['message']}"
+
+
+def test_people_are_told_of_a_night_that_promotes_nothing(
+    here: Machine, hook: Hook, router_checkpoint: Path, tmp_path: Path
+) -> None:
+    asked = texts(400)
+    policies = np.random.default_rng(0).permutation(policies_for(asked, router_checkpoint)).tolist()
+    (tmp_path / "inbox").mkdir()
+    write_jsonl(tmp_path / "inbox" / "q.jsonl", [{"query": text} for text in asked])
+    deployment = here.served.offer(
+        "recalibrate-nightly",
+        inbox=str(tmp_path / "inbox"),
+        outcomes=write_jsonl(tmp_path / "o.jsonl", outcome_rows(asked, policies)),
+        router_path=str(router_checkpoint),
+        night_queries=400,
+        epochs=2,
+        hidden_units=8,
+        brier_margin=1e-6,
+        medium_price=1,
+        large_price=20,
+    )
+    run = here.served.start(deployment)
+    state = here.served.until(run, "COMPLETED", "FAILED", "CRASHED")
+    assert state["type"] == "COMPLETED", state
+    here.wait(lambda: any(said.startswith("refused: ") for said in hook.heard))
+    (said,) = [said for said in hook.heard if said.startswith("refused: ")]
+    assert said.startswith("refused: 400 of 400 new queries labelled")

@@ -1,0 +1,30 @@
+"""A night while another is going on: Prefect's limit of the deployment drops it."""
+
+from pathlib import Path
+
+from storage.layout import Home
+from storage.registry import history
+from tests.served.conftest import Served
+
+
+def test_of_nights_at_once_one_goes_on_and_the_others_are_cancelled(served: Served, world: dict[str, str]) -> None:
+    inbox = served.folder / "two-nights"
+    inbox.mkdir()
+    (inbox / "q.jsonl").write_bytes(Path(world["queries"]).read_bytes())
+    known = {name: world[name] for name in ("outcomes", "router_path")}
+    # A seed of its own, so that no other test has decided this already; and long enough to be disturbed.
+    night = {"inbox": str(inbox), "target_ece": 0.5, "epochs": 40, "hidden_units": 8, "seed": 77}
+    deployment = served.offer("recalibrate-nightly", **known, **night, medium_price=1, large_price=20)
+    home = Home(root=str(served.folder / "artifacts"))
+    before = len(history(home))
+    both = [served.start(deployment) for _ in range(2)]
+    states = {run: served.until(run, "RUNNING", "CANCELLED", "COMPLETED", "FAILED", "CRASHED") for run in both}
+    (going,) = [run for run, state in states.items() if state["type"] == "RUNNING"]
+    by_hand = served.start(deployment)
+    states[by_hand] = served.until(by_hand, "CANCELLED", "RUNNING", "COMPLETED", "FAILED", "CRASHED")
+    assert served.state(going)["type"] == "RUNNING"
+    del states[going]
+    for state in states.values():
+        assert (state["type"], state["message"]) == ("CANCELLED", "Deployment concurrency limit reached.")
+    assert served.until(going, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
+    assert len(history(home)) == before + 1
