@@ -2,16 +2,17 @@
 
 Local: a temporary file in the folder of the final one, fsync, rename. Remote: a local temporary file, then one upload;
 object stores make an upload visible only when it is whole. A temporary file outlives only a killed process, never an
-exception, and its name starts with ".tmp-".
+exception, and its name starts with ".tmp-"; `sweep` removes it a day later.
 """
 
 import errno
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import fsspec
@@ -19,6 +20,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from storage.errors import DiskFull, HomeNotWritable, StorageError
 
+STALE_S = 24 * 3600
+_STAGED = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
@@ -84,11 +87,21 @@ def staging(folder: str) -> Iterator[Path]:
     if local is not None:
         with disk_errors(folder):
             local.mkdir(parents=True, exist_ok=True)
-    path = (local or Path(tempfile.gettempdir())) / f".tmp-{uuid.uuid4().hex}"
+    path = (local or Path(tempfile.gettempdir())) / f"{_STAGED}{uuid.uuid4().hex}"
     try:
         yield path
     finally:
         discard(path)
+
+
+def sweep(home: str) -> None:
+    """Remove what killed processes left under temporary names in a local home, a day after they last touched it."""
+    local = local_path(home)
+    for path in [] if local is None else [*local.glob(f"{_STAGED}*"), *local.glob(f"*/{_STAGED}*")]:
+        # Somebody else may sweep at the same time.
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_S:
+                discard(path)
 
 
 def publish(staged: Path, url: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import runtime
 
 from storage.artifact import Artifact
-from storage.atomic import resolve
+from storage.atomic import resolve, sweep
 from storage.folder import local_folder
 from storage.layout import Home
 from storage.manifest import latest_manifest, manifest_of, write_manifest
@@ -27,12 +27,14 @@ _MADE_BY = {
 
 
 def start(flow: str) -> str:
-    """A name for this run that sorts by time; the home is checked before anything is spent.
+    """A name for this run that sorts by time; the home is checked, and tidied, before anything is spent.
 
     Raises:
         HomeNotWritable: the run could store nothing.
     """
-    Home.from_env().check_writable()
+    home = Home.from_env()
+    home.check_writable()
+    sweep(home.root)
     suffix = (runtime.flow_run.id or "0000")[-4:]
     return f"{flow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{suffix}"
 

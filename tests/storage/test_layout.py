@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -65,3 +66,19 @@ def test_an_error_of_a_remote_plugin_becomes_ours(monkeypatch):
     monkeypatch.setattr(type(fs), "put_file", refuse)
     with pytest.raises(HomeNotWritable, match="RuntimeError: no credentials"):
         Home(root="memory://x").check_writable()
+
+
+def test_what_killed_processes_left_is_removed_a_day_later(tmp_path):
+    old, new, mine = (tmp_path / "heads" / name for name in (".tmp-old", ".tmp-new", "head"))
+    for folder in (old, new, mine):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text("half")
+    (tmp_path / ".tmp-file").write_text("half")
+    long_ago = time.time() - atomic.STALE_S - 60
+    for path in (old, mine, tmp_path / ".tmp-file"):
+        os.utime(path, (long_ago, long_ago))
+    atomic.sweep(str(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "heads").iterdir()) == [".tmp-new", "head"]
+    assert [path.name for path in tmp_path.iterdir()] == ["heads"]
+    atomic.sweep(str(tmp_path / "nowhere"))
+    atomic.sweep("memory://somewhere")
