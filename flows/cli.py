@@ -154,7 +154,8 @@ def _sentence(error: Any) -> str:
 def _refuse(sentence: str, code: int = 2) -> int:
     from storage.plain import plain
 
-    print(f"routecal: {plain(sentence, at_most=8000)}", file=sys.stderr)
+    lines = (plain(line) for line in sentence.split("\n"))
+    print("routecal: " + "\n".join(lines), file=sys.stderr)
     return code
 
 

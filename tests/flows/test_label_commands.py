@@ -1,6 +1,7 @@
 """What goes with labels from an API: the plan before, the audit after, the ledger, and why there are fewer."""
 
 import csv
+import json
 import logging
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.flows import Flow
 
 import flows
@@ -87,6 +89,30 @@ def test_a_dry_run_in_prefect_publishes_the_plan(file: str, server: GeminiServer
     assert [artifact.type for artifact in found] == ["markdown"]
     assert f"{N} queries\n" in str(found[0].data)
     assert "Spend tier: Tier 1" in str(found[0].data)
+
+
+def test_a_model_cannot_break_out_of_the_plan(file: str, server: GeminiServer, tmp_path: Path) -> None:
+    hostile = "m\n```\n<script>alert(1)</script>\x1b]0;x\x07"
+    prices = tmp_path / "prices.toml"
+    price = {"model": hostile, "input_usd": 0.0, "output_usd": 0.0}
+    rows = [f"{name} = {json.dumps(value)}" for name, value in price.items()]
+    prices.write_text("\n".join(["[[price]]", *rows, "valid_from = 2026-01-01", ""]))
+    label(LabelParams(queries=file, oracle="gemini", dry_run=True, medium_model=hostile, prices=str(prices)))
+    with get_client(sync_client=True) as client:
+        key = ArtifactFilter(key=ArtifactFilterKey(any_=["label-plan"]))
+        (found,) = client.read_artifacts(artifact_filter=key, sort=ArtifactSort.CREATED_DESC, limit=1)
+    lines = str(found.data).splitlines()
+    assert [i for i, line in enumerate(lines) if line.lstrip().startswith("```")] == [0, len(lines) - 1]
+    assert r"m\n```\n<script>" in str(found.data)
+    assert "\x1b" not in str(found.data)
+
+
+def test_a_refusal_of_several_lines_keeps_them(file: str, server: GeminiServer, capsys: Capture) -> None:
+    assert cli.main(label_argv(file, server, "--medium-model", "m\x1b]0;x\x07")) == 2
+    said = capsys.readouterr().err
+    assert "\n[[price]]\n" in said
+    assert r"no price of m\x1b]0;x\x07 is known" in said
+    assert not {"\x1b", "\x07"} & set(said)
 
 
 @pytest.mark.parametrize("oracle", ["replay", "local"])

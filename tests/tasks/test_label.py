@@ -71,6 +71,14 @@ def test_missing_ground_truth_is_named(own: dict[str, Any], caplog: pytest.LogCa
     assert names.count(", ") == 4
 
 
+def test_names_are_spelled_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    queries = store_queries(["a", "\x1b[31mred\x9b", "c"], external_id=["a", None, "\x1b]0;x\x07" * 100_000])
+    (sentence,) = said(1, queries, dict.fromkeys(ids(queries)[1:], "no ground truth"), caplog)
+    assert r"«\x1b[31mred\x9b»" in sentence
+    assert sentence.isprintable()
+    assert len(sentence) < 200
+
+
 def test_what_no_judge_could_grade_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     queries = store_queries(texts(6))
     reasons = ["judge error: large", "judge error: medium, large", "refused: it is too long: 9", "no ground truth"]

@@ -10,6 +10,8 @@ from calib.comparison import paired_counts
 from calib.comparison.scores import score
 from tasks.benchmark.ablation_pages import Effect, ablation_latex, ablation_page, ablation_plot, effects
 from tasks.benchmark.latex import booktabs, escaped
+from tasks.benchmark.pages import benchmark_page, shift_table
+from tasks.benchmark.results import SetTable
 from tasks.benchmark.score import Scored
 
 WORSE = "reward linear"
@@ -51,6 +53,17 @@ def test_the_page_names_every_variant_and_marks_the_worse(found: list[Effect], b
     line = next(line for line in page.splitlines() if line.startswith(f"| {WORSE} |"))
     assert line.count("▼") == 2  # Brier and ECE; the order of the rows is what it was
     assert "a_set, regularised" in page
+
+
+def test_a_set_named_by_a_hostile_file_is_text(both: list[Scored]) -> None:
+    name = "<img src=x onerror=alert(1)> | [x](javascript:alert(1)) a_set"
+    page = ablation_page([], [both[0]._replace(name=name)], "Ablation")
+    assert "<" not in page.partition("## By set")[2]
+    assert r"&lt;img src=x onerror=alert\(1\)&gt; \| \[x\]\(javascript:alert\(1\)\) a_set, regularised" in page
+    table = SetTable(name=name, target=name, router="regularised", n=9, n_labelled=9.0, accuracy=0.5, lines=[])
+    for text in (benchmark_page([table], [], [], [], "Benchmark"), shift_table([table])):
+        assert "<img" not in text
+        assert "](javascript" not in text
 
 
 def test_the_latex_table_is_well_formed_and_says_the_same(found: list[Effect]) -> None:
