@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +44,14 @@ def final_tasks(served: Served, run: str) -> int:
     return int(served.ask("POST", "/task_runs/count", flow_runs={"id": {"any_": [run]}}, task_runs=ended))
 
 
+def trouble(folder: Path) -> list[str]:
+    """Lines of the logs that tell of an answer of 500 or above, or of a database that was locked."""
+    logs = [(folder / ".prefect" / f"{name}.log").read_text(errors="replace") for name in ("server", "worker")]
+    lines = [line for log in logs for line in log.splitlines()]
+    refused = [line for line in lines if (found := ANSWER.search(line)) and found[1] >= "500"]
+    return refused + [line for line in lines if "database is locked" in line]
+
+
 def test_a_thousand_shards_twice(tmp_path: Path) -> None:
     # At this level the server's log has a line for every answer.
     with serving(tmp_path, PREFECT_SERVER_LOGGING_LEVEL="INFO") as served:
@@ -52,10 +59,5 @@ def test_a_thousand_shards_twice(tmp_path: Path) -> None:
     for i, (ran_s, recorded_s) in enumerate(bursts, start=1):
         print(f"burst {i}: ran {ran_s:.1f} s, all {N_SHARDS} task runs recorded {recorded_s:.1f} s later")
     assert max(b.recorded_s for b in bursts) <= SEEN_WITHIN_S
-    log = {name: (tmp_path / ".prefect" / f"{name}.log").read_text(errors="replace") for name in ("server", "worker")}
-    codes = Counter(ANSWER.findall(log["server"]))
-    print(dict(codes))
-    assert codes["200"] + codes["201"] > 100
-    assert not [code for code in codes if code >= "500"], codes
-    for name, text in log.items():
-        assert text.count("database is locked") == 0, name
+    assert len(ANSWER.findall((tmp_path / ".prefect/server.log").read_text(errors="replace"))) > 100
+    assert trouble(tmp_path) == []

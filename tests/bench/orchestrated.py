@@ -1,0 +1,66 @@
+"""`python -m tests.bench.orchestrated FILE COMMAND …`: a `routecal` command that notes in FILE what Prefect takes.
+
+A call of a task is Prefect's but for the body of the task, a call of a flow but for the body of the flow; import and
+start of the server are Prefect's whole. The moment of the last line is noted too: what follows is the server's end.
+"""
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from flows import cli, terminal
+
+spent: defaultdict[str, float] = defaultdict(float)
+
+
+def timed(owner: Any, name: str, what: str) -> None:
+    """Add the seconds of every call of `owner.name` to those of `what`, and count the calls."""
+    original = getattr(owner, name)
+
+    @wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            spent[what] += time.perf_counter() - began
+            spent[f"{what}, calls"] += 1
+
+    setattr(owner, name, call)
+
+
+def main() -> None:
+    """Run the command."""
+    # Prefect reads its settings as it is imported.
+    cli._settings(verbose=False, refresh=False)
+    began = time.perf_counter()
+    from prefect.flow_engine import FlowRunEngine
+    from prefect.flows import Flow
+    from prefect.task_engine import SyncTaskRunEngine
+    from prefect.tasks import Task
+
+    spent["import"] = time.perf_counter() - began
+    timed(terminal, "start_server", "server")
+    timed(Flow, "__call__", "flows")
+    timed(FlowRunEngine, "call_flow_fn", "flow bodies")
+    timed(Task, "__call__", "tasks")
+    timed(SyncTaskRunEngine, "call_task_fn", "task bodies")
+    notes, command = sys.argv[1], cli.main
+
+    def noted(argv: Sequence[str]) -> int:
+        code = command(argv)
+        Path(notes).write_text(json.dumps({**spent, "ended_at": time.time()}), encoding="utf-8")
+        return code
+
+    cli.main = noted
+    del sys.argv[1]
+    cli.console()
+
+
+if __name__ == "__main__":
+    main()
