@@ -38,6 +38,7 @@ def made_by(project: Path, *options: str) -> tuple[set[str], set[str]]:
     return done - OF_THE_RUN, found
 
 
+@pytest.mark.served
 def test_an_edit_makes_anew_what_stands_on_it(
     project: Path, queries_file: str, outcomes_file: str, router_checkpoint: Path, prefect_server: None
 ) -> None:

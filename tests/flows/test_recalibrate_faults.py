@@ -28,9 +28,8 @@ from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.tasks.oracle.labelling import JUDGE, LARGE, MEDIUM, by_number
 from tests.tasks.oracle.labelling import KEY as KEY_OF_SERVER
 
+pytestmark = pytest.mark.served
 FIRST, SECOND = 400, 200
-# Of the boundaries before a decision one in so many is tried by `make test`, all by `make served`.
-EVERY = 8
 
 
 class World(NamedTuple):
@@ -85,21 +84,12 @@ def boundaries(night: Ended) -> list[int]:
     return [i for i in range(len(night.passed)) if not i or night.left[i] != night.left[i - 1]]
 
 
-def test_a_night_killed_anywhere_leaves_a_whole_head_and_is_made_up_for(world: World, tmp_path: Path) -> None:
-    decides = world.undisturbed.passed.index("before decide")
-    tried = boundaries(world.undisturbed)
-    after = [i for i in tried if i >= decides]
-    assert len(after) >= 8
-    for turn, boundary in enumerate([i for i in tried if i < decides][::EVERY] + after):
-        survive(world, tmp_path / str(boundary), boundary, by_retry=turn % 2 == 0)
-
-
-@pytest.mark.served
 @pytest.mark.parametrize("parity", [0, 1])
 def test_a_night_killed_at_every_single_boundary(world: World, tmp_path: Path, parity: int) -> None:
     """In two halves, one of them gone on with by Retry; behind the decision both ways at each."""
-    decides = world.undisturbed.passed.index("before decide")
-    for turn, boundary in enumerate(boundaries(world.undisturbed)):
+    decides, tried = world.undisturbed.passed.index("before decide"), boundaries(world.undisturbed)
+    assert len([i for i in tried if i >= decides]) >= 8
+    for turn, boundary in enumerate(tried):
         if boundary >= decides or turn % 2 == parity:
             survive(world, tmp_path / str(boundary), boundary, by_retry=parity == 0)
 
@@ -176,7 +166,6 @@ def labelled(recorded: list[Manifest]) -> set[str]:
 # ---- two at once, without Prefect's limit
 
 
-@pytest.mark.served
 def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
     prefect_server: None, router_checkpoint: Path, tmp_path: Path
 ) -> None:
