@@ -38,8 +38,9 @@ test: $(STAMP)   ## every check and every test, offline
 suite: $(STAMP)  ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# Three workers on two cores: most of the time something waits, for a beat, a lease or a poll.
 served: $(STAMP) ## the tests that start `make serve`, some of them in a headless browser, and a night killed at every boundary
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m served tests/served tests/deployments tests/flows
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m served tests/served tests/deployments tests/flows
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update

@@ -11,7 +11,8 @@ from tests.storage.ledger.postgres import PASSWORD, PostgresServer, postgres
 
 __all__ = ["postgres"]
 
-SMALL = {"epochs": 2, "hidden_units": 8, "medium_price": 1, "large_price": 20, "seed": 11}
+# Other queries than any other test's, so that nothing of the first run is found.
+SMALL = {"limit": 350, "epochs": 2, "hidden_units": 8, "medium_price": 1, "large_price": 20, "seed": 11}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
