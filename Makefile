@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served debian bench-label bench-calib bench-serve simulate-nights check lock clean
+.PHONY: help setup demo serve test suite served browser faults debian bench-label bench-calib bench-serve simulate-nights check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -39,8 +39,16 @@ suite: $(STAMP)  ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Three workers on two cores: most of the time something waits, for a beat, a lease or a poll.
-served: $(STAMP) ## the tests that start `make serve`, some of them in a headless browser, and a night killed at every boundary
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m served tests/served tests/deployments tests/flows
+SERVED := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m served
+
+served: $(STAMP) ## what the next two run, and every other test that starts servers or kills for minutes: a quarter of an hour
+	$(SERVED) tests/served tests/deployments tests/flows
+
+browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules, approval, hostile texts; and the deployments
+	$(SERVED) tests/served/test_ui.py tests/served/test_hostile.py tests/served/test_two_nights.py tests/deployments
+
+faults: $(STAMP) ## kill process, worker, server and machine under a run, cancel it, and hear of it
+	$(SERVED) tests/served/test_crashes.py
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update
