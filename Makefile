@@ -31,11 +31,11 @@ serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, 
 	$(BIN)/python -m deployments.serve
 
 # Checks need one core for a minute and a half, and the suite does not wait for them.
-test: $(STAMP)   ## every check and every test, offline
+test: $(STAMP)   ## every check, and every test but those of `make served`, offline
 	$(MAKE) --no-print-directory --jobs 2 check suite
 
 # A thread of torch for each worker: with two each, four wait for each other on two cores.
-suite: $(STAMP)  ## every test
+suite: $(STAMP)  ## the tests of `make test`
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Three workers on two cores: most of the time something waits, for a beat, a lease or a poll.

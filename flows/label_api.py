@@ -136,11 +136,15 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     slots_of = [0] * n if pace.backend == "batch" else slots_for(n, size)
     with counted(work.name, tally.rows) as show:
 
+        def say(*, now: bool = False) -> None:
+            words = line(desk)
+            show(tally.done, words)
+            artifact.update(tally.done, tally.rows, words, now=now)
+
         def watch(at_most: int) -> None:
             """Wait until at most so many shards are going."""
             while len(futures) - len(ended) > at_most:
-                show(tally.done, line(desk))
-                artifact.update(tally.done, tally.rows, line(desk))
+                say()
                 one_ended.wait(SECONDS_BETWEEN_LOOKS)
                 one_ended.clear()
 
@@ -152,8 +156,7 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
             future.add_done_callback(note)
             futures.append(future)
         watch(0)
-        show(tally.done, line(desk))
-        artifact.update(tally.done, tally.rows, line(desk), now=True)
+        say(now=True)
     return futures
 
 

@@ -1,12 +1,12 @@
 """Consoles for texts that others wrote: names, topics and queries may hold what commands a terminal."""
 
+import re
 from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
 
-# They are no cells wide, so what is left stays aligned.
-_DROPPED = {n: None for n in (*range(0x20), *range(0x7F, 0xA0)) if chr(n) not in "\n\t"}
+from storage.plain import CONTROL
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
@@ -30,4 +30,9 @@ class _Cleaned:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for segment in console.render(self._renderable, options):
-            yield segment if segment.control else Segment(segment.text.translate(_DROPPED), segment.style)
+            yield segment if segment.control else Segment(CONTROL.sub(_kept, segment.text), segment.style)
+
+
+def _kept(control: re.Match[str]) -> str:
+    """Line ends and tabs. The others are no cells wide, so what is left stays aligned."""
+    return control[0] if control[0] in "\n\t" else ""

@@ -3,7 +3,7 @@
 import re
 
 # C0, DEL and C1 (some terminals take 0x9b for ESC [), and what reorders the line it stands in.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str, *, at_most: int = 2000) -> str:
@@ -15,4 +15,4 @@ def plain(text: str, *, at_most: int = 2000) -> str:
     'abab…'
     """
     text = text if len(text) <= at_most else text[: at_most - 1] + "…"
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

@@ -71,7 +71,8 @@ def cache_on(*modules: str) -> CachePolicy:
     For steps that are cheap to redo. Slow or paid ones take ON_INPUTS with an explicit `version` argument instead.
 
     Args:
-        modules: dotted names, the step's own module first; a package counts with everything in it.
+        modules: dotted names, the step's own module first, then those of `tasks` and `storage` that have a part in the
+            numbers, then those of `calib`; a package counts with everything in it.
     """
     version = digest_code(*modules)
 

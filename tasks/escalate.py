@@ -61,7 +61,7 @@ class Escalation(BaseModel):
 
 @task(
     name="escalate",
-    cache_policy=cache_on(__name__, "calib.escalation", "calib.metrics"),
+    cache_policy=cache_on(__name__, "storage.examples", "calib.escalation", "calib.metrics"),
     **STORED,
 )
 def escalate(

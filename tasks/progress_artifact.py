@@ -7,6 +7,8 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
+from tasks.markdown import safe
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 10.0
@@ -36,7 +38,7 @@ class ProgressArtifact:
         if time.monotonic() - self._said < SECONDS_BETWEEN and not (now and self._id):
             return
         self._said = time.monotonic()
-        share, words = 100.0 * done / max(total, 1), f"{done:,} of {total:,}" + (f": {line}" if line else "")
+        share, words = 100.0 * done / max(total, 1), f"{done:,} of {total:,}" + (f": {safe(line)}" if line else "")
         try:
             if self._id is None:
                 self._id = UUID(str(create_progress_artifact(share, key=self._key, description=words)))

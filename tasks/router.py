@@ -67,7 +67,7 @@ def trained_on(router: Artifact) -> list[str]:
 @task(
     name="train router",
     task_run_name="train a routing head on {labels.rows} labels",
-    cache_policy=cache_on(__name__, "calib.routing_head", "calib.checkpoint", "calib.router"),
+    cache_policy=cache_on(__name__, "storage.examples", "calib.routing_head", "calib.checkpoint", "calib.router"),
     **STORED,
 )
 def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:

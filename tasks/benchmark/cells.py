@@ -32,7 +32,7 @@ SHIFTED_ROWS = 1000
 @task(
     name="fit router",
     task_run_name="fit the {kind} router of {name}",
-    cache_policy=cache_on(__name__, "calib.routing_head"),
+    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.routing_head"),
     **STORED,
 )
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
@@ -51,7 +51,7 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
 @task(
     name="choose block",
     task_run_name="choose a block for {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(__name__, "calib.blocks", "calib.protocol"),
+    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.blocks", "calib.protocol"),
     **STORED,
 )
 def choose_block(
@@ -68,7 +68,7 @@ def choose_block(
 @task(
     name="fit methods",
     task_run_name="fit {group} on {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(__name__, "calib.ablation", "calib.methods", "calib.protocol"),
+    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.ablation", "calib.methods", "calib.protocol"),
     **STORED,
 )
 def fit_cell(

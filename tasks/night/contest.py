@@ -23,7 +23,7 @@ _CUTS = ("router_policy", "topic")
 
 @task(
     name="choose candidate",
-    cache_policy=cache_on(__name__, "calib.cross_fit", "calib.head", "calib.metrics.proper"),
+    cache_policy=cache_on(__name__, "tasks.examples", "calib.cross_fit", "calib.head", "calib.metrics.proper"),
     **STORED,
 )
 def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact]) -> str:
@@ -39,7 +39,11 @@ def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact]) -> str:
     return min(found, key=lambda name: (found[name], name))
 
 
-@task(name="gate", cache_policy=cache_on(__name__, "calib.gate", "calib.head"), **STORED)
+@task(
+    name="gate",
+    cache_policy=cache_on(__name__, "tasks.night.health", "storage.examples", "calib.gate", "calib.head"),
+    **STORED,
+)
 def judge(candidate: Artifact, champion: Artifact | None, window: Rows, rules: GateRules, seed: int) -> Verdict:
     """The candidate against the serving head on held-out rows, whole and by policy and topic."""
     p, y = told(open_head(candidate, window.features), window)

@@ -22,8 +22,7 @@ FLOW_RUN = "flow_run_id"
 
 def last() -> Entry | None:
     """The newest entry."""
-    entries = registry.history(Home.from_env())
-    return entries[-1] if entries else None
+    return registry.newest(Home.from_env())
 
 
 def in_force() -> Entry | None:

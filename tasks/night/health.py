@@ -16,7 +16,7 @@ from tasks.cache import STORED, cache_on
 from tasks.night.known import Rows
 from tasks.train import open_head
 
-_CODE = (__name__, "calib.drift", "calib.health", "calib.outcome_shift", "calib.head")
+_CODE = (__name__, "storage.examples", "calib.drift", "calib.health", "calib.outcome_shift", "calib.head")
 
 
 @task(name="check champion", cache_policy=cache_on(*_CODE), **STORED)
