@@ -1,5 +1,6 @@
 """How a model behaves: a script by model name, or a name that says it all, like `m-429-then-ok`."""
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field, fields
 from random import Random
@@ -52,6 +53,7 @@ class Script:
         latency_s: mean time to answer.
         latency_sd_s: its standard deviation (normal, cut at zero).
         slow_s: how long the steps `slow` and `drip` take.
+        crowd: nothing is answered before so many requests are here at once.
         fail_frac: share of requests that fail at random, each with one of `fails`.
         fails: names in `REFUSALS`.
         seed: of latency and failures.
@@ -70,6 +72,7 @@ class Script:
     latency_s: float = 0.0
     latency_sd_s: float = 0.0
     slow_s: float = 5.0
+    crowd: int = 0
     fail_frac: float = 0.0
     fails: tuple[str, ...] = ("503", "429")
     seed: int = 0
@@ -120,6 +123,8 @@ class Playing:
     first_cap: int | None = None
     window: deque[tuple[float, int]] = field(default_factory=deque)
     window_tokens: int = 0
+    here: int = 0
+    crowded: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.random = Random(self.script.seed)
@@ -153,6 +158,16 @@ class Playing:
         if not self.script.latency_sd_s:
             return self.script.latency_s
         return max(0.0, self.random.gauss(self.script.latency_s, self.script.latency_sd_s))
+
+    async def crowd(self) -> None:
+        """Return when as many requests as the script asks for are waiting here."""
+        self.here += 1
+        if self.here >= self.script.crowd:
+            self.crowded.set()
+        try:
+            await self.crowded.wait()
+        finally:
+            self.here -= 1
 
     def cuts_off(self, cap: int | None) -> bool:
         """Whether an answer within this cap ends in the middle of a thought."""

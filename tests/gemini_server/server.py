@@ -53,7 +53,7 @@ class GeminiServer:
         self.seen: deque[Request] = deque(maxlen=keep)
         self.statuses: Counter[str] = Counter()  # "model status", "model fin" …
         self.billed: Counter[bytes] = Counter()  # digest of the request -> how often it was served
-        self.in_flight = self.max_in_flight = 0
+        self.in_flight = 0
         self.files = Files()
         self.batches = Batches(self.files, lambda: self.respond, self.billed)
         self._playing: dict[str, Playing] = {}
@@ -96,7 +96,6 @@ class GeminiServer:
             "billed_once": len(self.billed),
             "billed_twice": self.billed.total() - len(self.billed),
             "in_flight": self.in_flight,
-            "max_in_flight": self.max_in_flight,
             "batches": [
                 {"model": j.model, "name": j.display_name, "state": j.state} for j in self.batches.jobs.values()
             ],
@@ -119,7 +118,6 @@ class GeminiServer:
         if http.path.startswith("/_"):
             return await self._control(http)
         self.in_flight += 1
-        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             return await self._route(http)
         finally:
@@ -159,6 +157,7 @@ class GeminiServer:
             self.billed[request.digest] += 1
         if latency_s := playing.latency_s():
             await asyncio.sleep(latency_s)
+        await playing.crowd()
         if not served:
             return self._refuse(request.model, step, http)
         self.statuses[f"{request.model} 200"] += 1
