@@ -9,21 +9,19 @@ from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, Posture
+from prefect.settings import get_current_settings
 
 WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
-# Three of the beats that every flow run sends each three minutes.
-SILENT = timedelta(minutes=9)
+# Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
+BEATS = 3
 # JSON, whatever quotes and line ends a message has.
 FAILED = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }} }'
 TOLD = '{"text": {{ event.payload.headline | tojson }} }'
 
 
-def automations(silent: timedelta = SILENT) -> list[AutomationCore]:
-    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait.
-
-    Args:
-        silent: how long nothing is heard of a run before it is taken for dead.
-    """
+def automations() -> list[AutomationCore]:
+    """Runs whose process died are marked Crashed; with a webhook, people hear of failures and of nights that wait."""
+    silent = timedelta(seconds=BEATS * (get_current_settings().flows.heartbeat_frequency or 180))
     found = [
         AutomationCore(
             name="routecal: crash runs without a heartbeat",
@@ -70,7 +68,17 @@ def automations(silent: timedelta = SILENT) -> list[AutomationCore]:
 
 
 def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    """Replace what has the name: creating is not idempotent, and twins would call twice."""
-    for old in client.read_automations_by_name(automation.name):
+    """Make it, or make it anew where it changed: creating is not idempotent, and twins would call twice.
+
+    One that is as it should be stays, and with it what it heard of runs: of those that died with the machine nothing
+    more will be heard. One that was switched off in the UI stays off.
+    """
+    found = client.read_automations_by_name(automation.name)
+    wanted = automation.model_copy(update={"enabled": all(old.enabled for old in found)})
+    if [AutomationCore(**{name: getattr(old, name) for name in AutomationCore.model_fields}) for old in found] == [
+        wanted
+    ]:
+        return
+    for old in found:
         client.delete_automation(old.id)
-    client.create_automation(automation)
+    client.create_automation(wanted)
