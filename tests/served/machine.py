@@ -114,14 +114,14 @@ class Machine:
             time.sleep(0.1)
 
     def retry(self, run: str) -> dict[str, Any]:
-        """Press Retry, as the UI does, until the run has completed; its state.
+        """Press Retry, as the UI does, until the run has completed, or waits for somebody; its state.
 
         A worker says a second time, some seconds later, that a run crashed; a Retry before that is lost (Prefect).
         """
         for _ in range(3):
             again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
             self.served.ask("POST", f"/flow_runs/{run}/set_state", state=again, force=True)
-            state = self.served.until(run, "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+            state = self.served.until(run, "COMPLETED", "PAUSED", "FAILED", "CRASHED", "CANCELLED")
             if state["type"] != "CRASHED":
                 break
             time.sleep(10)
