@@ -47,8 +47,8 @@ served: $(STAMP) ## what the next two run, and every other test that starts serv
 browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules, approval, hostile texts; and the deployments
 	$(SERVED) tests/served/test_ui.py tests/served/test_hostile.py tests/served/test_two_nights.py tests/deployments
 
-faults: $(STAMP) ## kill process, worker, server and machine under a run, cancel it, and hear of it
-	$(SERVED) tests/served/test_crashes.py
+faults: $(STAMP)  ## kill process, worker, server and machine under a run, or a night that waits, cancel it, and hear of it
+	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update

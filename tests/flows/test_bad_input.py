@@ -21,10 +21,8 @@ from tasks.router import TRAINED_ON
 from tests.flows.refusal import Capture, refused
 from tests.tasks.made import outcome_rows, write_jsonl
 
-pytestmark = pytest.mark.usefixtures("plain_report")
+pytestmark = pytest.mark.usefixtures("_own_results", "plain_report")
 SMALL = ["--epochs", "1", "--hidden-units", "4"]
-
-pytestmark = pytest.mark.usefixtures("_own_results")
 
 
 # ---- files
