@@ -59,19 +59,6 @@ def test_a_night_waits_longer_than_servers_live(here: Machine, night: str) -> No
     assert here.flow_processes(night)
 
 
-def test_no_answer_is_no_approval(here: Machine, night: str) -> None:
-    check_waiting(here, night)
-    refused = here.served.ask("POST", f"/flow_runs/{night}/resume")
-    assert refused["status"] == "REJECT"
-    check_waiting(here, night)
-    # As a Retry does of a run that was thought dead, and whose process still waits.
-    here.served.ask("POST", f"/flow_runs/{night}/set_state", state={"type": "RUNNING"}, force=True)
-    state = here.served.until(night, "PAUSED", "COMPLETED", "FAILED", "CRASHED")
-    assert state["type"] == "FAILED"
-    assert "no answer whether to promote: press Retry" in state["message"]
-    assert here.retry(night)["type"] == "PAUSED"
-
-
 def test_a_machine_that_is_restarted_while_a_night_waits(here: Machine, night: str) -> None:
     check_waiting(here, night)
     here.kill()

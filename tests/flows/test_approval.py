@@ -1,0 +1,94 @@
+"""A run that asks a person, through the real server; `tests/served` kills what it runs on."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import flow, runtime
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import Running
+
+from flows import approval
+from flows.approval import ask
+from tasks.errors import OptionMissing
+
+pytestmark = pytest.mark.usefixtures("_own_results")
+
+# What somebody does to a run that waits, with a client of the server.
+Person = Callable[[SyncPrefectClient, UUID], Any]
+
+
+@pytest.fixture(autouse=True)
+def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run of a deployment, but looked at more often."""
+    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
+    monkeypatch.setattr(approval, "runtime", found)
+    monkeypatch.setattr(approval, "POLL_S", 1)
+
+
+@flow
+def asking(hours: float) -> dict[str, Any] | None:
+    """What was answered."""
+    answer = ask("Shall we?", hours=hours)
+    return None if answer is None else answer.model_dump()
+
+
+def asked(person: Person) -> dict[str, Any] | None:
+    """What the flow makes of what somebody does as soon as it waits."""
+
+    def act() -> None:
+        with get_client(sync_client=True) as client:
+            while not (waiting := [run for run in client.read_flow_runs() if run.state and run.state.is_paused()]):
+                time.sleep(0.1)
+            person(client, waiting[0].id)
+
+    acting = threading.Thread(target=act)
+    acting.start()
+    try:
+        return asking(hours=0.1)
+    finally:
+        acting.join()
+
+
+@pytest.mark.parametrize("answer", [{"promote": True, "note": "looks good"}, {"promote": False, "note": ""}])
+def test_an_answer_is_taken_as_it_is(answer: dict[str, Any]) -> None:
+    assert asked(lambda client, run: client.resume_flow_run(run, run_input=answer)) == answer
+
+
+def test_the_form_begins_with_yes_and_asks_for_an_answer_all_the_same() -> None:
+    said: list[Any] = []
+
+    def look_and_answer(client: SyncPrefectClient, run: UUID) -> None:
+        state = client.read_flow_run(run).state
+        assert state is not None
+        form = state.state_details.run_input_keyset
+        assert form is not None
+        said.append(json.loads(client.read_flow_run_input(run, form["schema"]))["properties"]["promote"]["default"])
+        said.append(client.resume_flow_run(run).status)
+        client.resume_flow_run(run, run_input={"promote": True})
+
+    assert asked(look_and_answer) == {"promote": True, "note": ""}
+    assert said == [True, SetStateStatus.REJECT]
+
+
+def test_no_answer_is_no_yes() -> None:
+    """A Retry sets the run going, and the process that waits was only thought dead."""
+    with pytest.raises(OptionMissing, match="no answer whether to promote: press Retry"):
+        asked(lambda client, run: client.set_flow_run_state(run, Running(), force=True))
+
+
+def test_a_run_that_nobody_answers_goes_on_and_completes() -> None:
+    state = asking(hours=1e-4, return_state=True)
+    assert state.is_completed()
+    assert state.result() is None
+
+
+def test_a_run_from_a_terminal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approval, "runtime", runtime)
+    assert asking(hours=1.0) is None
