@@ -13,27 +13,31 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+
+import psutil
 
 from deployments.surroundings import ROOT, environment
 
-STARTS_WITHIN_S, ENDS_WITHIN_S = 120.0, 20.0
+STARTS_WITHIN_S = 120.0
+# As long as Prefect gives a run that is cancelled: it stores what is in flight and paid for.
+ENDS_WITHIN_S = 30.0
 
 
 def serve() -> int:
     """Run until Ctrl-C or SIGTERM; the exit code says whether it ended by that."""
     env = environment()
     os.environ.update(env)
-    stop = threading.Event()
+    stop, kill = threading.Event(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: kill.set() if stop.is_set() else stop.set())
     api = env["PREFECT_API_URL"]
     with ExitStack() as stack:
         if _answers(api):
             return _refuse(
                 f"something answers at {api} already; stop it, or set PREFECT_SERVER_API_PORT to a free port"
             )
-        server = stack.enter_context(_running("server", ["deployments.server"], env))
+        server = stack.enter_context(_running("server", ["deployments.server"], env, kill))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
             if stop.is_set():
@@ -42,19 +46,29 @@ def serve() -> int:
         print("deploying …", flush=True)
         subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True)
         arguments = ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
-        worker = stack.enter_context(_running("worker", arguments, env))
+        worker = stack.enter_context(_running("worker", arguments, env, kill))
         print(f"ready: {api.removesuffix('/api')}  (Ctrl-C stops everything)", flush=True)
         while not stop.wait(0.5):
             for process, name in ((server, "server"), (worker, "worker")):
                 if process.poll() is not None:
                     return _refuse(f"the {name} ended with code {process.returncode}; see .prefect/{name}.log")
         print("stopping …", flush=True)
+        _drain(worker, kill)
     return 0
 
 
 @contextmanager
-def _running(name: str, module: Sequence[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A module in a process group of its own, so that Ctrl-C reaches it through us alone; ended with its children."""
+def _running(
+    name: str, module: Sequence[str], env: dict[str, str], kill: threading.Event
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A module in a process group of its own, so that Ctrl-C reaches it through us alone; ended with its children.
+
+    Args:
+        name: of its log.
+        module: its name and its arguments.
+        env: its environment.
+        kill: set when nobody wants to wait for its end.
+    """
     folder = ROOT / ".prefect" if "PREFECT_HOME" not in env else env["PREFECT_HOME"]
     os.makedirs(folder, exist_ok=True)
     with open(f"{folder}/{name}.log", "ab") as log:
@@ -69,21 +83,43 @@ def _running(name: str, module: Sequence[str], env: dict[str, str]) -> Iterator[
     try:
         yield process
     finally:
-        _end(process)
+        _end(process, kill)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, then SIGKILL for what has not ended: workers whose server was restarted ignore the first."""
-    for number, seconds in ((signal.SIGTERM, ENDS_WITHIN_S), (signal.SIGKILL, ENDS_WITHIN_S)):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
+def _drain(worker: subprocess.Popen[bytes], kill: threading.Event) -> None:
+    """Ask the runs of a worker to end, and wait for them: ended first, it would kill them, with calls in flight."""
+    try:
+        runs = psutil.Process(worker.pid).children()
+    except psutil.NoSuchProcess:
+        return
+    if runs:
+        print("runs store what is in flight; they go on with Retry (Ctrl-C again kills them)", flush=True)
+    for run in runs:
+        with suppress(psutil.NoSuchProcess):
+            run.terminate()
+    until = time.monotonic() + ENDS_WITHIN_S
+    while runs and time.monotonic() < until and not kill.is_set():
+        runs = psutil.wait_procs(runs, timeout=0.2)[1]
+
+
+def _end(process: subprocess.Popen[bytes], kill: threading.Event) -> None:
+    """SIGTERM to the group, SIGKILL to what has not ended in time: a worker whose server was restarted ignores one."""
+    until = time.monotonic() + ENDS_WITHIN_S
+    is_left = _signal(process, signal.SIGTERM)
+    while is_left and time.monotonic() < until and not kill.wait(0.1):
+        process.poll()  # a zombie would be left for ever
+        is_left = _signal(process, 0)
+    _signal(process, signal.SIGKILL)
     process.wait()
+
+
+def _signal(group: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether anything is left of a process group, to which a signal is sent."""
+    try:
+        os.killpg(group.pid, number)
+    except (ProcessLookupError, PermissionError):  # what macOS says of zombies
+        return False
+    return True
 
 
 def _answers(api: str) -> bool:

@@ -69,7 +69,7 @@ class Machine:
         return self._start("worker", "-m", "prefect", "worker", "start", "--pool", "local", "--type", "process")
 
     def serve(self) -> Process:
-        """`make serve`, as a person has it after a restart."""
+        """`make serve`, as a person has it after a restart; the process."""
         out = self.folder / ".prefect" / "serve.log"
         out.unlink(missing_ok=True)
         process = self._start("serve", "-m", "deployments.serve", env=self._variables)

@@ -1,13 +1,10 @@
 """Runs whose process, worker, server or machine dies, with a real SIGKILL, and what people are told of it."""
 
-import json
+import signal
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +17,7 @@ from storage.manifest import latest_manifest
 from tests.flows.lakes import lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
+from tests.served.hook import Hook, listening
 from tests.served.machine import Machine, machine
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, by_number
@@ -31,39 +29,10 @@ ENOUGH = 8
 BEAT_S, SILENT = 30, "no heartbeat for 1.5 minutes"
 
 
-class Hook:
-    """A webhook on loopback, and what it was told."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                hook.heard.append(said["text"])
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        self._thread = threading.Thread(target=self.server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self._thread.join()
-        self.server.server_close()
-
-
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    running = Hook()
-    yield running
-    running.close()
+    with listening() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +173,24 @@ def test_a_machine_that_is_restarted(here: Machine, gemini: GeminiServer, tmp_pa
     assert here.retry(labelling.run)["type"] == "COMPLETED"
     labelling.check()
     assert serving_again.poll() is None
+
+
+def test_ctrl_c_of_make_serve_lets_runs_store_what_is_paid_for(
+    here: Machine, gemini: GeminiServer, tmp_path: Path
+) -> None:
+    here.kill()
+    serving = here.serve()
+    labelling = Labelling(here, gemini, tmp_path, 6000)
+    serving.send_signal(signal.SIGINT)
+    assert serving.wait(90) == 0
+    assert here.left() == []
+    labelling.interrupted()
+    assert labelling.lost == 0
+    here.serve()
+    # Its process has said so; nobody has to wait until its beat is missed.
+    assert here.served.state(labelling.run)["type"] == "CRASHED"
+    assert here.retry(labelling.run)["type"] == "COMPLETED"
+    labelling.check()
 
 
 def test_people_are_told_of_a_run_that_fails(here: Machine, hook: Hook) -> None:
