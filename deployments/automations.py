@@ -11,7 +11,8 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.settings import get_current_settings
 
-WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
+from deployments.surroundings import WEBHOOK_URL
+
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3
 # JSON, whatever quotes and line ends a message has.

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
-from deployments.surroundings import ROOT, environment
+from deployments.surroundings import ROOT, complaint, environment
 
 STARTS_WITHIN_S = 120.0
 # As long as Prefect gives a run that is cancelled: it stores what is in flight and paid for.
@@ -27,6 +27,8 @@ ENDS_WITHIN_S = 30.0
 def serve() -> int:
     """Run until Ctrl-C or SIGTERM; the exit code says whether it ended by that."""
     env = environment()
+    if wrong := complaint(env):
+        return _refuse(wrong)
     os.environ.update(env)
     stop, kill = threading.Event(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,7 +46,8 @@ def serve() -> int:
                 return 0
             return _refuse("the server did not start; what it says is in .prefect/server.log")
         print("deploying …", flush=True)
-        subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=True)
+        if subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=False).returncode:
+            return _refuse("nothing was served, as deploying failed; the reason is above")
         arguments = ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
         worker = stack.enter_context(_running("worker", arguments, env, kill))
         print(f"ready: {api.removesuffix('/api')}  (Ctrl-C stops everything)", flush=True)

@@ -17,7 +17,7 @@ from prefect.utilities.templating import apply_values
 from deployments.automations import automations, renew
 from deployments.kept import kept, remember
 from deployments.pools import Pool, make_pool, pool_of
-from deployments.surroundings import ROOT, environment
+from deployments.surroundings import ROOT, complaint, environment
 from tasks.oracle.quota import quota_size
 
 FILE = ROOT / "deployments/prefect.yaml"
@@ -58,6 +58,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if not os.environ.get("PREFECT_API_URL"):
         parser.error("set PREFECT_API_URL, as http://127.0.0.1:4200/api; `make serve` prints it")
+    if wrong := complaint(environment()):
+        parser.error(wrong)
     set_up(pool_of(chosen.pool, root=str(ROOT), image=chosen.image, data=chosen.data, namespace=chosen.namespace))
 
 

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flows.surroundings import surroundings
 
 ROOT = Path(__file__).parents[1]
 HOST, PORT = "127.0.0.1", 4200
+WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
 
 # Without these the recorder of task runs falls 30 s behind a burst of a thousand, and the API answers 503.
 BATCHES = {
@@ -52,3 +55,22 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     if auth := env.get("PREFECT_SERVER_API_AUTH_STRING"):
         defaults["PREFECT_API_AUTH_STRING"] = auth
     return defaults | env
+
+
+def complaint(env: Mapping[str, str]) -> str:
+    """What is wrong with variables that people set, as a sentence; empty if nothing is.
+
+    Args:
+        env: see `environment`.
+    """
+    port, zone, hook = env["PREFECT_SERVER_API_PORT"], env["ROUTECAL_TIMEZONE"], env.get(WEBHOOK_URL, "")
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        return f"PREFECT_SERVER_API_PORT is {port!r}; give a port from 1 to 65535"
+    try:
+        ZoneInfo(zone)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return f"ROUTECAL_TIMEZONE is {zone!r}, which is no time zone; an example is Europe/Berlin"
+    # The address itself is not shown: who knows it can write to the channel.
+    if hook and not (urlsplit(hook).scheme in ("http", "https") and urlsplit(hook).hostname):
+        return f"{WEBHOOK_URL} is no address; it begins with https:// or http://"
+    return ""

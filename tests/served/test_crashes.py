@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.automations import WEBHOOK_URL
+from deployments.surroundings import WEBHOOK_URL
 from storage.artifact import read_table
 from storage.layout import Home
 from storage.manifest import latest_manifest

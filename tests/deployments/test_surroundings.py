@@ -1,0 +1,46 @@
+"""What people set in the environment, and what they are told of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from deployments.surroundings import ROOT, complaint, environment
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, ""),
+        ({"ROUTECAL_TIMEZONE": "Europe/Berlin", "ROUTECAL_WEBHOOK_URL": "https://hooks.example.com/x"}, ""),
+        ({"ROUTECAL_TIMEZONE": "Mars/Phobos"}, "ROUTECAL_TIMEZONE is 'Mars/Phobos', which is no time zone"),
+        ({"ROUTECAL_TIMEZONE": ""}, "ROUTECAL_TIMEZONE is '', which is no time zone"),
+        ({"ROUTECAL_TIMEZONE": "Europe"}, "ROUTECAL_TIMEZONE is 'Europe', which is no time zone"),
+        ({"ROUTECAL_TIMEZONE": "../../etc/passwd"}, "which is no time zone"),
+        ({"PREFECT_SERVER_API_PORT": "many"}, "PREFECT_SERVER_API_PORT is 'many'"),
+        ({"PREFECT_SERVER_API_PORT": "70000"}, "PREFECT_SERVER_API_PORT is '70000'"),
+        ({"ROUTECAL_WEBHOOK_URL": "hooks.example.com/secret"}, "ROUTECAL_WEBHOOK_URL is no address"),
+        ({"ROUTECAL_WEBHOOK_URL": "https://"}, "ROUTECAL_WEBHOOK_URL is no address"),
+    ],
+)
+def test_wrong_variables_are_named(variables: dict[str, str], said: str) -> None:
+    found = complaint(environment(variables))
+    assert said in found
+    assert bool(said) == bool(found)
+    assert "secret" not in found
+
+
+def test_make_serve_starts_nothing_where_one_is_wrong() -> None:
+    command = [sys.executable, "-m", "deployments.serve"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"ROUTECAL_TIMEZONE": "Mars/Phobos"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("routecal: ROUTECAL_TIMEZONE is 'Mars/Phobos'")
