@@ -36,7 +36,11 @@ _shown: list[Bars] = []
 
 @contextmanager
 def shown(console: Console) -> Iterator[None]:
-    """Draw bars on `console` for as long as the block runs."""
+    """Draw bars on `console` for as long as the block runs; a file or a pipe gets a line now and then."""
+    if not console.is_terminal:
+        with _warnings_above(console), _lines(console):
+            yield
+        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bars(*columns, TimeElapsedColumn(), Remaining(), console=console) as progress:
         _shown.append(progress)
@@ -48,15 +52,31 @@ def shown(console: Console) -> Iterator[None]:
 
 
 class _Above(logging.Handler):
-    """Prints our own warnings in their own words, above the bars."""
+    """Prints our own warnings in their own words, above the bars; and lines of progress where there are none."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, console: Console, level: int = logging.WARNING) -> None:
+        super().__init__(level)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
         if _is_ours(record):
-            self._console.print(Text(f"{record.levelname.lower()}: {record.getMessage()}"), soft_wrap=True)
+            level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+            self._console.print(Text(f"{level}{record.getMessage()}"), soft_wrap=True)
+
+
+@contextmanager
+def _lines(console: Console) -> Iterator[None]:
+    """Have this module's log printed, and by nobody else."""
+    printing, level, propagates = _Above(console, logging.INFO), logger.level, logger.propagate
+    logger.addHandler(printing)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(printing)
+        logger.setLevel(level)
+        logger.propagate = propagates
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -106,15 +126,20 @@ def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
             bars.console.print(Text(bars.line))
             bars.line = ""
         return
-    said = time.monotonic()
+    said, latest, printed = time.monotonic(), "", ""
 
     def log(done: int, line: str) -> None:
-        nonlocal said
-        if done == total or time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            logger.info("%s: %d of %d, %s", what, done, total, line)
+        nonlocal said, latest, printed
+        latest = f"{what}: {done:,} of {total:,}, {line}"
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            said, printed = time.monotonic(), latest
+            logger.info("%s", latest)
 
-    yield log
+    try:
+        yield log
+    finally:
+        if latest != printed:
+            logger.info("%s", latest)
 
 
 def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
@@ -131,11 +156,13 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
         yield from _shown[-1].track(counted, total=total, description=what)
         return
     said = started = time.monotonic()
-    for done, item in enumerate(counted):
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            logger.info("%s: %s of %s after %.0f s", what, done, total or "?", said - started)
+    done = 0
+    for done, item in enumerate(counted, 1):
         yield item
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES and done != total:
+            said = time.monotonic()
+            logger.info("%s: %d of %s after %.0f s", what, done, total or "?", said - started)
+    logger.info("%s: %d of %d after %.0f s", what, done, total or done, time.monotonic() - started)
 
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:

@@ -3,18 +3,21 @@
 import io
 import logging
 
+import pytest
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
-from tasks.progress import shown
+from tasks import progress
+from tasks.progress import counted, shown, track
 
 
-def test_our_warnings_are_printed_once_and_other_libraries_keep_theirs() -> None:
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_our_warnings_are_printed_once_and_other_libraries_keep_theirs(is_terminal: bool) -> None:
     terminal, elsewhere = io.StringIO(), io.StringIO()
     root, theirs = logging.getLogger(), PrefectConsoleHandler(stream=elsewhere)
     root.addHandler(theirs)
     try:
-        with shown(Console(file=terminal, width=40)):
+        with shown(Console(file=terminal, width=40, force_terminal=is_terminal)):
             logging.getLogger("tasks.oracle.engine.desk").warning("%d calls [were] in flight as one died", 7)
             logging.getLogger("tasks.oracle.engine.desk").info("nobody reads this")
             logging.getLogger("aiohttp.client").warning("a stranger's")
@@ -29,3 +32,33 @@ def test_our_warnings_are_printed_once_and_other_libraries_keep_theirs() -> None
         assert "afterwards" not in terminal.getvalue()
     finally:
         root.removeHandler(theirs)
+
+
+def test_a_file_has_a_line_now_and_then_and_one_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with shown(Console(file=written, width=40)):
+        assert list(track("abc", "spell the word that is longer than the file is wide")) == ["a", "b", "c"]
+    words = "spell the word that is longer than the file is wide"
+    assert written.getvalue().splitlines() == [f"{words}: {n} of 3 after 0 s" for n in (1, 2, 3)]
+
+
+def test_short_work_has_its_last_line_in_a_file() -> None:
+    written = io.StringIO()
+    with shown(Console(file=written)):
+        assert list(track([1, 2], "add")) == [1, 2]
+        with counted("label", 2000) as show:
+            show(1, "$0.01")
+            show(1500, "$0.75")
+    assert written.getvalue().splitlines() == ["add: 2 of 2 after 0 s", "label: 1,500 of 2,000, $0.75"]
+
+
+def test_a_terminal_has_bars() -> None:
+    terminal = io.StringIO()
+    with shown(Console(file=terminal, width=100, force_terminal=True)):
+        assert list(track([1, 2], "add")) == [1, 2]
+        with counted("label", 2000) as show:
+            show(1500, "$0.75")
+    assert "2/2" in terminal.getvalue()
+    assert "label 1,500/2,000 · $0.75" in terminal.getvalue()
+    assert "after" not in terminal.getvalue()
