@@ -18,6 +18,7 @@ BEATS = 3
 # JSON, whatever quotes and line ends a message has.
 FAILED = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }} }'
 TOLD = '{"text": {{ event.payload.headline | tojson }} }'
+ASKED = '{"text": {{ (flow_run.name ~ ": waits for approval, " ~ (flow_run | ui_url)) | tojson }} }'
 
 
 def automations() -> list[AutomationCore]:
@@ -54,6 +55,15 @@ def automations() -> list[AutomationCore]:
                     expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
                 ),
                 actions=[CallWebhook(block_document_id=block, payload=FAILED)],
+            ),
+            AutomationCore(
+                name="routecal: tell of nights that wait for approval",
+                trigger=EventTrigger(
+                    posture=Posture.Reactive,
+                    match={"prefect.resource.id": "prefect.flow-run.*"},
+                    expect={"prefect.flow-run.Paused"},
+                ),
+                actions=[CallWebhook(block_document_id=block, payload=ASKED)],
             ),
             AutomationCore(
                 name="routecal: tell of nights that promote nothing",

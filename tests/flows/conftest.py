@@ -30,8 +30,10 @@ def prefect_server() -> Iterator[None]:
 
 def _started(server: SubprocessASGIServer) -> subprocess.Popen[bytes]:
     """The server of `make serve`: Prefect's own refuses now and then, as its database is locked, and 2 s are lost."""
-    found = os.environ | get_current_settings().to_environment_variables(exclude_unset=True)
-    env = environment(found | {"PREFECT_SERVER_API_PORT": str(server.port)})
+    found = get_current_settings().to_environment_variables(exclude_unset=True)
+    database = found["PREFECT_SERVER_DATABASE_CONNECTION_URL"].partition("///")[2]
+    own = {"PREFECT_SERVER_API_PORT": str(server.port), "PREFECT_HOME": os.path.dirname(database)}
+    env = environment(os.environ | found | own)
     command = [sys.executable, "-m", "deployments.server", "--no-ui"]
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
 

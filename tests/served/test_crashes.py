@@ -116,18 +116,14 @@ def test_a_flow_process_that_is_killed(here: Machine, gemini: GeminiServer, hook
     labelling.check()
 
 
-def test_a_worker_that_is_killed(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
-    labelling = Labelling(here, gemini, tmp_path, 1000)
-    here.kill(here.workers.pop().pid)
-    here.workers.append(here.worker())
-    labelling.go_on()
-    labelling.check()
-
-
-def test_a_server_that_is_killed_and_started_again(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
-    labelling = Labelling(here, gemini, tmp_path, 2000)
-    here.kill(here.servers.pop().pid)
-    here.servers.append(here.server())
+@pytest.mark.parametrize(("kind", "first"), [("worker", 1000), ("server", 2000)])
+def test_a_worker_or_server_that_is_killed_and_started_again(
+    kind: str, first: int, here: Machine, gemini: GeminiServer, tmp_path: Path
+) -> None:
+    labelling = Labelling(here, gemini, tmp_path, first)
+    running = {"worker": here.workers, "server": here.servers}[kind]
+    here.kill(running.pop().pid)
+    running.append({"worker": here.worker, "server": here.server}[kind]())
     labelling.go_on()
     labelling.check()
 
