@@ -11,7 +11,10 @@ from uuid import UUID
 import pytest
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Running
 
 from flows import approval
@@ -19,6 +22,8 @@ from flows.approval import ask
 from tasks.errors import OptionMissing
 
 pytestmark = pytest.mark.usefixtures("_own_results")
+
+PAUSED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
 
 # What somebody does to a run that waits, with a client of the server.
 Person = Callable[[SyncPrefectClient, UUID], Any]
@@ -30,6 +35,16 @@ def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
     monkeypatch.setattr(approval, "runtime", found)
     monkeypatch.setattr(approval, "POLL_S", 1)
+
+
+def form(client: SyncPrefectClient, run: UUID) -> dict[str, Any]:
+    """What a person sees of a run that is paused; empty for the moment before it is there."""
+    state = client.read_flow_run(run).state
+    keys = state.state_details.run_input_keyset if state else None
+    try:
+        return dict(json.loads(client.read_flow_run_input(run, keys["schema"]))["properties"]) if keys else {}
+    except PrefectHTTPStatusError:
+        return {}
 
 
 @flow
@@ -44,7 +59,7 @@ def asked(person: Person) -> dict[str, Any] | None:
 
     def act() -> None:
         with get_client(sync_client=True) as client:
-            while not (waiting := [run for run in client.read_flow_runs() if run.state and run.state.is_paused()]):
+            while not (waiting := client.read_flow_runs(flow_run_filter=PAUSED)) or not form(client, waiting[0].id):
                 time.sleep(0.1)
             person(client, waiting[0].id)
 
@@ -65,11 +80,7 @@ def test_the_form_begins_with_yes_and_asks_for_an_answer_all_the_same() -> None:
     said: list[Any] = []
 
     def look_and_answer(client: SyncPrefectClient, run: UUID) -> None:
-        state = client.read_flow_run(run).state
-        assert state is not None
-        form = state.state_details.run_input_keyset
-        assert form is not None
-        said.append(json.loads(client.read_flow_run_input(run, form["schema"]))["properties"]["promote"]["default"])
+        said.append(form(client, run)["promote"]["default"])
         said.append(client.resume_flow_run(run).status)
         client.resume_flow_run(run, run_input={"promote": True})
 
