@@ -83,8 +83,9 @@ def test_a_machine_that_is_restarted_while_a_night_waits(here: Machine, night: s
     assert (state["type"], state["message"]) == ("CRASHED", SILENT)
     assert here.retry(night)["type"] == "PAUSED"
     check_waiting(here, night)
-    answered = here.served.ask("POST", f"/flow_runs/{night}/resume", run_input={"promote": True, "note": "looks good"})
-    assert answered["status"] == "ACCEPT"
+    answer = {"promote": True, "note": "looks good"}
+    # Its form is there a moment after the pause.
+    here.wait(lambda: here.served.ask("POST", f"/flow_runs/{night}/resume", run_input=answer)["status"] == "ACCEPT")
     assert here.served.until(night, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
     (entry,) = history(Home(root=str(here.folder / "artifacts")))
     assert entry.action == "promoted"
