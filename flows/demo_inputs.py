@@ -9,6 +9,7 @@ from tasks.extract import Reading
 from tasks.gemma import convert_gemma
 from tasks.oracle.prompts import prompts_sha256
 from tasks.oracle.spec import LocalOracle
+from tasks.progress import underway
 from tasks.queries import make_world_facts, set_apart
 from tasks.router import train_router
 
@@ -22,12 +23,14 @@ Inputs = TypeVar("Inputs", CalibrateParams, RecalibrateParams)
 
 def demo_inputs(params: DemoParams) -> dict[str, Any]:
     """Parameters of `calibrate` that say on what; made once, found again."""
-    gemma = convert_gemma()
+    with underway(f"convert {MODEL}"):
+        gemma = convert_gemma()
     questions = make_world_facts(params.questions, params.seed)
     for_router, for_head = set_apart(questions, share=ROUTER_SHARE, salt="router")
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
     labels = label_queries(for_router, oracle, params.shard_size)
-    router = train_router(gemma, for_router, labels, Reading(), params.seed)
+    with underway("train the router"):
+        router = train_router(gemma, for_router, labels, Reading(), params.seed)
     return {
         "queries": for_head.uri,
         "router_path": router.uri,

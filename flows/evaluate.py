@@ -12,6 +12,7 @@ from tasks.bulletin import publish
 from tasks.escalate import escalate, pack_router
 from tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from tasks.extract import Reading
+from tasks.progress import underway
 from tasks.report import write_report
 from tasks.slices import score_slices
 from tasks.train import held_out_splits, refer_head
@@ -62,8 +63,9 @@ def evaluate_heads(
     """
     examples = inputs["examples"]
     final = list(heads)[-1]
-    predictions = predict(examples, inputs["features"], heads)
-    found = score(predictions, seed)
+    with underway("evaluate"):
+        predictions = predict(examples, inputs["features"], heads)
+        found = score(predictions, seed)
     methods = [name for name in ESCALATED if name in found.methods and name != final]
     chosen_on = held_out_splits(heads[final])
     escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms, seed)

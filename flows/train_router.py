@@ -8,6 +8,7 @@ from flows.params import TrainRouterParams
 from storage.artifact import Artifact
 from tasks import runs
 from tasks.extract import Reading
+from tasks.progress import underway
 from tasks.queries import import_queries
 from tasks.router import refer_checkpoint, train_router
 
@@ -22,7 +23,8 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     base = refer_checkpoint(params.base_model, kind="models")
     queries = import_queries(params.queries, limit=params.limit)
     labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
-    router = train_router(base, queries, labels, Reading(template=params.template), params.seed)
+    with underway("train the router"):
+        router = train_router(base, queries, labels, Reading(template=params.template), params.seed)
     runs.record(run_id, router=router)
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)

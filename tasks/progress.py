@@ -142,6 +142,24 @@ def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
             logger.info("%s", latest)
 
 
+@contextmanager
+def underway(what: str) -> Iterator[None]:
+    """Show that something goes on which cannot be counted.
+
+    Args:
+        what: a few words, shown beside the bar.
+    """
+    if not _shown:
+        logger.info("%s …", what)
+        yield
+        return
+    bar = _shown[-1].add_task(what, total=None)
+    try:
+        yield
+    finally:
+        _shown[-1].update(bar, total=1, completed=1)
+
+
 def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
     """Yield `items` one by one, counting them as done when the next is asked for.
 

@@ -8,7 +8,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
 from tasks import progress
-from tasks.progress import counted, shown, track
+from tasks.progress import counted, shown, track, underway
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -46,19 +46,24 @@ def test_a_file_has_a_line_now_and_then_and_one_at_the_end(monkeypatch: pytest.M
 def test_short_work_has_its_last_line_in_a_file() -> None:
     written = io.StringIO()
     with shown(Console(file=written)):
+        with underway("think"):
+            pass
         assert list(track([1, 2], "add")) == [1, 2]
         with counted("label", 2000) as show:
             show(1, "$0.01")
             show(1500, "$0.75")
-    assert written.getvalue().splitlines() == ["add: 2 of 2 after 0 s", "label: 1,500 of 2,000, $0.75"]
+    assert written.getvalue().splitlines() == ["think …", "add: 2 of 2 after 0 s", "label: 1,500 of 2,000, $0.75"]
 
 
 def test_a_terminal_has_bars() -> None:
     terminal = io.StringIO()
     with shown(Console(file=terminal, width=100, force_terminal=True)):
+        with pytest.raises(KeyError), underway("think"):
+            raise KeyError
         assert list(track([1, 2], "add")) == [1, 2]
         with counted("label", 2000) as show:
             show(1500, "$0.75")
+    assert "think" in terminal.getvalue()
     assert "2/2" in terminal.getvalue()
     assert "label 1,500/2,000 · $0.75" in terminal.getvalue()
     assert "after" not in terminal.getvalue()
