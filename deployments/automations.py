@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, Posture
+from prefect.events.schemas.automations import Automation, AutomationCore, Posture
 from prefect.settings import get_current_settings
 
 from deployments.surroundings import WEBHOOK_URL
@@ -86,10 +86,13 @@ def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """
     found = client.read_automations_by_name(automation.name)
     wanted = automation.model_copy(update={"enabled": all(old.enabled for old in found)})
-    if [AutomationCore(**{name: getattr(old, name) for name in AutomationCore.model_fields}) for old in found] == [
-        wanted
-    ]:
+    if [_made_of(old) for old in found] == [wanted]:
         return
     for old in found:
         client.delete_automation(old.id)
     client.create_automation(wanted)
+
+
+def _made_of(automation: Automation) -> AutomationCore:
+    """What an automation was made of, without what the server gave it."""
+    return AutomationCore(**{name: getattr(automation, name) for name in AutomationCore.model_fields})

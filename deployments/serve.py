@@ -46,7 +46,12 @@ def serve() -> int:
                 return 0
             return _refuse("the server did not start; what it says is in .prefect/server.log")
         print("deploying …", flush=True)
-        if subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=env, check=False).returncode:
+        # In a session of its own: Ctrl-C would end it with a traceback.
+        setup = [sys.executable, "-m", "deployments.setup"]
+        done = subprocess.run(setup, cwd=ROOT, env=env, check=False, start_new_session=True)
+        if stop.is_set():
+            return 0
+        if done.returncode:
             return _refuse("nothing was served, as deploying failed; the reason is above")
         arguments = ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
         worker = stack.enter_context(_running("worker", arguments, env, kill))

@@ -8,18 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import Running
+from prefect.exceptions import Abort, PrefectHTTPStatusError
+from prefect.states import Crashed, Running
 
 from flows import approval
 from flows.approval import ask
-from tasks.errors import OptionMissing
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 
@@ -89,9 +89,28 @@ def test_the_form_begins_with_yes_and_asks_for_an_answer_all_the_same() -> None:
 
 
 def test_no_answer_is_no_yes() -> None:
-    """A Retry sets the run going, and the process that waits was only thought dead."""
-    with pytest.raises(OptionMissing, match="no answer whether to promote: press Retry"):
+    """A Retry sets the run going, and the process that waits was only thought dead: it leaves the run alone."""
+    with pytest.raises(Abort):
         asked(lambda client, run: client.set_flow_run_state(run, Running(), force=True))
+
+
+def test_a_run_that_is_marked_crashed_is_left_alone() -> None:
+    with pytest.raises(Abort):
+        asked(lambda client, run: client.set_flow_run_state(run, Crashed(), force=True))
+
+
+def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    looks = iter([httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
+    look = approval._is_in
+
+    def away(*arguments: Any) -> bool:
+        if (error := next(looks, None)) is not None:
+            raise error
+        return look(*arguments)
+
+    monkeypatch.setattr(approval, "_is_in", away)
+    assert asked(lambda client, run: client.resume_flow_run(run, run_input={"promote": True})) is not None
+    assert "asking again" in caplog.text
 
 
 def test_a_run_that_nobody_answers_goes_on_and_completes() -> None:
