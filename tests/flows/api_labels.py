@@ -13,6 +13,9 @@ from tests.tasks.made import write_jsonl
 MEDIUM, LARGE, OTHER = "gemini-3.8-flash", "gemini-4-argon", "gemini-4-hydrogen"
 KEY = "AIzaSy-of-no-account-at-all-0123456789-x"
 
+# How many queries are asked where nothing else is said.
+N = 20
+
 # Of ten queries in a row; sentences, so that a judge is asked about all but the silence.
 MEDIUM_KNOWS = {0, 1, 2, 3, 4}
 LARGE_KNOWS = {0, 1, 2, 5, 6, 7}

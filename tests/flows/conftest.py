@@ -14,7 +14,9 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, t
 from prefect.testing.utilities import prefect_test_harness
 
 from deployments.surroundings import ROOT, environment
+from tests.flows.api_labels import KEY, N, file_of, known
 from tests.flows.plain import make_plain
+from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 
@@ -95,3 +97,17 @@ def queries_file(asked: list[str], tmp_path: Path) -> str:
 def outcomes_file(asked: list[str], policies: list[str], tmp_path: Path) -> str:
     """Their recorded outcomes."""
     return write_jsonl(tmp_path / "outcomes.jsonl", outcome_rows(asked, policies))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
+    """Models behind an API that know some of the answers to `file`."""
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with serving(respond=known(N)) as running:
+        yield running
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """Queries."""
+    return file_of(tmp_path / "q.jsonl", N)

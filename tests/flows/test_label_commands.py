@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,12 @@ import pytest
 import flows
 from flows import cli
 from tasks import runs
-from tests.flows.api_labels import KEY, LARGE, MEDIUM, cells, file_of, known, label_argv, rows_of
+from tests.flows.api_labels import LARGE, MEDIUM, N, cells, file_of, label_argv, rows_of
 from tests.flows.refusal import Capture, refused
-from tests.gemini_server.server import GeminiServer, serving
+from tests.gemini_server.server import GeminiServer
 from tests.tasks.made import outcome_rows, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("_own_results")
-
-N = 20
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-    with serving(respond=known(N)) as running:
-        yield running
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    return file_of(tmp_path / "q.jsonl", N)
 
 
 def home() -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,25 +14,11 @@ from flows import cli
 from flows.label import label
 from flows.oracle_params import LabelParams
 from tasks.oracle.planning.plan import Plan
-from tests.flows.api_labels import KEY, LARGE, MEDIUM, file_of, known, label_argv
+from tests.flows.api_labels import LARGE, MEDIUM, N, file_of, label_argv
 from tests.flows.refusal import Capture, refused
-from tests.gemini_server.server import GeminiServer, serving
+from tests.gemini_server.server import GeminiServer
 
 pytestmark = pytest.mark.usefixtures("_own_results")
-
-N = 20
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-    with serving(respond=known(N)) as running:
-        yield running
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    return file_of(tmp_path / "q.jsonl", N)
 
 
 def test_a_dry_run_takes_no_key_no_server_and_makes_no_ledger(

@@ -12,10 +12,14 @@ from typing import Any
 
 import httpx
 
-from deployments.surroundings import environment
+from deployments.surroundings import WEBHOOK_URL, environment
 from tests.served.conftest import READY_S, ROOT, Served, free_port
+from tests.served.hook import listening
 
 Process = subprocess.Popen[str]
+
+# How often runs on a watched machine beat, and what is said of one that does not.
+BEAT_S, SILENT = 30, "no heartbeat for 1.5 minutes"
 
 
 class Machine:
@@ -24,6 +28,7 @@ class Machine:
     Attributes:
         env: of all its processes.
         served: how to ask the server.
+        heard: what its webhook was told, if it has one.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
@@ -42,6 +47,7 @@ class Machine:
         self.folder = folder
         (folder / ".prefect").mkdir()
         self.served: Any = None
+        self.heard: list[str] = []
         self.servers: list[Process] = []
         self.workers: list[Process] = []
         self._started: list[Process] = []
@@ -145,6 +151,17 @@ def machine(folder: Path, **variables: str) -> Iterator[Machine]:
         yield running
     finally:
         running.kill()
+
+
+@contextmanager
+def watched(folder: Path, **variables: str) -> Iterator[Machine]:
+    """A machine with everything started, whose runs are missed soon, and with a webhook that is told of them."""
+    with listening() as hook:
+        own = {WEBHOOK_URL: hook.url, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S)}
+        with machine(folder, **own, **variables) as running:
+            running.heard = hook.heard
+            running.start()
+            yield running
 
 
 def _answers(url: str) -> bool:

@@ -7,27 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.automations import BEATS
-from deployments.surroundings import WEBHOOK_URL
 from storage.layout import Home
 from storage.registry import history
-from tests.served.hook import Hook, listening
-from tests.served.machine import Machine, machine
-
-BEAT_S, SILENT = 30, "no heartbeat for 1.5 minutes"
+from tests.served.machine import BEAT_S, SILENT, Machine, watched
 
 
 @pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with listening() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def here(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with a server, a worker and everything deployed."""
-    variables = {WEBHOOK_URL: hook.url, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S)}
-    with machine(tmp_path_factory.mktemp("machine"), **variables) as running:
-        running.start()
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with watched(tmp_path_factory.mktemp("machine")) as running:
         yield running
 
 
@@ -50,11 +37,11 @@ def check_waiting(here: Machine, night: str) -> None:
     assert history(Home(root=str(here.folder / "artifacts"))) == []
 
 
-def test_people_are_told_that_a_night_waits(here: Machine, night: str, hook: Hook) -> None:
+def test_people_are_told_that_a_night_waits(here: Machine, night: str) -> None:
     check_waiting(here, night)
-    here.wait(lambda: hook.heard)
+    here.wait(lambda: here.heard)
     name = here.served.ask("GET", f"/flow_runs/{night}")["name"]
-    assert hook.heard == [f"{name}: waits for approval, {here.served.ui}/runs/flow-run/{night}"]
+    assert here.heard == [f"{name}: waits for approval, {here.served.ui}/runs/flow-run/{night}"]
 
 
 def test_a_night_whose_process_is_killed_asks_again(here: Machine, night: str) -> None:

@@ -10,15 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.surroundings import WEBHOOK_URL
 from storage.artifact import read_table
 from storage.layout import Home
 from storage.manifest import latest_manifest
 from tests.flows.lakes import lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
-from tests.served.hook import Hook, listening
-from tests.served.machine import Machine, machine
+from tests.served.machine import SILENT, Machine, watched
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, by_number
 
@@ -26,21 +24,11 @@ N, SHARD = 160, 10
 # Shards that are finished when something is killed. Four are worked on at once, so all but four of them are finished
 # for Prefect too.
 ENOUGH = 8
-BEAT_S, SILENT = 30, "no heartbeat for 1.5 minutes"
 
 
 @pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with listening() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def here(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with a server, a worker and everything deployed."""
-    variables = {"GEMINI_API_KEY": KEY, WEBHOOK_URL: hook.url, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_S)}
-    with machine(tmp_path_factory.mktemp("machine"), **variables) as running:
-        running.start()
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with watched(tmp_path_factory.mktemp("machine"), GEMINI_API_KEY=KEY) as running:
         yield running
 
 
@@ -105,13 +93,13 @@ class Labelling:
         return sum(pq.read_metadata(path).num_rows == SHARD for path in found)
 
 
-def test_a_flow_process_that_is_killed(here: Machine, gemini: GeminiServer, hook: Hook, tmp_path: Path) -> None:
+def test_a_flow_process_that_is_killed(here: Machine, gemini: GeminiServer, tmp_path: Path) -> None:
     labelling = Labelling(here, gemini, tmp_path, 0)
     here.kill(*here.flow_processes(labelling.run))
     labelling.interrupted()
     assert here.served.until(labelling.run, "CRASHED", "COMPLETED")["type"] == "CRASHED"
     name = here.served.ask("GET", f"/flow_runs/{labelling.run}")["name"]
-    here.wait(lambda: any(said.startswith(f"{name}: Crashed. ") for said in hook.heard))
+    here.wait(lambda: any(said.startswith(f"{name}: Crashed. ") for said in here.heard))
     assert here.retry(labelling.run)["type"] == "COMPLETED"
     labelling.check()
 
@@ -189,20 +177,20 @@ def test_ctrl_c_of_make_serve_lets_runs_store_what_is_paid_for(
     labelling.check()
 
 
-def test_people_are_told_of_a_run_that_fails(here: Machine, hook: Hook) -> None:
+def test_people_are_told_of_a_run_that_fails(here: Machine) -> None:
     path = '/no/such/"file" of {{ yours }}.jsonl'
     deployment = here.served.offer("label", queries=path, oracle="replay")
     run = here.served.start(deployment)
     state = here.served.until(run, "FAILED", "COMPLETED", "CRASHED")
     assert state["type"] == "FAILED"
-    here.wait(lambda: any(path in said for said in hook.heard))
-    (said,) = [said for said in hook.heard if path in said]
+    here.wait(lambda: any(path in said for said in here.heard))
+    (said,) = [said for said in here.heard if path in said]
     name = here.served.ask("GET", f"/flow_runs/{run}")["name"]
     assert said == f"{name}: Failed. {state['message']}"
 
 
 def test_people_are_told_of_a_night_that_promotes_nothing(
-    here: Machine, hook: Hook, router_checkpoint: Path, tmp_path: Path
+    here: Machine, router_checkpoint: Path, tmp_path: Path
 ) -> None:
     asked = texts(400)
     policies = np.random.default_rng(0).permutation(policies_for(asked, router_checkpoint)).tolist()
@@ -223,6 +211,6 @@ def test_people_are_told_of_a_night_that_promotes_nothing(
     run = here.served.start(deployment)
     state = here.served.until(run, "COMPLETED", "FAILED", "CRASHED")
     assert state["type"] == "COMPLETED", state
-    here.wait(lambda: any(said.startswith("refused: ") for said in hook.heard))
-    (said,) = [said for said in hook.heard if said.startswith("refused: ")]
+    here.wait(lambda: any(said.startswith("refused: ") for said in here.heard))
+    (said,) = [said for said in here.heard if said.startswith("refused: ")]
     assert said.startswith("refused: 400 of 400 new queries labelled")
