@@ -10,7 +10,7 @@ from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, PrefectHTTPStatusError
-from prefect.input import RunInput, keyset_from_paused_state
+from prefect.input import Keyset, RunInput, keyset_from_paused_state
 from prefect.states import Paused, Running
 from pydantic import Field
 
@@ -51,17 +51,23 @@ def ask(question: str, *, hours: float) -> Approval | None:
     # The server's limit is a minute later than ours: whom it refuses finds the run failed.
     pause = Paused(timeout_seconds=int(hours * 3600) + 60, pause_key=uuid4().hex)
     pause.state_details.run_input_keyset = keys = keyset_from_paused_state(pause)
-    Approval.with_initial_data(description=question).save(keys)
+    is_asked = False
     with get_client(sync_client=True) as client:
         if client.set_flow_run_state(run, pause).status is not SetStateStatus.ACCEPT:
             raise Abort("the run was ended before it could ask")
         while time.monotonic() < until:
-            time.sleep(POLL_S)
             try:
+                # After the state: a server that accepts Paused deletes what was stored under its keys before. Until the
+                # form is there, it refuses to resume the run.
+                if not is_asked:
+                    _save_form(question, keys)
+                    is_asked = True
+                time.sleep(POLL_S)
                 is_waiting = _is_in(client, run, pause.state_details.pause_key)
                 answer = None if is_waiting else _said(client, run, keys["response"])
             except httpx.HTTPError as error:
                 logger.warning("the server does not say whether somebody has answered (%s); asking again", error)
+                time.sleep(POLL_S)
                 continue
             if answer is not None:
                 return answer
@@ -71,6 +77,15 @@ def ask(question: str, *, hours: float) -> Approval | None:
         # A run that ends in its pause has failed, for Prefect.
         client.set_flow_run_state(run, Running(), force=True)
     return None
+
+
+def _save_form(question: str, keys: Keyset) -> None:
+    """Store the form that the UI shows; one that an earlier try has stored stays."""
+    try:
+        Approval.with_initial_data(description=question).save(keys)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.CONFLICT:
+            raise
 
 
 def _is_in(client: SyncPrefectClient, run: UUID, pause_key: str | None) -> bool:

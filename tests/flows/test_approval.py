@@ -25,6 +25,9 @@ pytestmark = pytest.mark.usefixtures("_own_results")
 
 PAUSED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
 
+# A flow that asks waits six minutes; a form that never comes fails the test before.
+FORM_WITHIN_S = 60
+
 # What somebody does to a run that waits, with a client of the server.
 Person = Callable[[SyncPrefectClient, UUID], Any]
 
@@ -59,7 +62,9 @@ def asked(person: Person) -> dict[str, Any] | None:
 
     def act() -> None:
         with get_client(sync_client=True) as client:
+            deadline = time.monotonic() + FORM_WITHIN_S
             while not (waiting := client.read_flow_runs(flow_run_filter=PAUSED)) or not form(client, waiting[0].id):
+                assert time.monotonic() < deadline, "no run waits with a form"
                 time.sleep(0.1)
             person(client, waiting[0].id)
 
