@@ -28,6 +28,10 @@ MOST_ROWS = 4000
 # How many standard errors of the paired difference a narrower candidate may lie behind (see `calib.recalibrate`).
 STANDARD_ERRORS = 1.0
 
+# Nats below which two log losses are one: the solver stops that far from the optimum, and on which side depends on the
+# processor. (The same block with its columns reversed differed by 7e-9, more than one standard error of that difference.)
+SAME_LOSS = 1e-6
+
 
 @dataclass(frozen=True)
 class BlockCandidate:
@@ -146,7 +150,7 @@ def choose(
         BlockCandidate(names, _width(blocks, names), strength, *_mean_and_error(loss), *_mean_and_error(loss - best))
         for names, (strength, loss) in zip(wanted, losses, strict=True)
     )
-    near = [c for c in table if c.excess <= STANDARD_ERRORS * c.excess_error]
+    near = [c for c in table if c.excess <= max(STANDARD_ERRORS * c.excess_error, SAME_LOSS)]
     narrowest = [c for c in near if c.width == min(c.width for c in near)]
     chosen = table[0] if table[0] in narrowest else min(narrowest, key=lambda c: c.log_loss)
     return BlockChoice(chosen.names, table)

@@ -65,7 +65,7 @@ class LocalModel:
         self._prefix = self._tokenizer(prefix, return_tensors="pt").input_ids
         self._prefix_cache = DynamicCache(config=self._model.config)
         with torch.inference_mode():
-            self._model.base_model(self._prefix, past_key_values=self._prefix_cache, use_cache=True)
+            self._model.base_model(self._prefix, cache=self._prefix_cache, use_cache=True)
         # Some vocabularies hold "\n\n" as one token, which ends the line as well.
         ends = {self._tokenizer.encode("\n" * k, add_special_tokens=False)[0] for k in (1, 2, 3)}
         self._stop = torch.tensor([self._tokenizer.eos_token_id, *sorted(ends)])
@@ -105,7 +105,7 @@ class LocalModel:
         for _ in range(MAX_NEW_TOKENS):
             with torch.inference_mode():
                 out = self._model(
-                    ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+                    ids, attention_mask=mask, position_ids=positions, cache=cache, logits_to_keep=1
                 )
             token = out.logits[:, -1].argmax(-1)
             for row, t in zip(rows.tolist(), token.tolist(), strict=True):
