@@ -14,7 +14,7 @@ from tasks.examples import join
 from tasks.extract import n_truncated
 from tasks.queries import import_queries
 from tasks.router import refer_checkpoint, unseen_by
-from tasks.train import code_version
+from tasks.version import code_version
 
 
 @flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
