@@ -20,7 +20,7 @@ from calib.losses import (
     surrogate,
 )
 from calib.monitors import gradient_variance, mass_at_ends
-from calib.rl_config import PRESETS, RewardName, RLConfig, preset
+from calib.rl_config import PRESETS, RLConfig, preset
 from calib.shapes import check_rows
 from calib.training import (
     Rows,
@@ -34,7 +34,7 @@ from calib.training import (
     update,
 )
 
-__all__ = ["PRESETS", "Estimate", "RLConfig", "RewardName", "estimate", "fit", "policy_gradient", "preset", "steps"]
+__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
 
 
 @dataclass(frozen=True)

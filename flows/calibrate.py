@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.checks import check
 from flows.demo_inputs import on_the_demo
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
@@ -23,6 +24,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
 
     Queries named `demo` are the demo's, with its router and oracle.
     """
+    check(params)
     run_id = runs.start("calibrate")
     params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)
