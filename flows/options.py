@@ -96,7 +96,7 @@ def spelled(field: str) -> str:
 
 def _options(model: type[BaseModel]) -> dict[str, _Option]:
     """Every way to write an option, and what it is."""
-    found = {}
+    found: dict[str, _Option] = {}
     for field, info in model.model_fields.items():
         option = _Option(field, *_kind(info))
         alias = info.validation_alias

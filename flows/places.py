@@ -1,5 +1,6 @@
 """Files and folders that options name: looked at, not opened, before anything heavy is imported or started."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -47,6 +48,22 @@ def checkpoint(path: str | None, *, wanted: str = "Hugging Face checkpoint (conf
         CheckpointMissing: there is no such folder, or it lacks a configuration.
     """
     _holds(path, wanted, "config.json", "adapter_config.json")
+
+
+def size_of(path: str | None, *names: str) -> int | None:
+    """A size that a checkpoint's configuration states under one of these names; None if it cannot be told."""
+    if (local := local_path(path)) is None:
+        return None
+    try:
+        config = json.loads((local / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    # Models of several modes keep the sizes of the one that reads text apart.
+    for part in (config, config.get("text_config")) if isinstance(config, dict) else ():
+        for name in names if isinstance(part, dict) else ():
+            if isinstance(part.get(name), int):
+                return int(part[name])
+    return None
 
 
 def head(path: str | None) -> None:

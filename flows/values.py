@@ -1,5 +1,6 @@
 """What a field of a parameter model may hold, in words, from its JSON schema."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,11 +24,15 @@ def allowed(model: type[BaseModel], field: str) -> str:
     one or more of last, mean, with commas between
     NAME=VALUE, each VALUE a number
     """
-    schema = model.model_json_schema(by_alias=False)
     info = model.model_fields[field]
-    words = _words(schema["properties"][field])
+    words = _words(_properties(model)[field])
     # A text may be anything; what it means says more.
     return info.description if words == "a text" and info.description else words
+
+
+@cache
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    return dict(model.model_json_schema(by_alias=False)["properties"])
 
 
 def _words(schema: dict[str, Any]) -> str:
