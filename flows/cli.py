@@ -108,7 +108,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         from storage.layout import Home
 
         check_prefect_home()
-        check_given(os.environ.get("PREFECT_API_URL"))
+        check_given()
         Home.from_env().check_writable()
     from flows.paper import console
     from tasks.progress import shown

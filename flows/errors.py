@@ -99,7 +99,7 @@ class OptionsConflict(TaskError, ValueError):
         return f"{plain(self.what)}; {self.remedy}"
 
 
-class PlaceUnusable(TaskError, OSError):
+class PlaceUnusable(TaskError, ValueError):
     """A file or folder that a run would write cannot be written."""
 
     def __init__(self, what: str, path: str, reason: str, remedy: str) -> None:
@@ -110,7 +110,7 @@ class PlaceUnusable(TaskError, OSError):
         return f"{self.what} {plain(self.path)} cannot be written ({plain(self.reason)}); {self.remedy}"
 
 
-class NotAFile(TaskError, OSError):
+class NotAFile(TaskError, ValueError):
     """A folder, or a device, where a file is wanted."""
 
     def __init__(self, option: str, path: str) -> None:
@@ -121,7 +121,7 @@ class NotAFile(TaskError, OSError):
         return f"{self.option} {plain(self.path)} is not a file; name a file in it, or another"
 
 
-class FolderMissing(TaskError, FileNotFoundError):
+class FolderMissing(TaskError, ValueError):
     """A folder to read from that is not there, or is a file."""
 
     def __init__(self, option: str, path: str, is_file: bool) -> None:

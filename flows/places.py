@@ -19,14 +19,13 @@ def input_file(option: str, path: str | None) -> None:
     if (local := local_path(path)) is None:
         return
     try:
-        if local.is_dir():
-            raise NotAFile(option, str(path))
-        if not local.exists():
-            raise InputMissing(str(path))
+        is_folder, is_there = local.is_dir(), local.exists()
     except OSError as error:
-        if isinstance(error, NotAFile | InputMissing):
-            raise
         raise InputUnreadable(str(path), error.strerror or str(error)) from error
+    if is_folder:
+        raise NotAFile(option, str(path))
+    if not is_there:
+        raise InputMissing(str(path))
     if not os.access(local, os.R_OK):
         raise InputUnreadable(str(path), "Permission denied")
 

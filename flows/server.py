@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +24,22 @@ EXAMPLE = "http://127.0.0.1:4200/api"
 UNSET = "or unset PREFECT_API_URL: a temporary server then runs for the length of the command"
 
 
+class Access(NamedTuple):
+    """How a server is reached, as Prefect's settings have it.
+
+    Attributes:
+        login: user:password, for a server with basic authentication.
+        key: of Prefect Cloud.
+        certificate: file with the authority that signed the server's.
+        is_unchecked: whether any certificate will do.
+    """
+
+    login: str | None = None
+    key: str | None = None
+    certificate: str | None = None
+    is_unchecked: bool = False
+
+
 def check_prefect_home() -> None:
     """Refuse a PREFECT_HOME that Prefect could not write to: its server would be waited for in vain.
 
@@ -33,14 +51,16 @@ def check_prefect_home() -> None:
         raise PlaceUnusable("Prefect's state in", str(home), reason, "set PREFECT_HOME to a folder that can be")
 
 
-def check_given(url: str | None) -> None:
-    """Look whether Prefect answers at the address in the environment, before Prefect is imported.
+def check_given() -> None:
+    """Look whether Prefect answers at the address in the environment, if there is one, before Prefect is imported.
 
     Raises:
         ServerUnreachable: it does not.
     """
-    if url:
-        with _client(url) as client:
+    if url := os.environ.get("PREFECT_API_URL"):
+        is_unchecked = os.environ.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower() in ("1", "true", "yes", "on")
+        access = Access(certificate=os.environ.get("PREFECT_API_SSL_CERT_FILE"), is_unchecked=is_unchecked)
+        with _client(url, access) as client:
             _check_answers(client, url)
 
 
@@ -51,30 +71,31 @@ def reach_server() -> None:
         ServerUnreachable: none answers there, or it refuses us.
         ServerNotStarted: the temporary one ended, or is not ready in time.
     """
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
+    from prefect.settings import get_current_settings
 
-    if url := PREFECT_API_URL.value():
-        login, key = PREFECT_API_AUTH_STRING.value(), PREFECT_API_KEY.value()
-        check_api(url, login=login and login.get_secret_value(), key=key and key.get_secret_value())
+    api = get_current_settings().api
+    if api.url:
+        login = api.auth_string.get_secret_value() if api.auth_string else None
+        key = api.key.get_secret_value() if api.key else None
+        check_api(api.url, Access(login, key, api.ssl_cert_file, api.tls_insecure_skip_verify))
     elif threading.current_thread() is threading.main_thread():
         start_server()
 
 
-def check_api(url: str, *, login: str | None = None, key: str | None = None) -> None:
+def check_api(url: str, access: Access) -> None:
     """Ask the API at `url` whether it is Prefect's, and whether we may use it.
 
     Args:
         url: as PREFECT_API_URL has it.
-        login: user:password, for a server with basic authentication.
-        key: of Prefect Cloud.
+        access: what Prefect's own client sends.
 
     Raises:
         ServerUnreachable: neither; says what came, and what to try.
     """
-    with _client(url, login=login, key=key) as client:
+    with _client(url, access) as client:
         _check_answers(client, url)
         # Prefect Cloud serves no version.
-        asked = 200 if key else client.get(f"{url.rstrip('/')}/admin/version").status_code
+        asked = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
     if asked in (401, 403):
         raise ServerUnreachable(
             _without_login(url),
@@ -84,21 +105,33 @@ def check_api(url: str, *, login: str | None = None, key: str | None = None) -> 
 
 
 @contextmanager
-def _client(url: str, *, login: str | None = None, key: str | None = None) -> Iterator[httpx.Client]:
+def _client(url: str, access: Access) -> Iterator[httpx.Client]:
     """A client that waits for seconds, not minutes; what it cannot reach is refused."""
     shown, parts = _without_login(url), urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ServerUnreachable(shown, "that is no address", f"give one such as {EXAMPLE}, {UNSET}")
-    user, colon, password = (login or "").partition(":")
+    user, colon, password = (access.login or "").partition(":")
     auth = httpx.BasicAuth(user, password) if colon else None
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
     try:
-        with httpx.Client(timeout=ANSWERS_WITHIN_S, auth=auth, headers=headers) as client:
+        trusted = _trusted(access)
+    except OSError as error:
+        reason = f"its certificate {access.certificate} cannot be read"
+        raise ServerUnreachable(shown, reason, "correct PREFECT_API_SSL_CERT_FILE") from error
+    try:
+        with httpx.Client(timeout=ANSWERS_WITHIN_S, auth=auth, headers=headers, verify=trusted) as client:
             yield client
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or f"no answer within {ANSWERS_WITHIN_S:g} s"
         remedy = f"start it, correct PREFECT_API_URL (an example is {EXAMPLE}), {UNSET}"
         raise ServerUnreachable(shown, reason, remedy) from error
+
+
+def _trusted(access: Access) -> ssl.SSLContext | bool:
+    """Which certificates will do: those of public authorities, of one, or all."""
+    if access.is_unchecked or not access.certificate:
+        return not access.is_unchecked
+    return ssl.create_default_context(cafile=access.certificate)
 
 
 def _check_answers(client: httpx.Client, url: str) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 
 LOOKS_EVERY_S = 0.5
-ENDS_WITHIN_S = 5.0
+ENDS_WITHIN_S = 2.0
 
 
 def end_with(parent: int) -> None:

@@ -17,6 +17,7 @@ import pytest
 from flows import cli, server, temporary_server
 from flows.errors import PlaceUnusable, ServerUnreachable
 from flows.faults import record
+from flows.server import Access
 from tests.flows.refusal import Capture
 
 ROOT = Path(cli.__file__).parents[1]
@@ -58,8 +59,7 @@ def stub() -> Iterator[str]:
 
 @pytest.mark.parametrize("end", ["/api", "/api/"])
 def test_a_server_that_answers(stub: str, end: str) -> None:
-    server.check_given(stub + end)
-    server.check_api(stub + end)
+    server.check_api(stub + end, Access())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_server_that_answers(stub: str, end: str) -> None:
 )
 def test_an_address_of_something_else(stub: str, end: str, says: str) -> None:
     with pytest.raises(ServerUnreachable) as refused:
-        server.check_given(stub + end)
+        server.check_api(stub + end, Access())
     assert says.format(stub=stub) in str(refused.value)
 
 
@@ -94,21 +94,31 @@ def test_an_address_of_something_else(stub: str, end: str, says: str) -> None:
 )
 def test_an_address_where_nothing_answers(url: str, says: str) -> None:
     with pytest.raises(ServerUnreachable) as refused:
-        server.check_given(url)
+        server.check_api(url, Access())
     assert says in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 
 def test_https_where_http_is_spoken(stub: str) -> None:
     with pytest.raises(ServerUnreachable, match="no Prefect server can be used at https://"):
-        server.check_given(stub.replace("http", "https") + "/api")
+        server.check_api(stub.replace("http", "https") + "/api", Access())
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "https://127.0.0.1:1/api")
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(ServerUnreachable, match=r"none.pem cannot be read; correct PREFECT_API_SSL_CERT_FILE"):
+        server.check_given()
+    monkeypatch.setenv("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "true")
+    with pytest.raises(ServerUnreachable, match="Connection refused"):
+        server.check_given()
 
 
 def test_a_login_that_is_missing_or_wrong(stub: str) -> None:
     for login in (None, "u:wrong", "nocolon"):
         with pytest.raises(ServerUnreachable, match=r"it wants a login \(HTTP 401\); set PREFECT_API_AUTH_STRING"):
-            server.check_api(f"{stub}/closed", login=login)
-    server.check_api(f"{stub}/closed", login="u:p")
+            server.check_api(f"{stub}/closed", Access(login))
+    server.check_api(f"{stub}/closed", Access("u:p"))
 
 
 def test_a_command_ends_before_anything_is_made(
