@@ -78,7 +78,13 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from flows.faults import record
+        from flows.faults import of_the_server, record
+
+        if (what := of_the_server(error)) is not None:
+            return _refuse(
+                f"the Prefect server does not answer any more ({what}); start it again and repeat `routecal {name}`, "
+                "which goes on where it stopped"
+            )
 
         return _refuse(record(error, name), 1)
 
@@ -90,6 +96,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     """
     from flows.errors import CommandUnknown, FlagMisplaced
     from flows.options import parse
+    from flows.places import check_home
 
     if name not in COMMANDS:
         if name in _FLAGS:
@@ -97,6 +104,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
         raise CommandUnknown(name, near[0] if near else None, COMMANDS)
     command = COMMANDS[name]
+    check_home()
     params = parse(getattr(importlib.import_module(command.params_in), command.params), name, options)
     from flows.checks import check
 

@@ -25,6 +25,15 @@ def record(error: BaseException, command: str) -> str:
     return f"a fault of routecal, not of yours: {what}; `routecal --verbose {command} …` prints the traceback"
 
 
+def of_the_server(error: BaseException | None) -> str | None:
+    """What went wrong on the way to the Prefect server; None if nothing did there. Nobody else here speaks httpx."""
+    while error is not None:
+        if type(error).__module__.partition(".")[0] in ("httpx", "httpcore"):
+            return plain(f"{type(error).__name__}: {error}", at_most=300)
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _logs() -> Path:
     """Beside the artifacts, where those are local."""
     home = local_path(os.environ.get("ROUTECAL_HOME") or "./artifacts")

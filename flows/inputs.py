@@ -1,5 +1,6 @@
 """The files and folders that options name, and what a router's configuration says of it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flows import places
@@ -8,9 +9,13 @@ from flows.errors import WrongValues
 from flows.night_params import NightParams, RecalibrateParams
 from flows.options import spelled
 from flows.oracle_params import (
+    DECISION,
+    LARGE,
+    MEDIUM,
     AnsweringParams,
     AuditParams,
     LabelParams,
+    OracleParams,
     ProviderParams,
     QueryParams,
     RejudgeParams,
@@ -26,6 +31,7 @@ from flows.params import (
 from flows.trial_params import TrialParams
 from tasks.errors import InboxMissing
 from tasks.oracle.audit.errors import AuditExists
+from tasks.oracle.money.pricing import Prices
 
 
 def _see_queries(params: QueryParams) -> None:
@@ -69,7 +75,23 @@ def _see_inbox(params: NightParams) -> None:
 
 
 def _see_provider(params: ProviderParams) -> None:
+    """Prices that can be read, and where money is capped or forecast, one for every model that will be asked."""
     places.input_file("--prices", params.prices)
+    if not isinstance(params, OracleParams | RejudgeParams) or params.oracle in ("replay", "local"):
+        return
+    if is_demo(params) or getattr(params, "finished_only", False):
+        return
+    prices = Prices.load(params.prices)
+    if params.max_usd is not None or getattr(params, "dry_run", False):
+        provider = "openai:" if params.oracle == "openai" else "gemini"
+        prices.check(_models(params), at=datetime.now(UTC), provider=provider)
+
+
+def _models(params: OracleParams | RejudgeParams) -> list[str]:
+    """The models that will be asked, once each."""
+    named = (params.medium_model or MEDIUM, params.large_model or LARGE) if isinstance(params, OracleParams) else ()
+    first = params.judge_model or (DECISION if params.judge == "decision" else (*named, MEDIUM)[0])
+    return list(dict.fromkeys(filter(None, (*named, first, params.second_judge, params.third_judge))))
 
 
 def _see_sheet(params: LabelParams) -> None:

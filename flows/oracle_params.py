@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+# Models that answer and grade unless others are named, of the gemini oracle.
+MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
+
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
 
 

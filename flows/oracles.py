@@ -4,7 +4,7 @@ import hashlib
 
 from prefect import runtime
 
-from flows.oracle_params import JudgeParams, OracleParams, ProviderParams, RejudgeParams
+from flows.oracle_params import DECISION, LARGE, MEDIUM, JudgeParams, OracleParams, ProviderParams, RejudgeParams
 from storage.artifact import Artifact
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.grading.cascade import prompt_versions
@@ -14,8 +14,6 @@ from tasks.oracle.providers.address import address_of
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
 from tasks.queries import import_outcomes
-
-MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
 
 # How sure a lone judge must be where there is a second one to ask.
 UNSURE_BELOW = 0.7

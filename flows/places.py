@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calib.errors import CheckpointMissing
 from flows.errors import FolderMissing, NotAFile, PlaceUnusable
-from storage.errors import InputMissing, InputUnreadable
+from storage.errors import HomeNotWritable, InputMissing, InputUnreadable
 
 
 def input_file(option: str, path: str | None) -> None:
@@ -72,6 +72,17 @@ def head(path: str | None) -> None:
         CheckpointMissing: there is no such folder, or it lacks the weights.
     """
     _holds(path, "confidence head (head.safetensors)", "head.safetensors")
+
+
+def check_home() -> None:
+    """Refuse a local ROUTECAL_HOME that is a file: whoever only reads it would find nothing, and say so.
+
+    Raises:
+        HomeNotWritable: it is one.
+    """
+    home = local_path(os.environ.get("ROUTECAL_HOME"))
+    if home is not None and home.exists() and not home.is_dir():
+        raise HomeNotWritable(str(home), "it is a file")
 
 
 def output_file(option: str, path: str | None) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -254,6 +255,24 @@ def test_what_nobody_foresaw_is_one_line_and_a_file(
     assert 'raise KeyError("a\\nb")' in file.read_text()
     with pytest.raises(KeyError):
         cli.main(["--verbose", "stats"])
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_server_that_went_away(is_wrapped: bool, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object, **__: object) -> int:
+        try:
+            raise httpx.ConnectError("All connection attempts failed")
+        except httpx.ConnectError as error:
+            if is_wrapped:
+                raise RuntimeError("Failed to reach API") from error
+            raise
+
+    monkeypatch.setattr(cli, "_run", cut_off)
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == (
+        "routecal: the Prefect server does not answer any more (ConnectError: All connection attempts failed); start "
+        "it again and repeat `routecal train`, which goes on where it stopped\n"
+    )
 
 
 def test_a_fault_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,3 +75,21 @@ def test_a_wrong_command_line(line: str, sentence: str, capsys: Capture) -> None
     assert captured.err.endswith("\n")
     assert sentence in captured.err, captured.err
     assert len(captured.err) < 1000
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(("line", "sentence"), wrong.PRICES, ids=[line for line, _ in wrong.PRICES])
+def test_a_model_whose_price_nobody_knows(line: str, sentence: str, capsys: Capture) -> None:
+    assert cli.main(shlex.split(line)) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"routecal: {sentence}")
+    assert "[[price]]" in err
+
+
+@pytest.mark.parametrize("command", ["stats", "heads", "label --queries q.jsonl", "export"])
+def test_a_home_that_is_a_file(command: str, folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ROUTECAL_HOME", "notes.txt")
+    assert cli.main(shlex.split(command)) == 2
+    said = "routecal: notes.txt cannot be written to (it is a file); set ROUTECAL_HOME to a folder or URL that can\n"
+    assert capsys.readouterr().err == said

@@ -280,7 +280,18 @@ CONFLICTS = [
     ("recalibrate --inbox demo --router-path demo --oracle gemini", "the queries demo bring their own oracle"),
 ]
 
+# Each ends with a line or more to copy into a file of prices; of the sentence only the beginning is looked at.
+PRICES = [
+    (f"{GEMINI} --medium-model foo --dry-run", "no price of foo is known"),
+    (f"{GEMINI} --large-model foo --max-usd 1", "no price of foo is known"),
+    (f"{GEMINI} --second-judge foo --max-usd 1", "no price of foo is known"),
+    (f"{OPENAI} --max-usd 1", "no price of m is known"),
+    ("rejudge --judge-model foo --max-usd 1", "no price of foo is known"),
+]
+
 PLACES = [
+    (f"{GEMINI} --prices notes.txt", "notes.txt: is not TOML"),
+    (f"{GEMINI} --dry-run --prices q.jsonl", "q.jsonl: is not TOML"),
     ("label --queries nowhere.jsonl", "there is no file nowhere.jsonl; check the spelling and the folder you run from"),
     ("label --queries nowhere/q.jsonl", "there is no file nowhere/q.jsonl"),
     ("label --queries ~nobody-of-that-name/q.jsonl", "there is no file ~nobody-of-that-name/q.jsonl"),
