@@ -14,12 +14,11 @@ from contextlib import redirect_stderr
 from difflib import get_close_matches
 from typing import Any
 
-from flows.commands import COMMANDS, HELP, QUICK
+from flows.commands import COMMANDS, FLAGS, HELP, QUICK
 from flows.terminal import TERMINATED, end_on_signals, interruptible
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
 _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardIncomplete": 75, "Interrupted": 130}
-_FLAGS = ("--verbose", "--refresh")
 
 
 def console() -> None:
@@ -52,7 +51,7 @@ def restart(name: str) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    flags = {flag for flag in _FLAGS if flag in argv[:2]}
+    flags = {flag for flag in FLAGS if flag in argv[:2]}
     words = [word for i, word in enumerate(argv) if not (i < 2 and word in flags)]
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
@@ -99,7 +98,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     from flows.places import check_home
 
     if name not in COMMANDS:
-        if name in _FLAGS:
+        if name in FLAGS:
             raise FlagMisplaced(name, "COMMAND")
         near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
         raise CommandUnknown(name, near[0] if near else None, COMMANDS)

@@ -14,13 +14,11 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from flows.commands import FLAGS
 from flows.errors import FlagMisplaced, OptionRepeated, OptionUnknown, WordUnexpected, WrongValues
 from flows.values import allowed
 
 Model = TypeVar("Model", bound=BaseModel)
-
-# Of the whole program; they stand before the command.
-GLOBAL = ("--verbose", "--refresh")
 
 
 class HelpAsked(Exception):
@@ -70,7 +68,7 @@ def parse(model: type[Model], command: str, words: Sequence[str]) -> Model:
                 if not rest or rest[0].startswith("--"):
                     raise WrongValues([(name, None, f"{allowed(model, option.field)} after it")])
                 value = rest.pop(0)
-        elif name in GLOBAL:
+        elif name in FLAGS:
             raise FlagMisplaced(name, command)
         elif word.startswith("-"):
             raise OptionUnknown(name, command, _near(name, options))

@@ -2,15 +2,21 @@
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from calib.errors import CalibError
 from flows import cli, server
+from flows.checks import check
 from flows.commands import COMMANDS as KNOWN
+from storage.errors import StorageError
 from storage.layout import Home
+from tasks.errors import TaskError
 from tests.flows import wrong_commands as wrong
 from tests.flows.refusal import Capture
 
@@ -93,3 +99,38 @@ def test_a_home_that_is_a_file(command: str, folder: Path, capsys: Capture, monk
     assert cli.main(shlex.split(command)) == 2
     said = "routecal: notes.txt cannot be written to (it is a file); set ROUTECAL_HOME to a folder or URL that can\n"
     assert capsys.readouterr().err == said
+
+
+# ---- the same checks in a flow run, which no command line was before
+
+
+RUNS = {
+    "demo": {"folds": 2},
+    "calibrate": {"queries": "nowhere.jsonl", "router_path": "router"},
+    "label": {"queries": "q.jsonl", "local_model": "router"},
+    "extract": {"queries": "q.jsonl", "router_path": "empty"},
+    "train": {"mode": "rl", "pca": 3},
+    "evaluate": {"head": "empty"},
+    "recalibrate": {"inbox": "nowhere", "router_path": "router"},
+    "train-router": {"queries": "nowhere.jsonl", "base_model": "router"},
+    "benchmark": {"data": "nowhere"},
+    "ablate": {"data": "empty", "layers": [0]},
+    "audit": {"file": "nowhere.csv"},
+    "rejudge": {"third_judge": "m"},
+    "export": {"output_file": "empty"},
+}
+
+
+def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:
+    assert KNOWN.keys() - RUNS.keys() == {"heads", "promote", "rollback", "ledger", "stats"}
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("name", RUNS)
+def test_a_flow_run_refuses_first_of_all(name: str) -> None:
+    command = KNOWN[name]
+    params = getattr(import_module(command.params_in), command.params)(**RUNS[name])
+    with pytest.raises((TaskError, StorageError, CalibError)) as refused:
+        check(params)
+    with pytest.raises(type(refused.value), match=re.escape(str(refused.value))):
+        getattr(import_module(command.module), command.flow).fn(params)
