@@ -7,6 +7,7 @@ from scipy.special import betainc, betaln
 from torch import Tensor
 
 from calib.errors import OutOfRange
+from calib.shapes import check_against
 
 # Where alpha or beta is below 1 the weight of `beta` is infinite at an end; its slope is taken no nearer than this.
 SLOPE_EPS = 1e-6
@@ -27,7 +28,7 @@ def beta(p: Tensor, y: Tensor, *, alpha: float = 1.0, beta: float = 1.0) -> Tens
 
     Args:
         p: (...) confidence in [0, 1].
-        y: (...) {0, 1} or soft in [0, 1], broadcastable with p.
+        y: {0, 1} or soft in [0, 1], of the shape of p or of its last dimensions.
         alpha, beta: > 0; the weight has mean alpha/(alpha+beta), and mode (alpha-1)/(alpha+beta-2) if both exceed 1.
             Below 1 the weight is infinite at an end; the gradient is then taken at p clipped to SLOPE_EPS from it.
 
@@ -46,6 +47,7 @@ def beta(p: Tensor, y: Tensor, *, alpha: float = 1.0, beta: float = 1.0) -> Tens
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not 0 < value < float("inf"):
             raise OutOfRange(name, value, "a positive number; 1 and 1 is brier")
+    check_against(p=p, y=y)
     p, y = torch.broadcast_tensors(p, y)  # type: ignore[no-untyped-call]
     r: Tensor = _Beta.apply(p, y, alpha, beta)  # type: ignore[no-untyped-call]
     return r
@@ -108,7 +110,7 @@ def cost_weighted(p: Tensor, y: Tensor, *, cost_ratio: float = 1.0, concentratio
 
     Args:
         p: (...) confidence in [0, 1].
-        y: (...) {0, 1} or soft in [0, 1], broadcastable with p.
+        y: {0, 1} or soft in [0, 1], of the shape of p or of its last dimensions.
         cost_ratio: R of `threshold`.
         concentration: >= 0; at 4 and R = 1 the weight is 1.9 at the threshold, .8 at .2 and .8, and 0 at the ends.
 

@@ -4,7 +4,8 @@ Densities are those of x, not of p. They differ by a Jacobian without parameters
 are the same, and nothing overflows where p rounds to 0 or 1. Only `entropy` is that of p.
 
 Both kinds have one number for how widely they draw, fixed or learned with the head: one for all rows, kept by the
-policy and dropped after training, since a stored head states sigmoid(z). Shapes: z (b,), draws (k, b).
+policy and dropped after training, since a stored head states sigmoid(z). Shapes: z (b,), draws (k, b) or one draw
+(b,); others are refused with `ShapeMismatch`.
 
 What a proper reward calibrates is the drawn confidence; the head states the policy's centre, which is best a little
 farther from 1/2 than the true rate q. Under the Brier reward, to first order,
@@ -24,6 +25,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+from calib.shapes import check_against, check_rows
 
 Kind = Literal["logit-normal", "beta"]
 
@@ -84,14 +87,17 @@ class LogitNormal:
         return self.spread * self.log_factor.exp()
 
     def draw(self, z: Tensor, k: int, generator: torch.Generator) -> Tensor:
+        check_rows(z=z)
         noise = torch.randn((k, len(z)), generator=generator, dtype=z.dtype).to(z.device)
         return z.detach() + self.width.detach() * noise
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        _check(x, z)
         s = self.width
         return -(((x - z) / s) ** 2) / 2 - s.log()
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
+        _check(x, z)
         return (x - z.detach()) / self.width.detach() ** 2
 
     def entropy(self, z: Tensor) -> Tensor:
@@ -100,6 +106,7 @@ class LogitNormal:
         return self.width.log() + math.log(2 * math.pi * math.e) / 2 + jacobian
 
     def grid(self, z: Tensor, nodes: int = NODES) -> Tensor:
+        check_rows(z=z)
         t = torch.linspace(-8, 8, nodes, dtype=z.dtype, device=z.device)[:, None]
         return z.detach() + self.width.detach() * t
 
@@ -123,6 +130,7 @@ class Beta:
 
     def shapes(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Beta's two parameters (b,), at least SHAPE_FLOOR."""
+        check_rows(z=z)
         c = self.width
         return (c * z.sigmoid()).clamp_min(SHAPE_FLOOR), (c * (-z).sigmoid()).clamp_min(SHAPE_FLOOR)
 
@@ -141,10 +149,12 @@ class Beta:
         return (one.log() - other.log()).to(z)
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        _check(x, z)
         a, b = self.shapes(z)
         return a * logsigmoid(x) + b * logsigmoid(-x) - _log_beta(a, b)
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
+        _check(x, z)
         z, c = z.detach(), self.width.detach()
         a, b = (shape.detach() for shape in self.shapes(z))
         both = (a + b).digamma()
@@ -187,6 +197,11 @@ def keep_in_range(policy: ConfidencePolicy) -> None:
     """Put a learned width back within LEARNED_FACTOR of its start, after an optimiser step."""
     with torch.no_grad():
         policy.log_factor.clamp_(-math.log(LEARNED_FACTOR), math.log(LEARNED_FACTOR))
+
+
+def _check(x: Tensor, z: Tensor) -> None:
+    check_rows(z=z)
+    check_against(x=x, z=z)
 
 
 def _log_factor(learned: bool) -> Tensor:

@@ -124,9 +124,16 @@ class Plan(HeadShape):
 
 
 def untrained(plan: Plan, deal: Deal, *, seed: int = 0) -> Ensemble:
-    """`plan.members` heads for every turn of the deal, of seeds that no ensemble of a neighbouring seed has."""
+    """`plan.members` heads for every turn of the deal, of seeds that no ensemble of a neighbouring seed has.
+
+    Raises:
+        OutOfRange: more principal components than the hidden states are wide.
+    """
+    width = deal.rows.hidden.shape[1]
+    if plan.pca is not None and plan.pca > width:
+        raise OutOfRange("pca", plan.pca, f"at most {width}, which is how wide the hidden states are")
     shape = plan.model_dump(include=set(HeadShape.model_fields))
-    config = HeadConfig(width=deal.rows.hidden.shape[1], n_logits=deal.rows.logits.shape[1], **shape)
+    config = HeadConfig(width=width, n_logits=deal.rows.logits.shape[1], **shape)
     own = _first(seeds(seed), plan.members)
     return Ensemble([ConfidenceHead(config, seed=s) for _ in deal.turns() for s in own], folds=deal.folds)
 

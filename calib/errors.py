@@ -4,7 +4,7 @@ Arguments are the facts; `__str__` is the sentence: what came, what is allowed, 
 `super().__init__` gets the same arguments, so every error survives pickling.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class CalibError(Exception):
@@ -59,6 +59,18 @@ class LengthMismatch(CalibError, ValueError):
             f"{self.first} has {self.n_first} rows and {self.second} has {self.n_second}; "
             "they must describe the same rows"
         )
+
+
+class ShapeMismatch(CalibError, ValueError):
+    """Tensors that describe the same rows have shapes that torch would broadcast, or cannot."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], allowed: str) -> None:
+        super().__init__(shapes, allowed)
+        self.shapes, self.allowed = shapes, allowed
+
+    def __str__(self) -> str:
+        came = ", ".join(f"{name} has shape {shape}" for name, shape in self.shapes.items())
+        return f"{came}; give {self.allowed}"
 
 
 class OneClass(CalibError, ValueError):

@@ -1,11 +1,13 @@
 """The terms of the RL loss: two policy gradients, METHOD.md's calibration and ranking terms, and others.
 
-Outcomes y may be soft, in [0, 1], in every term.
+Outcomes y may be soft, in [0, 1], in every term. Shapes other than those named are refused with `ShapeMismatch`.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+from calib.shapes import check_draws, check_rows
 
 
 def surrogate(p: Tensor, r: Tensor) -> Tensor:
@@ -27,6 +29,7 @@ def surrogate(p: Tensor, r: Tensor) -> Tensor:
     >>> surrogate(torch.tensor([0.5, 1.0]), torch.tensor([1.0, 0.0])).item()
     -0.25
     """
+    check_rows(p=p, r=r)
     return -(p * r).mean()
 
 
@@ -47,6 +50,7 @@ def leave_one_out(r: Tensor) -> Tensor:
     >>> leave_one_out(torch.tensor([[1.0], [2.0], [6.0]])).flatten().tolist()
     [4.0, 3.5, 1.5]
     """
+    check_draws(r=r)
     return (r.sum(0) - r) / (len(r) - 1)
 
 
@@ -68,6 +72,7 @@ def score_function(log_prob: Tensor, r: Tensor) -> Tensor:
     >>> score_function(log_prob, torch.tensor([[1.0], [0.0]])).item()  # -(1 * -1 + -1 * -2) / 2
     -0.5
     """
+    check_draws(log_prob=log_prob, r=r)
     adv = (r - leave_one_out(r)).detach()
     return -(adv * log_prob).mean()
 
@@ -87,6 +92,7 @@ def calibration_gap(p: Tensor, y: Tensor) -> Tensor:
     >>> calibration_gap(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0])).item()
     0.25
     """
+    check_rows(p=p, y=y)
     return (p.mean() - y.to(p.dtype).mean()).abs()
 
 
@@ -119,6 +125,7 @@ def smooth_calibration_gap(p: Tensor, y: Tensor, *, width: float = 0.4) -> Tenso
     >>> smooth_calibration_gap(p, torch.tensor([1.0, 0.0])).item()
     -0.25
     """
+    check_rows(p=p, y=y)
     b = len(p)
     if b < 2:
         return p.sum() * 0
@@ -146,6 +153,7 @@ def ranking_gap(p: Tensor, y: Tensor, *, margin: float = 0.3) -> Tensor:
     >>> ranking_gap(torch.tensor([0.7, 0.5]), torch.tensor([1, 1])).item()
     0.0
     """
+    check_rows(p=p, y=y)
     right = y.to(p.dtype)
     wrong = 1 - right
     n_right, n_wrong = right.sum(), wrong.sum()
@@ -173,6 +181,7 @@ def bernoulli_kl(z: Tensor, z_start: Tensor) -> Tensor:
     >>> bernoulli_kl(torch.tensor([0.0]), torch.tensor([0.0])).item()
     0.0
     """
+    check_rows(z=z, z_start=z_start)
     p = z.sigmoid()
     moved = p * (logsigmoid(z) - logsigmoid(z_start)) + (1 - p) * (logsigmoid(-z) - logsigmoid(-z_start))
     return moved.mean()

@@ -6,6 +6,7 @@ from typing import Self
 from torch import Tensor
 
 from calib.losses import leave_one_out
+from calib.shapes import check_draws
 
 # All confidences within this standard deviation, or all nearer than this to 0 or 1, is collapse.
 COLLAPSED_STD = 1e-3
@@ -32,6 +33,7 @@ def gradient_variance(score: Tensor, r: Tensor) -> Tensor:
     >>> gradient_variance(score, r).item()  # g = 1 * 1 and -1 * -1
     0.0
     """
+    check_draws(score=score, r=r)
     g = (r - leave_one_out(r)) * score
     return g.var(0).mean() / len(g)
 

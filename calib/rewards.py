@@ -1,4 +1,4 @@
-"""Rewards (p, y) -> r for a stated confidence p, elementwise on torch tensors that broadcast.
+"""Rewards (p, y) -> r for a stated confidence p, elementwise on torch tensors; y has p's shape or its last dimensions.
 
 A reward is proper when, for every true rate q, its expectation q r(p, 1) + (1-q) r(p, 0) peaks at p = q. An improper
 one teaches something else than calibration; it must be named in IMPROPER with the reason.
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from calib.beta_reward import beta, cost_weighted
 from calib.errors import UnknownName
+from calib.shapes import check_against
 
 Reward = Callable[[Tensor, Tensor], Tensor]
 
@@ -54,7 +55,7 @@ def linear(p: Tensor, y: Tensor) -> Tensor:
 
     Args:
         p: (...) confidence in [0, 1].
-        y: (...) {0, 1} or soft in [0, 1], broadcastable with p.
+        y: {0, 1} or soft in [0, 1], of the shape of p or of its last dimensions.
 
     Returns:
         (...) reward in [0, 1].
@@ -62,6 +63,7 @@ def linear(p: Tensor, y: Tensor) -> Tensor:
     >>> linear(torch.tensor([0.75, 0.75]), torch.tensor([1.0, 0.0])).tolist()
     [0.75, 0.25]
     """
+    check_against(p=p, y=y)
     return p * y + (1 - p) * (1 - y)
 
 
@@ -76,6 +78,7 @@ def brier(p: Tensor, y: Tensor) -> Tensor:
     >>> brier(torch.tensor([0.5, 1.0]), torch.tensor([1.0, 1.0])).tolist()
     [0.75, 1.0]
     """
+    check_against(p=p, y=y)
     return 1 - (y - p) ** 2 - y * (1 - y)
 
 
@@ -91,6 +94,7 @@ def log(p: Tensor, y: Tensor) -> Tensor:
     >>> log(torch.tensor([0.5, 0.0]), torch.tensor([1.0, 1.0])).tolist()  # log .5, log .001
     [-0.6931471824645996, -6.907755374908447]
     """
+    check_against(p=p, y=y)
     p = p.clamp(LOG_EPS, 1 - LOG_EPS)
     return y * p.log() + (1 - y) * (1 - p).log()
 

@@ -20,7 +20,8 @@ from calib.losses import (
     surrogate,
 )
 from calib.monitors import gradient_variance, mass_at_ends
-from calib.rl_config import PRESETS, RewardName, RLConfig, preset
+from calib.rl_config import PRESETS, RLConfig, preset
+from calib.shapes import check_rows
 from calib.training import (
     Rows,
     StepLog,
@@ -33,7 +34,7 @@ from calib.training import (
     update,
 )
 
-__all__ = ["PRESETS", "Estimate", "RLConfig", "RewardName", "estimate", "fit", "policy_gradient", "preset", "steps"]
+__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,13 @@ def estimate(
     surrogate: no policy, p = sigmoid(z) itself, as in METHOD.md.
 
     Args:
-        z: with gradient.
-        y: broadcast over the draws.
+        z: (b,) with gradient.
+        y: (b,), the same for all draws.
         cfg: which reward, estimator and number of draws.
         generator: of the draws.
         policy: by default a new one from `cfg`.
     """
+    check_rows(z=z, y=y)
     reward = cfg.reward_function
     if cfg.estimator == "surrogate":
         p = z.sigmoid()
@@ -109,6 +111,7 @@ def expected_reward(z: Tensor, y: Tensor, reward: rewards.Reward, policy: Confid
     >>> expected_reward(z, y, rewards.brier, Beta(3.0)).tolist()  # 1 - (1/2)² - 1/2 * 1/2 / 4
     [0.6875]
     """
+    check_rows(z=z, y=y)
     if isinstance(policy, Beta) and reward in (rewards.brier, rewards.linear):
         mean, square = policy.moments(z)
         return 1 - y + 2 * y * mean - square if reward is rewards.brier else y * mean + (1 - y) * (1 - mean)

@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from calib import rewards
 from calib.confidence_policy import Beta, ConfidencePolicy, Kind, LogitNormal
 from calib.errors import UnknownName
-
-# Keys of calib.rewards, written out because a form shows them as its choices; a test compares the two.
-RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]
+from calib.reward_names import RewardName
 
 
 class RLConfig(BaseModel):

@@ -6,18 +6,20 @@ goes on writing to the same database.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
 from deployments.surroundings import ROOT, complaint, environment
+from flows.places import local_path, refusal
 
 STARTS_WITHIN_S = 120.0
 # As long as Prefect gives a run that is cancelled: it stores what is in flight and paid for.
@@ -39,6 +41,8 @@ def serve() -> int:
             return _refuse(
                 f"something answers at {api} already; stop it, or set PREFECT_SERVER_API_PORT to a free port"
             )
+        if wrong := unusable(env):
+            return _refuse(wrong)
         server = stack.enter_context(_running("server", ["deployments.server"], env, kill))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
@@ -63,6 +67,26 @@ def serve() -> int:
         print("stopping …", flush=True)
         _drain(worker, kill)
     return 0
+
+
+def unusable(env: Mapping[str, str]) -> str:
+    """Why no server could run with these variables, though they are well spelled; empty if nothing is in its way."""
+    for name, default in (("PREFECT_HOME", ".prefect"), ("ROUTECAL_HOME", "artifacts")):
+        folder = local_path(env.get(name) or default)
+        if folder is not None and (reason := refusal(ROOT / folder)):
+            return f"{folder} cannot be written to ({reason}); set {name} to a folder that can"
+    host, port = env["PREFECT_SERVER_API_HOST"], env["PREFECT_SERVER_API_PORT"]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As the server does: a port that was left a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            return (
+                f"port {port} of {host} cannot be used ({error.strerror}); set PREFECT_SERVER_API_PORT to a free port"
+            )
+    return ""
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from deployments.automations import automations, renew
 from deployments.kept import kept, remember
 from deployments.pools import Pool, make_pool, pool_of
 from deployments.surroundings import ROOT, complaint, environment
+from flows.errors import ServerUnreachable
+from flows.server import check_given
 from tasks.oracle.quota import quota_size
 
 FILE = ROOT / "deployments/prefect.yaml"
@@ -58,6 +60,10 @@ def main() -> None:
     chosen = parser.parse_args()
     if not os.environ.get("PREFECT_API_URL"):
         parser.error("set PREFECT_API_URL, as http://127.0.0.1:4200/api; `make serve` prints it")
+    try:
+        check_given()
+    except ServerUnreachable as error:
+        parser.error(str(error))
     if wrong := complaint(environment()):
         parser.error(wrong)
     set_up(pool_of(chosen.pool, root=str(ROOT), image=chosen.image, data=chosen.data, namespace=chosen.namespace))

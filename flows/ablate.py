@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from calib.ablation import GROUP, REFERENCE
+from flows.checks import check
 from flows.trial import fitted, prepared, scored
 from flows.trial_params import AblateParams
 from tasks import runs
@@ -14,6 +15,7 @@ from tasks.benchmark.report import Compared, write_benchmark
 @flow(name="ablate", flow_run_name="ablate on {params.data}")
 def ablate(params: AblateParams) -> Compared:
     """Fit every variant under every seed with both routers, and compare each with the default."""
+    check(params)
     run_id = runs.start("ablate")
     sets, features = prepared(params)
     cells = fitted(params, sets, features, [GROUP], shifted=False)

@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from calib.methods import DEFAULT, METHODS
+from flows.checks import check
 from flows.trial import fitted, prepared, scored
 from flows.trial_params import BenchmarkParams
 from tasks import runs
@@ -16,6 +17,7 @@ from tasks.benchmark.results import set_table, standings
 @flow(name="benchmark", flow_run_name="benchmark {params.data}")
 def benchmark(params: BenchmarkParams) -> Compared:
     """Split, extract once, fit every method under every seed with both routers, compare, write the tables."""
+    check(params)
     run_id = runs.start("benchmark")
     sets, features = prepared(params)
     cells = fitted(params, sets, features, list(METHODS), shifted=params.shifted)

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.checks import check
 from flows.demo_inputs import on_the_demo
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
@@ -14,7 +15,7 @@ from tasks.examples import join
 from tasks.extract import n_truncated
 from tasks.queries import import_queries
 from tasks.router import refer_checkpoint, unseen_by
-from tasks.train import code_version
+from tasks.version import code_version
 
 
 @flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
@@ -23,6 +24,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
 
     Queries named `demo` are the demo's, with its router and oracle.
     """
+    check(params)
     run_id = runs.start("calibrate")
     params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)

@@ -6,13 +6,16 @@ resumable as it is, 130 Ctrl-C, 143 SIGTERM, 1 a fault of ours.
 
 import atexit
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
+from difflib import get_close_matches
 from typing import Any
 
-from flows.commands import COMMANDS, HELP, QUICK
-from flows.surroundings import surroundings
+from flows.commands import COMMANDS, FLAGS, HELP, QUICK
+from flows.terminal import TERMINATED, end_on_signals, interruptible
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
 _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardIncomplete": 75, "Interrupted": 130}
@@ -20,6 +23,7 @@ _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardInco
 
 def console() -> None:
     """Run the command of `sys.argv` and end the process with its code."""
+    end_on_signals()
     code = [1]
 
     def leave() -> None:
@@ -30,9 +34,6 @@ def console() -> None:
     # Registered first, so run last, after Prefect has stopped its server. Its daemon threads still hold every module
     # then, and DuckDB's bindings would print pages about objects that outlive the interpreter.
     atexit.register(leave)
-    from flows.terminal import TERMINATED, end_on_sigterm
-
-    end_on_sigterm()
     try:
         code[0] = main(sys.argv[1:])
     except SystemExit:
@@ -50,63 +51,119 @@ def restart(name: str) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    flags = {flag for flag in ("--verbose", "--refresh") if flag in argv[:2]}
-    arguments = [a for i, a in enumerate(argv) if not (i < 2 and a in flags)]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    flags = {flag for flag in FLAGS if flag in argv[:2]}
+    words = [word for i, word in enumerate(argv) if not (i < 2 and word in flags)]
+    if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
-        return 0 if arguments else 2
-    name, *options = arguments
-    if name not in COMMANDS:
-        return _refuse(f"{name!r} is not a command; choose one of {', '.join(COMMANDS)}")
-    _settings(verbose="--verbose" in flags, refresh="--refresh" in flags)
-    return _run(name, options)
-
-
-def _settings(*, verbose: bool, refresh: bool) -> None:
-    """Prefect's surroundings, before it is imported; whatever the user set stays."""
-    for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
-        os.environ.setdefault(variable, value)
-
-
-def _run(name: str, options: Sequence[str]) -> int:
-    """Parse the options, run the flow, print what came of it; the exit code."""
-    from pydantic import ValidationError
-    from pydantic_settings import CliApp
-
+        return 0 if words else 2
     from calib.errors import CalibError
-    from flows.paper import console
-    from flows.terminal import start_server
+    from flows.options import HelpAsked
     from storage.errors import StorageError
     from tasks.errors import TaskError
     from tasks.oracle.engine.stops import LabellingStopped
-    from tasks.progress import shown
 
-    command = COMMANDS[name]
-    model = getattr(importlib.import_module(command.params_in), command.params)
+    name, *options = words
     try:
-        params = CliApp.run(_named(model, name), cli_args=list(options))
-    except ValidationError as error:
-        return _refuse(_sentence(error))
-    # argparse has printed the help, or what is wrong with the options.
-    except SystemExit as done:
-        return int(done.code or 0)
-    try:
-        action: Any = getattr(importlib.import_module(command.module), command.flow)
-        if name in QUICK or getattr(params, "dry_run", False):
-            action = action.fn
-        else:
-            start_server()
-        with shown(console(stderr=True)):
-            result = action(model.model_validate(params.model_dump()))
+        return _run(name, options, verbose="--verbose" in flags, refresh="--refresh" in flags)
+    except HelpAsked as text:
+        print(text, end="")
+        return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
     except (CalibError, StorageError, TaskError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
-        print(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", file=sys.stderr)
-        return 130
+        return _refuse(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", 130)
+    except Exception as error:
+        if "--verbose" in flags:
+            raise
+        from flows.faults import of_the_server, record
+
+        if (what := of_the_server(error)) is not None:
+            return _refuse(
+                f"the Prefect server does not answer any more ({what}); start it again and repeat `routecal {name}`, "
+                "which goes on where it stopped"
+            )
+
+        return _refuse(record(error, name), 1)
+
+
+def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> int:
+    """Parse the options, check them, run the flow, print what came of it; the exit code.
+
+    Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
+    """
+    from flows.errors import CommandUnknown, FlagMisplaced
+    from flows.options import parse
+    from flows.places import check_home
+
+    if name not in COMMANDS:
+        if name in FLAGS:
+            raise FlagMisplaced(name, "COMMAND")
+        near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
+        raise CommandUnknown(name, near[0] if near else None, COMMANDS)
+    command = COMMANDS[name]
+    check_home()
+    params = parse(getattr(importlib.import_module(command.params_in), command.params), name, options)
+    from flows.checks import check
+
+    check(params)
+    is_quick = name in QUICK or getattr(params, "dry_run", False)
+    _settings(verbose=verbose, refresh=refresh)
+    if not is_quick:
+        from flows.server import check_given, check_prefect_home
+        from storage.layout import Home
+
+        check_prefect_home()
+        check_given()
+        Home.from_env().check_writable()
+    from flows.paper import console
+    from tasks.progress import shown
+
+    _load_prefect()
+    action: Any = getattr(importlib.import_module(command.module), command.flow)
+    if is_quick:
+        action = action.fn
+    else:
+        from flows.server import reach_server
+
+        reach_server()
+    with shown(console(stderr=True)), interruptible():
+        result = action(params)
     getattr(importlib.import_module("flows.show"), command.shown_by)(_paper(), result)
     return 0
+
+
+def _settings(*, verbose: bool, refresh: bool) -> None:
+    """Prefect's surroundings, before it is imported; whatever the user set stays."""
+    from flows.surroundings import surroundings
+
+    for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
+        os.environ.setdefault(variable, value)
+
+
+def _load_prefect() -> None:
+    """Import Prefect, which reads its settings then, and make a sentence of what it has against them."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            importlib.import_module("prefect.settings").get_current_settings()
+            importlib.import_module("prefect")
+    except Exception as error:
+        from flows.errors import PrefectSettings
+
+        raise PrefectSettings(_reason(error)) from error
+    sys.stderr.write(said.getvalue())
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong; of a model only the first value, for the others follow from it."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors()[0]
+    return f"{error.title} {'.'.join(map(str, first['loc']))} is {first['input']!r}, and {first['msg'].lower()}"
 
 
 def _paper() -> Any:
@@ -114,41 +171,6 @@ def _paper() -> Any:
     from flows.paper import console
 
     return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
-
-
-def _named(model: type[Any], name: str) -> type[Any]:
-    """The model as options of the command: they come from the command line alone, never from the environment."""
-    from pydantic import create_model
-    from pydantic_settings import BaseSettings, SettingsConfigDict
-
-    class Options(BaseSettings):
-        model_config = SettingsConfigDict(
-            case_sensitive=True,
-            cli_prog_name=f"routecal {name}",
-            cli_avoid_json=True,
-            cli_enforce_required=True,
-            cli_implicit_flags=True,
-            cli_kebab_case=True,
-            cli_hide_none_type=True,
-        )
-
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: Any, **_others: Any
-        ) -> tuple[Any, ...]:
-            return (init_settings,)
-
-    return create_model(model.__name__, __base__=(Options, model), __doc__=model.__doc__)
-
-
-def _sentence(error: Any) -> str:
-    """What is wrong with the options, one clause each."""
-    clauses = []
-    for fault in error.errors():
-        option = "--" + "-".join(str(part) for part in fault["loc"][:1]).replace("_", "-")
-        given = "" if fault["type"] == "missing" else f" (got {fault['input']!r})"
-        clauses.append(f"{option}: {fault['msg'][0].lower()}{fault['msg'][1:]}{given}")
-    return "; ".join(clauses)
 
 
 def _refuse(sentence: str, code: int = 2) -> int:

@@ -34,6 +34,9 @@ COMMANDS = {
     "export": Command("flows.export", "export", "ExportParams", shown_by="exported"),
 }
 
+# Of the whole program; they stand before the command.
+FLAGS = ("--verbose", "--refresh")
+
 # From here these run without Prefect, whose server takes longer to start than they do.
 QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "rollback"}
 

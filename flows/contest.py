@@ -13,7 +13,8 @@ from tasks.night.contest import choose_candidate, fewest_of_a_class, judge
 from tasks.night.evening import Evening
 from tasks.night.health import check_oracle, share_escalated
 from tasks.night.known import KEY, ROWS, RUN, Rows, held_out, pooled
-from tasks.train import code_version, recalibrate_head, train_on, train_rl
+from tasks.train import recalibrate_head, train_on, train_rl
+from tasks.version import code_version
 
 # Of tonight's rows on which the router is right, and as many on which it is wrong, from which on the serving head is
 # also trained on, on tonight's alone.

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.calibrate import calibrate
+from flows.checks import check
 from flows.demo_inputs import demo_inputs
 from flows.evaluate import Evaluated
 from flows.params import CalibrateParams, DemoParams, EscalationParams, HeadParams
@@ -12,6 +13,7 @@ from tasks import runs
 @flow(name="demo", flow_run_name="demo on {params.questions} world facts")
 def demo(params: DemoParams) -> Evaluated:
     """Prepare questions, a model and a router; then calibrate that router."""
+    check(params)
     runs.start("demo")
     chosen = {name: getattr(params, name) for form in (HeadParams, EscalationParams) for name in form.model_fields}
     return calibrate(CalibrateParams(**(demo_inputs(params) | chosen)))

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from flows.label import label_queries
 from flows.night_params import RecalibrateParams
-from flows.params import CalibrateParams, DemoParams
+from flows.params import DEMO, CalibrateParams, DemoParams
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
 from tasks.oracle.prompts import prompts_sha256
@@ -13,8 +13,6 @@ from tasks.progress import underway
 from tasks.queries import make_world_facts, set_apart
 from tasks.router import train_router
 
-# A name that stands for the demo's in place of a file of queries.
-DEMO = "demo"
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3
 

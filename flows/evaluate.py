@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
+from flows.checks import check
 from flows.params import EscalationParams, EvaluateParams
 from storage.artifact import Artifact
 from tasks import runs
@@ -33,6 +34,7 @@ class Evaluated(BaseModel):
 @flow(name="evaluate", flow_run_name="evaluate {params.head}")
 def evaluate(params: EvaluateParams) -> Evaluated:
     """Evaluate the newest head, or the one named, on the newest examples."""
+    check(params)
     run_id = runs.start("evaluate")
     inputs = runs.newest_together("examples", "labels", "features")
     heads = runs.newest_heads() if params.head is None else {FINAL: refer_head(params.head)}

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.checks import check
 from flows.params import ExtractParams
 from storage.artifact import Artifact
 from tasks import runs
@@ -15,6 +16,7 @@ from tasks.tables import joined, shards
 @flow(name="extract", flow_run_name="extract {params.queries}")
 def extract(params: ExtractParams) -> Artifact:
     """Read the queries of a file and return the features."""
+    check(params)
     run_id = runs.start("extract")
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit))

@@ -7,14 +7,14 @@ from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
 from calib.policy import OracleMatrix
+from flows.checks import check
 from flows.label_api import label_by_api
 from flows.oracle_params import LabelParams, OracleParams
 from flows.oracles import oracle_of, pace_of
 from storage.artifact import Artifact
 from storage.plain import plain
 from tasks import runs
-from tasks.audit import check_free, draw_audit
-from tasks.errors import NothingToPlan
+from tasks.audit import draw_audit
 from tasks.label import check_labelled, label_shard
 from tasks.oracle.engine.stops import LabellingStopped
 from tasks.oracle.planning.forecast import Plan
@@ -45,10 +45,9 @@ class Audited(NamedTuple):
 @flow(name="label", flow_run_name="label {params.queries} by {params.oracle}")
 def label(params: LabelParams) -> Artifact | Audited | Plan:
     """Label the queries of a file and return the labels; what labelling would take, with `dry_run`."""
+    check(params)
     if params.dry_run:
         return planned(params)
-    if params.audit is not None:
-        check_free(params.audit_file)
     run_id = runs.start("label")
     queries = import_queries(params.queries, limit=params.limit)
     labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
@@ -60,13 +59,7 @@ def label(params: LabelParams) -> Artifact | Audited | Plan:
 
 
 def planned(params: LabelParams) -> Plan:
-    """What labelling would take; nothing is asked. Inside a flow run, the plan is an artifact of it.
-
-    Raises:
-        NothingToPlan: the oracle is none behind an API.
-    """
-    if params.oracle in ("replay", "local"):
-        raise NothingToPlan(params.oracle)
+    """What labelling would take; nothing is asked. Inside a flow run, the plan is an artifact of it."""
     oracle = oracle_of(params, params.queries)
     assert isinstance(oracle, ApiOracle)
     queries = import_queries(params.queries, limit=params.limit)

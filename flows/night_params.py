@@ -1,10 +1,16 @@
 """The parameters of a night of recalibration, and of what people do with the registry."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from calib.gate import GateRules
 from flows.oracle_params import OracleParams, Params
 from flows.params import EscalationParams, HeadParams, RouterParams
+
+if TYPE_CHECKING:
+    from calib.gate import GateRules
 
 
 class NightParams(Params):
@@ -36,6 +42,8 @@ class NightParams(Params):
     @property
     def rules(self) -> GateRules:
         """What a candidate must show."""
+        from calib.gate import GateRules
+
         return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
 
 

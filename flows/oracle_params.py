@@ -3,17 +3,20 @@
 See `flows.params` for the rules.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+# Models that answer and grade unless others are named, of the gemini oracle.
+MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
 
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
 
 
 class Params(BaseModel):
-    """What all parameter models share: unknown options are errors, and nothing changes after the start."""
+    """What all parameter models share: unknown options, empty texts, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_min_length=1, allow_inf_nan=False)
 
 
 class QueryParams(Params):
@@ -34,8 +37,12 @@ class ProviderParams(Params):
     )
     rpm: float | None = Field(default=None, gt=0, description="requests per minute and model that your quota allows")
     tpm: int | None = Field(default=None, ge=1, description="input tokens per minute and model")
-    rpm_of: dict[str, float] = Field(default={}, description="model=N: another rpm for that model")
-    tpm_of: dict[str, int] = Field(default={}, description="model=N: another tpm for that model")
+    rpm_of: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="model=N: another rpm for that model"
+    )
+    tpm_of: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={}, description="model=N: another tpm for that model"
+    )
     usd_per_10min: float | None = Field(
         default=None, gt=0, description="the project's spend limit in ten minutes (tier 1: 10, tier 2: 50, tier 3: 200)"
     )

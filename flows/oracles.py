@@ -4,9 +4,8 @@ import hashlib
 
 from prefect import runtime
 
-from flows.oracle_params import JudgeParams, OracleParams, ProviderParams, RejudgeParams
+from flows.oracle_params import DECISION, LARGE, MEDIUM, JudgeParams, OracleParams, ProviderParams, RejudgeParams
 from storage.artifact import Artifact
-from tasks.errors import OptionMissing
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.grading.cascade import prompt_versions
 from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
@@ -16,8 +15,6 @@ from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
 from tasks.queries import import_outcomes
 
-MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
-
 # How sure a lone judge must be where there is a second one to ask.
 UNSURE_BELOW = 0.7
 
@@ -25,14 +22,14 @@ UNSURE_BELOW = 0.7
 def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
     """The oracle that the parameters describe, its inputs found and read.
 
-    Raises:
-        OptionMissing: an option that this oracle needs is not given.
+    Args:
+        params: as `flows.checks` lets them pass.
+        queries: where replay finds outcomes unless a file of them is named.
     """
     if params.oracle == "replay":
         return import_outcomes(params.outcomes or queries)
     if params.oracle == "local":
-        if params.local_model is None:
-            raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")
+        assert params.local_model is not None
         # Torch comes with it, which the other oracles do without.
         from tasks.router import refer_checkpoint
 
@@ -41,8 +38,8 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
     medium, large = params.medium_model, params.large_model
     if params.oracle == "gemini":
         medium, large = medium or MEDIUM, large or LARGE
-    if medium is None or large is None:
-        raise OptionMissing("models for the openai oracle", "name them with --medium-model and --large-model")
+    assert medium is not None
+    assert large is not None
     cap = params.max_output_tokens
     return ApiOracle(
         kind=params.oracle,
@@ -61,8 +58,6 @@ def judge_of(params: JudgeParams, medium: str, max_output_tokens: int) -> JudgeS
         return (model and ModelSpec(model=model, thinking_level=level, max_output_tokens=max_output_tokens)) or None
 
     first = params.judge_model or (DECISION if params.judge == "decision" else medium)
-    if params.second_judge is None and (params.third_judge or params.always_second or params.judge_below is not None):
-        raise OptionMissing("second judge", "name one with --second-judge, or leave out what asks for it")
     below = params.judge_below
     if below is None and params.second_judge is not None:
         below = UNSURE_BELOW
@@ -78,8 +73,6 @@ def judge_of(params: JudgeParams, medium: str, max_output_tokens: int) -> JudgeS
 
 def judges_of(params: RejudgeParams) -> ApiJudges:
     """The judges that the parameters describe, wherever the answers came from."""
-    if params.oracle == "openai" and params.judge_model is None:
-        raise OptionMissing("judge at the openai endpoint", "name one with --judge-model")
     judge = judge_of(params, MEDIUM, params.max_output_tokens)
     return ApiJudges(
         kind=params.oracle,
@@ -90,23 +83,10 @@ def judges_of(params: RejudgeParams) -> ApiJudges:
 
 
 def provider_of(params: ProviderParams, kind: str) -> str:
-    """The name of the provider, which is part of every call's key, and so without user and password.
-
-    Raises:
-        OptionMissing: where to ask is not said, or what is asked for does not exist there.
-    """
+    """The name of the provider, which is part of every call's key, and so without user and password."""
     if kind == "openai":
-        if params.base_url is None:
-            raise OptionMissing(
-                "endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1"
-            )
-        if params.backend == "batch":
-            raise OptionMissing("batch backend for the openai oracle", "leave out --backend batch")
-        if isinstance(params, JudgeParams) and params.judge == "decision":
-            raise OptionMissing("decisions at the openai endpoint", "let a model judge: leave out --judge decision")
+        assert params.base_url is not None
         return f"openai:{address_of(params.base_url).url}"
-    if params.vertex and params.vertex_project is None:
-        raise OptionMissing("project for Vertex", "name it with --vertex-project")
     return "vertex" if params.vertex else "gemini"
 
 

@@ -1,18 +1,29 @@
 """The parameters of every flow: one frozen model each, which is its form in the Prefect UI and its command line.
 
-Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; anything else would only fail later.
+Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; what they cannot say is in `flows.checks`.
+Torch and Prefect are imported where a property needs them: a wrong option is refused before they are.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from calib.cross_fit import Plan
-from calib.rl import RewardName, RLConfig, preset
-from calib.sft import SFTConfig
+from calib.reward_names import RewardName
 from flows.oracle_params import OracleParams, Params, QueryParams
-from tasks.escalate import Terms
-from tasks.extract import Reading
+
+if TYPE_CHECKING:
+    from calib.cross_fit import Plan
+    from calib.rl import RLConfig
+    from calib.sft import SFTConfig
+    from tasks.escalate import Terms
+    from tasks.extract import Reading
+
+# A name that stands for the demo's own queries, router and model in place of a path.
+DEMO = "demo"
+# Of scikit-learn, whose generators take 32 bits.
+MAX_SEED = 2**32 - 1
 
 
 class RouterParams(Params):
@@ -42,6 +53,8 @@ class RouterParams(Params):
     @property
     def reading(self) -> Reading:
         """How the router reads a query, and what is kept of it."""
+        from tasks.extract import Reading
+
         return Reading(
             template=self.template,
             dtype=self.dtype,
@@ -70,7 +83,7 @@ class HeadParams(Params):
         le=1000,
         description="of reward cost_weighted: cost of a wrong decision kept / a right one escalated",
     )
-    epochs: int | None = Field(default=None, ge=0, le=1000, description="at most, per stage (default: the preset's)")
+    epochs: int | None = Field(default=None, ge=1, le=1000, description="at most, per stage (default: the preset's)")
     hidden_units: int = Field(default=128, ge=1, le=65536, description="units of the MLP's hidden layer")
     residual: bool = Field(default=True, description="start from what the router puts out, calibrated")
     pca: int | None = Field(
@@ -81,7 +94,7 @@ class HeadParams(Params):
         ge=0,
         le=20,
         description="cross-fitting: a head for each fold of the labelled queries (default: 5 from 100 to 20,000 of "
-        "them); 0: one head on train, calibration and validation splits",
+        "them), at least 3; 0: one head on train, calibration and validation splits",
     )
     members: int = Field(default=1, ge=1, le=100, description="heads per fold, of different seeds")
     block: Literal["chosen", "last"] = Field(
@@ -89,21 +102,27 @@ class HeadParams(Params):
         description="what the head reads where several layers or poolings were extracted: chosen by cross-validation "
         "on the labelled queries, or the last layer at the last token",
     )
-    seed: int = Field(default=0, ge=0, description="of training and bootstrap")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="of training and bootstrap")
 
     @property
     def plan(self) -> Plan:
         """Which heads, and how many."""
+        from calib.cross_fit import Plan
+
         return Plan(**{name: getattr(self, name) for name in ("hidden_units", "residual", "pca", "folds", "members")})
 
     @property
     def sft(self) -> SFTConfig:
         """Configuration of the warm start."""
+        from calib.sft import SFTConfig
+
         return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
 
     @property
     def rl(self) -> RLConfig:
         """Configuration of the RL stage: the preset, with what was asked for instead."""
+        from calib.rl import RLConfig, preset
+
         rewarded = {name: getattr(self, name) for name in ("reward_alpha", "reward_beta", "cost_ratio")}
         asked = {"reward": self.reward_type, "epochs": self.epochs, **rewarded}
         changes = {name: value for name, value in asked.items() if value is not None}
@@ -122,7 +141,7 @@ class TrainRouterParams(OracleParams, QueryParams):
     base_model: str = Field(description="folder of the causal-LM checkpoint that gets the routing head")
     template: str = Field(default="{query}", pattern=r"\{query\}", description="prompt around {query}")
     output_dir: str | None = Field(default=None, description="also copy the router to this folder")
-    seed: int = Field(default=0, ge=0, description="of the cross-validation")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="of the cross-validation")
 
 
 class TrainParams(HeadParams):
@@ -152,7 +171,7 @@ class EscalationParams(Params):
         default=None, ge=0, description="of an answer of the medium model, flat (default: as recorded with the labels)"
     )
     large_price: float | None = Field(
-        default=None, ge=0, description="of an answer of the large model, in the same unit; 1 and 20 will do"
+        default=None, gt=0, description="of an answer of the large model, in the same unit; 1 and 20 will do"
     )
     price_unit: str = Field(default="the unit of the prices given", description="of the two prices, for the report")
     margin: float = Field(
@@ -166,6 +185,8 @@ class EscalationParams(Params):
     @property
     def terms(self) -> Terms:
         """All of it."""
+        from tasks.escalate import Terms
+
         return Terms(
             medium_price=self.medium_price,
             large_price=self.large_price,
@@ -179,7 +200,7 @@ class EvaluateParams(EscalationParams):
     """Measure a head on the test split, against the baselines."""
 
     head: str | None = Field(default=None, description="head folder (default: the newest)")
-    seed: int = Field(default=0, ge=0, description="of the bootstrap")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="of the bootstrap")
 
 
 # Forms and --help show the last base first.
@@ -194,7 +215,7 @@ class DemoParams(HeadParams, EscalationParams):
     shard_size: int = Field(default=100, ge=1, le=5000, description="queries per task: what a crash can cost")
     medium_price: float | None = Field(default=1.0, ge=0, description="of a closed-book answer")
     large_price: float | None = Field(
-        default=1.5, ge=0, description="of an open-book answer: it reads and writes 1.5 times the tokens (LOG.md)"
+        default=1.5, gt=0, description="of an open-book answer: it reads and writes 1.5 times the tokens (LOG.md)"
     )
     price_unit: str = Field(
         default="tokens; a closed-book answer = 1, an open-book one = 1.5", description="of the two prices"

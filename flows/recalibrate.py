@@ -8,6 +8,7 @@ from prefect import flow
 
 from calib.health import MIN_WINDOW, Health, may_rest
 from flows.approval import ask
+from flows.checks import check
 from flows.contest import Contest, contest
 from flows.demo_inputs import on_the_demo
 from flows.extract import extract_queries
@@ -41,6 +42,7 @@ def recalibrate(params: RecalibrateParams) -> Night:
 
     An inbox named `demo` is the demo's queries, with its router and oracle.
     """
+    check(params)
     run_id = runs.start(FLOW)
     params = on_the_demo(params)
     evening = _evening(run_id, params)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from flows.checks import check
 from flows.label_api import Work, by_api
 from flows.oracle_params import RejudgeParams
 from flows.oracles import judges_of, pace_of
@@ -30,6 +31,7 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     Raises:
         LabellingStopped: why not all could be judged; what is judged is recorded as labels of its own.
     """
+    check(params)
     run_id = runs.start("rejudge")
     judges = judges_of(params)
     before = runs.newest("labels", params.labels)

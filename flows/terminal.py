@@ -1,38 +1,53 @@
-"""What a terminal does to a run besides showing it: it sends signals, and to more processes than the run's own."""
+"""Signals of a terminal: before a run begins they end the process at once, in a run Ctrl-C is an exception."""
 
+import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-TERMINATED = 143
+INTERRUPTED, TERMINATED = 130, 143
 
 
-def start_server() -> None:
-    """Start Prefect's temporary server, if there is to be one, where Ctrl-C does not reach it.
+def end_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM end the process, with code 130 and one line, or with code 143.
 
-    A terminal sends SIGINT to every process of a command. The server would end at once, and the run, which has yet to
-    store what is in flight and to say how it ended, would wait for it for minutes. It ends with the run all the same.
+    SIGTERM ends it as an exit does, so that Prefect stops its server. An exception in the middle of an import would
+    come out of whatever was being imported, as pages; so Ctrl-C ends the process there and then, and the server, if
+    one is starting, ends by itself.
     """
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL
+    signal.signal(signal.SIGTERM, _exit)
+    # A command in the background of a script is told to ignore Ctrl-C, and goes on doing so.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end)
 
-    if PREFECT_API_URL.value() or threading.current_thread() is not threading.main_thread():
-        return
-    # A process inherits what its parent blocks, and the server never unblocks it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Make Ctrl-C a `KeyboardInterrupt` for as long as the block runs, and nothing after it.
+
+    What is left then is to print a result and to stop the server; a half-stopped one would be left behind.
+    """
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is _end
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        get_client(sync_client=True)
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if ours:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM end the process as an exit does, with code 143: otherwise Prefect's temporary server outlives it."""
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    # Not print: the signal may have come in the middle of one.
+    os.write(2, b"routecal: interrupted before the run began; nothing was done\n")
+    os._exit(INTERRUPTED)
 
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        del number, frame
-        sys.exit(TERMINATED)
 
-    signal.signal(signal.SIGTERM, end)
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    sys.exit(TERMINATED)

@@ -3,11 +3,11 @@
 from prefect import flow
 
 from calib.pooling import DEFAULT
+from flows.checks import check
 from flows.extract import extract_queries
 from flows.params import HeadParams, TrainParams
 from storage.artifact import Artifact
 from tasks import runs
-from tasks.errors import OptionMissing
 from tasks.evaluate import FINAL
 from tasks.examples import block_names, choose_blocks, join
 from tasks.extract import Reading
@@ -22,6 +22,7 @@ SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
 @flow(name="train", flow_run_name="train ({params.mode}, {params.preset})")
 def train(params: TrainParams) -> Artifact:
     """Train on the newest labels and features, or on those named, and return the last head."""
+    check(params)
     run_id = runs.start("train")
     data = _data(params)
     examples, features = join(**data), data["features"]
@@ -68,8 +69,7 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
         features = runs.newest("features", params.features)
         queries, labels = runs.newest("queries", params.queries), runs.newest("labels", params.labels)
     else:
-        if params.router_path is None:
-            raise OptionMissing("router for the data file", "name its folder with --router-path")
+        assert params.router_path is not None
         queries, labels = import_decisions(params.data_file)
         features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
     return {"queries": queries, "labels": labels, "features": features}

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.checks import check
 from flows.label import labels_for
 from flows.oracles import oracle_of
 from flows.params import TrainRouterParams
@@ -19,6 +20,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
 
     The labels are not recorded as the newest ones: a head must not learn from queries that trained the router.
     """
+    check(params)
     run_id = runs.start("train-router")
     base = refer_checkpoint(params.base_model, kind="models")
     queries = import_queries(params.queries, limit=params.limit)

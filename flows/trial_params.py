@@ -1,11 +1,15 @@
 """The parameters of `benchmark` and `ablate`: recorded outcomes under one protocol."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from flows.oracle_params import Params
-from tasks.extract import Reading
+
+if TYPE_CHECKING:
+    from tasks.extract import Reading
 
 
 class TrialParams(Params):
@@ -24,13 +28,16 @@ class TrialParams(Params):
     seeds: int = Field(default=5, ge=1, le=100, description="how often labels are drawn and everything is trained anew")
     routers: list[Literal["regularised", "overconfident"]] = Field(
         default=["regularised", "overconfident"],
+        min_length=1,
         description="routing heads on the base model: cross-validated, or fitted until sure of its training queries",
     )
     base_model: str | None = Field(
         default=None, description="folder of the causal-LM checkpoint to read queries with (default: Gemma-3-270M)"
     )
-    layers: list[int] = Field(default=[-1, -4, -7, -10], description="layers to keep; 1 is the first, -1 the last")
-    poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], description="of each layer")
+    layers: list[int] = Field(
+        default=[-1, -4, -7, -10], min_length=1, description="layers to keep; 1 is the first, -1 the last"
+    )
+    poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], min_length=1, description="of each layer")
     block: Literal["last", "chosen"] = Field(
         default="last",
         description="what all methods read: the last layer at the last token, or layer and pooling chosen by "
@@ -44,6 +51,8 @@ class TrialParams(Params):
     @property
     def reading(self) -> Reading:
         """How the base model reads a query."""
+        from tasks.extract import Reading
+
         return Reading(layers=tuple(self.layers), poolings=tuple(self.poolings))
 
 

@@ -91,6 +91,17 @@ def read_metadata(artifact: Artifact) -> dict[str, str]:
     return {k.decode(): v.decode() for k, v in pairs.items() if k != _KIND_KEY}
 
 
+def kind_of(artifact: Artifact) -> str | None:
+    """The kind that `write_table` noted in the file; None in a file of somebody else's.
+
+    Raises:
+        ArtifactMissing, ArtifactCorrupt: as `read_table` without verification.
+    """
+    with _opened(artifact, verify=False) as file:
+        kind = (file.schema_arrow.metadata or {}).get(_KIND_KEY)
+    return None if kind is None else str(kind.decode())
+
+
 def digest_file(path: Path) -> str:
     """sha256 of a file, in hexadecimal, without holding it in memory."""
     with open(path, "rb") as handle:

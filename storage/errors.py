@@ -38,6 +38,21 @@ class ArtifactCorrupt(StorageError, ValueError):
         )
 
 
+class WrongKind(StorageError, ValueError):
+    """A file is named where an artifact of a kind is wanted, and is another, or none."""
+
+    def __init__(self, uri: str, wanted: str, found: str | None) -> None:
+        super().__init__(uri, wanted, found)
+        self.uri, self.wanted, self.found = uri, wanted, found
+
+    def __str__(self) -> str:
+        what = f"holds {plain(self.found)}" if self.found else "is no artifact of ours"
+        return (
+            f"{plain(self.uri)} {what}, where {self.wanted} are wanted; name a file under {self.wanted}/ of "
+            "ROUTECAL_HOME, or leave the option out: the newest is then taken"
+        )
+
+
 class SchemaMismatch(StorageError, ValueError):
     """A table does not fit the schema of its kind."""
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from storage.artifact import Artifact, digest_file, read_table
+from storage.artifact import Artifact, digest_file, kind_of, read_table
 from storage.atomic import local_path
-from storage.errors import ArtifactMissing
+from storage.errors import ArtifactCorrupt, ArtifactMissing, WrongKind
 from storage.folder import digest_folder
 
 
@@ -13,11 +13,18 @@ def table_at(uri: str, kind: str) -> Artifact:
 
     Raises:
         ArtifactMissing: there is no such file, or it is not local.
+        WrongKind: it holds another kind of table, or none of ours.
     """
     path = local_path(uri)
     if path is None or not path.is_file():
         raise ArtifactMissing(uri)
     found = Artifact(uri=str(path), sha256=digest_file(path), rows=0, kind=kind)
+    try:
+        stored = kind_of(found)
+    except ArtifactCorrupt as error:
+        raise WrongKind(uri, kind, None) from error
+    if stored != kind:
+        raise WrongKind(uri, kind, stored)
     rows = read_table(found, columns=["query_id"], verify=False).num_rows
     return found.model_copy(update={"rows": rows})
 

@@ -1,11 +1,9 @@
 """Audits: a sample of labels as a sheet for people, and what the filled sheet says of the judge."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.artifact import Artifact, read_table
 from tasks.oracle.audit.draw import draw
-from tasks.oracle.audit.errors import AuditExists
 from tasks.oracle.audit.sheet import read_sheet, write_sheet
 
 if TYPE_CHECKING:
@@ -13,16 +11,6 @@ if TYPE_CHECKING:
 
 # The same labels give the same sample; who wants another one labels more.
 SEED = 0
-
-
-def check_free(path: str) -> None:
-    """Refuse a place for a sheet that is taken, before anything is paid for the labels.
-
-    Raises:
-        AuditExists: there is such a file, and people's work may be in it.
-    """
-    if Path(path).expanduser().exists():
-        raise AuditExists(path)
 
 
 def draw_audit(labels: Artifact, queries: Artifact, n: int, path: str) -> int:

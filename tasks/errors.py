@@ -87,6 +87,20 @@ class NothingUnseen(TaskError, ValueError):
         )
 
 
+class NothingInCommon(TaskError, ValueError):
+    """No query is in the queries, the labels and the features alike."""
+
+    def __init__(self, n_queries: int, n_labels: int, n_features: int) -> None:
+        super().__init__(n_queries, n_labels, n_features)
+        self.n_queries, self.n_labels, self.n_features = n_queries, n_labels, n_features
+
+    def __str__(self) -> str:
+        return (
+            f"no query is among the {self.n_queries} queries, the {self.n_labels} labels and the {self.n_features} "
+            "features alike; label and extract the same queries"
+        )
+
+
 class NoOutcomes(TaskError, FileNotFoundError):
     """A folder for the benchmark holds no outcomes file."""
 

@@ -1,10 +1,7 @@
 """Training: SFT, then RL, then recalibration; each stage reads a head, improves it and stores a new one."""
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import lru_cache
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from storage.refer import folder_at
 from tasks.cache import STORED, cache_on
 from tasks.examples import load_examples
 from tasks.progress import track
+from tasks.version import code_version
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
@@ -145,15 +143,3 @@ def _lineage(examples: Artifact, features: Artifact, **facts: Any) -> dict[str, 
         "code": code_version(),
         **facts,
     }
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """The installed version, and the git commit where this is a checkout."""
-    version = installed_version("routecal")
-    try:
-        command = ["git", "rev-parse", "--short=12", "HEAD"]
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return version
-    return f"{version}+g{found.stdout.strip()}"

@@ -73,6 +73,14 @@ def test_folds_that_leave_none_to_train_on_are_refused(asked):
     assert fold_of(np.array([1.0 - 2**-53]), 20).tolist() == [19]
 
 
+def test_more_components_than_the_states_are_wide_are_refused_before_training():
+    deal = Deal.of(FRESH, folds=3)
+    width = FRESH.hidden.shape[1]
+    assert untrained(Plan(pca=width), deal).members == 3
+    with pytest.raises(OutOfRange, match=rf"pca = {width + 1} is not allowed; give at most {width}, which is how wide"):
+        untrained(Plan(pca=width + 1), deal)
+
+
 def test_no_head_learns_from_the_rows_that_it_validates():
     """Other outcomes there change what its early stopping may choose, and with none of that, nothing."""
     blind = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)

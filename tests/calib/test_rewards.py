@@ -90,9 +90,9 @@ def test_draws_broadcast_over_rows_and_gradients_are_finite(name, given):
 
 @each
 def test_soft_outcomes_earn_the_expectation(name, given):
-    reward, share = rewards.get(name, **given), torch.linspace(0, 1, 7, dtype=F64)[:, None]
+    reward, share = rewards.get(name, **given), torch.linspace(0, 1, 7, dtype=F64)[:, None].expand(-1, len(GRID))
     expected = share * reward(GRID, ONE) + (1 - share) * reward(GRID, ZERO)
-    torch.testing.assert_close(reward(GRID, share), expected, rtol=0, atol=1e-14)
+    torch.testing.assert_close(reward(GRID.expand(7, -1), share), expected, rtol=0, atol=1e-14)
 
 
 @each

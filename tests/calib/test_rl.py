@@ -9,8 +9,9 @@ import torch
 from calib import rewards, rl, sft
 from calib.confidence_policy import Beta
 from calib.head import ConfidenceHead, HeadConfig
+from calib.reward_names import RewardName
 from calib.rewards import ImproperReward
-from calib.rl import PRESETS, RewardName, RLConfig, estimate
+from calib.rl import PRESETS, RLConfig, estimate
 from calib.training import frozen_logits
 from tests.calib.made import examples
 

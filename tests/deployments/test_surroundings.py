@@ -1,10 +1,13 @@
 """What people set in the environment, and what they are told of it."""
 
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from deployments.serve import unusable
 from deployments.surroundings import ROOT, complaint, environment
 
 
@@ -44,3 +47,21 @@ def test_make_serve_starts_nothing_where_one_is_wrong() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("routecal: ROUTECAL_TIMEZONE is 'Mars/Phobos'")
+
+
+def test_what_would_be_in_the_way_of_a_server(tmp_path: Path) -> None:
+    """A port that somebody has who speaks no HTTP, and folders that cannot be written."""
+    (tmp_path / "file").write_text("")
+    own = {"PREFECT_HOME": str(tmp_path / "state"), "ROUTECAL_HOME": str(tmp_path / "home")}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = own["PREFECT_SERVER_API_PORT"] = str(taken.getsockname()[1])
+        taken.listen()
+        for variables, said in (
+            ({}, f"port {port} of 127.0.0.1 cannot be used (Address already in use); set PREFECT_SERVER_API_PORT to"),
+            ({"PREFECT_HOME": str(tmp_path / "file")}, f"{tmp_path / 'file'} cannot be written to (Not a directory); "),
+            ({"ROUTECAL_HOME": "/proc/home"}, "/proc/home cannot be written to ("),
+        ):
+            assert unusable(environment(own | variables)).startswith(said)
+    assert unusable(environment(own | {"ROUTECAL_HOME": "s3://bucket/home"})) == ""
+    assert [f.name for f in tmp_path.iterdir()] == ["file"]

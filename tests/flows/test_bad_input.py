@@ -84,7 +84,7 @@ def test_steps_before_what_they_need(capsys: Capture) -> None:
     assert "no examples: run `routecal train` first" in refused(capsys, "evaluate")
     assert "no artifacts: run" in refused(capsys, "stats")
     assert "no examples: run" in refused(capsys, "export")
-    assert "does not exist any more" in refused(capsys, "train", "--features", "nowhere.parquet")
+    assert "there is no file nowhere.parquet" in refused(capsys, "train", "--features", "nowhere.parquet")
 
 
 # ---- routers

@@ -164,13 +164,13 @@ def test_each_step_alone_reaches_what_calibrate_reaches(
     shared = params.model_dump()
 
     def some(model: Any, **more: Any) -> Any:
-        return model(**{k: v for k, v in shared.items() if k in model.model_fields and k != "queries"}, **more)
+        return model(**{k: v for k, v in shared.items() if k in model.model_fields and k != "queries"} | more)
 
     whole = calibrate(params)
     states.clear()
     label(some(LabelParams, queries=params.queries))
     extract(some(ExtractParams, queries=params.queries))
-    head = train(some(TrainParams, output_dir=str(tmp_path / "head")))
+    head = train(some(TrainParams, router_path=None, output_dir=str(tmp_path / "head")))
     found = evaluate(EvaluateParams())
     # the same inputs in the same shards: all of it is known
     assert of(states, "Completed") == {"report": 1, "publish": 1}

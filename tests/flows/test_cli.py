@@ -75,27 +75,6 @@ def test_the_process_ends_with_the_code(argv: list[str], code: int, out: str, tm
 # ---- options
 
 
-@pytest.mark.parametrize(
-    ("argv", "sentence"),
-    [
-        (["lable"], "'lable' is not a command; choose one of demo, calibrate"),
-        (["label"], "queries"),
-        (["label", "--queries", "q.jsonl", "--oracle", "oracular"], "oracle"),
-        (["label", "--queries", "q.jsonl", "--limit", "0"], "limit.*greater than or equal to 1"),
-        (["label", "--queries", "q.jsonl", "--quieries", "x"], "quieries"),
-        (["extract", "--queries", "q.jsonl", "--router-path", "r", "--template", "no place"], "template"),
-        (["extract", "--queries", "q.jsonl", "--router-path", "r", "--poolings", "mean,max"], "poolings.*decision"),
-        (["demo", "--questions", "3"], "questions.*300"),
-        (["train", "--reward-type", "nice"], "reward"),
-    ],
-)
-def test_a_wrong_option(argv: list[str], sentence: str, capsys: Capture) -> None:
-    assert cli.main(argv) == 2
-    err = capsys.readouterr().err
-    assert re.search(sentence, err, re.DOTALL), err
-    assert "Traceback" not in err
-
-
 def test_no_command_prints_the_help_and_fails(capsys: Capture) -> None:
     assert cli.main([]) == 2
     assert "the whole way" in capsys.readouterr().out

@@ -80,7 +80,9 @@ def test_a_taken_sheet_is_refused_before_anything_is_paid(
 
 
 def test_scoring_without_a_sheet_or_labels(capsys: Capture, tmp_path: Path) -> None:
-    assert "no labels: run `routecal label` first" in refused(capsys, "audit", "--file", str(tmp_path / "none.csv"))
+    assert "there is no file" in refused(capsys, "audit", "--file", str(tmp_path / "none.csv"))
+    (tmp_path / "some.csv").write_text("human_grade\n", encoding="utf-8")
+    assert "no labels: run `routecal label` first" in refused(capsys, "audit", "--file", str(tmp_path / "some.csv"))
 
 
 # ---- the ledger

@@ -2,8 +2,9 @@
 
 import pytest
 
+from flows.checks import check
 from flows.oracle_params import OracleParams, RejudgeParams
-from flows.oracles import judges_of, oracle_of
+from flows.oracles import oracle_of
 from tasks.errors import OptionMissing
 
 ENDPOINT = {"oracle": "openai", "base_url": "http://127.0.0.1:8000/v1"}
@@ -30,9 +31,9 @@ def test_user_and_password_are_part_of_no_name() -> None:
 )
 def test_what_such_an_endpoint_does_not_have_is_refused_at_once(given: dict[str, str], remedy: str) -> None:
     with pytest.raises(OptionMissing, match=remedy):
-        oracle_of(OracleParams(**ENDPOINT | MODELS | given), "queries.jsonl")
+        check(OracleParams(**ENDPOINT | MODELS | given))
     with pytest.raises(OptionMissing, match=remedy):
-        judges_of(RejudgeParams(**ENDPOINT | {"judge_model": "big"} | given))
+        check(RejudgeParams(**ENDPOINT | {"judge_model": "big"} | given))
 
 
 def test_thinking_can_be_left_out() -> None:

@@ -52,7 +52,8 @@ def labels(server: GeminiServer, tmp_path: Path) -> Artifact:
 
 
 def rejudge(server: GeminiServer, *more: str) -> int:
-    return cli.main(["rejudge", "--base-url", server.url, "--judge-model", OTHER, "--shard-size", "8", *more])
+    judge = [] if "--judge-model" in more else ["--judge-model", OTHER]
+    return cli.main(["rejudge", "--base-url", server.url, "--shard-size", "8", *judge, *more])
 
 
 # The columns that tell what a judge said, and what that took.

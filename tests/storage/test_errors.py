@@ -7,6 +7,7 @@ from storage import errors
 FACTS = {
     "ArtifactMissing": ("s3://home/labels/0.parquet",),
     "ArtifactCorrupt": ("labels/0.parquet", "aa", "bb"),
+    "WrongKind": ("labels/0.parquet", "features", "labels"),
     "SchemaMismatch": ("labels", ("missing judge",)),
     "UnknownName": ("query", "x", ("cost", "grades")),
     "HomeNotWritable": ("/home", "Permission denied"),
