@@ -3,14 +3,14 @@
 from pydantic import Field
 
 from calib.gate import GateRules
-from flows.oracle_params import OracleParams, Params
+from flows.oracle_params import ColumnParams, OracleParams, Params
 from flows.params import EscalationParams, HeadParams, RouterParams
 
 
-class NightParams(Params):
+class NightParams(ColumnParams):
     """What a night gathers, when it labels, and what a new head must show."""
 
-    inbox: str = Field(description="folder whose JSONL, CSV and Parquet files hold the queries of your users")
+    inbox: str = Field(description="folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users")
     night_queries: int = Field(default=500, ge=1, le=100_000, description="label at most so many queries a night")
     window: int = Field(
         default=1000, ge=100, le=100_000, description="newest held-out labelled rows that heads are judged on"

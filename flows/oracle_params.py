@@ -3,9 +3,13 @@
 See `flows.params` for the rules.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from storage.columns import mapping_of
+from storage.errors import WrongMapping
 
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
 
@@ -16,11 +20,29 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class QueryParams(Params):
+def _readable(columns: str | None) -> str | None:
+    try:
+        mapping_of(columns)
+    except WrongMapping as error:
+        raise PydanticCustomError("columns", "{sentence}", {"sentence": str(error)}) from None
+    return columns
+
+
+class ColumnParams(Params):
+    """What files call their columns."""
+
+    columns: Annotated[str | None, AfterValidator(_readable)] = Field(
+        default=None,
+        description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes",
+    )
+
+
+class QueryParams(ColumnParams):
     """Which queries."""
 
     queries: str = Field(
-        description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
+        description="JSONL, CSV, Parquet or Arrow file with a column query and, optionally, ground_truth, aliases, "
+        "topic, id, context",
         validation_alias=AliasChoices("queries", "validation_file"),
     )
     limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
@@ -81,7 +103,7 @@ class JudgeParams(Params):
     always_second: bool = Field(default=False, description="ask the second judge about every answer")
 
 
-class AnsweringParams(Params):
+class AnsweringParams(ColumnParams):
     """Which oracle, and whose answers it compares."""
 
     oracle: Literal["replay", "local", "gemini", "openai"] = Field(

@@ -29,7 +29,7 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
         OptionMissing: an option that this oracle needs is not given.
     """
     if params.oracle == "replay":
-        return import_outcomes(params.outcomes or queries)
+        return import_outcomes(params.outcomes or queries, columns=params.columns)
     if params.oracle == "local":
         if params.local_model is None:
             raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")

@@ -87,6 +87,37 @@ class NothingUnseen(TaskError, ValueError):
         )
 
 
+class NothingInCommon(TaskError, ValueError):
+    """Labels and features have no query in common, so there is nothing to learn from."""
+
+    def __init__(self, n_queries: int, n_labels: int, n_features: int) -> None:
+        super().__init__(n_queries, n_labels, n_features)
+        self.n_queries, self.n_labels, self.n_features = n_queries, n_labels, n_features
+
+    def __str__(self) -> str:
+        return (
+            f"no query is among the {self.n_queries} queries, the {self.n_labels} labels and the {self.n_features} "
+            "features alike; run `routecal label` and `routecal extract` on the same file, or name tables of the same "
+            "queries"
+        )
+
+
+class OldIds(TaskError, ValueError):
+    """A table of routecal 0.1 that cannot be used beside tables of now."""
+
+    def __init__(self, kind: str, uri: str, why: str) -> None:
+        super().__init__(kind, uri, why)
+        self.kind, self.uri, self.why = kind, uri, why
+
+    def __str__(self) -> str:
+        again = "label` over the same file again, which pays for no stored answer twice"
+        remedy = again if self.kind == "labels" else "extract` over the same file again"
+        return (
+            f"the {self.kind} {plain(self.uri)} were made by routecal 0.1, which took texts that differ in case, form "
+            f"or space for one query, and {self.why}; run `routecal {remedy}"
+        )
+
+
 class NoOutcomes(TaskError, FileNotFoundError):
     """A folder for the benchmark holds no outcomes file."""
 

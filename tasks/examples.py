@@ -17,6 +17,7 @@ from storage.examples import join_examples, rows_of
 from storage.identity import share_of
 from storage.layout import Home
 from tasks.cache import STORED, cache_on
+from tasks.errors import NothingInCommon
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,15 @@ logger = logging.getLogger(__name__)
     **STORED,
 )
 def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
-    """One example per query that has both a label and a feature."""
+    """One example per query that has both a label and a feature.
+
+    Raises:
+        NothingInCommon: there is no such query.
+    """
     feature_columns = ["query_id", "router_policy", "logits", "n_tokens", "truncated"]
     found = join_examples(read_table(queries), read_table(labels), read_table(features, columns=feature_columns))
+    if not found.table.num_rows:
+        raise NothingInCommon(queries.rows, labels.rows, features.rows)
     for what, n in found.unmatched.items():
         if n:
             logger.warning("%d rows of %s have no partner and are left out", n, what)
