@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.artifact import read_table
-from storage.errors import BadLine
+from storage.errors import BadRows
 from storage.export import export_jsonl
 from tasks.queries import import_decisions, import_queries, make_world_facts, set_apart
 from tests.tasks.made import Made, store_queries, texts, write_jsonl
@@ -46,7 +46,7 @@ def test_what_export_wrote_comes_back(made: Made, tmp_path: Path) -> None:
 
 def test_a_policy_nobody_knows_is_named_with_its_line(tmp_path: Path) -> None:
     rows = [{"query": "a?", "true_policy": "Standard_Query"}, {"query": "b?", "true_policy": "Hard_Query"}]
-    with pytest.raises(BadLine, match=r"line 2 of .*'Hard_Query'"):
+    with pytest.raises(BadRows, match=r"line 2: true_policy is 'Hard_Query', one of Standard_Query"):
         import_decisions(write_jsonl(tmp_path / "d.jsonl", rows))
 
 

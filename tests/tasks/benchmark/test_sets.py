@@ -63,7 +63,7 @@ def test_near_identical_queries_share_their_part(tmp_path: Path) -> None:
 
 
 def test_the_first_of_two_equal_questions_stays(tmp_path: Path) -> None:
-    write_outcomes(tmp_path / "a.jsonl", ["Why?", "How?\nAnswer:", "why?"])
+    write_outcomes(tmp_path / "a.jsonl", ["Why?", "How?\nAnswer:", "Why?\nAnswer:"])
     assert sorted(read_table(import_sets(str(tmp_path))[0].rows)["query"].to_pylist()) == ["How?", "Why?"]
     assert question("Answer:") == "Answer:"  # nothing would be left
 

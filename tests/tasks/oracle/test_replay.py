@@ -34,7 +34,7 @@ def test_every_cell(tmp_path: Path) -> None:
 
 
 def test_queries_without_an_outcome_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    known = {"query": " what is  KNOWN? ", "medium_label": "CORRECT", "large_label": "CORRECT", "medium_model": "m7"}
+    known = {"query": " What is known?\n", "medium_label": "CORRECT", "large_label": "CORRECT", "medium_model": "m7"}
     oracle = import_outcomes(write_jsonl(tmp_path / "o.jsonl", [known]))
     assert (oracle.medium_model, oracle.large_model) == ("m7", "unnamed")
     queries = store_queries(["What is new?", "What is known?", "What else?"])
