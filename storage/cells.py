@@ -93,7 +93,7 @@ def _answer(value: Mapping[str, object]) -> list[object]:
     listed, one, more = value.get("text"), value.get("value"), value.get("aliases")
     if isinstance(listed, list) and one is None:
         return listed
-    if isinstance(one, str) and (more is None or isinstance(more, list)):
+    if isinstance(one, str) and listed is None and (more is None or isinstance(more, list)):
         return [one, *(more or ())]
     raise ValueError('a text, a list of texts, {"text": [...]} or {"value": ..., "aliases": [...]} was expected')
 

@@ -63,6 +63,8 @@ def _columns(wanted: Wanted, table: pa.Table, names: dict[str, str]) -> dict[str
     for ours, theirs in names.items():
         column = table.column(theirs)
         try:
+            # Damaged offsets would be followed to wherever they lead.
+            column.validate(full=True)
             columns[ours] = _values(column)
         except _UNREADABLE as error:
             where = f"its column {theirs!r} of type {column.type} holds a value that cannot be read ({error})"
@@ -79,8 +81,9 @@ def _values(column: pa.ChunkedArray) -> list[object]:
     if pa.types.is_timestamp(kind):
         # Python knows no nanoseconds, and not every machine all zones; the moment is the same in UTC.
         zone = None if kind.tz is None else "UTC"
-        return list(column.cast(pa.timestamp("us", zone), safe=False).to_pylist())
+        return list(column.cast(pa.timestamp("us", zone), safe=kind.unit != "ns").to_pylist())
     if pa.types.is_float16(kind) or pa.types.is_float32(kind):
         # As float64 they would have digits that nobody wrote: 0.1 would be 0.10000000149011612.
-        return [None if v is None else float(str(np.float32(v))) for v in column.to_pylist()]
+        narrow = np.float16 if pa.types.is_float16(kind) else np.float32
+        return [None if v is None else float(str(narrow(v))) for v in column.to_pylist()]
     return list(column.to_pylist())

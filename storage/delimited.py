@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from storage.columns import Wanted
-from storage.errors import InputUnreadable, MissingColumn
+from storage.errors import InputUnreadable, MissingColumn, StorageError
 from storage.text_lines import text_lines
 
 _DELIMITERS = (",", ";", "\t")
@@ -41,6 +41,8 @@ def _read(wanted: Wanted, lines: Iterator[str]) -> Read:
         before, delimiters, first = 1, (said[1],), next(lines, "")
     while first and first.isspace():
         before, first = before + 1, next(lines, "")
+    if not first:
+        return {}, [], []
     header, delimiter, places = _header(wanted, first, delimiters)
     reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     columns: dict[str, list[object]] = {name: [] for name in places}
@@ -69,16 +71,15 @@ def _read(wanted: Wanted, lines: Iterator[str]) -> Read:
 
 def _header(wanted: Wanted, line: str, delimiters: Iterable[str]) -> tuple[list[str], str, dict[str, int]]:
     """(names, separator, places) by the separator under which the header names what is wanted, in most columns."""
-    # A header of several lines is no header that anything here is called by.
     found = []
-    refusals: list[tuple[int, MissingColumn]] = []
+    refusals: list[tuple[int, StorageError]] = []
     for delimiter in delimiters:
+        names: list[str] = []
         try:
             names = next(csv.reader([line], delimiter=delimiter, strict=True), [])
-        except csv.Error as error:
-            raise InputUnreadable(wanted.path, f"its header is not CSV ({error})") from error
-        try:
             found.append((names, delimiter, wanted.places(names)))
+        except csv.Error as error:
+            refusals.append((0, InputUnreadable(wanted.path, f"its header is not CSV ({error})")))
         except MissingColumn as refusal:
             refusals.append((len(names), refusal))
     if not found:
