@@ -65,7 +65,7 @@ def outcome_rows(queries: Sequence[str], policies: Sequence[str]) -> list[dict[s
                 "large_label": large,
                 "medium_model": "mid-7b",
                 "large_model": "big-70b",
-                "topic": next(s for s in SUBJECTS if s in text),
+                "topic": next((s for s in SUBJECTS if s in text), None),
             }
         )
     return rows
