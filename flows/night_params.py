@@ -3,11 +3,11 @@
 from pydantic import Field
 
 from calib.gate import GateRules
-from flows.oracle_params import ColumnParams, OracleParams, Params
+from flows.oracle_params import OracleParams, Params
 from flows.params import EscalationParams, HeadParams, RouterParams
 
 
-class NightParams(ColumnParams):
+class NightParams(Params):
     """What a night gathers, when it labels, and what a new head must show."""
 
     inbox: str = Field(description="folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users")

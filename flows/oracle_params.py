@@ -28,16 +28,16 @@ def _readable(columns: str | None) -> str | None:
     return columns
 
 
-class ColumnParams(Params):
-    """What files call their columns."""
+Columns = Annotated[
+    str | None,
+    AfterValidator(_readable),
+    Field(
+        description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes"
+    ),
+]
 
-    columns: Annotated[str | None, AfterValidator(_readable)] = Field(
-        default=None,
-        description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes",
-    )
 
-
-class QueryParams(ColumnParams):
+class QueryParams(Params):
     """Which queries."""
 
     queries: str = Field(
@@ -45,6 +45,7 @@ class QueryParams(ColumnParams):
         "topic, id, context",
         validation_alias=AliasChoices("queries", "validation_file"),
     )
+    columns: Columns = None
     limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
 
 
@@ -103,7 +104,7 @@ class JudgeParams(Params):
     always_second: bool = Field(default=False, description="ask the second judge about every answer")
 
 
-class AnsweringParams(ColumnParams):
+class AnsweringParams(Params):
     """Which oracle, and whose answers it compares."""
 
     oracle: Literal["replay", "local", "gemini", "openai"] = Field(
@@ -112,6 +113,7 @@ class AnsweringParams(ColumnParams):
         "openai: any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM …)",
     )
     outcomes: str | None = Field(default=None, description="recorded outcomes, for replay (default: the queries file)")
+    columns: Columns = None
     local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
     local_model_name: str = Field(default="a local model", description="what the report calls it")
     medium_model: str | None = Field(default=None, description="for gemini (default gemini-3.8-flash) and openai")
