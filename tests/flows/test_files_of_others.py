@@ -29,7 +29,7 @@ CASES = Path(__file__).parents[2].parent / "shared" / "cases"
     ("columns", "says"),
     [
         ("query", "--columns: 'query' is no pair; write pairs as query=question,ground_truth=answer"),
-        ("qery=question", "'qery' is no column of ours"),
+        ("source=question", "'source' is no column of ours"),
         ("query=a,query=b", "'query' comes twice"),
         ("query=a,topic=a", "the file's column 'a' comes twice"),
         ("query=", "'query=' is no pair"),

@@ -86,3 +86,13 @@ def test_says_what_is_missing(folder: str, tmp_path: Path) -> None:
         import_sets(str(tmp_path / "empty"))
     with pytest.raises(InputMissing):
         import_sets(str(tmp_path / "nowhere"))
+
+
+def test_one_question_under_two_contexts_is_two_rows(tmp_path: Path) -> None:
+    rows = [
+        {"query": "Sum?", "context": c, "medium_label": m, "large_label": 1} for c, m in (("1", 1), ("2", 0), ("1", 0))
+    ]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+    found = read_table(import_sets(str(tmp_path))[0].rows)
+    assert sorted(found["true_policy"].to_pylist()) == ["Complex_Query", "Standard_Query"]
+    assert len(set(found["cluster"].to_pylist())) == 1
