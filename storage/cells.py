@@ -26,6 +26,9 @@ def is_blank(text: str) -> bool:
     >>> is_blank(" \\u200b\\ufeff"), is_blank("?")
     (True, False)
     """
+    # Nearly all texts begin with what can be seen, and there are millions. (A filler is alphanumeric to Python.)
+    if text[:1].isascii() and text[:1].isalnum():
+        return False
     return not text or text.isspace() or all(_is_unseen(c) for c in text)
 
 

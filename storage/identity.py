@@ -76,7 +76,8 @@ def is_rough(query_id: str) -> bool:
 
 def _exact(text: str) -> str:
     """Composed, and without white space and byte-order marks around it."""
-    return _OUTER.sub("", unicodedata.normalize("NFC", text))
+    composed = unicodedata.normalize("NFC", text).strip()
+    return _OUTER.sub("", composed) if "\ufeff" in composed else composed
 
 
 def signature(text: str) -> str:

@@ -14,6 +14,7 @@ from storage.columns import Wanted
 from storage.delimited import read_csv
 from storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from storage.json_rows import read_json
+from storage.text_lines import GZIP, refuse_other_formats
 
 _READERS: dict[str, Any] = {
     ".jsonl": read_json,
@@ -87,6 +88,9 @@ def _opened(path: str, suffix: str, *, packed: bool) -> Iterator[IO[bytes]]:
             _refuse_folder(path, fs.ls(place, detail=False))
         if suffix not in FORMATS or (packed and suffix in _BINARY):
             raise UnknownFormat(path, FORMATS, "unpack it" if packed else _REMEDIES.get(suffix, ""))
+        if packed:
+            with fs.open(place, "rb") as raw:
+                refuse_other_formats(path, raw.read(64), but=GZIP)
         with fsspec.open(path, "rb", compression="gzip" if packed else None) as handle:
             yield handle
     # What fsspec says beneath repeats the name as it is, which a log must not hold.

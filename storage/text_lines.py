@@ -15,12 +15,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+GZIP = b"\x1f\x8b"
 # What is no text, by its first bytes, and what to do about it.
 _OTHERS = (
     (b"version https://git-lfs", "it is a Git LFS pointer, not the data", "run git lfs pull"),
     (b"PAR1", "it is a Parquet file", "give it the ending .parquet"),
     (b"ARROW1", "it is an Arrow file", "give it the ending .arrow"),
-    (b"\x1f\x8b", "it is packed with gzip", "give it the ending .gz"),
+    (GZIP, "it is packed with gzip", "give it the ending .gz"),
     (b"PK\x03\x04", "it is a zip archive or an Excel workbook", "unpack it, or save it as CSV UTF-8 in Excel"),
     (b"\xd0\xcf\x11\xe0", "it is a workbook of an old Excel", "save it as CSV UTF-8 in Excel"),
     (b"\x28\xb5\x2f\xfd", "it is packed with zstd", "unpack it first"),

@@ -330,7 +330,7 @@ def test_a_name_with_a_dot(tmp_path):
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 
-@pytest.mark.parametrize("name", ["q.jsonl", "q.csv", "q.json", "q.parquet", "q.arrow"])
+@pytest.mark.parametrize("name", ["q.jsonl", "q.csv", "q.json", "q.parquet", "q.arrow", "q.jsonl.gz"])
 def test_a_pointer_instead_of_the_data(tmp_path, name):
     with pytest.raises(InputUnreadable, match="it is a Git LFS pointer, not the data; run git lfs pull"):
         read_queries(put(tmp_path, name, POINTER))
