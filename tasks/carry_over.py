@@ -5,8 +5,8 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.identity import is_rough, query_id
+from storage.artifact import Artifact, digest_table, read_metadata, read_table, write_table
+from storage.identity import is_rough, query_id, rough_half
 from storage.layout import Home
 from storage.manifest import manifest_of
 from tasks.errors import OldIds
@@ -41,6 +41,22 @@ def under_one_identity(queries: Artifact, labels: Artifact, features: Artifact) 
     if old == tables.keys():
         return tables
     return {kind: _carried_over(table) if kind in old else table for kind, table in tables.items()}
+
+
+def digest_for_job(rows: Artifact) -> str:
+    """What names the job of labelling these rows: of queries, the sha256 that 0.1 would have given to them.
+
+    So an attempt that 0.1 began keeps its budget, and the batch jobs that it paid for are adopted.
+    """
+    if rows.kind != "queries":
+        return rows.sha256
+    table = read_table(rows)
+    first: dict[str, int] = {}
+    for row, name in enumerate(table["query_id"].to_pylist()):
+        first.setdefault(rough_half(name), row)
+    kept = table.take(pa.array(first.values(), pa.int64()))
+    place = kept.schema.get_field_index("query_id")
+    return digest_table(kept.set_column(place, kept.schema.field(place), pa.array(first, pa.string())), rows.kind)
 
 
 def _carried_over(table: Artifact) -> Artifact:

@@ -9,6 +9,8 @@ import pytest
 
 from flows import cli
 from flows.extract import extract
+from flows.oracle_params import LabelParams
+from flows.oracles import pace_of
 from flows.params import ExtractParams, TrainParams
 from flows.train import _data, train
 from storage.artifact import read_table
@@ -16,12 +18,18 @@ from storage.identity import is_rough, rough_id
 from storage.ingest import read_queries
 from tasks import runs
 from tasks.errors import NothingInCommon
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from tasks.oracle.spec import ApiOracle
 from tests.flows.api_labels import label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.made import outcome_rows, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("_own_results", "plain_report")
+MODEL = ModelSpec(model="m")
+ORACLE = ApiOracle(
+    kind="gemini", provider="gemini", medium=MODEL, large=MODEL, judge=JudgeSpec(kind="model", first=MODEL)
+)
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 
 
@@ -85,10 +93,12 @@ def test_what_0_1_paid_for_is_not_paid_again(file: str, server: GeminiServer, tm
         assert cli.main(label_argv(file, server)) == 0
     before = runs.newest("labels")
     assert all(map(is_rough, read_table(before)["query_id"].to_pylist()))
-    paid = server.requests()
+    paid, job = server.requests(), pace_of(LabelParams(queries=file), runs.newest("queries"), ORACLE).job
     assert paid > 0
     assert cli.main(label_argv(file, server)) == 0
     assert server.requests() == paid
+    # the same job: whatever it may spend is counted on
+    assert pace_of(LabelParams(queries=file), runs.newest("queries"), ORACLE).job == job
     after = runs.newest("labels")
     assert after != before
     assert read_table(after)["query_id"].to_pylist() == read_queries(file)["query_id"].to_pylist()

@@ -12,7 +12,7 @@ from storage.identity import query_id, rough_half, rough_id
 from storage.layout import Home
 from storage.manifest import Manifest, write_manifest
 from storage.schemas import SCHEMAS
-from tasks.carry_over import has_rough_ids, under_one_identity
+from tasks.carry_over import digest_for_job, has_rough_ids, under_one_identity
 from tasks.errors import NothingInCommon, OldIds
 from tasks.examples import join
 from tasks.label import store_labelled, unlabelled
@@ -142,6 +142,15 @@ def test_features_of_other_queries_are_refused_with_what_to_do(now: dict[str, Ar
         "extract` on the same file, or name tables of the same queries"
     )
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_job_that_0_1_began_keeps_its_name(now: dict[str, Artifact], before: dict[str, Artifact]) -> None:
+    assert digest_for_job(now["queries"]) == before["queries"].sha256 == digest_for_job(before["queries"])
+    # it merged what it could not tell apart
+    both = store_queries(["5 MW?", "5 mW?", "Who?", "Who?"], context=[None, None, "a", "b"])
+    merged = as_before(store_queries(["5 MW?", "Who?"], context=[None, "a"]))
+    assert digest_for_job(both) == merged.sha256
+    assert digest_for_job(now["labels"]) == now["labels"].sha256
 
 
 def night(examples: Artifact, **artifacts: Artifact) -> Manifest:
