@@ -28,7 +28,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     run_id = runs.start("calibrate")
     params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)
-    queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
+    queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     oracle = oracle_of(params, params.queries)
     labels = labels_for(run_id, queries, oracle, params)
     features = extract_queries(queries, router, params.reading, params.shard_size)

@@ -19,7 +19,7 @@ def extract(params: ExtractParams) -> Artifact:
     check(params)
     run_id = runs.start("extract")
     router = refer_checkpoint(params.router_path)
-    queries = unseen_by(router, import_queries(params.queries, limit=params.limit))
+    queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     features = extract_queries(queries, router, params.reading, params.shard_size)
     runs.record(run_id, queries=queries, features=features, router=router)
     return features

@@ -19,7 +19,8 @@ from tasks.label import check_labelled, label_shard
 from tasks.oracle.engine.stops import LabellingStopped
 from tasks.oracle.planning.forecast import Plan
 from tasks.oracle.planning.text import shown
-from tasks.oracle.spec import ApiOracle, OracleSpec
+from tasks.oracle.replay import matched
+from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 from tasks.plan import plan_labels
 from tasks.progress import track
 from tasks.queries import import_queries
@@ -49,7 +50,7 @@ def label(params: LabelParams) -> Artifact | Audited | Plan:
     if params.dry_run:
         return planned(params)
     run_id = runs.start("label")
-    queries = import_queries(params.queries, limit=params.limit)
+    queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
     if params.audit is None:
         return labels
@@ -62,7 +63,7 @@ def planned(params: LabelParams) -> Plan:
     """What labelling would take; nothing is asked. Inside a flow run, the plan is an artifact of it."""
     oracle = oracle_of(params, params.queries)
     assert isinstance(oracle, ApiOracle)
-    queries = import_queries(params.queries, limit=params.limit)
+    queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     plan = plan_labels(queries, oracle, pace_of(params, queries, oracle))
     if runtime.flow_run.id is not None:
         lines = "\n".join(map(plain, shown(plan)))
@@ -99,6 +100,8 @@ def labels_so_far(
 
 def label_queries(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Artifact:
     """Labels by an oracle of this machine, shard by shard; finished shards are never done again."""
+    if isinstance(oracle, ReplayOracle):
+        oracle = matched(oracle, queries)
     return joined([label_shard(s, oracle, OracleMatrix()) for s in track(shards(queries, shard_size), "label")])
 
 

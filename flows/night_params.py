@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class NightParams(Params):
     """What a night gathers, when it labels, and what a new head must show."""
 
-    inbox: str = Field(description="folder whose JSONL, CSV and Parquet files hold the queries of your users")
+    inbox: str = Field(description="folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users")
     night_queries: int = Field(default=500, ge=1, le=100_000, description="label at most so many queries a night")
     window: int = Field(
         default=1000, ge=100, le=100_000, description="newest held-out labelled rows that heads are judged on"

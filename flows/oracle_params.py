@@ -5,7 +5,11 @@ See `flows.params` for the rules.
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from storage.columns import mapping_of
+from storage.errors import WrongMapping
 
 # Models that answer and grade unless others are named, of the gemini oracle.
 MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
@@ -19,13 +23,32 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_min_length=1, allow_inf_nan=False)
 
 
+def _readable(columns: str | None) -> str | None:
+    try:
+        mapping_of(columns)
+    except WrongMapping as error:
+        raise PydanticCustomError("columns", "{sentence}", {"sentence": str(error)}) from None
+    return columns
+
+
+Columns = Annotated[
+    str | None,
+    AfterValidator(_readable),
+    Field(
+        description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes"
+    ),
+]
+
+
 class QueryParams(Params):
     """Which queries."""
 
     queries: str = Field(
-        description="JSONL, CSV or Parquet file with a column query and, optionally, ground_truth, topic, id, context",
+        description="JSONL, CSV, Parquet or Arrow file with a column query and, optionally, ground_truth, aliases, "
+        "topic, id, context",
         validation_alias=AliasChoices("queries", "validation_file"),
     )
+    columns: Columns = None
     limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
 
 
@@ -97,6 +120,7 @@ class AnsweringParams(Params):
         "openai: any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM …)",
     )
     outcomes: str | None = Field(default=None, description="recorded outcomes, for replay (default: the queries file)")
+    columns: Columns = None
     local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
     local_model_name: str = Field(default="a local model", description="what the report calls it")
     medium_model: str | None = Field(default=None, description="for gemini (default gemini-3.8-flash) and openai")

@@ -6,6 +6,7 @@ from prefect import runtime
 
 from flows.oracle_params import DECISION, LARGE, MEDIUM, JudgeParams, OracleParams, ProviderParams, RejudgeParams
 from storage.artifact import Artifact
+from tasks.carry_over import digest_for_job
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.grading.cascade import prompt_versions
 from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
@@ -27,7 +28,7 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
         queries: where replay finds outcomes unless a file of them is named.
     """
     if params.oracle == "replay":
-        return import_outcomes(params.outcomes or queries)
+        return import_outcomes(params.outcomes or queries, columns=params.columns)
     if params.oracle == "local":
         assert params.local_model is not None
         # Torch comes with it, which the other oracles do without.
@@ -94,7 +95,7 @@ def pace_of(
     params: ProviderParams, rows: Artifact, oracle: ApiOracle | ApiJudges, *, finished_only: bool = False
 ) -> Pace:
     """How to ask. The job is named by what is labelled by whom, so that every attempt at it has the same budget."""
-    job = hashlib.sha256(f"{rows.sha256}\0{oracle.model_dump_json()}".encode()).hexdigest()[:16]
+    job = hashlib.sha256(f"{digest_for_job(rows)}\0{oracle.model_dump_json()}".encode()).hexdigest()[:16]
     same = set(ProviderParams.model_fields) & set(Pace.model_fields)
     given = {name: getattr(params, name) for name in same}
     given["allow_versions"] = tuple(params.allow_versions)

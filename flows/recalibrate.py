@@ -85,7 +85,9 @@ def _evening(run_id: str, params: RecalibrateParams) -> Evening:
         logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
         _end(ending, Known.of(Home.from_env(), key).told)
     known = Known.of(Home.from_env(), key)
-    gathered = gather(params.inbox, known.labelled | frozenset(trained_on(router)), params.night_queries)
+    gathered = gather(
+        params.inbox, known.labelled, params.night_queries, seen=trained_on(router), columns=params.columns
+    )
     return Evening(run_id, router, oracle, key, known, before, in_force, gathered)
 
 

@@ -8,6 +8,7 @@ from flows.extract import extract_queries
 from flows.params import HeadParams, TrainParams
 from storage.artifact import Artifact
 from tasks import runs
+from tasks.carry_over import under_one_identity
 from tasks.evaluate import FINAL
 from tasks.examples import block_names, choose_blocks, join
 from tasks.extract import Reading
@@ -72,7 +73,7 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
         assert params.router_path is not None
         queries, labels = import_decisions(params.data_file)
         features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
-    return {"queries": queries, "labels": labels, "features": features}
+    return under_one_identity(queries, labels, features)
 
 
 if __name__ == "__main__":

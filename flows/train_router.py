@@ -23,7 +23,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     check(params)
     run_id = runs.start("train-router")
     base = refer_checkpoint(params.base_model, kind="models")
-    queries = import_queries(params.queries, limit=params.limit)
+    queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
     with underway("train the router"):
         router = train_router(base, queries, labels, Reading(template=params.template), params.seed)

@@ -44,10 +44,7 @@ def write_table(table: pa.Table, kind: str, *, home: Home, metadata: Mapping[str
         UnknownName, SchemaMismatch: the table is not of that kind.
         DiskFull, HomeNotWritable: it cannot be stored; nothing half-written remains.
     """
-    # One chunk per column: where chunks end must not show in the bytes.
-    whole = conform(table, kind).combine_chunks()
-    pairs = {k.encode(): v.encode() for k, v in sorted(metadata.items())}
-    whole = whole.replace_schema_metadata({_KIND_KEY: kind.encode(), **pairs})
+    whole = _whole(table, kind, metadata)
     folder = home.folder(kind)
     with staging(folder) as staged:
         with disk_errors(str(staged.parent)):
@@ -58,6 +55,17 @@ def write_table(table: pa.Table, kind: str, *, home: Home, metadata: Mapping[str
         if not _is_there(artifact, size=staged.stat().st_size):
             publish(staged, uri)
     return artifact
+
+
+def digest_table(table: pa.Table, kind: str) -> str:
+    """The sha256 under which `write_table` would store a table without metadata; nothing is stored.
+
+    Raises:
+        UnknownName, SchemaMismatch: as `write_table`.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(_whole(table, kind, {}), sink, compression="zstd")
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def read_table(artifact: Artifact, *, columns: Sequence[str] | None = None, verify: bool = True) -> pa.Table:
@@ -106,6 +114,14 @@ def digest_file(path: Path) -> str:
     """sha256 of a file, in hexadecimal, without holding it in memory."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _whole(table: pa.Table, kind: str, metadata: Mapping[str, str]) -> pa.Table:
+    """The table as it is stored."""
+    # One chunk per column: where chunks end must not show in the bytes.
+    whole = conform(table, kind).combine_chunks()
+    pairs = {k.encode(): v.encode() for k, v in sorted(metadata.items())}
+    return whole.replace_schema_metadata({_KIND_KEY: kind.encode(), **pairs})
 
 
 def _opened(artifact: Artifact, *, verify: bool) -> pq.ParquetFile:

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from storage.plain import plain
 
+# Faulty rows that a sentence names; the others are counted.
+_NAMED = 5
+
 
 class StorageError(Exception):
     """Root of everything storage raises on purpose; the command line turns it into one sentence and exit code 2."""
@@ -127,82 +130,94 @@ class InputEmpty(StorageError, ValueError):
 class InputUnreadable(StorageError, ValueError):
     """A file the user named is there but cannot be read as what its name says."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    def __init__(self, path: str, reason: str, remedy: str = "") -> None:
+        super().__init__(path, reason, remedy)
+        self.path, self.reason, self.remedy = path, reason, remedy
 
     def __str__(self) -> str:
+        remedy = self.remedy or "check that the file is whole and its ending tells its format"
+        return f"{plain(self.path)} cannot be read: {plain(self.reason)}; {plain(remedy)}"
+
+
+class BadRows(StorageError, ValueError):
+    """Some rows of an input file cannot be used, so none is.
+
+    Args:
+        path: the file, as the user named it.
+        n_rows: rows that it has, these included.
+        faults: (line, or in Parquet row, from 1; what is wrong with it) of each, in order.
+        unit: what the numbers count, `line` or `row`.
+    """
+
+    def __init__(self, path: str, n_rows: int, faults: Iterable[tuple[int, str]], unit: str = "line") -> None:
+        faults = tuple(faults)
+        super().__init__(path, n_rows, faults, unit)
+        self.path, self.n_rows, self.faults, self.unit = path, n_rows, faults, unit
+
+    def __str__(self) -> str:
+        named = "; ".join(f"{self.unit} {line}: {plain(why, at_most=300)}" for line, why in self.faults[:_NAMED])
+        more = f"; and {len(self.faults) - _NAMED} more" if len(self.faults) > _NAMED else ""
+        what = "it" if len(self.faults) == 1 else "them"
         return (
-            f"{plain(self.path)} cannot be read: {plain(self.reason)}; check that the file is whole and its ending "
-            "tells its format"
+            f"{plain(self.path)}: {len(self.faults)} of {self.n_rows} rows cannot be used: {named}{more}; "
+            f"correct or remove {what}, nothing was read"
         )
-
-
-class BadLine(StorageError, ValueError):
-    """A line (or, in Parquet, a row; both from 1) of an input file cannot be used."""
-
-    def __init__(self, path: str, line: int, reason: str) -> None:
-        super().__init__(path, line, reason)
-        self.path, self.line, self.reason = path, line, reason
-
-    def __str__(self) -> str:
-        return f"line {self.line} of {plain(self.path)}: {plain(self.reason)}; correct or remove it"
 
 
 class MissingColumn(StorageError, KeyError):
-    """An input file lacks a column that is required."""
+    """An input file lacks a column that is required, or has several that may be it.
 
-    def __init__(self, path: str, column: str, present: Iterable[str]) -> None:
-        present = tuple(present)
-        super().__init__(path, column, present)
-        self.path, self.column, self.present = path, column, present
+    Args:
+        path: the file, as the user named it.
+        column: the name that was looked for.
+        present: the columns that the file has.
+        advice: options that would name the columns that are likely to be meant.
+        several: the columns that may be it.
+    """
+
+    def __init__(
+        self, path: str, column: str, present: Iterable[str], advice: str = "", several: Iterable[str] = ()
+    ) -> None:
+        present, several = tuple(present), tuple(several)
+        super().__init__(path, column, present, advice, several)
+        self.path, self.column, self.present, self.advice, self.several = path, column, present, advice, several
 
     def __str__(self) -> str:
+        if self.several:
+            names = plain(", ".join(map(repr, self.several)))
+            return f"{plain(self.path)} has several columns for {self.column!r}: {names}; rename or remove all but one"
+        remedy = f"add {plain(self.advice)}, or rename" if self.advice else "rename"
         return (
             f"{plain(self.path)} has no column {self.column!r}, which is required; it has "
-            f"{plain(', '.join(self.present)) or 'none'}: rename the one that holds it to {self.column!r}"
+            f"{plain(', '.join(self.present)) or 'none'}: {remedy} the one that holds it to {self.column!r}"
         )
 
 
-class ConflictingId(StorageError, ValueError):
-    """One id stands for two different texts."""
+class WrongMapping(StorageError, ValueError):
+    """What should say which columns of a file are meant cannot be read."""
 
-    def __init__(self, path: str, id: str, line_a: int, line_b: int) -> None:  # noqa: A002 - the column's own name
-        super().__init__(path, id, line_a, line_b)
-        self.path, self.id, self.line_a, self.line_b = path, id, line_a, line_b
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text, why)
+        self.text, self.why = text, why
 
     def __str__(self) -> str:
-        return (
-            f"{plain(self.path)} gives the id {plain(repr(self.id))} to two different queries, on lines {self.line_a} "
-            f"and {self.line_b}; give each query its own id, or none"
-        )
-
-
-class UnknownGrade(StorageError, ValueError):
-    """A recorded grade is not one of the three."""
-
-    def __init__(self, path: str, row: int, value: object, allowed: Iterable[str]) -> None:
-        allowed = tuple(allowed)
-        super().__init__(path, row, value, allowed)
-        self.path, self.row, self.value, self.allowed = path, row, value, allowed
-
-    def __str__(self) -> str:
-        return (
-            f"row {self.row} of {plain(self.path)} has the grade {plain(repr(self.value))}; "
-            f"allowed are {', '.join(self.allowed)}"
-        )
+        return f"{plain(self.why)}; write pairs as query=question,ground_truth=answer: our name = the file's"
 
 
 class UnknownFormat(StorageError, ValueError):
     """A file's name does not end in a format that can be read."""
 
-    def __init__(self, path: str, allowed: Iterable[str]) -> None:
+    def __init__(self, path: str, allowed: Iterable[str], remedy: str = "") -> None:
         allowed = tuple(allowed)
-        super().__init__(path, allowed)
-        self.path, self.allowed = path, allowed
+        super().__init__(path, allowed, remedy)
+        self.path, self.allowed, self.remedy = path, allowed, remedy
 
     def __str__(self) -> str:
-        return f"{plain(self.path)} does not end in a format that can be read; use one of {', '.join(self.allowed)}"
+        remedy = f"{self.remedy}, or " if self.remedy else ""
+        return (
+            f"{plain(self.path)} does not end in a format that can be read; {remedy}use one of "
+            f"{', '.join(self.allowed)}"
+        )
 
 
 class DuplicateRows(StorageError, ValueError):

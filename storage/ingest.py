@@ -1,176 +1,185 @@
 """From a user's file to a table of queries, or of outcomes recorded earlier."""
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import PurePosixPath
 
-import numpy as np
 import pyarrow as pa
 
-from storage.cells import instant, number, spellings, text, whole_number
-from storage.errors import BadLine, ConflictingId, UnknownGrade
-from storage.identity import query_id
+from storage.cells import amount, grade, instant, references, spellings, text, whole_number
+from storage.columns import QUERY_COLUMNS, Wanted
+from storage.conversion import check_ids, converted, identified, refuse
+from storage.repeats import Repeats, repeats, tell
 from storage.rows import Rows, read_rows
-from storage.schemas import GRADES, SCHEMAS
-
-log = logging.getLogger(__name__)
+from storage.schemas import SCHEMAS
 
 # The first of these that the file has is the user's own id.
 _ID_COLUMNS = ("id", "external_id", "query_id")
-_QUERY_COLUMNS = ("query", "ground_truth", "aliases", "topic", "context", "received_at", *_ID_COLUMNS)
+_LABELS = ("medium_label", "large_label")
 
 
-def read_queries(path: str | PathLike[str]) -> pa.Table:
-    """The queries of a JSONL, CSV or Parquet file, local or at an fsspec URL.
+def read_queries(path: str | PathLike[str], mapping: Mapping[str, str] | None = None) -> pa.Table:
+    """The queries of a JSON, CSV, Parquet or Arrow file, local or at an fsspec URL.
 
-    Columns used: `query` (required); `id` (or `external_id`, `query_id`), `ground_truth`, `aliases` (a list; in CSV a
-    JSON list, or texts separated by "|"), `topic`, `context`, `received_at` (ISO 8601; UTC if it names no zone). Others
-    are ignored; an empty optional value is an absent one. `source` is the file's name without its folders.
+    Columns used: `query` (required); `id` (or `external_id`, `query_id`), `ground_truth` (a text, a number, or a list
+    of which the first is the reference and all are aliases), `aliases` (a list; in CSV a JSON list, or texts separated
+    by "|"; without a ground truth the first of them is it), `topic`, `context`, `received_at` (ISO 8601; UTC if it
+    names no zone). Others are ignored; what `storage.cells` calls missing is absent. `source` is the file's name
+    without its folders.
 
-    Texts that are equal once normalised are one query: the first stays. How many rows were dropped is logged and kept
-    in the table's metadata as `duplicates`, beside `rows_read`.
+    Of rows with one text and one context the first stays. How many others there were is logged, as a warning where
+    their truth is another, and kept in the table's metadata as `duplicates`, beside `rows_read`.
+
+    Args:
+        path: the file.
+        mapping: our name of a column -> the file's; None where users can give none.
 
     Returns:
         Schema `queries`, in the order of the file. Nothing in it depends on when or where it was read.
 
     Raises:
         InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: the file as a whole does not serve.
-        BadLine: a line cannot be read, its query is blank, or a value is of the wrong type.
-        ConflictingId: one id stands for two different texts.
+        BadRows: rows cannot be read, their query is blank, a value is of the wrong type, or one id stands for two
+            queries; names the first five.
     """
-    rows = read_rows(fspath(path), _QUERY_COLUMNS, required=["query"])
-    queries, ids = _identified(rows)
-    id_column = next((name for name in _ID_COLUMNS if name in rows.columns), _ID_COLUMNS[0])
-    external = _converted(rows, id_column, text)
-    _check_ids(rows, external, ids)
-    kept = _firsts(ids)
+    own = {ours: theirs for ours, theirs in mapping.items() if ours in QUERY_COLUMNS} if mapping is not None else None
+    rows = read_rows(Wanted(fspath(path), QUERY_COLUMNS, ("query",), own))
+    faults = [*rows.faults]
+    queries, contexts, ids = identified(rows, faults)
+    # The first column that the file has, or that the user says is the id.
+    id_column = next((name for name in _ID_COLUMNS if name in (own or {})), None) or next(
+        (name for name in _ID_COLUMNS if name in rows.columns), _ID_COLUMNS[0]
+    )
+    external = converted(rows, id_column, text, faults)
+    truths = converted(rows, "ground_truth", references, faults)
+    aliases = converted(rows, "aliases", spellings, faults)
+    check_ids(rows, external, ids, faults)
+    _set_references(truths, aliases)
     columns: dict[str, list[object]] = {
         "query_id": [*ids],
         "query": [*queries],
         "external_id": external,
-        "ground_truth": _converted(rows, "ground_truth", text),
-        "aliases": _converted(rows, "aliases", spellings),
-        "topic": _converted(rows, "topic", text),
-        "context": _converted(rows, "context", text),
+        "ground_truth": truths,
+        "aliases": aliases,
+        "topic": converted(rows, "topic", text, faults),
+        "context": contexts,
         "source": [PurePosixPath(rows.path.replace("\\", "/")).name] * len(rows),
-        "received_at": _converted(rows, "received_at", instant),
+        "received_at": converted(rows, "received_at", instant, faults),
     }
-    return _table(rows, columns, kept, "queries")
+    refuse(rows, faults)
+    compared = {name: columns[name] for name in ("ground_truth", "aliases")}
+    found = repeats(ids, compared)
+    tell(rows, found, compared, "the first of each stays")
+    return _table(rows, columns, found, "queries")
 
 
-def read_outcomes(path: str | PathLike[str]) -> pa.Table:
-    """Recorded answers and grades of a medium and a large model, keyed by `query_id` of the query's text.
+def read_outcomes(path: str | PathLike[str], mapping: Mapping[str, str] | None = None) -> pa.Table:
+    """Recorded answers and grades of a medium and a large model, keyed by `query_id` of text and context.
 
     Columns: those of the schema `outcomes`, of which `query`, `medium_label` and `large_label` are required; the file's
-    own `query_id` is not used. A price or a token count that is absent stays null. Of two rows with one text the first
-    stays; the count is logged and kept in the table's metadata as `duplicates`.
+    own `query_id` is not used. A price or a token count that is missing stays null.
+
+    Of rows with one text and one context the first stays: where grades differ, each is one fair draw of what the models
+    do, while leaving such queries out would keep only those of which the models are sure. Rows whose ground truths
+    differ are of different questions, of which nobody can say which is meant: none of them stays. Both are counted in a
+    warning, and in the table's metadata as `duplicates`.
+
+    Args:
+        path: the file.
+        mapping: as `read_queries`; what queries have too may also stand under its own name here.
 
     Returns:
         Schema `outcomes`, in the order of the file.
 
     Raises:
-        UnknownGrade: a label is not one of `GRADES`, naming the row and the value.
-        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn, BadLine: as `read_queries`.
+        BadRows: rows cannot be used, such as those whose grade is missing or not one of `GRADES`.
+        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `read_queries`.
     """
     schema = SCHEMAS["outcomes"]
-    names = [name for name in schema.names if name != "query_id"]
-    rows = read_rows(fspath(path), names, required=["query", "medium_label", "large_label"])
-    queries, ids = _identified(rows)
+    names = tuple(name for name in schema.names if name != "query_id")
+    own = {ours: theirs for ours, theirs in mapping.items() if ours in names} if mapping is not None else None
+    rows = read_rows(Wanted(fspath(path), names, ("query", *_LABELS), own, lenient=QUERY_COLUMNS))
+    faults = [*rows.faults]
+    queries, contexts, ids = identified(rows, faults)
     convert: dict[pa.DataType, Callable[[object], object]] = {
         pa.string(): text,
         pa.int64(): whole_number,
-        pa.float64(): number,
+        pa.float64(): amount,
     }
-    columns: dict[str, list[object]] = {"query_id": [*ids], "query": [*queries]}
-    for name in names[1:]:
-        if name in ("medium_label", "large_label"):
-            columns[name] = _grades(rows, name)
+    columns: dict[str, list[object]] = {"query_id": [*ids]}
+    for name in names:
+        if name in _LABELS:
+            columns[name] = converted(rows, name, grade, faults, missing="a grade is needed")
+        elif name == "ground_truth":
+            columns[name] = [_first(value) for value in converted(rows, name, references, faults)]
         else:
-            columns[name] = _converted(rows, name, convert[schema.field(name).type])
-    return _table(rows, columns, _firsts(ids), "outcomes")
+            columns[name] = converted(rows, name, convert[schema.field(name).type], faults)
+    columns |= {"query": [*queries], "context": contexts}
+    refuse(rows, faults)
+    truths = {"ground_truth": columns["ground_truth"]}
+    # A row without a truth contradicts none.
+    sure = [ids[row] if truth is not None else row for row, truth in enumerate(columns["ground_truth"])]
+    contested = repeats(sure, truths)
+    if contested.pairs:
+        tell(rows, contested, truths, "as these are different questions, none of their outcomes is used")
+    unclear = {ids[row] for pairs in contested.pairs.values() for row, _ in pairs}
+    grades = {name: columns[name] for name in _LABELS}
+    found = repeats(ids, grades)
+    if found.pairs or not contested.pairs:
+        tell(rows, found, grades, "the first of each stays")
+    kept = [row for row in found.kept if ids[row] not in unclear]
+    return _table(rows, columns, found._replace(kept=kept), "outcomes")
 
 
 def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Table:
     """The true policy of every query of a file, as `export_jsonl` wrote it.
 
     Args:
-        path: JSONL, CSV or Parquet with the columns `query` and `true_policy`.
+        path: a file with the columns `query` and `true_policy`.
         policies: the names there are.
 
     Returns:
-        Columns `query_id`, `true_policy`; of two rows with one text the first stays.
+        Columns `query_id`, `true_policy`; of rows with one text and one context the first stays.
 
     Raises:
-        BadLine: a policy is none of `policies`, or as `read_queries`.
+        BadRows: a policy is none of `policies`, or as `read_queries`.
         InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `read_queries`.
     """
-    rows = read_rows(fspath(path), ["query", "true_policy"], required=["query", "true_policy"])
-    _, ids = _identified(rows)
-    for line, value in zip(rows.lines, rows.column("true_policy"), strict=True):
+    rows = read_rows(Wanted(fspath(path), ("query", "context", "true_policy"), ("query", "true_policy")))
+    faults = [*rows.faults]
+
+    def policy(value: object) -> object:
         if value not in policies:
-            raise BadLine(rows.path, line, f"true_policy is {value!r}, one of {', '.join(policies)} was expected")
-    table = pa.table({"query_id": ids, "true_policy": pa.array(rows.column("true_policy"), pa.string())})
-    return table.take(_firsts(ids))
+            raise ValueError(f"one of {', '.join(policies)} was expected")
+        return value
+
+    _, _, ids = identified(rows, faults)
+    given = converted(rows, "true_policy", policy, faults, missing="a policy is needed")
+    refuse(rows, faults)
+    found = repeats(ids, {"true_policy": given})
+    if found.pairs:
+        tell(rows, found, {"true_policy": given}, "the first of each stays")
+    return pa.table({"query_id": ids, "true_policy": pa.array(given, pa.string())}).take(found.kept)
 
 
-def _identified(rows: Rows) -> tuple[list[str], list[str]]:
-    """The texts of all rows and their ids."""
-    queries: list[str] = []
-    for line, value in zip(rows.lines, rows.column("query"), strict=True):
-        if not isinstance(value, str):
-            raise BadLine(rows.path, line, f"the query is {value!r}, a text was expected")
-        if not value.strip():
-            raise BadLine(rows.path, line, "the query is blank")
-        queries.append(value)
-    return queries, [query_id(q) for q in queries]
+def _set_references(truths: list[object], aliases: list[object]) -> None:
+    """Make each truth one text, and aliases of the others: of a list, or of the aliases alone, the first is it."""
+    for row, (truth, more) in enumerate(zip(truths, aliases, strict=True)):
+        if isinstance(truth, list):
+            truths[row] = truth[0]
+            aliases[row] = list(dict.fromkeys([*truth, *(more or ())]))  # type: ignore[misc]
+        elif truth is None and more:
+            truths[row] = _first(more)
 
 
-def _converted(rows: Rows, name: str, convert: Callable[[object], object]) -> list[object]:
-    """A column with every value converted; a value that cannot be is named with its line."""
-    values = rows.column(name)
-    try:
-        return [None if value is None else convert(value) for value in values]
-    except (ValueError, TypeError):
-        for line, value in zip(rows.lines, values, strict=True):
-            try:
-                _ = None if value is None else convert(value)
-            except (ValueError, TypeError) as error:
-                raise BadLine(rows.path, line, f"{name} is {value!r}, {error}") from error
-        raise
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, list) else value
 
 
-def _grades(rows: Rows, name: str) -> list[object]:
-    values = rows.column(name)
-    for line, value in zip(rows.lines, values, strict=True):
-        if value not in GRADES:
-            raise UnknownGrade(rows.path, line, value, GRADES)
-    return values
-
-
-def _check_ids(rows: Rows, external: list[object], ids: list[str]) -> None:
-    seen: dict[object, int] = {}
-    for row, name in enumerate(external):
-        if name is not None and ids[first := seen.setdefault(name, row)] != ids[row]:
-            raise ConflictingId(rows.path, str(name), rows.lines[first], rows.lines[row])
-
-
-def _firsts(ids: list[str]) -> list[int]:
-    """The first row of every id."""
-    first: dict[str, int] = {}
-    for row, name in enumerate(ids):
-        first.setdefault(name, row)
-    return list(first.values())
-
-
-def _table(rows: Rows, columns: dict[str, list[object]], kept: list[int], kind: str) -> pa.Table:
-    table = pa.table(columns, schema=SCHEMAS[kind])
-    duplicates = len(rows) - len(kept)
-    if duplicates:
-        mask = np.zeros(len(rows), dtype=np.bool_)
-        mask[kept] = True
-        table = table.filter(pa.array(mask))
-        log.info(
-            "%s: %d of %d rows repeat the text of an earlier one and are left out", rows.path, duplicates, len(rows)
-        )
-    return table.replace_schema_metadata({"rows_read": str(len(rows)), "duplicates": str(duplicates)})
+def _table(rows: Rows, columns: dict[str, list[object]], found: Repeats, kind: str) -> pa.Table:
+    schema = SCHEMAS[kind]
+    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    if len(found.kept) < len(rows):
+        table = table.take(pa.array(found.kept, pa.int64()))
+    said = {"rows_read": len(rows), "duplicates": len(rows) - len(found.kept)}
+    return table.replace_schema_metadata({name: str(n) for name, n in said.items()})

@@ -1,22 +1,39 @@
-"""Reading the files people have (JSONL, CSV, Parquet) into columns, with the line that every row came from."""
+"""Reading the files people have (JSON, CSV, Parquet, Arrow) into columns, with the line that every row came from."""
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from storage.errors import BadLine, InputEmpty, InputMissing, InputUnreadable, MissingColumn, UnknownFormat
+from storage.columnar import read_arrow, read_parquet
+from storage.columns import Wanted
+from storage.delimited import read_csv
+from storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
+from storage.json_rows import read_json
+from storage.text_lines import GZIP, refuse_other_formats
 
-FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
-_BOM = b"\xef\xbb\xbf"
-_LONGEST_CELL = 2**31 - 1
+_READERS: dict[str, Any] = {
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".json": read_json,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".parquet": read_parquet,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+}
+FORMATS = tuple(_READERS)
+_BINARY = (".parquet", ".arrow", ".feather")
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "save the sheet as CSV UTF-8"),
+    **dict.fromkeys((".zip", ".zst", ".bz2", ".xz", ".tar", ".tgz", ".7z"), "unpack it"),
+    **dict.fromkeys((".pkl", ".pickle", ".npz", ".h5", ".db", ".sqlite"), "export it as Parquet or JSON lines"),
+    ".txt": "give it the ending that tells what is in it",
+}
 
 
 @dataclass(frozen=True)
@@ -24,14 +41,18 @@ class Rows:
     """Some columns of a file; a value that a row lacks is None.
 
     Attributes:
-        columns: (n,) Python values per wanted column that the file has.
-        lines: (n,) where each row starts: the line of a text file, the row of a Parquet file, both from 1.
+        columns: (n,) Python values per wanted column that the file has, by our names.
+        lines: (n,) where each row starts: the line of a text file, the row of a Parquet or Arrow file, both from 1.
         path: the file, as the user named it.
+        unit: what `lines` counts, `line` or `row`.
+        faults: (line, what is wrong) of rows that could not even be read; they are not in the columns.
     """
 
     columns: dict[str, list[object]]
     lines: Sequence[int]
     path: str
+    unit: str = "line"
+    faults: list[tuple[int, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -41,120 +62,56 @@ class Rows:
         return self.columns.get(name) or [None] * len(self)
 
 
-def read_rows(path: str, wanted: Iterable[str], *, required: Sequence[str]) -> Rows:
+def read_rows(wanted: Wanted) -> Rows:
     """The wanted columns of a local file or fsspec URL; `.gz` after a text format is unpacked on the way.
 
     Raises:
         InputMissing, InputEmpty, InputUnreadable, UnknownFormat: the file as a whole cannot be read.
-        BadLine: a line is not UTF-8, not JSON, not an object, or not as wide as the header.
-        MissingColumn: a required column is absent.
+        MissingColumn: a column that is required or mapped is absent.
     """
+    path = wanted.path
     suffixes = PurePosixPath(path.lower()).suffixes
     packed = suffixes[-1:] == [".gz"]
-    suffix = (suffixes[-2:-1] if packed else suffixes[-1:]) or [""]
-    if suffix[0] not in FORMATS or (packed and suffix[0] == ".parquet"):
-        raise UnknownFormat(path, FORMATS)
-    wanted = tuple(wanted)
-    with _opened(path, packed=packed) as handle:
-        if suffix[0] == ".parquet":
-            columns, lines, present = _parquet(path, handle, wanted)
-        elif suffix[0] == ".csv":
-            columns, lines, present = _csv(path, handle, wanted)
-        else:
-            columns, lines, present = _jsonl(path, handle, wanted)
-    for name in required:
-        if present and name not in present:
-            raise MissingColumn(path, name, present)
-    if not lines:
+    suffix = ((suffixes[-2:-1] if packed else suffixes[-1:]) or [""])[0]
+    with _opened(path, suffix, packed=packed) as handle:
+        columns, lines, faults = _READERS[suffix](wanted, handle)
+    if not lines and not faults:
         raise InputEmpty(path)
-    return Rows(columns, lines, path)
-
-
-_Read = tuple[dict[str, list[object]], Sequence[int], Sequence[str]]
+    return Rows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
 
 
 @contextmanager
-def _opened(path: str, *, packed: bool) -> Iterator[IO[bytes]]:
+def _opened(path: str, suffix: str, *, packed: bool) -> Iterator[IO[bytes]]:
     try:
+        fs, place = _found(path)
+        if fs.isdir(place):
+            _refuse_folder(path, fs.ls(place, detail=False))
+        if suffix not in FORMATS or (packed and suffix in _BINARY):
+            raise UnknownFormat(path, FORMATS, "unpack it" if packed else _REMEDIES.get(suffix, ""))
+        if packed:
+            with fs.open(place, "rb") as raw:
+                refuse_other_formats(path, raw.read(64), but=GZIP)
         with fsspec.open(path, "rb", compression="gzip" if packed else None) as handle:
             yield handle
     # What fsspec says beneath repeats the name as it is, which a log must not hold.
     except FileNotFoundError:
         raise InputMissing(path) from None
-    # A folder, a closed file, a damaged gzip stream, a protocol whose package is missing.
-    except (OSError, EOFError, ImportError) as error:
+    # A closed file, a damaged gzip stream, a protocol whose package is missing.
+    except (OSError, EOFError, ImportError, zlib.error) as error:
         raise InputUnreadable(path, str(error)) from error
 
 
-def _texts(path: str, handle: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    """(line number from 1, text) of every line."""
-    for line, raw in enumerate(handle, start=1):
-        try:
-            yield line, (raw.removeprefix(_BOM) if line == 1 else raw).decode()
-        except UnicodeDecodeError as error:
-            raise BadLine(path, line, f"not UTF-8 (byte {error.start} of the line)") from error
-
-
-def _jsonl(path: str, handle: Iterable[bytes], wanted: Sequence[str]) -> _Read:
-    columns: dict[str, list[object]] = {name: [] for name in wanted}
-    appends = [(name, columns[name].append) for name in wanted]
-    lines: list[int] = []
-    present: dict[str, None] = {}
-    for line, text in _texts(path, handle):
-        if text.isspace():
-            continue
-        try:
-            row = json.loads(text)
-            # An escaped half of a surrogate pair is JSON, but no text that could be stored.
-            if "\\ud" in text or "\\uD" in text:
-                json.dumps(row, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise BadLine(path, line, "holds half of a surrogate pair, which is not Unicode text") from error
-        except (ValueError, RecursionError) as error:
-            raise BadLine(path, line, f"not JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise BadLine(path, line, f"a JSON {type(row).__name__} where an object was expected")
-        for name, append in appends:
-            append(row.get(name))
-        lines.append(line)
-        if not row.keys() <= present.keys():
-            present.update(dict.fromkeys(row))
-    return {name: values for name, values in columns.items() if name in present}, lines, tuple(present)
-
-
-def _csv(path: str, handle: Iterable[bytes], wanted: Sequence[str]) -> _Read:
-    reader = csv.reader((text for _, text in _texts(path, handle)), strict=True)
-    # The limit belongs to the process; a context can be longer than its default of 128 KiB.
-    limit = csv.field_size_limit(_LONGEST_CELL)
+def _found(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
-        header = [name.strip() for name in next(reader, [])]
-        if twice := sorted({name for name in header if header.count(name) > 1}):
-            raise BadLine(path, 1, f"the header names {twice[0]!r} more than once")
-        places = [(name, header.index(name)) for name in wanted if name in header]
-        columns: dict[str, list[object]] = {name: [] for name, _ in places}
-        lines: list[int] = []
-        start = reader.line_num + 1
-        for cells in reader:
-            if cells and len(cells) != len(header):
-                raise BadLine(path, start, f"{len(cells)} cells where the header has {len(header)}")
-            if cells:
-                for name, place in places:
-                    columns[name].append(cells[place] or None)
-                lines.append(start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise BadLine(path, reader.line_num, f"not CSV ({error})") from error
-    finally:
-        csv.field_size_limit(limit)
-    return columns, lines, header
+        fs, place = fsspec.core.url_to_fs(path)
+    except ValueError as error:
+        raise InputUnreadable(path, str(error), "name a local file, or a URL that fsspec knows") from error
+    return fs, place
 
 
-def _parquet(path: str, handle: IO[bytes], wanted: Sequence[str]) -> _Read:
-    try:
-        file = pq.ParquetFile(handle)
-        present = file.schema_arrow.names
-        table = file.read(columns=[name for name in wanted if name in present])
-    except pa.ArrowException as error:
-        raise InputUnreadable(path, f"not Parquet ({error})") from error
-    columns = {name: table[name].to_pylist() for name in table.column_names}
-    return columns, range(1, file.metadata.num_rows + 1), present
+def _refuse_folder(path: str, content: Sequence[str]) -> None:
+    names = {PurePosixPath(name).name for name in content}
+    if names & {"dataset_info.json", "state.json", "dataset_dict.json"}:
+        remedy = "save the split with Dataset.to_parquet, or name one of its .arrow files"
+        raise InputUnreadable(path, "it is a folder that Hugging Face datasets saved", remedy)
+    raise InputUnreadable(path, "it is a folder", "name one file in it")

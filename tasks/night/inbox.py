@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storage.artifact import Artifact, write_table
 from storage.atomic import local_path, resolve
+from storage.columns import mapping_of
 from storage.errors import StorageError
-from storage.identity import share_of
+from storage.identity import rough_half, share_of
 from storage.ingest import read_queries
 from storage.layout import Home
 from storage.rows import FORMATS
@@ -34,27 +35,42 @@ class Gathered(BaseModel):
 
 
 @task(name="gather", task_run_name="gather {inbox}", cache_policy=NO_CACHE)
-def gather(inbox: str, labelled: AbstractSet[str], at_most: int) -> Gathered:
-    """The queries of all files of a folder, one for each text, without those that have a label.
+def gather(
+    inbox: str,
+    labelled: AbstractSet[str],
+    at_most: int,
+    *,
+    seen: AbstractSet[str] = frozenset(),
+    columns: str | None = None,
+) -> Gathered:
+    """The queries of all files of a folder, one for each text and context, without those that have a label.
 
     A file that cannot be read (half copied, perhaps) is passed over with a warning and tried again another night.
     Where there are more than `at_most`, a hash of the text draws them: a fair sample, whichever file came first.
 
+    Args:
+        inbox: the folder.
+        labelled: ids of queries with a label.
+        at_most: how many to return.
+        seen: rough ids of queries that are left out, such as those that trained the router.
+        columns: what the files call our columns, as `query=question`.
+
     Raises:
         InboxMissing: there is no such folder.
     """
+    mapping = mapping_of(columns)
     tables, unreadable = [SCHEMAS["queries"].empty_table()], []
     paths = files(inbox)
     for path in paths:
         try:
-            tables.append(read_queries(path).replace_schema_metadata(None))
+            tables.append(read_queries(path, mapping).replace_schema_metadata(None))
         except StorageError as error:
             logger.warning("passed over: %s", error)
             unreadable.append(str(error))
     table = pa.concat_tables(tables)
     ids = np.array(table["query_id"].to_pylist(), np.str_)
     _, first = np.unique(ids, return_index=True)
-    new = np.array([i for i in np.sort(first) if ids[i] not in labelled], np.int64)
+    new = np.array([i for i in np.sort(first) if ids[i] not in labelled and rough_half(ids[i]) not in seen], np.int64)
     drawn = new
     if len(new) > at_most:
         share = np.array([share_of(table["query"][i].as_py(), "night") for i in new.tolist()])

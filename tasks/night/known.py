@@ -9,16 +9,18 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from storage.artifact import Artifact, read_table, write_table
+from storage.identity import is_rough
 from storage.layout import Home
 from storage.manifest import Manifest, manifests
 from storage.registry import history
+from tasks.carry_over import ids_of_now
 from tasks.extract import Reading
 from tasks.oracle.spec import OracleSpec
 from tasks.tables import joined
 
 FLOW = "recalibrate"
-# In a night's manifest: the fact that says whose night it was, and the artifact that tells of it.
-KEY, NIGHT, EXAMPLES = "key", "night", "examples"
+# In a night's manifest: the fact that says whose night it was, and the artifacts that tell of it.
+KEY, NIGHT, EXAMPLES, QUERIES = "key", "night", "examples", "queries"
 # A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
 DOUBTED, RUN = "doubted", "run_id"
 # In an entry of the registry: the rows that its head learned from.
@@ -78,15 +80,22 @@ class Known(NamedTuple):
     @property
     def labelled(self) -> frozenset[str]:
         """Ids of all queries with a label, doubted ones too: the same question would get the same stored answer."""
-        made = [m.artifacts[EXAMPLES] for m in self.nights if EXAMPLES in m.artifacts]
-        columns = [read_table(examples, columns=["query_id"], verify=False)["query_id"] for examples in made]
-        return frozenset(value for column in columns for value in column.to_pylist())
+        return frozenset(name for m in self.nights if EXAMPLES in m.artifacts for name in _ids(m))
 
     @property
     def quiet(self) -> int:
         """Nights since one labelled something."""
         flags = [EXAMPLES in m.artifacts for m in reversed(self.nights)]
         return flags.index(True) if True in flags else len(flags)
+
+
+def _ids(night: Manifest) -> list[str]:
+    """The ids that the queries a night labelled have now."""
+    ids = read_table(night.artifacts[EXAMPLES], columns=["query_id"], verify=False)["query_id"].to_pylist()
+    if not any(map(is_rough, ids)) or QUERIES not in night.artifacts:
+        return list(ids)
+    now = ids_of_now(night.artifacts[QUERIES])
+    return [now.get(name, name) for name in ids]
 
 
 def pooled(nights: Sequence[Rows], *, at_most: int) -> Rows:

@@ -45,16 +45,28 @@ def lines(tmp_path: Path, *content: str) -> str:
     [
         (lambda t: lines(t), "holds no rows"),
         (lambda t: str(t / "nowhere.jsonl"), "there is no file .*nowhere.jsonl"),
-        (lambda t: lines(t, '{"query": "a?"}', "", '{"query": '), "line 3 of .*lines.jsonl: not JSON"),
-        (lambda t: lines(t, '{"question": "a?"}'), "no column 'query'"),
-        (lambda t: lines(t, '{"query": "a?"}', '{"query": " "}'), "line 2 of .*: the query is blank"),
+        (
+            lambda t: lines(t, '{"query": "a?"}', "", '{"query": '),
+            "lines.jsonl: 1 of 2 rows cannot be used: line 3: not JSON",
+        ),
+        (lambda t: lines(t, '{"question": "a?"}'), "no column 'query', .*: add --columns query=question, or rename"),
+        (
+            lambda t: lines(t, '{"query": "a?"}', '{"query": " "}'),
+            "line 2: the query is blank; correct or remove it, nothing was read",
+        ),
         (
             lambda t: lines(t, '{"query": "a?", "id": "7"}', '{"query": "b?", "id": "7"}'),
-            "the id '7' to two different queries, on lines 1 and 2",
+            "line 2: the id '7' is that of another query on line 1",
         ),
-        (lambda t: two(t, large_label="Right"), "row 2 of .* has the grade 'Right'; allowed are CORRECT"),
+        (
+            lambda t: two(t, large_label="Right"),
+            "line 2: large_label is 'Right', CORRECT, INCORRECT, NOT_ATTEMPTED, or true",
+        ),
         (lambda t: lines(t, '{"query": "a?"}'), "no column 'medium_label'"),
-        (lambda t: shutil.copy(lines(t, "x"), t / "q.xlsx") and str(t / "q.xlsx"), "use one of .jsonl"),
+        (
+            lambda t: shutil.copy(lines(t, "x"), t / "q.xlsx") and str(t / "q.xlsx"),
+            "save the sheet as CSV UTF-8, or use one of .jsonl",
+        ),
     ],
 )
 def test_a_bad_file(write: Callable[[Path], str], sentence: str, tmp_path: Path, capsys: Capture) -> None:

@@ -17,7 +17,7 @@ from storage.schemas import SCHEMAS
 ROWS = [
     {"query": "What is 2+2?", "id": "a", "ground_truth": "4", "aliases": ["four", "IV"], "topic": "maths"},
     {"query": "Où est Nice ?", "id": "b", "context": "Nice est en France.", "received_at": "2026-11-22T03:00:00Z"},
-    {"query": "  what IS 2+2? ", "id": "a", "ground_truth": "five", "other": 1},
+    {"query": "  What is 2+2? ", "id": "a", "ground_truth": "five", "other": 1},
 ]
 
 
@@ -78,10 +78,23 @@ def test_every_format_gives_the_same_queries(path, local_home):
     assert write_table(table, "queries", home=local_home) == again
 
 
-def test_duplicates_are_logged(tmp_path, caplog):
+def test_rows_that_repeat_are_counted(tmp_path, caplog):
     caplog.set_level("INFO")
-    read_queries(jsonl(tmp_path / "q.jsonl", ROWS))
-    assert "1 of 3 rows repeat the text of an earlier one" in caplog.text
+    read_queries(jsonl(tmp_path / "q.jsonl", [ROWS[0], ROWS[1], ROWS[0]]))
+    assert "1 of 3 rows repeat an earlier query and are left out" in caplog.text
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_of_rows_that_repeat_and_disagree_one_pair_is_named(tmp_path, caplog):
+    rows = [*ROWS, ROWS[0] | {"aliases": ["four"]}, ROWS[0] | {"ground_truth": None}]
+    table = read_queries(jsonl(tmp_path / "q.jsonl", rows))
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().endswith(
+        "q.jsonl: 3 of 5 rows repeat an earlier query, 3 of them with another ground_truth or aliases "
+        "(line 1: '4'; line 3: 'five'); the first of each stays"
+    )
+    assert table["ground_truth"].to_pylist() == ["4", None]
 
 
 def test_a_url(tmp_path):
@@ -111,28 +124,33 @@ def test_parquet_types_that_others_write(tmp_path):
         ("q.jsonl", b"", errors.InputEmpty, "no rows"),
         ("q.jsonl", b"\n \n", errors.InputEmpty, "no rows"),
         ("q.csv", b"query,id\n", errors.InputEmpty, "no rows"),
-        ("q.txt", b"x", errors.UnknownFormat, ".jsonl, .ndjson, .csv, .parquet"),
+        ("q.txt", b"x", errors.UnknownFormat, ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather"),
         ("q", b"x", errors.UnknownFormat, ".jsonl"),
-        ("q.jsonl", b'{"query": "x"}\n\n{"query": \n', errors.BadLine, "line 3 of"),
-        ("q.jsonl", b'{"query": "x"}\n["y"]\n', errors.BadLine, "line 2 of"),
-        ("q.jsonl", b'{"query": "x"}\n{"query": "\xff"}\n', errors.BadLine, "not UTF-8"),
-        ("q.jsonl", b'{"query": "\\ud800"}\n', errors.BadLine, "surrogate"),
-        ("q.jsonl", b"[" * 100_000, errors.BadLine, "not JSON"),
-        ("q.jsonl", b'{"query": "x"}\n{"query": " "}\n', errors.BadLine, "line 2 of .*blank"),
-        ("q.jsonl", b'{"query": "x"}\n{"id": 1}\n', errors.BadLine, "line 2 of .*None"),
-        ("q.jsonl", b'{"query": 5}\n', errors.BadLine, "a text was expected"),
-        ("q.jsonl", b'{"query": "x", "topic": {}}\n', errors.BadLine, "topic is {}, a text was expected"),
-        ("q.jsonl", b'{"query": "x", "aliases": 3}\n', errors.BadLine, "a list of texts was expected"),
-        ("q.jsonl", b'{"query": "x", "received_at": 1700000000}\n', errors.BadLine, "a time like"),
+        ("q.jsonl", b'{"query": "x"}\n\n{"query": \n', errors.BadRows, "line 3: not JSON"),
+        ("q.jsonl", b'{"query": "x"}\n["y"]\n', errors.BadRows, "line 2: a JSON list where an object"),
+        ("q.jsonl", b'{"query": "x"}\n{"query": "\xff"}\n', errors.InputUnreadable, "line 2 is not UTF-8 .byte 0xff"),
+        ("q.jsonl", b'{"query": "\\ud800"}\n', errors.BadRows, "surrogate"),
+        ("q.jsonl", b"[" * 100_000, errors.InputUnreadable, "not JSON"),
+        ("q.jsonl", b'{"query": "x"}\n{"query": " "}\n', errors.BadRows, "1 of 2 rows .* line 2: the query is blank"),
+        ("q.jsonl", b'{"query": "x"}\n{"id": 1}\n', errors.BadRows, "line 2: the query is missing"),
+        ("q.jsonl", b'{"query": 5}\n', errors.BadRows, "a text was expected"),
+        ("q.jsonl", b'{"query": "x", "topic": {}}\n', errors.BadRows, "topic is {}, a text was expected"),
+        ("q.jsonl", b'{"query": "x", "aliases": 3}\n', errors.BadRows, "a list of texts was expected"),
+        ("q.jsonl", b'{"query": "x", "received_at": 1700000000}\n', errors.BadRows, "a time like"),
         ("q.jsonl", b'{"question": "x", "n": 1}\n', errors.MissingColumn, "it has question, n"),
         ("q.csv", b"question,n\nx,1\n", errors.MissingColumn, "'query'"),
-        ("q.csv", b'query,n\n"a\nb",1\nx\n', errors.BadLine, "line 4 of .*1 cells where the header has 2"),
-        ("q.csv", b'query\nx\n"open\n', errors.BadLine, "not CSV"),
-        ("q.csv", b"query,query\nx,y\n", errors.BadLine, "more than once"),
-        ("q.csv", b'query,n\n"a\nb",1\n ,1\n', errors.BadLine, "line 4 of .*blank"),
+        ("q.csv", b'query,n\n"a\nb",1\nx\n', errors.BadRows, "line 4: 1 cells where the header has 2"),
+        ("q.csv", b'query\nx\n"open\n', errors.InputUnreadable, "line 3 is not CSV"),
+        ("q.csv", b"query,query\nx,y\n", errors.MissingColumn, "several columns for 'query'"),
+        ("q.csv", b'query,n\n"a\nb",1\n ,1\n', errors.BadRows, "line 4: the query is blank"),
         ("q.parquet", b"PAR1 not really", errors.InputUnreadable, "not Parquet"),
         ("q.jsonl.gz", b"not gzip", errors.InputUnreadable, "cannot be read"),
-        ("q.jsonl", b'{"query": "x", "id": 1}\n{"query": "y", "id": 1}\n', errors.ConflictingId, "lines 1 and 2"),
+        (
+            "q.jsonl",
+            b'{"query": "x", "id": 1}\n{"query": "y", "id": 1}\n',
+            errors.BadRows,
+            "line 2: the id '1' is that of another query on line 1",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, name, content, error, says):
@@ -180,18 +198,95 @@ def test_outcomes_are_valid_queries_too(tmp_path):
     assert table["external_id"].to_pylist() == ["theirs-1"]
 
 
-@pytest.mark.parametrize("value", ["correct", None, 1, ["CORRECT"]])
-def test_an_unknown_grade_is_named_with_its_row(tmp_path, value):
-    with pytest.raises(errors.UnknownGrade) as caught:
+@pytest.mark.parametrize(
+    "value", ["right", "correctly", None, float("nan"), "", 2, 0.5, -1, ["CORRECT"], "yes", "2", "nan"]
+)
+def test_a_grade_that_is_none_is_named_with_its_line(tmp_path, value):
+    with pytest.raises(errors.BadRows) as caught:
         read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME, OUTCOME | {"large_label": value}]))
-    assert (caught.value.row, caught.value.value) == (2, value)
-    assert "CORRECT, INCORRECT, NOT_ATTEMPTED" in str(caught.value)
+    [(line, why)] = caught.value.faults
+    assert line == 2
+    if value in (None, "") or value != value:
+        assert why == "large_label is missing, a grade is needed"
+    else:
+        assert f"large_label is {value!r}, CORRECT, INCORRECT, NOT_ATTEMPTED, or true or 1 and false or 0" in why
 
 
-@pytest.mark.parametrize("bad", [{"medium_tokens_in": 1.5}, {"large_cost_usd": "free"}, {"large_cost_usd": True}])
-def test_a_price_or_count_that_is_none_is_refused(tmp_path, bad):
-    with pytest.raises(errors.BadLine, match="number was expected"):
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"medium_tokens_in": 1.5}, "a whole number was expected"),
+        ({"medium_tokens_in": -1}, "a number of 0 or more"),
+        ({"large_cost_usd": "free"}, "a number was expected"),
+        ({"large_cost_usd": True}, "a number was expected"),
+        ({"large_cost_usd": -1}, "a number of 0 or more"),
+        ({"large_cost_usd": "$0.5"}, "without units or currency"),
+        ({"large_cost_usd": "0,5"}, "with a decimal point"),
+        ({"large_cost_usd": "1_000"}, "a number was expected"),
+        ({"large_cost_usd": "nan"}, "a number was expected"),
+        ({"large_cost_usd": "inf"}, "a number was expected"),
+        ({"large_cost_usd": float("inf")}, "a finite number was expected"),
+        ({"large_cost_usd": 10**400}, "a number was expected"),
+    ],
+)
+def test_a_price_or_count_that_is_none_is_refused(tmp_path, bad, says):
+    with pytest.raises(errors.BadRows, match=says):
         read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME | bad]))
+
+
+def test_missing_prices_stay_missing(tmp_path):
+    rows = [
+        OUTCOME | {"query": f"{i}?", "medium_cost_usd": v} for i, v in enumerate([float("nan"), None, " ", 0, "2e-3"])
+    ]
+    found = read_outcomes(jsonl(tmp_path / "o.jsonl", rows))
+    assert found["medium_cost_usd"].to_pylist() == [None, None, None, 0.0, 0.002]
+
+
+def test_of_repeated_outcomes_with_other_grades_the_first_stays_and_a_pair_is_named(tmp_path, caplog):
+    rows = [OUTCOME, OUTCOME | {"large_label": "CORRECT"}, OUTCOME | {"query": "y"}]
+    table = read_outcomes(jsonl(tmp_path / "o.jsonl", rows))
+    assert table["large_label"].to_pylist() == ["NOT_ATTEMPTED"] * 2
+    assert "1 of 3 rows repeat an earlier query, 1 of them with another large_label" in caplog.text
+    assert "(line 1: 'NOT_ATTEMPTED'; line 2: 'CORRECT'); the first of each stays" in caplog.text
+
+
+def test_outcomes_of_different_questions_with_one_text_are_left_out(tmp_path, caplog):
+    rows = [
+        OUTCOME,
+        OUTCOME | {"query": "Which?"},
+        OUTCOME | {"query": "Which?", "ground_truth": "A"},
+        OUTCOME | {"query": "Which?", "ground_truth": "C"},
+        OUTCOME | {"query": "Which?", "ground_truth": "C", "context": "B. and C."},
+    ]
+    table = read_outcomes(jsonl(tmp_path / "o.jsonl", rows))
+    assert table.select(["query", "context"]).to_pylist() == [
+        {"query": "What is 2+2?", "context": None},
+        {"query": "Which?", "context": "B. and C."},
+    ]
+    assert "with another ground_truth (line 3: 'A'; line 4: 'C'); as these are different questions, none" in caplog.text
+
+
+def test_all_that_is_wrong_with_a_file_is_in_one_report(tmp_path):
+    lines = [
+        b'{"query": "a", "ground_truth": {}, "topic": []}',
+        b"not JSON",
+        b'{"query": " ", "id": 1}',
+        b'{"query": "b", "id": "x"}',
+        b'{"query": "c", "id": "x"}',
+        b'{"query": "d", "received_at": "soon"}',
+        b'{"query": "e", "ground_truth": NaN}',
+        b"[1]",
+    ]
+    (tmp_path / "q.jsonl").write_bytes(b"\n".join(lines))
+    with pytest.raises(errors.BadRows) as caught:
+        read_queries(tmp_path / "q.jsonl")
+    assert caught.value.n_rows == 8
+    assert [line for line, _ in caught.value.faults] == [1, 2, 3, 5, 6, 8]
+    assert " and topic is []" in caught.value.faults[0][1]
+    said = str(caught.value)
+    assert "6 of 8 rows cannot be used: line 1: ground_truth is {}" in said
+    assert said.endswith("; and 1 more; correct or remove them, nothing was read")
+    assert "line 8" not in said
 
 
 def test_outcomes_without_labels(tmp_path):

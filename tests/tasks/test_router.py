@@ -11,10 +11,11 @@ from calib.policy import POLICIES
 from calib.router import FrozenRouter
 from storage.artifact import read_table
 from storage.folder import local_folder
+from storage.identity import rough_id
 from storage.refer import folder_at
 from tasks.errors import NothingUnseen
 from tasks.extract import Reading
-from tasks.router import TRAINED_ON, refer_checkpoint, train_router, unseen_by
+from tasks.router import TRAINED_ON, refer_checkpoint, train_router, trained_on, unseen_by
 from tests.tasks.made import store_labels, store_queries, texts
 
 
@@ -30,6 +31,14 @@ def test_exactly_the_training_queries_are_left_out(router: Path, caplog: pytest.
     left = unseen_by(folder_at(str(router), "routers"), queries)
     assert read_table(left)["query_id"].to_pylist() == ids[:5] + ids[12:]
     assert "7 of 20 queries trained the router" in caplog.text
+
+
+def test_ids_of_0_1_are_recognised_and_so_are_variants_of_the_text(router: Path) -> None:
+    asked = ["Who  is it?", "WHO is it?", "Who is it?\u200b", "What is it?"]
+    (router / TRAINED_ON).write_text(rough_id("who is IT?") + "\n")
+    left = unseen_by(folder_at(str(router), "routers"), store_queries(asked, context=["a", "b", None, None]))
+    assert read_table(left)["query"].to_pylist() == asked[2:]
+    assert trained_on(folder_at(str(router), "routers")) == {rough_id("Who is it?")}
 
 
 def test_a_router_that_says_nothing_or_shares_nothing_drops_nothing(router: Path) -> None:

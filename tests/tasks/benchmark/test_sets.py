@@ -63,7 +63,7 @@ def test_near_identical_queries_share_their_part(tmp_path: Path) -> None:
 
 
 def test_the_first_of_two_equal_questions_stays(tmp_path: Path) -> None:
-    write_outcomes(tmp_path / "a.jsonl", ["Why?", "How?\nAnswer:", "why?"])
+    write_outcomes(tmp_path / "a.jsonl", ["Why?", "How?\nAnswer:", "Why?\nAnswer:"])
     assert sorted(read_table(import_sets(str(tmp_path))[0].rows)["query"].to_pylist()) == ["How?", "Why?"]
     assert question("Answer:") == "Answer:"  # nothing would be left
 
@@ -86,3 +86,13 @@ def test_says_what_is_missing(folder: str, tmp_path: Path) -> None:
         import_sets(str(tmp_path / "empty"))
     with pytest.raises(InputMissing):
         import_sets(str(tmp_path / "nowhere"))
+
+
+def test_one_question_under_two_contexts_is_two_rows(tmp_path: Path) -> None:
+    rows = [
+        {"query": "Sum?", "context": c, "medium_label": m, "large_label": 1} for c, m in (("1", 1), ("2", 0), ("1", 0))
+    ]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+    found = read_table(import_sets(str(tmp_path))[0].rows)
+    assert sorted(found["true_policy"].to_pylist()) == ["Complex_Query", "Standard_Query"]
+    assert len(set(found["cluster"].to_pylist())) == 1

@@ -1,0 +1,89 @@
+"""Parquet and Arrow files, whoever wrote them, as Python values."""
+
+from collections.abc import Sequence
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.columns import Wanted
+from storage.errors import InputUnreadable
+from storage.text_lines import refuse_other_formats
+
+Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]
+
+# What pyarrow raises for a value that Python has none for, or for bytes that are none of the type.
+_UNREADABLE = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError, ImportError)
+
+
+def read_parquet(wanted: Wanted, handle: IO[bytes]) -> Read:
+    """(columns, the number of each row from 1, nothing) of a Parquet file.
+
+    Raises:
+        InputUnreadable: it is none, or damaged, or a wanted column holds what no Python value stands for.
+        MissingColumn: it lacks what is required.
+    """
+    _check_head(wanted.path, handle, b"PAR1")
+    try:
+        file = pq.ParquetFile(handle)
+        present, n = file.schema_arrow.names, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise InputUnreadable(wanted.path, f"not Parquet ({error})") from error
+    places = wanted.places(present)
+    try:
+        table = file.read(columns=[present[place] for place in places.values()])
+    except (pa.ArrowException, OSError) as error:
+        raise InputUnreadable(wanted.path, f"not whole ({error})") from error
+    return _columns(wanted, table, {ours: present[place] for ours, place in places.items()}), range(1, n + 1), []
+
+
+def read_arrow(wanted: Wanted, handle: IO[bytes]) -> Read:
+    """The same of an Arrow file (also called Feather), or of an Arrow stream, as Hugging Face datasets keeps."""
+    is_file = _check_head(wanted.path, handle, b"ARROW1").startswith(b"ARROW1")
+    try:
+        reader = pa.ipc.open_file(handle) if is_file else pa.ipc.open_stream(handle)
+        places = wanted.places(reader.schema.names)
+        table = reader.read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise InputUnreadable(wanted.path, f"not Arrow ({error})") from error
+    names = {ours: table.column_names[place] for ours, place in places.items()}
+    return _columns(wanted, table, names), range(1, table.num_rows + 1), []
+
+
+def _check_head(path: str, handle: IO[bytes], own: bytes) -> bytes:
+    head = handle.read(64)
+    handle.seek(0)
+    refuse_other_formats(path, head, but=own)
+    return head
+
+
+def _columns(wanted: Wanted, table: pa.Table, names: dict[str, str]) -> dict[str, list[object]]:
+    columns = {}
+    for ours, theirs in names.items():
+        column = table.column(theirs)
+        try:
+            # Damaged offsets would be followed to wherever they lead.
+            column.validate(full=True)
+            columns[ours] = _values(column)
+        except _UNREADABLE as error:
+            where = f"its column {theirs!r} of type {column.type} holds a value that cannot be read ({error})"
+            raise InputUnreadable(wanted.path, where, f"save {theirs!r} as another type, as texts for one") from error
+    return columns
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    kind = column.type
+    if isinstance(kind, pa.ExtensionType):
+        return _values(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
+    if pa.types.is_dictionary(kind):
+        return _values(column.cast(kind.value_type))
+    if pa.types.is_timestamp(kind):
+        # Python knows no nanoseconds, and not every machine all zones; the moment is the same in UTC.
+        zone = None if kind.tz is None else "UTC"
+        return list(column.cast(pa.timestamp("us", zone), safe=kind.unit != "ns").to_pylist())
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        # As float64 they would have digits that nobody wrote: 0.1 would be 0.10000000149011612.
+        narrow = np.float16 if pa.types.is_float16(kind) else np.float32
+        return [None if v is None else float(str(narrow(v))) for v in column.to_pylist()]
+    return list(column.to_pylist())

@@ -1,0 +1,42 @@
+"""What a night finds in its inbox."""
+
+from pathlib import Path
+
+import pytest
+
+from storage.artifact import read_table
+from storage.identity import query_id, rough_id
+from tasks.errors import InboxMissing
+from tasks.night.inbox import Gathered, gather
+from tests.tasks.made import write_jsonl
+
+
+def texts_of(found: Gathered) -> list[tuple[str, str | None]]:
+    return [(row["query"], row["context"]) for row in read_table(found.queries).to_pylist()]
+
+
+def test_each_text_and_context_is_gathered_once(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"query": "Sum?", "context": "1"}, {"query": "5 mW?"}, {"query": "Old?"}])
+    write_jsonl(tmp_path / "b.jsonl", [{"query": "Sum?", "context": "2"}, {"query": "5 MW?"}, {"query": " 5 mW? "}])
+    (tmp_path / "c.tsv").write_text("query\tcontext\nSum?\t1\nNew?\t\n", encoding="utf-8")
+    found = gather.fn(str(tmp_path), {query_id("Old?")}, 100)
+    assert texts_of(found) == [("Sum?", "1"), ("5 mW?", None), ("Sum?", "2"), ("5 MW?", None), ("New?", None)]
+    assert (found.n_new, found.n_files, found.unreadable) == (5, 3, ())
+
+
+def test_what_trained_the_router_is_left_out_in_any_spelling(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"query": "WHO?"}, {"query": "Who?", "context": "x"}, {"query": "What?"}])
+    assert texts_of(gather.fn(str(tmp_path), set(), 100, seen={rough_id("Who?")})) == [("What?", None)]
+
+
+def test_columns_are_mapped_and_a_file_without_them_is_passed_over(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"question": "Who?"}])
+    write_jsonl(tmp_path / "b.jsonl", [{"query": "What?"}])
+    found = gather.fn(str(tmp_path), set(), 100, columns="query=question")
+    assert texts_of(found) == [("Who?", None)]
+    assert "b.jsonl has no column 'question'" in found.unreadable[0]
+
+
+def test_no_inbox(tmp_path: Path) -> None:
+    with pytest.raises(InboxMissing):
+        gather.fn(str(tmp_path / "none"), set(), 1)
