@@ -19,7 +19,7 @@ _THOUGHTS = [
 # How the object itself begins, bare or fenced.
 _OBJECT = ("{", "`", "~")
 _FENCE = re.compile(
-    r"(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n(?P<inside>.*)\n[ \t]*(?P=fence)", re.DOTALL | re.IGNORECASE
+    r"(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\r?\n(?P<inside>.*)\n[ \t]*(?P=fence)", re.DOTALL | re.IGNORECASE
 )
 
 

@@ -29,18 +29,21 @@ def json_object(body: str) -> dict[str, Any]:
     """
     # Some gateways put a byte order mark before their JSON.
     text = body.removeprefix("\ufeff")
+    what = ""
     try:
         found = json.loads(text)
+        what = "a JSON list" if isinstance(found, list) else "a JSON value"
     except RecursionError:
-        not_a_completion(body, "JSON of another kind")
+        found, what = None, "JSON of another kind"
     except ValueError:
-        if _is_cut(text):
-            said = "the response is not one whole JSON object: it was cut short"
-            raise Fault(FaultKind.TRANSIENT, 200, said, maybe_billed=True, body=body) from None
-        not_a_completion(body)
-    if not isinstance(found, dict):
-        not_a_completion(body, "a JSON list" if isinstance(found, list) else "a JSON value")
-    return found
+        found = None
+    # Outside the handlers, so that the decoder's error, which holds the body, is not chained to ours.
+    if isinstance(found, dict):
+        return found
+    if not what and _is_cut(text):
+        said = "the response is not one whole JSON object: it was cut short"
+        raise Fault(FaultKind.TRANSIENT, 200, said, maybe_billed=True, body=body)
+    not_a_completion(body, what)
 
 
 def not_a_completion(body: str, what: str = "") -> NoReturn:

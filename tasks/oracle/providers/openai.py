@@ -154,16 +154,13 @@ class OpenAI:
         # No provider sends a key back, but a proxy's page may; and the body is kept. What is short stays: a key like
         # `ollama` is a word of answers.
         kept = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
-        try:
-            require(call, kept)
-        except Fault as fault:
-            found = fault
-        else:
+        fault = _fault_of(call, kept)
+        if fault is None:
             return kept
-        # A fault is shown to people, and what no answer needs nobody misses.
-        message, kept = (without(text, self._secrets) for text in (found.message, found.body))
-        told = Fault(found.kind, found.code, message, found.retry_after_s, found.maybe_billed, found.hint, kept)
-        raise refined(told, has_form=_has_form(call))
+        # What no answer needs nobody misses; and a fault is shown to people.
+        kept = without(body, self._secrets)
+        fault = _fault_of(call, kept) or Fault(fault.kind, fault.code, "the reply is no answer", body=kept)
+        raise refined(fault, has_form=_has_form(call))
 
     async def _hold(self) -> AsyncGenerator[AsyncOpenAI, None]:
         """Hold a client open."""
@@ -174,6 +171,14 @@ class OpenAI:
         async with httpx2.AsyncClient(trust_env=False, limits=limits, timeout=timeout, auth=login) as http:
             key = self._key or _NO_KEY
             yield AsyncOpenAI(api_key=key, base_url=self._address.url, max_retries=0, timeout=timeout, http_client=http)
+
+
+def _fault_of(call: Call, body: str) -> Fault | None:
+    try:
+        require(call, body)
+    except Fault as fault:
+        return fault
+    return None
 
 
 def _has_form(call: Call) -> bool:

@@ -37,7 +37,7 @@ _NAMED = {
     r"invalid.?api.?key|authentication|unauthorized|UNAUTHENTICATED": 401,
     r"permission.?denied": 403,
     r"model.?not.?found|not.?found.?error": 404,
-    r"invalid.?request|bad.?request|INVALID_ARGUMENT": 400,
+    r"INVALID_ARGUMENT": 400,
 }
 
 
