@@ -62,7 +62,7 @@ class NothingLabelled(TaskError, ValueError):
     def __str__(self) -> str:
         counts = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.items())
         if self.example:
-            counts += f", for one: {self.example}"
+            counts += f", for one: {self.example.rstrip('.')}"
         help_ = _HELP.get(next(iter(self.reasons), ""), "look at these queries, or at what the ledger holds of them")
         return f"none of the {self.n} queries got a label: {counts}; {help_}"
 

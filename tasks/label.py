@@ -22,7 +22,7 @@ from tasks.oracle import ORACLES
 from tasks.oracle.api import BROKEN_REPLY, REFUSED, Labelled
 from tasks.oracle.engine.desk import Desk, open_desk
 from tasks.oracle.engine.pace import Pace
-from tasks.oracle.labelled import JUDGE_ERROR, UNCONFIRMED
+from tasks.oracle.labelled import JUDGE_ERROR, ROLES, UNCONFIRMED
 from tasks.oracle.quota import quota_slots
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
@@ -116,7 +116,10 @@ def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | Api
             raise NoGroundTruth(queries.rows)
         most = counts.most_common()
         example = next(reason for reason in reasons.values() if in_short(reason) == most[0][0])
-        raise NothingLabelled(queries.rows, dict(most), example.partition(": ")[2])
+        said = example.partition(": ")[2]
+        # That the judge failed on both answers is no news; what it said instead is.
+        is_news = not set(said.split(", ")) <= set(ROLES)
+        raise NothingLabelled(queries.rows, dict(most), said if is_news else "")
     if labels.rows == queries.rows:
         return
     without = [query_id for query_id, reason in reasons.items() if reason == NO_TRUTH]

@@ -1,7 +1,7 @@
 """The oracles behind an API: two models answer, judges grade, through the engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -38,25 +38,58 @@ class Labelled(NamedTuple):
     unlabelled: dict[str, str]
 
 
-class Receipt:
-    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown."""
+class Entry(NamedTuple):
+    """What one call, or one stage, took; None is unknown."""
 
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-        self.usd: dict[str, float | None] = {}
-        self.tokens_in: dict[str, int | None] = {}
-        self.tokens_out: dict[str, int | None] = {}
+    usd: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+class Receipt:
+    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown.
+
+    Args:
+        before: what stages took of which no call is made.
+    """
+
+    def __init__(self, before: Mapping[str, Entry] = {}) -> None:
+        self._stages = dict(before)
+        self._calls: dict[str, tuple[str, Entry]] = {}
 
     def add(self, call: Call, reply: Reply, usd: float | None) -> None:
-        """Count one call, once: equal answers of both models are judged by the same call."""
-        if call.key in self._keys:
-            return
-        self._keys.add(call.key)
+        """Count one call, once: equal answers are judged by the same call. Asked anew, the last reply counts."""
         used = reply.usage
         out = None if used.output is None else used.output + (used.thinking or 0)
-        for totals, more in ((self.usd, usd), (self.tokens_in, used.prompt), (self.tokens_out, out)):
-            so_far = totals.get(call.stage, 0)
-            totals[call.stage] = None if so_far is None or more is None else so_far + more  # type: ignore[assignment]
+        self._calls[call.key] = call.stage, Entry(usd, used.prompt, out)
+
+    def keep(self, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> None:
+        """Leave out what was asked for in vain, before other votes took its place."""
+        keys = {key for answer in answers for key in answer.keys}
+        keys |= {vote.key for verdict in verdicts for vote in verdict.votes}
+        self._calls = {key: call for key, call in self._calls.items() if key in keys}
+
+    @property
+    def usd(self) -> dict[str, float | None]:
+        """By stage."""
+        return self._totals("usd")
+
+    @property
+    def tokens_in(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_in")
+
+    @property
+    def tokens_out(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_out")
+
+    def _totals(self, what: str) -> dict[str, Any]:
+        totals = {stage: getattr(entry, what) for stage, entry in self._stages.items()}
+        for stage, entry in self._calls.values():
+            so_far, more = totals.get(stage, 0), getattr(entry, what)
+            totals[stage] = None if so_far is None or more is None else so_far + more
+        return totals
 
 
 def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
@@ -168,6 +201,7 @@ async def _label_one(
     if (asked := await _asked(query, oracle, asking(desk, receipt), hear)) is None:
         return Unlabelled("no ground truth")
     answers, verdicts = asked
+    receipt.keep(answers, verdicts)
     return label_row(query, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
 
 

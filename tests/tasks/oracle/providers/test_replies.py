@@ -168,7 +168,11 @@ TOOLS = "switch the tools of the server off"
 BROKEN_CHATS = {
     "error": (chat({"content": "The capital of"}, "error"), TRANSIENT, "the end 'error'"),
     "abort": (chat({"content": "The capital of"}, "abort"), TRANSIENT, "the end 'abort'"),
-    "short of resources": (chat({"content": "The"}, "insufficient_system_resource"), TRANSIENT, "the end 'insuff"),
+    "short of resources": (
+        chat({"content": "The"}, "insufficient_system_resource"),
+        TRANSIENT,
+        "the end 'insufficient_",
+    ),
     "new end": (chat({"content": "Paris"}, "sentience"), BROKEN, "the end 'sentience'"),
     "no end": (chat({"content": "Paris"}, None), BROKEN, "the reply has no end"),
     "end of another type": (chat({"content": "Paris"}, {"type": "stop"}), BROKEN, "no whole answer"),
@@ -191,7 +195,7 @@ BROKEN_CHATS = {
     "two choices": (
         json.dumps({"choices": [{"message": {"content": "P"}, "finish_reason": "stop"}] * 2}),
         BROKEN,
-        "2 ans",
+        "2 answers",
     ),
     "no choices": ('{"object": "chat.completion", "choices": []}', BROKEN, "holds no answer"),
     "choices that are none": ('{"choices": null, "usage": {}}', BROKEN, "holds no answer"),
