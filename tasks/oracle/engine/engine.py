@@ -162,7 +162,7 @@ class Engine:
         while True:
             job.check()
             try:
-                bought = await self._send_proved(job, call, key, tries)
+                bought = await self._send_proved(job, call, key, tries + broken)
             except QuotaTooSmall as small:
                 if small.what != "tpm":
                     raise

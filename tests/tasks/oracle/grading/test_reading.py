@@ -56,6 +56,7 @@ def test_one_fence_and_one_thought_are_taken_off(text: str) -> None:
         f"<think>a</think><think>b</think>{WORD}",
         f"<think>It quotes </think>{WORD} but is wrong</think>{OTHER}",
         f"<think>It is wrong</think>{OTHER}</think>{WORD}",
+        '<think>a</think>{"reason": "see </think>", "grade": "CORRECT"}',
         f"<think>{WORD}",
         f"<think>{WORD}</think>",
         f"{OTHER}</think>{WORD}",

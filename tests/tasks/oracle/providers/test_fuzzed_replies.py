@@ -169,6 +169,8 @@ def whole(call: Call, body: str, text: str) -> bool:
         return choice["finish_reason"] == "stop" and not extra and message["content"] in (text, *WORDS)
     [candidate] = found["candidates"]
     said = [part for part in candidate["content"]["parts"] if not part.get("thought")]
+    if any("functionCall" in part for part in said):
+        return False
     shown = "".join(part.get("text", "") for part in said)
     # A thought that is not marked as one cannot be told from what is said.
     return candidate["finishReason"] == "STOP" and shown in (text, f"Hm, a lake.{text}", *WORDS)
