@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,32 @@ def test_a_model_that_is_silent_now_and_then_is_graded_so(server: GeminiServer, 
     found = run(25)
     assert sorted(row["large_reason"] or "" for row in found.rows) == [""] * 22 + ["empty"] * 3
     assert server.requests(BIG) == 25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_among_broken_replies_no_good_one_is_paid_twice(
+    seed: int, server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    rng, n = random.Random(seed), 20
+
+    def now_and_then(request: Request, body: bytes) -> bytes:
+        if rng.random() > 0.35:
+            return body
+        return json.dumps(rng.choice(list(ENDS.values()))(json.loads(body))).encode()
+
+    server.rewrite = now_and_then
+    first = run(n)
+    assert 0 < len(first.rows) < n
+    server.rewrite = lambda request, body: body
+    assert len(run(n).rows) == n
+    # Each request is either a response that is kept, or a broken one that is an attempt; none is kept twice.
+    kept, broken = recorded(), recorded("attempts")
+    assert server.requests() == len(kept) + len(broken)
+    assert all(json.loads(call["response"])["choices"][0]["finish_reason"] == "stop" for call in kept)
+    assert {attempt["outcome"] for attempt in broken} <= {"broken", "transient"}
+    before = server.requests()
+    assert len(run(n).rows) == n
+    assert server.requests() == before
 
 
 # ---- what 0.1 took for answers
