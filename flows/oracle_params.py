@@ -109,6 +109,10 @@ class JudgeParams(Params):
         default=None, ge=0, le=1, description="how sure the first judge must be (default .7 with a second judge)"
     )
     always_second: bool = Field(default=False, description="ask the second judge about every answer")
+    judge_json: Literal["schema", "object", "prompt"] = Field(
+        default="schema",
+        description="what holds judges to JSON: a schema; JSON of any form, or the prompt alone, for servers without",
+    )
 
 
 class AnsweringParams(Params):

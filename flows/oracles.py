@@ -69,6 +69,7 @@ def judge_of(params: JudgeParams, medium: str, max_output_tokens: int) -> JudgeS
         third=seat(params.third_judge),
         below=below,
         always_second=params.always_second,
+        form=params.judge_json,
     )
 
 

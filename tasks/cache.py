@@ -1,7 +1,7 @@
 """What decides whether a finished step is reused: its inputs, a version or the code it stands on, and what it made."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,14 @@ class WhileItStands(CachePolicy):
 
     A result whose artifact somebody deleted stays where it is, and the new one gets the next name: two runs that find
     the gap at once do not take each other's results away.
+
+    Attributes:
+        policy: the other one.
+        holds: whether a result can be reused; None asks for its artifacts alone.
     """
 
     policy: CachePolicy = field(default_factory=lambda: INPUTS)
+    holds: Callable[[object], bool] | None = None
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **more: Any
@@ -35,10 +40,10 @@ class WhileItStands(CachePolicy):
         if key is None or task_ctx is None or task_ctx.result_store is None:
             return key
         names = (key if n == 0 else f"{key}-{n}" for n in itertools.count())
-        return next(name for name in names if _is_free_or_stands(task_ctx, name))
+        return next(name for name in names if _is_free_or_stands(task_ctx, name, self.holds))
 
 
-def _is_free_or_stands(context: TaskRunContext, name: str) -> bool:
+def _is_free_or_stands(context: TaskRunContext, name: str, holds: Callable[[object], bool] | None) -> bool:
     if not context.result_store.exists(name):
         return True
     try:
@@ -46,7 +51,7 @@ def _is_free_or_stands(context: TaskRunContext, name: str) -> bool:
     # A file that was cut short by a crash: Prefect takes it for a miss and writes it anew.
     except Exception:
         return True
-    return stands(result)
+    return stands(result) and (holds is None or holds(result))
 
 
 def stands(result: object) -> bool:

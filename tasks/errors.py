@@ -37,6 +37,8 @@ class NoGroundTruth(TaskError, ValueError):
 # What helps where most queries fail for one reason.
 _HELP = {
     "judge error": "judge with another model (--judge-model), or name a second one (--second-judge)",
+    "refused": "put right what the provider refuses, then run the same again",
+    "broken reply": "look at what the server sends, and at its log; the same run again asks for these queries alone",
     "judges disagree": "name a judge who breaks the tie (--third-judge)",
     "unconfirmed": "name a second judge (--second-judge), or lower --judge-below",
     "not answered yet": "label without --finished-only to ask for them",
@@ -50,14 +52,17 @@ class NothingLabelled(TaskError, ValueError):
     Args:
         n: queries.
         reasons: reason -> queries, the most frequent first.
+        example: what was said of one query with the first of them, if anything was.
     """
 
-    def __init__(self, n: int, reasons: Mapping[str, int]) -> None:
-        super().__init__(n, reasons)
-        self.n, self.reasons = n, reasons
+    def __init__(self, n: int, reasons: Mapping[str, int], example: str = "") -> None:
+        super().__init__(n, reasons, example)
+        self.n, self.reasons, self.example = n, reasons, example
 
     def __str__(self) -> str:
         counts = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.items())
+        if self.example:
+            counts += f", for one: {self.example.rstrip('.')}"
         help_ = _HELP.get(next(iter(self.reasons), ""), "look at these queries, or at what the ledger holds of them")
         return f"none of the {self.n} queries got a label: {counts}; {help_}"
 

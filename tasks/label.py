@@ -19,9 +19,10 @@ from storage.schemas import SCHEMAS
 from tasks.cache import STORED, WhileItStands
 from tasks.errors import NoGroundTruth, NothingLabelled
 from tasks.oracle import ORACLES
-from tasks.oracle.api import Labelled
+from tasks.oracle.api import BROKEN_REPLY, REFUSED, Labelled
 from tasks.oracle.engine.desk import Desk, open_desk
 from tasks.oracle.engine.pace import Pace
+from tasks.oracle.labelled import JUDGE_ERROR, ROLES, UNCONFIRMED
 from tasks.oracle.quota import quota_slots
 from tasks.oracle.rejudging import ApiJudges
 from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
@@ -29,7 +30,7 @@ from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 logger = logging.getLogger(__name__)
 
 # Bump when prompts, parsing or grading change what a label says. An edit that does not is free.
-LABEL_VERSION = "3"
+LABEL_VERSION = "4"
 
 # In the metadata of labels: why queries have none.
 UNLABELLED = "unlabelled"
@@ -37,8 +38,21 @@ UNLABELLED = "unlabelled"
 # Of a query that nothing can be graded against, as `tasks.oracle.api` says it.
 NO_TRUTH = "no ground truth"
 
+# Why a query has no label that it may get another time: the provider or the judge may have been mended since. What was
+# bought for it is in the ledger, so that only what was of no use is asked for again.
+PASSING = {REFUSED, BROKEN_REPLY, JUDGE_ERROR, UNCONFIRMED}
+
+
+def is_settled(labels: object) -> bool:
+    """Whether every query of a shard has a label, or will never get one."""
+    if not isinstance(labels, Artifact):
+        return False
+    reasons = unlabelled(labels).values()
+    return not any(in_short(part) in PASSING for reason in reasons for part in reason.split("; "))
+
+
 # What a label costs and how fast it comes does not change what it says.
-LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots")
+LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots", holds=is_settled)
 
 
 @task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=LABEL_CACHE, **STORED)
@@ -103,7 +117,12 @@ def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | Api
         counts = Counter(map(in_short, reasons.values()))
         if set(counts) <= {NO_TRUTH}:
             raise NoGroundTruth(queries.rows)
-        raise NothingLabelled(queries.rows, dict(counts.most_common()))
+        most = counts.most_common()
+        example = next(reason for reason in reasons.values() if in_short(reason) == most[0][0])
+        said = example.partition(": ")[2]
+        # That the judge failed on both answers is no news; what it said instead is.
+        is_news = not set(said.split(", ")) <= set(ROLES)
+        raise NothingLabelled(queries.rows, dict(most), said if is_news else "")
     if labels.rows == queries.rows:
         return
     without = [query_id for query_id, reason in reasons.items() if reason == NO_TRUTH]

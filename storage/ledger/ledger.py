@@ -22,7 +22,7 @@ from storage.ledger.sessions import Session, stamp
 from storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
 from storage.ledger.transactions import Transactions
 from storage.ledger.url import locate
-from storage.ledger.writes import Writer, append, claim, end, note, release
+from storage.ledger.writes import Writer, append, claim, end, note, release, retire
 
 __all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
 
@@ -181,6 +181,20 @@ class Ledger:
         for key in (*(e.key for e, _ in closed), *keys):
             self._in_flight.pop(key, None)
         return claims
+
+    def retire(self, key: str, response: str, outcome: str, why: str) -> bool:
+        """Take back a response that turned out to be of no use: it, and its cost, become an attempt.
+
+        Args:
+            key: of the call, which is then free to be bought again.
+            response: the one that is meant; where another has taken its place nothing is done.
+            outcome, why: of the attempt.
+
+        Returns:
+            Whether it was there.
+        """
+        noted_id = uuid.uuid4().hex
+        return self._run(lambda con: retire(con, key, response, outcome, why, noted_id, self._writer()))
 
     def beat(self) -> None:
         """Say that this session lives; needed at least every two minutes, and `write` does it as well."""

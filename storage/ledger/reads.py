@@ -13,9 +13,9 @@ from storage.ledger.writes import Writer, chunks, dead_among
 
 def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:
     """key -> response and price, of those that have ended."""
-    statement = select(CALLS.c.key, CALLS.c.response, CALLS.c.usd).where(IS_ENDED)
+    statement = select(CALLS.c.key, CALLS.c.response, CALLS.c.usd, CALLS.c.session).where(IS_ENDED)
     parts = (connection.execute(statement.where(CALLS.c.key.in_(part))) for part in chunks(keys))
-    return {key: Bought(response, usd) for part in parts for key, response, usd in part}
+    return {key: Bought(*bought) for part in parts for key, *bought in part}
 
 
 def ended(connection: Connection, keys: Iterable[str]) -> set[str]:

@@ -117,10 +117,12 @@ class Bought(NamedTuple):
     Attributes:
         response: the raw body.
         usd: what it cost when it was bought; None is unknown.
+        session: which bought it.
     """
 
     response: str
     usd: float | None
+    session: str
 
 
 class Claim(NamedTuple):

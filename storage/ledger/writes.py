@@ -113,7 +113,7 @@ def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken
         dead = dead_among(connection, {r.session for r in found.values() if r.state == "started"}, writer)
         for key, row_ in found.items():
             if row_.state == "ended":
-                claims[key] = Claim("ended", Bought(row_.response, row_.usd))
+                claims[key] = Claim("ended", Bought(row_.response, row_.usd, row_.session))
             elif row_.session == writer.session:
                 claims[key] = Claim("ours", taken_over=key in taken_before)
             elif row_.session not in dead:
@@ -184,6 +184,30 @@ def append(connection: Connection, attempts: Sequence[Noted], session: str, writ
             for id_, attempt in attempts
         ],
     )
+
+
+def retire(
+    connection: Connection, key: str, response: str, outcome: str, why: str, noted_id: str, writer: Writer
+) -> bool:
+    """Turn a response that is of no use into an attempt, so that its key can be bought again; False if it is gone.
+
+    Args:
+        connection: in a transaction.
+        key: of the call.
+        response: the one that is meant; another that has come in its place meanwhile stays.
+        outcome: of the attempt.
+        why: its message.
+        noted_id: its id.
+        writer: us.
+    """
+    row = _rows(connection, [key]).get(key)
+    if row is None or row.state != "ended" or row.response != storable(response):
+        return False
+    cost = row.reserved_usd if row.usd is None else row.usd
+    facts = (key, row.job, row.stage, row.model, outcome, None, why, response)
+    append(connection, [Noted(noted_id, Attempt(*facts, usd=cost))], writer.session, writer)
+    connection.execute(CALLS.delete().where(CALLS.c.key == key))
+    return True
 
 
 def release(connection: Connection, keys: Collection[str], writer: Writer) -> None:

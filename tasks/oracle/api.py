@@ -1,7 +1,7 @@
 """The oracles behind an API: two models answer, judges grade, through the engine."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -9,16 +9,19 @@ import pyarrow as pa
 
 from calib.policy import OracleMatrix
 from storage.schemas import SCHEMAS
-from tasks.oracle.answering import Answer, answer
+from tasks.oracle.answering import Answer, Role, answer
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.drift import ModelDrift
 from tasks.oracle.engine.desk import Desk
 from tasks.oracle.engine.stops import NotBought, ShardIncomplete
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.grading.cascade import grade_pair
-from tasks.oracle.grading.judging import Ask, Verdict
+from tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
 from tasks.oracle.labelled import Unlabelled, label_row
 from tasks.oracle.spec import ApiOracle
+
+# Why a query got no label: a model's reply was no answer, or the provider does not take the request.
+BROKEN_REPLY, REFUSED = "broken reply", "refused"
 
 LabelOne = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any] | Unlabelled]]
 
@@ -35,25 +38,58 @@ class Labelled(NamedTuple):
     unlabelled: dict[str, str]
 
 
-class Receipt:
-    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown."""
+class Entry(NamedTuple):
+    """What one call, or one stage, took; None is unknown."""
 
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-        self.usd: dict[str, float | None] = {}
-        self.tokens_in: dict[str, int | None] = {}
-        self.tokens_out: dict[str, int | None] = {}
+    usd: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+class Receipt:
+    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown.
+
+    Args:
+        before: what stages took of which no call is made.
+    """
+
+    def __init__(self, before: Mapping[str, Entry] = {}) -> None:
+        self._stages = dict(before)
+        self._calls: dict[str, tuple[str, Entry]] = {}
 
     def add(self, call: Call, reply: Reply, usd: float | None) -> None:
-        """Count one call, once: equal answers of both models are judged by the same call."""
-        if call.key in self._keys:
-            return
-        self._keys.add(call.key)
+        """Count one call, once: equal answers are judged by the same call. Asked anew, the last reply counts."""
         used = reply.usage
         out = None if used.output is None else used.output + (used.thinking or 0)
-        for totals, more in ((self.usd, usd), (self.tokens_in, used.prompt), (self.tokens_out, out)):
-            so_far = totals.get(call.stage, 0)
-            totals[call.stage] = None if so_far is None or more is None else so_far + more  # type: ignore[assignment]
+        self._calls[call.key] = call.stage, Entry(usd, used.prompt, out)
+
+    def keep(self, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> None:
+        """Leave out what was asked for in vain, before other votes took its place."""
+        keys = {key for answer in answers for key in answer.keys}
+        keys |= {vote.key for verdict in verdicts for vote in verdict.votes}
+        self._calls = {key: call for key, call in self._calls.items() if key in keys}
+
+    @property
+    def usd(self) -> dict[str, float | None]:
+        """By stage."""
+        return self._totals("usd")
+
+    @property
+    def tokens_in(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_in")
+
+    @property
+    def tokens_out(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_out")
+
+    def _totals(self, what: str) -> dict[str, Any]:
+        totals = {stage: getattr(entry, what) for stage, entry in self._stages.items()}
+        for stage, entry in self._calls.values():
+            so_far, more = totals.get(stage, 0), getattr(entry, what)
+            totals[stage] = None if so_far is None or more is None else so_far + more
+        return totals
 
 
 def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
@@ -99,7 +135,8 @@ async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labe
                 if fault.kind is FaultKind.TRANSIENT:
                     failed.append(str(fault))
                     continue
-                made = Unlabelled(f"refused: {fault.message}")
+                what = BROKEN_REPLY if fault.kind is FaultKind.BROKEN else REFUSED
+                made = Unlabelled(f"{what}: {fault.message}")
             except Exception as error:
                 # Whatever it is, the next row is likely to meet it too; no more money until it is known.
                 desk.job.stop(error)
@@ -127,11 +164,21 @@ async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labe
 
 
 def asking(desk: Desk, receipt: Receipt) -> Ask:
-    """Puts calls to the desk's engine and counts them on the receipt."""
+    """Puts calls to the desk's engine and counts them on the receipt.
 
-    async def ask(call: Call) -> Reply:
-        answered = await desk.engine.ask(desk.job, call)
+    Stops the job where none of a judge's first replies holds a grade.
+    """
+    job = desk.job
+
+    async def ask(call: Call, *, anew: bool = False) -> Reply:
+        answered = await desk.engine.ask(job, call, anew=anew)
         receipt.add(call, answered.reply, answered.usd)
+        # What an earlier run bought says nothing about the judge of today.
+        if call.stage == "judge" and not answered.reply.earlier and not job.pace.finished_only:
+            unread = desk.firsts.judged(call, answered.reply)
+            if unread is not None:
+                job.stop(unread)
+                raise unread
         return answered.reply
 
     return ask
@@ -141,23 +188,42 @@ async def _label_one(
     query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
 ) -> dict[str, Any] | Unlabelled:
     receipt = Receipt()
-    if (asked := await _asked(query, oracle, asking(desk, receipt))) is None:
+
+    async def hear(answer: Answer) -> None:
+        if desk.job.pace.finished_only or (silent := desk.firsts.heard(answer)) is None:
+            return
+        desk.job.stop(silent)
+        # Kept as answers they would be graded as silence by every run to come.
+        for key in desk.firsts.silent[answer.model] or ():
+            await desk.engine.forget(key, "one of the first answers, which were all empty")
+        raise silent
+
+    if (asked := await _asked(query, oracle, asking(desk, receipt), hear)) is None:
         return Unlabelled("no ground truth")
     answers, verdicts = asked
+    receipt.keep(answers, verdicts)
     return label_row(query, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
 
 
+async def _unheard(answer: Answer) -> None:
+    """For those who only look."""
+
+
 async def _asked(
-    query: dict[str, Any], oracle: ApiOracle, ask: Ask
+    query: dict[str, Any], oracle: ApiOracle, ask: Ask, hear: Callable[[Answer], Awaitable[None]] = _unheard
 ) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | None:
     """Answers of the medium and the large model and the verdicts on them; None where nothing could grade them."""
     if not query["ground_truth"]:
         return None
     text, provider = query["query"], oracle.provider
+
+    async def answered(spec: ModelSpec, role: Role) -> Answer:
+        found = await answer(ask, text, spec=spec, provider=provider, role=role)
+        await hear(found)
+        return found
+
     answers = await asyncio.gather(
-        answer(ask, text, spec=oracle.medium, provider=provider, role="medium"),
-        answer(ask, text, spec=oracle.large, provider=provider, role="large"),
-        return_exceptions=True,
+        answered(oracle.medium, "medium"), answered(oracle.large, "large"), return_exceptions=True
     )
     # Both have ended, so that nothing of a row that failed goes on asking behind its back.
     medium, large = map(_or_raise, answers)

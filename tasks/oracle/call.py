@@ -114,6 +114,7 @@ class Reply:
         response_id: the provider's own id.
         usage: tokens.
         choices: for `decide`: question -> (answer, probability of each answer).
+        earlier: an earlier run bought it, and this one may ask for it anew.
     """
 
     text: str | None
@@ -123,3 +124,4 @@ class Reply:
     response_id: str | None = None
     usage: Usage = UNCOUNTED
     choices: Mapping[str, tuple[str, Mapping[str, float]]] = field(default_factory=dict)
+    earlier: bool = field(default=False, compare=False)

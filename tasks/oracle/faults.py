@@ -13,6 +13,7 @@ class FaultKind(StrEnum):
     RATE = "rate"  # too fast: all calls to this model wait, then again
     TRANSIENT = "transient"  # bad luck: this call again, later
     ROW = "row"  # this request will never be taken; the others are fine
+    BROKEN = "broken"  # a reply came, but is no answer: this call once more, then it is that row's trouble
 
 
 class Fault(TaskError):
@@ -24,7 +25,7 @@ class Fault(TaskError):
         message: the provider's words, shortened, secrets removed.
         retry_after_s: how long the provider asks to wait, if it says.
         maybe_billed: the request may have been served although nothing usable came back (time-outs, cut bodies).
-        hint: for FATAL: a clause on what to do.
+        hint: for FATAL, and for BROKEN where every reply is: a clause on what to do.
         body: what was received, where something was.
     """
 

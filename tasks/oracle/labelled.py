@@ -6,10 +6,18 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from calib.policy import OracleMatrix
+from storage.plain import plain
 from tasks.oracle.answering import Answer
 from tasks.oracle.grading.judging import Verdict
 
 ROLES = ("medium", "large")
+
+# The reason of a verdict whose judges all failed to say, and of one that a second judge failed to confirm: a later run
+# asks these judges again.
+JUDGE_ERROR, UNCONFIRMED = "judge error", "unconfirmed"
+
+# So much of what a judge said in place of a grade is shown.
+QUOTED = 120
 
 
 class Receipt(Protocol):
@@ -63,11 +71,11 @@ def label_row(
     missing: dict[str, list[str]] = {}
     for role, verdict in zip(ROLES, verdicts, strict=True):
         if verdict.grade is None:
-            missing.setdefault(verdict.reason or "judge error", []).append(role)
+            missing.setdefault(verdict.reason or JUDGE_ERROR, []).append(role)
     medium, large = (verdict.grade for verdict in verdicts)
     if medium is None or large is None:
         reason = "; ".join(f"{what}: {', '.join(roles)}" for what, roles in missing.items())
-        return Unlabelled(reason, verdicts)
+        return Unlabelled(reason + _last_words(verdicts), verdicts)
     versions = [answer.prompt_version for answer in answers]
     versions += [vote.prompt_version for verdict in verdicts for vote in verdict.votes]
     sure = [verdict.confidence for verdict in verdicts if verdict.confidence is not None]
@@ -96,3 +104,12 @@ def label_row(
             f"{role}_cost_usd": receipt.usd.get(role),
         }
     return row
+
+
+def _last_words(verdicts: tuple[Verdict, Verdict]) -> str:
+    """What came last from a judge in place of a vote, for people; empty where all voted."""
+    unread = [v for verdict in verdicts if verdict.grade is None for v in verdict.votes if v.grade is None]
+    if not unread:
+        return ""
+    said = f"«{plain(unread[-1].raw, at_most=QUOTED)}»" if unread[-1].raw else unread[-1].problem
+    return f" ({unread[-1].judge}: {said})"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.policy import OracleMatrix
 from tasks.oracle.answering import Answer
-from tasks.oracle.api import Labelled, Receipt, asking, label_each
+from tasks.oracle.api import Entry, Labelled, Receipt, asking, label_each
 from tasks.oracle.audit.errors import QueryUnknown
 from tasks.oracle.engine.desk import Desk
 from tasks.oracle.grading.cascade import grade_pair
@@ -78,15 +78,13 @@ def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: Orac
 async def _rejudge_one(
     row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, desk: Desk
 ) -> dict[str, Any] | Unlabelled:
-    receipt = Receipt()
-    for role in ROLES:
-        receipt.usd[role] = row[f"{role}_cost_usd"]
-        receipt.tokens_in[role] = row[f"{role}_tokens_in"]
-        receipt.tokens_out[role] = row[f"{role}_tokens_out"]
+    columns = ("cost_usd", "tokens_in", "tokens_out")
+    receipt = Receipt({role: Entry(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
     judged = await _judged(row, judges, asking(desk, receipt))
     if isinstance(judged, Unlabelled):
         return judged
     answers, verdicts = judged
+    receipt.keep((), verdicts)
     return label_row(row, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
 
 

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -54,6 +54,8 @@ class GeminiServer:
         self.statuses: Counter[str] = Counter()  # "model status", "model fin" …
         self.billed: Counter[bytes] = Counter()  # digest of the request -> how often it was served
         self.in_flight = 0
+        # Changes a body on its way out, to whatever else a server may send.
+        self.rewrite: Callable[[Request, bytes], bytes] = lambda request, body: body
         self.files = Files()
         self.batches = Batches(self.files, lambda: self.respond, self.billed)
         self._playing: dict[str, Playing] = {}
@@ -163,7 +165,7 @@ class GeminiServer:
         self.statuses[f"{request.model} 200"] += 1
         if step == "slow":
             await asyncio.sleep(playing.script.slow_s)
-        body = body_of(request, str(step), playing, self.respond)
+        body = self.rewrite(request, body_of(request, str(step), playing, self.respond))
         if step in ("cut", "drip"):
             return await partly(http, body, drip_s=playing.script.slow_s if step == "drip" else None)
         return web.Response(body=body, content_type="text/html" if step in ("html", "echo") else "application/json")

@@ -97,7 +97,11 @@ def test_what_no_judge_could_grade_is_counted(caplog: pytest.LogCaptureFixture) 
             NothingLabelled,
             r"^none of the 3 queries got a label: judge error \(2\), no ground truth \(1\); judge with another model",
         ),
-        (["refused: x"] * 3, NothingLabelled, r"got a label: refused \(3\); look at these queries"),
+        (
+            ["refused: x"] * 3,
+            NothingLabelled,
+            r"got a label: refused \(3\), for one: x; put right what the provider refuses",
+        ),
     ],
 )
 def test_an_empty_harvest_says_why(reasons: list[str], error: type[Exception], sentence: str) -> None:

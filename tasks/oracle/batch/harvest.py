@@ -15,7 +15,8 @@ from tasks.oracle.engine.job import Job
 from tasks.oracle.engine.recorder import Recorder
 from tasks.oracle.faults import Fault
 from tasks.oracle.providers.classify import of_status
-from tasks.oracle.providers.replies import require, usage_of
+from tasks.oracle.providers.replies import require
+from tasks.oracle.providers.usage import usage_of
 
 CHUNK = 500
 

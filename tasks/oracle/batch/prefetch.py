@@ -102,7 +102,8 @@ class Prefetch:
         """By key, the calls of these stages that the rows wait for."""
         missing: dict[str, Call] = {}
 
-        async def ask(call: Call) -> Reply:
+        async def ask(call: Call, *, anew: bool = False) -> Reply:
+            del anew  # what is bought anew goes online
             bought = await self._recorder.find(call.key)
             if bought is None:
                 if call.endpoint == "generate" and call.stage in stages:

@@ -23,6 +23,7 @@ from tasks.oracle.engine.pace import Pace
 from tasks.oracle.engine.recorder import Recorder
 from tasks.oracle.engine.sender import Provider
 from tasks.oracle.engine.stops import Interrupted, ShardIncomplete
+from tasks.oracle.firsts import Firsts
 from tasks.oracle.money.budget import Budget
 from tasks.oracle.money.pricing import Prices
 
@@ -41,12 +42,18 @@ class Desk:
         pace: how to ask.
         providers: makes them, inside the loop that will use them.
         rows: how many the job has.
+
+    Attributes:
+        job: the run.
+        engine: what asks.
+        firsts: what the models brought first.
     """
 
     def __init__(self, pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> None:
         self._held, self._drain_s = 0.0, pace.drain_s
         self._drains: set[asyncio.Task[int]] = set()
         self._providers: list[Provider] = []
+        self.firsts = Firsts()
         prices = Prices.load(pace.prices)
         ledger = Ledger.open(on_wait=logger.warning)
         self._loop = asyncio.new_event_loop()

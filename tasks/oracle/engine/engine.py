@@ -11,6 +11,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from storage.ledger.records import Bought
@@ -20,7 +21,7 @@ from tasks.oracle.engine.job import Job
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.engine.recorder import Recorder
 from tasks.oracle.engine.sender import Provider, Sender
-from tasks.oracle.engine.stops import NoAnswers, NotBought, OracleRefused
+from tasks.oracle.engine.stops import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gate.gate import Gate
 from tasks.oracle.gate.limits import QuotaTooSmall
@@ -29,6 +30,8 @@ from tasks.oracle.providers.replies import read
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
+# A reply that is no answer may be one the next time; it is paid for, too.
+AGAIN_IF_BROKEN = 1
 # So many calls to a model that failed for good, without one success in between, are no coincidence.
 FAILURES_IN_A_ROW = 20
 LONGEST_BACKOFF_S = 60.0
@@ -63,17 +66,25 @@ class Engine:
         # (provider, model) -> calls that failed for good since the last that did not.
         self._failures: dict[tuple[str, str], int] = {}
 
-    async def ask(self, job: Job, call: Call) -> Answered:
+    async def ask(self, job: Job, call: Call, *, anew: bool = False) -> Answered:
         """The reply to a call: from the ledger, else from the provider.
 
+        Args:
+            job: who pays.
+            call: what is asked.
+            anew: what the ledger has of it from an earlier run is of no use: ask again.
+
         Raises:
-            Fault: of kind ROW or, after several tries, TRANSIENT: this call failed, others may not.
+            Fault: of kind ROW, BROKEN or, after several tries, TRANSIENT: this call failed, others may not.
             ModelDrift, DayQuotaReached, BudgetReached, NoProgress, OracleRefused: the job has been stopped.
             NotBought: the job takes finished calls only.
         """
-        purchase = self._purchases.get(key := call.key)
+        key = call.key
+        while anew and (before := self._purchases.get(key)) is not None:
+            await asyncio.wait([before])
+        purchase = self._purchases.get(key)
         if purchase is None:
-            purchase = asyncio.get_running_loop().create_task(self._purchase(job, call, key))
+            purchase = asyncio.get_running_loop().create_task(self._purchase(job, call, key, anew))
             self._purchases[key] = purchase
             purchase.add_done_callback(lambda _: self._purchases.pop(key, None))
         # A purchase outlives whoever waits for it: it may have been paid for.
@@ -92,7 +103,13 @@ class Engine:
             if not job.pace.finished_only:
                 job.stop(drift)
             raise
-        return Answered(reply, bought.usd)
+        is_earlier = bought.session != self._recorder.ledger.session and not job.pace.finished_only
+        return Answered(replace(reply, earlier=is_earlier), bought.usd)
+
+    async def forget(self, key: str, why: str) -> None:
+        """Take back what was bought for a key, so that the next run asks again; what it cost stays counted."""
+        if (bought := await self._recorder.find(key)) is not None:
+            await self._retire(key, bought, why)
 
     async def drain(self, within_s: float) -> int:
         """Wait for what is in flight, then give up on the rest; how many were given up."""
@@ -113,11 +130,18 @@ class Engine:
         """Use this part of every quota: others run beside us."""
         self._sender.share(share)
 
-    async def _purchase(self, job: Job, call: Call, key: str) -> Bought:
+    async def _purchase(self, job: Job, call: Call, key: str, anew: bool) -> Bought:
         try:
             if (bought := await self._recorder.find(key)) is not None:
-                job.tally.reused += 1
-                return bought
+                # What this run has bought it takes as it is.
+                is_ours = bought.session == self._recorder.ledger.session
+                why = None if is_ours else _useless(call, bought, anew)
+                if why is None or (anew and job.pace.finished_only):
+                    job.tally.reused += 1
+                    return bought
+                if not job.pace.finished_only:
+                    await self._retire(key, bought, why)
+                    job.tally.renewed += 1
             if job.pace.finished_only:
                 raise NotBought(key)
             return await self._buy(job, call, key)
@@ -128,13 +152,17 @@ class Engine:
             job.stop(error)
             raise
 
+    async def _retire(self, key: str, bought: Bought, why: str) -> None:
+        ledger = self._recorder.ledger
+        await self._recorder.off_loop(lambda: ledger.retire(key, bought.response, FaultKind.BROKEN.value, why))
+
     async def _buy(self, job: Job, call: Call, key: str) -> Bought:
         """Send until something came back, by the retry table."""
-        tries = 0
+        tries = broken = 0
         while True:
             job.check()
             try:
-                bought = await self._send_proved(job, call, key, tries)
+                bought = await self._send_proved(job, call, key, tries + broken)
             except QuotaTooSmall as small:
                 if small.what != "tpm":
                     raise
@@ -144,10 +172,17 @@ class Engine:
             except Fault as fault:
                 job.tally.retries[fault.kind.value] += 1
                 if fault.kind is FaultKind.FATAL:
-                    raise OracleRefused(call.model, fault.message, fault.hint) from fault
+                    stop = NoCompletion if fault.code == 200 else OracleRefused
+                    raise stop(call.model, fault.message, fault.hint) from fault
                 if fault.kind is FaultKind.ROW:
                     self._failed_in_a_row(job, call, fault)
                     raise
+                if fault.kind is FaultKind.BROKEN:
+                    broken += 1
+                    if broken > AGAIN_IF_BROKEN:
+                        self._failed_in_a_row(job, call, fault)
+                        raise
+                    await job.pause(self._backoff_s(broken))
                 # The gate has taken note of rates and quotas; they are nobody's fault and cost no try.
                 if fault.kind is FaultKind.TRANSIENT:
                     tries += 1
@@ -169,6 +204,7 @@ class Engine:
 
         Raises:
             OracleRefused: it takes none of our requests, so something is wrong with all of them.
+            BrokenReplies: what it sends is no answer.
             NoAnswers: nothing came back from it, so it is down, or the way to it is.
         """
         who = (call.provider, call.model)
@@ -176,7 +212,12 @@ class Engine:
         if self._failures[who] < FAILURES_IN_A_ROW:
             return
         if fault.kind is FaultKind.ROW:
-            raise OracleRefused(call.model, fault.message, f"so it was for {FAILURES_IN_A_ROW} requests in a row")
+            said = f"so it was for {FAILURES_IN_A_ROW} requests in a row"
+            if call.config.get("schema"):
+                said += "; if the server knows no JSON schema, give --judge-json object, or --judge-json prompt"
+            raise OracleRefused(call.model, fault.message, said)
+        if fault.kind is FaultKind.BROKEN:
+            raise BrokenReplies(call.model, FAILURES_IN_A_ROW, fault.message, fault.hint)
         raise NoAnswers(call.model, FAILURES_IN_A_ROW, str(fault))
 
     async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
@@ -197,3 +238,14 @@ class Engine:
     def _backoff_s(self, tries: int) -> float:
         """Full jitter: anything up to the doubled wait, so that calls that failed together do not return together."""
         return self._rng.uniform(0.0, min(LONGEST_BACKOFF_S, self._pace.backoff_s * 2.0**tries))
+
+
+def _useless(call: Call, bought: Bought, anew: bool) -> str | None:
+    """Why a response of an earlier run is bought again; None if it is not. Earlier versions took more for answers."""
+    if anew:
+        return "it gave no vote, and was asked for again"
+    try:
+        read(call, bought.response)
+    except Fault as fault:
+        return fault.message
+    return None

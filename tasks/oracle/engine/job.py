@@ -24,6 +24,8 @@ class Tally:
     prefetched: int = 0  # of `calls`, by batch jobs: they are found in the ledger, too
     taken_over: int = 0  # in flight when an earlier process died: asked again, perhaps paid twice
     usd: float = 0.0  # known cost of `calls`
+    uncounted: int = 0  # of `calls`, those whose cost is not known
+    renewed: int = 0  # responses of earlier runs that were of no use, and bought again
     retries: Counter[str] = field(default_factory=Counter)  # by kind of fault
     unlabelled: Counter[str] = field(default_factory=Counter)  # by reason
     stages: Counter[str] = field(default_factory=Counter)  # calls by what for

@@ -1,5 +1,6 @@
 """One request on its way: reserved, admitted, marked as started, sent, and stored whole."""
 
+import logging
 import random
 import time
 from collections.abc import Mapping
@@ -9,13 +10,16 @@ from typing import Protocol
 
 from storage.ledger import Attempt, End, Start
 from storage.ledger.records import Bought
-from tasks.oracle.call import Call
+from tasks.oracle.call import UNCOUNTED, Call
 from tasks.oracle.engine.job import Job
 from tasks.oracle.engine.pace import Pace
 from tasks.oracle.engine.recorder import Recorder
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.gate.gate import Gate, Limits, Ticket
-from tasks.oracle.providers.replies import usage_of
+from tasks.oracle.providers.replies import read
+from tasks.oracle.providers.usage import usage_of
+
+logger = logging.getLogger(__name__)
 
 
 class Provider(Protocol):
@@ -90,7 +94,7 @@ class Sender:
                 body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
             except Fault as fault:
                 ticket.failed(fault)
-                cost = worst if fault.maybe_billed else 0.0
+                cost = self._cost_of(call, job, fault, worst) if fault.maybe_billed else 0.0
                 # One model's refusals are no reason to hold back the others: the project hears of money alone.
                 _spent(spending, cost)
                 job.budget.settle(hold, cost)
@@ -104,8 +108,11 @@ class Sender:
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
                 self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
                 raise
-            usage, version, response_id = usage_of(call, body)
+            reply = read(call, body)
+            usage = reply.usage
             usd = job.prices.usd(call.model, usage, tier=pace.tier, at=datetime.now(UTC))
+            if usd is None:
+                _say_uncounted(job, call)
             ticket.succeeded(tokens=usage.prompt)
             _spent(spending, usd)
             job.budget.settle(hold, usd)
@@ -113,8 +120,8 @@ class Sender:
                 End(
                     key=key,
                     response=body,
-                    model_version=version,
-                    response_id=response_id,
+                    model_version=reply.model_version,
+                    response_id=reply.response_id,
                     tokens_prompt=usage.prompt,
                     tokens_cached=usage.cached,
                     tokens_output=usage.output,
@@ -127,7 +134,16 @@ class Sender:
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
-            return Bought(body, usd)
+            return Bought(body, usd, self._recorder.ledger.session)
+
+    @staticmethod
+    def _cost_of(call: Call, job: Job, fault: Fault, worst: float) -> float:
+        """What a fault may have cost: as its body counts, where one came that does, else the most it can."""
+        usage = usage_of(call, fault.body)[0] if fault.body else UNCOUNTED
+        if usage == UNCOUNTED:
+            return worst
+        usd = job.prices.usd(call.model, usage, tier=job.pace.tier, at=datetime.now(UTC))
+        return worst if usd is None else usd
 
     def _gate(self, project: str, model: str) -> Gate:
         """The gate of a model, or of the whole project for ''."""
@@ -152,6 +168,14 @@ def limits_of(pace: Pace, model: str) -> Limits:
 def estimated_tokens(call: Call) -> int:
     """Input tokens of a call, about: four bytes each. Settled when the provider has counted."""
     return (len((call.system + call.prompt).encode("utf-8", "surrogatepass")) + len(call.config_json)) // 4 + 8
+
+
+def _say_uncounted(job: Job, call: Call) -> None:
+    """Count a response whose cost is not known; the first one is told."""
+    job.tally.uncounted += 1
+    if job.tally.uncounted == 1:
+        said = "%s counts no tokens that can be true; such a call counts as the most that it can have cost"
+        logger.warning(said, call.model)
 
 
 def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:

@@ -25,6 +25,56 @@ class OracleRefused(TaskError):
         return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
 
 
+class NoCompletion(OracleRefused):
+    """What answers is no model server, or speaks another protocol."""
+
+    def __str__(self) -> str:
+        return f"what answers in place of {self.model} is no model: {self.message}; {self.hint}; nothing was charged"
+
+
+class BrokenReplies(TaskError):
+    """A model sends replies that are no answers, call after call."""
+
+    def __init__(self, model: str, n: int, last: str, hint: str) -> None:
+        super().__init__(model, n, last, hint)
+        self.model, self.n, self.last, self.hint = model, n, last, hint
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n} calls to {self.model} in a row brought a reply that is no answer (the last: {self.last}); "
+            f"{self.hint}; what is answered is stored, and the same run again asks for the others alone"
+        )
+
+
+class AllSilent(TaskError):
+    """The first answers of a model were all empty."""
+
+    def __init__(self, model: str, n: int, advice: str) -> None:
+        super().__init__(model, n, advice)
+        self.model, self.n, self.advice = model, n, advice
+
+    def __str__(self) -> str:
+        return (
+            f"the first {self.n} answers of {self.model} are all empty: {self.advice}; they are in the ledger as "
+            "attempts, and the same run again asks for them anew"
+        )
+
+
+class JudgeUnreadable(TaskError):
+    """The first replies of a judge held no grade, none of them."""
+
+    def __init__(self, model: str, n: int, last: str) -> None:
+        super().__init__(model, n, last)
+        self.model, self.n, self.last = model, n, last
+
+    def __str__(self) -> str:
+        return (
+            f"none of the first {self.n} replies of the judge {self.model} can be read as a grade (the last: "
+            f"{self.last}); try another --judge-json, --judge-thinking none, a larger --max-output-tokens or another "
+            "--judge-model; what is answered is stored, and the same run again asks the judge anew"
+        )
+
+
 class BatchNotServed(TaskError, ValueError):
     """Batch jobs were asked for where there are none."""
 

@@ -24,6 +24,9 @@ async def grade_pair(
 ) -> tuple[Verdict, Verdict]:
     """Verdicts on the answers of the medium and the large model, each graded without knowing of the other.
 
+    Where no grade comes of it, and a reply of an earlier run gave no vote, that judge is asked anew: it may have been
+    mended since.
+
     Where both are graded by calls, the calls run side by side. Equal answers lead to equal calls, which the engine buys
     once. Whatever is in flight when one of them fails is waited for, since it is paid for.
 
@@ -44,26 +47,37 @@ async def grade_pair(
         ungraded = Verdict(None, "nobody", reason="no ground truth", uncertain=True)
         return ungraded, ungraded
     answers = (medium, large)
-    ruled = [rule(answer, known) for answer in answers]
-    open_texts = [answer.text or "" for answer, verdict in zip(answers, ruled, strict=True) if verdict is None]
-    heard: dict[str, tuple[Vote, ...]] = {}
-    if judge.kind == "decision" and open_texts:
-        heard = await decision_votes(ask, query, known, open_texts, model=judge.first.model, provider=provider)
 
-    async def verdict_on(answer: Answer, found: Verdict | None) -> Verdict:
-        if found is not None:
-            return found
-        case = Case(query, known, answer.text or "", provider)
-        return await _judged(ask, case, judge, heard.get(case.answer, ()))
+    async def hear(found: Sequence[Verdict | None], anew: bool) -> list[Verdict]:
+        open_texts = [answer.text or "" for answer, verdict in zip(answers, found, strict=True) if verdict is None]
+        heard: dict[str, tuple[Vote, ...]] = {}
+        if judge.kind == "decision" and open_texts:
+            model = judge.first.model
+            heard = await decision_votes(ask, query, known, open_texts, model=model, provider=provider, anew=anew)
 
-    # Both to their end: what the other judges say is paid.
-    ends = await asyncio.gather(*map(verdict_on, answers, ruled), return_exceptions=True)
-    verdicts = []
-    for end in ends:
-        if isinstance(end, BaseException):
-            raise end
-        verdicts.append(end)
+        async def verdict_on(answer: Answer, verdict: Verdict | None) -> Verdict:
+            if verdict is not None:
+                return verdict
+            case = Case(query, known, answer.text or "", provider, judge.form)
+            return await _judged(ask, case, judge, heard.get(case.answer, ()), anew)
+
+        # Both to their end: what the other judges say is paid.
+        ends = await asyncio.gather(*map(verdict_on, answers, found), return_exceptions=True)
+        verdicts = []
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+            verdicts.append(end)
+        return verdicts
+
+    verdicts = await hear([rule(answer, known) for answer in answers], anew=False)
+    if any(map(_can_be_renewed, verdicts)):
+        verdicts = await hear([None if _can_be_renewed(v) else v for v in verdicts], anew=True)
     return verdicts[0], verdicts[1]
+
+
+def _can_be_renewed(verdict: Verdict) -> bool:
+    return verdict.grade is None and any(vote.grade is None and vote.earlier for vote in verdict.votes)
 
 
 def rule(answer: Answer, accepted: Sequence[str]) -> Verdict | None:
@@ -134,12 +148,12 @@ def _suffices(vote: Vote, judge: JudgeSpec) -> bool:
     return judge.below is None or (vote.confidence is not None and vote.confidence >= judge.below)
 
 
-async def _judged(ask: Ask, case: Case, judge: JudgeSpec, heard: tuple[Vote, ...]) -> Verdict:
+async def _judged(ask: Ask, case: Case, judge: JudgeSpec, heard: tuple[Vote, ...], anew: bool) -> Verdict:
     """Ask judge after judge until a grade stands or none is left; `heard` is the first one's, if it voted already."""
     verdict = verdict_of(heard, judge)
     for seat, spec in seats(judge)[1 if heard else 0 :]:
         if verdict.grade is not None:
             break
-        heard = (*heard, *await model_votes(ask, case, spec=spec, seat=seat))
+        heard = (*heard, *await model_votes(ask, case, spec=spec, seat=seat, anew=anew))
         verdict = verdict_of(heard, judge)
     return verdict

@@ -9,7 +9,8 @@ from calib.policy import Grade
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.grading.fence import fence_code, fenced
 from tasks.oracle.grading.judging import Ask, Vote
-from tasks.oracle.grading.model_judge import asked, confidence_of, references
+from tasks.oracle.grading.model_judge import asked, references
+from tasks.oracle.grading.reading import confidence_of
 from tasks.oracle.prompts import fill, sections, version
 
 LETTERS = "AB"
@@ -62,35 +63,50 @@ def decision_call(query: str, accepted: Sequence[str], shown: Sequence[str], *, 
 
 
 async def decision_votes(
-    ask: Ask, query: str, accepted: Sequence[str], answers: Sequence[str], *, model: str, provider: str
+    ask: Ask,
+    query: str,
+    accepted: Sequence[str],
+    answers: Sequence[str],
+    *,
+    model: str,
+    provider: str,
+    anew: bool = False,
 ) -> dict[str, tuple[Vote, ...]]:
     """Votes on each different answer text, as the first judge's. Both answers share one request.
 
-    Where a choice is missing the request is made once more as a new sample, for the answers that lack one.
+    Where a choice is missing the request is made once more as a new sample, for the answers that lack one; with `anew`
+    also where an earlier run bought the reply that lacks it.
 
     Raises:
-        Fault: of any kind but ROW: the judge could not be asked.
+        Fault: of any kind but ROW and BROKEN: the judge could not be asked.
     """
     shown = in_order(query, answers)
     call = decision_call(query, accepted, shown, model=model, provider=provider)
-    votes = _votes(call, shown, await asked(ask, call))
-    unread = [text for text in shown if votes[text].grade is None and votes[text].problem != "refused"]
+    votes = await _heard(ask, call, shown, anew)
+    unread = [text for text in shown if votes[text].grade is None and not votes[text].was_not_heard]
     if not unread:
         return {text: (vote,) for text, vote in votes.items()}
     again = replace(call, sample=1)
-    second = _votes(again, shown, await asked(ask, again))
+    second = await _heard(ask, again, shown, anew)
     return {text: (votes[text], second[text]) if text in unread else (votes[text],) for text in shown}
 
 
-def _votes(call: Call, shown: Sequence[str], reply: Reply | None) -> Mapping[str, Vote]:
+async def _heard(ask: Ask, call: Call, shown: Sequence[str], anew: bool) -> Mapping[str, Vote]:
+    votes = _votes(call, shown, await asked(ask, call))
+    if anew and any(vote.earlier and vote.grade is None for vote in votes.values()):
+        votes = _votes(call, shown, await asked(ask, call, anew=True))
+    return votes
+
+
+def _votes(call: Call, shown: Sequence[str], reply: Reply | str) -> Mapping[str, Vote]:
     return {text: _vote(call, f"answer_{letter.lower()}", reply) for letter, text in zip(LETTERS, shown, strict=False)}
 
 
-def _vote(call: Call, question: str, reply: Reply | None) -> Vote:
-    vote = Vote(call.model, "first", call.prompt_version, None, None, None, call.key, None, "refused")
-    if reply is None:
-        return vote
-    vote = replace(vote, model_version=reply.model_version)
+def _vote(call: Call, question: str, reply: Reply | str) -> Vote:
+    vote = Vote(call.model, "first", call.prompt_version, None, None, None, call.key, None)
+    if isinstance(reply, str):
+        return replace(vote, problem=reply)
+    vote = replace(vote, model_version=reply.model_version, earlier=reply.earlier)
     if reply.blocked:
         return replace(vote, problem=f"blocked:{reply.blocked}")
     if (found := reply.choices.get(question)) is None:

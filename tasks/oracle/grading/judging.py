@@ -1,18 +1,25 @@
 """What judging is made of: which models judge and when, the votes they cast, and the verdict on an answer."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calib.policy import Grade
 from tasks.oracle.call import Call, Reply
 
-# Puts one call to the provider, or finds its response in the ledger; raises Fault.
-Ask = Callable[[Call], Awaitable[Reply]]
-
 Seat = Literal["first", "second", "third"]
+
+# A JSON schema, JSON of any kind, or the words of the prompt alone: servers know the one or the other.
+JudgeForm = Literal["schema", "object", "prompt"]
+
+
+class Ask(Protocol):
+    """Puts one call to the provider, or finds its response in the ledger; raises Fault."""
+
+    async def __call__(self, call: Call, *, anew: bool = False) -> Reply:
+        """The reply; `anew` has one that an earlier run bought asked for again."""
+        ...
 
 
 class ModelSpec(BaseModel):
@@ -44,6 +51,10 @@ class JudgeSpec(BaseModel):
         default=None, ge=0, le=1, description="a first vote under this confidence, or without one, needs a second"
     )
     always_second: bool = Field(default=False, description="no grade without two judges who agree")
+    # Left out of what names a job where it is the default: jobs of earlier versions keep their names, and budgets.
+    form: JudgeForm = Field(
+        default="schema", exclude_if=lambda form: form == "schema", description="what holds judges that write to JSON"
+    )
 
     @model_validator(mode="after")
     def _everyone_is_there(self) -> Self:
@@ -65,7 +76,9 @@ class Vote:
         model_version: the model that answered, as it says itself.
         key: of the call, by which the ledger knows it.
         raw: what the judge said; None if nothing.
-        problem: why there is no grade: `unreadable`, `empty`, `truncated`, `refused`, `blocked:<REASON>`.
+        problem: why there is no grade: `unreadable`, `empty`, `truncated`, `blocked:<REASON>`, `refused: <words>`
+            (the provider does not take the request), `broken: <words>` (what came is no answer).
+        earlier: the reply is of an earlier run.
     """
 
     judge: str
@@ -77,6 +90,12 @@ class Vote:
     key: str
     raw: str | None
     problem: str | None = None
+    earlier: bool = field(default=False, compare=False)
+
+    @property
+    def was_not_heard(self) -> bool:
+        """No reply came that could be read; to ask again at once is of no use."""
+        return (self.problem or "").startswith(("refused", "broken"))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """One judge that writes: its request, and the vote that is read from its reply."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,8 @@ from tasks.oracle.answering import is_cut, with_more_room
 from tasks.oracle.call import Call, Reply
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.grading.fence import fence_code, fenced
-from tasks.oracle.grading.judging import Ask, ModelSpec, Seat, Vote
+from tasks.oracle.grading.judging import Ask, JudgeForm, ModelSpec, Seat, Vote
+from tasks.oracle.grading.reading import read_reply
 from tasks.oracle.prompts import fill, prompt, version
 
 # The first and third judge share their words, and might be the same model: then its sample number tells them apart.
@@ -28,6 +28,9 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+# What each form adds to a request. The prompts ask for the same JSON in words.
+FORMS: dict[JudgeForm, dict[str, Any]] = {"schema": {"schema": SCHEMA}, "object": {"json_object": True}, "prompt": {}}
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -39,12 +42,14 @@ class Case:
         answer: the text to grade. It is shown whole, however long: what is cut out of it could be what its grade hangs
             on, and its length is bounded by what the answering model was allowed to write.
         provider: of the judges.
+        form: what holds their replies to JSON.
     """
 
     query: str
     accepted: tuple[str, ...]
     answer: str
     provider: str
+    form: JudgeForm = "schema"
 
 
 def judge_call(case: Case, *, spec: ModelSpec, seat: Seat) -> Call:
@@ -64,7 +69,7 @@ def judge_call(case: Case, *, spec: ModelSpec, seat: Seat) -> Call:
         config={
             "max_output_tokens": spec.max_output_tokens,
             "thinking_level": spec.thinking_level,
-            "schema": SCHEMA,
+            **FORMS[case.form],
         },
         prompt_version=judge_version(seat),
         sample=SAMPLES[seat],
@@ -81,46 +86,55 @@ def references(accepted: Sequence[str], code: str) -> str:
     return "\n\n".join(fenced("REFERENCE", reference, code) for reference in accepted)
 
 
-async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat) -> tuple[Vote, ...]:
+async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat, anew: bool = False) -> tuple[Vote, ...]:
     """The vote of one judge; two if the first could not be read and it was asked again, and then the second counts.
 
     A reply that was cut off is asked for with more room, any other as a new sample. A request that the provider does
     not take is not repeated.
 
+    Args:
+        ask: puts one call.
+        case: what is judged.
+        spec: the judge.
+        seat: as which judge.
+        anew: have replies of an earlier run that gave no vote bought again.
+
     Raises:
-        Fault: of any kind but ROW: the judge could not be asked.
+        Fault: of any kind but ROW and BROKEN: the judge could not be asked.
     """
     call = judge_call(case, spec=spec, seat=seat)
-    first, cut = await _vote(ask, call, seat)
-    if first.grade is not None or first.problem == "refused":
+    first, cut = await _vote(ask, call, seat, anew)
+    if first.grade is not None or first.was_not_heard:
         return (first,)
     again = with_more_room(call) if cut else replace(call, sample=call.sample + 1)
-    return first, (await _vote(ask, again, seat))[0]
+    return first, (await _vote(ask, again, seat, anew))[0]
 
 
-async def asked(ask: Ask, call: Call) -> Reply | None:
-    """The reply, or None if the provider refuses this one request.
+async def asked(ask: Ask, call: Call, *, anew: bool = False) -> Reply | str:
+    """The reply, or the problem of a request that the provider refuses, or answers with what is no answer.
 
     Raises:
-        Fault: of any kind but ROW.
+        Fault: of any kind but ROW and BROKEN.
     """
     try:
-        return await ask(call)
+        return await (ask(call, anew=True) if anew else ask(call))
     except Fault as fault:
-        if fault.kind is not FaultKind.ROW:
+        if fault.kind not in (FaultKind.ROW, FaultKind.BROKEN):
             raise
-        return None
+        return f"{'refused' if fault.kind is FaultKind.ROW else 'broken'}: {fault.message}"
 
 
-async def _vote(ask: Ask, call: Call, seat: Seat) -> tuple[Vote, bool]:
+async def _vote(ask: Ask, call: Call, seat: Seat, anew: bool) -> tuple[Vote, bool]:
     """(vote, whether the reply was cut off)."""
-    vote = Vote(call.model, seat, call.prompt_version, None, None, None, call.key, None, "refused")
-    if (reply := await asked(ask, call)) is None:
-        return vote, False
-    # A whole object is clear even if the room ended behind it: models have been seen to go on with blanks.
-    grade, confidence = (None, None) if reply.blocked else read_grade(reply.text or "")
+    vote = Vote(call.model, seat, call.prompt_version, None, None, None, call.key, None)
+    reply = await asked(ask, call)
+    if isinstance(reply, Reply) and anew and reply.earlier and read_reply(reply)[0] is None:
+        reply = await asked(ask, call, anew=True)
+    if isinstance(reply, str):
+        return replace(vote, problem=reply), False
+    grade, confidence = read_reply(reply)
     vote = replace(vote, grade=grade, confidence=confidence, raw=reply.text, model_version=reply.model_version)
-    return replace(vote, problem=None if grade else _problem(reply)), is_cut(reply)
+    return replace(vote, problem=None if grade else _problem(reply), earlier=reply.earlier), is_cut(reply)
 
 
 def _problem(reply: Reply) -> str:
@@ -129,46 +143,3 @@ def _problem(reply: Reply) -> str:
     if is_cut(reply):
         return "truncated"
     return "unreadable" if reply.text and reply.text.strip() else "empty"
-
-
-def read_grade(text: str) -> tuple[Grade | None, float | None]:
-    """(grade, confidence) of a judge's reply; never raises.
-
-    The whole text must be one JSON object that names one of the three grades, once. Prose around it, code fences, a
-    grade in other letters or named twice give no grade: what a judge did not say clearly is not guessed.
-
-    Returns:
-        The grade, or None. The confidence in [0, 1]; None if it is absent, no number or out of range, which leaves
-        the grade as it is.
-
-    >>> read_grade('{"reason": "same city", "grade": "CORRECT", "confidence": 0.9}')
-    (<Grade.CORRECT: 'CORRECT'>, 0.9)
-    >>> read_grade("CORRECT")
-    (None, None)
-    """
-    try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None, None
-    said = found.get("grade") if isinstance(found, dict) else None
-    if not isinstance(said, str) or said not in {grade.value for grade in Grade}:
-        return None, None
-    return Grade(said), confidence_of(found.get("confidence"))
-
-
-def confidence_of(value: object) -> float | None:
-    """A number in [0, 1] as a float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        return None
-    return float(value)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

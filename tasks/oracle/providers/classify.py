@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.providers.bodies import not_a_completion
 from tasks.oracle.providers.waits import asked_wait_s
 
 MAX_MESSAGE = 300
@@ -150,8 +151,13 @@ def of_broken(error: Exception, *, secrets: tuple[str, ...]) -> Fault | None:
         case TimeoutError():
             return _transient("no response in time", error, secrets)
         case UnicodeDecodeError():
-            body = error.object.decode("utf-8", "replace")
-            return _transient("the response is not UTF-8", error, secrets, body=body)
+            body = without(error.object.decode("utf-8", "replace"), secrets)
+            if body.lstrip().startswith("{"):
+                return _transient("the response is not UTF-8", error, secrets, body=body)
+            try:
+                not_a_completion(body)
+            except Fault as fault:
+                return fault
     return None
 
 

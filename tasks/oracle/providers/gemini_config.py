@@ -29,7 +29,7 @@ def sdk_config(system: str, config: str, tier: str, timeout_ms: int) -> "Generat
     )
 
     wanted = json.loads(config)
-    if unknown := wanted.keys() - {"max_output_tokens", "thinking_level", "schema"}:
+    if unknown := wanted.keys() - {"max_output_tokens", "thinking_level", "schema", "json_object"}:
         raise ValueError(f"a call of Gemini has no option {', '.join(sorted(unknown))}")
     schema, thinking = wanted.get("schema"), wanted.get("thinking_level")
     with warnings.catch_warnings():
@@ -40,7 +40,7 @@ def sdk_config(system: str, config: str, tier: str, timeout_ms: int) -> "Generat
         system_instruction=system or None,
         max_output_tokens=wanted.get("max_output_tokens"),
         thinking_config=thinking_config,
-        response_mime_type="application/json" if schema else None,
+        response_mime_type="application/json" if schema or wanted.get("json_object") else None,
         response_json_schema=schema,
         service_tier=TIERS[tier],
         automatic_continuation=False,

@@ -7,7 +7,6 @@ stands between a paid response and the ledger.
 import asyncio
 import base64
 import hashlib
-import json
 from collections.abc import AsyncGenerator
 from typing import Any, Self
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from tasks.oracle.call import Call
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.providers.address import Address, address_of
 from tasks.oracle.providers.classify import without
-from tasks.oracle.providers.openai_faults import KEY_NAME, of_error, of_reported, wants_other_cap
+from tasks.oracle.providers.openai_faults import KEY_NAME, of_error, refined, wants_other_cap
 from tasks.oracle.providers.per_loop import PerLoop
 from tasks.oracle.providers.replies import require
 from tasks.oracle.providers.sendable import check_text
@@ -36,7 +35,7 @@ _NO_KEY = "none"
 # A secret of this length is no word.
 _LONG = 16
 
-_OPTIONS = {"max_output_tokens", "thinking_level", "schema"}
+_OPTIONS = {"max_output_tokens", "thinking_level", "schema", "json_object"}
 
 
 class OpenAI:
@@ -107,7 +106,7 @@ class OpenAI:
             # Not `text`, which puts replacements for what is no UTF-8.
             body = raw.content.decode("utf-8")
         except Exception as error:
-            fault = of_error(error, secrets=self._secrets, model=call.model)
+            fault = of_error(error, secrets=self._secrets, model=call.model, has_form=_has_form(call))
             if fault is None:
                 raise
         else:
@@ -131,6 +130,8 @@ class OpenAI:
         request: dict[str, Any] = {
             "model": call.model,
             "messages": [*system, {"role": "user", "content": call.prompt}],
+            # Some servers stream unless they are told not to.
+            "stream": False,
         }
         if (most := call.config.get("max_output_tokens")) is not None:
             request[cap] = most
@@ -139,6 +140,8 @@ class OpenAI:
         if schema := call.config.get("schema"):
             form = {"name": "reply", "schema": schema, "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": form}
+        elif call.config.get("json_object"):
+            request["response_format"] = {"type": "json_object"}
         if tier == "flex":
             request["service_tier"] = "flex"
         elif self._address.is_openai:
@@ -147,22 +150,17 @@ class OpenAI:
         return request
 
     def _checked(self, call: Call, body: str) -> str:
-        """The body, if it is a response."""
+        """The body, if it is an answer."""
         # No provider sends a key back, but a proxy's page may; and the body is kept. What is short stays: a key like
         # `ollama` is a word of answers.
         kept = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
-        try:
-            require(call, kept)
-        except Fault as fault:
-            kept, said = without(body, self._secrets), fault
-        else:
+        fault = _fault_of(call, kept)
+        if fault is None:
             return kept
-        try:
-            found = json.loads(kept)
-        except (ValueError, RecursionError):
-            found = {}
-        reported = of_reported(found, secrets=self._secrets, model=call.model) if isinstance(found, dict) else None
-        raise reported or Fault(said.kind, said.code, said.message, maybe_billed=said.maybe_billed, body=kept)
+        # What no answer needs nobody misses; and a fault is shown to people.
+        kept = without(body, self._secrets)
+        fault = _fault_of(call, kept) or Fault(fault.kind, fault.code, "the reply is no answer", body=kept)
+        raise refined(fault, has_form=_has_form(call))
 
     async def _hold(self) -> AsyncGenerator[AsyncOpenAI, None]:
         """Hold a client open."""
@@ -173,6 +171,18 @@ class OpenAI:
         async with httpx2.AsyncClient(trust_env=False, limits=limits, timeout=timeout, auth=login) as http:
             key = self._key or _NO_KEY
             yield AsyncOpenAI(api_key=key, base_url=self._address.url, max_retries=0, timeout=timeout, http_client=http)
+
+
+def _fault_of(call: Call, body: str) -> Fault | None:
+    try:
+        require(call, body)
+    except Fault as fault:
+        return fault
+    return None
+
+
+def _has_form(call: Call) -> bool:
+    return bool(call.config.get("schema") or call.config.get("json_object"))
 
 
 def _spellings(login: tuple[str, str] | None) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 import json
 import re
-from typing import Any
 
 import httpx2
 import openai
 
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.classify import no_address, of_api_error, of_broken, of_status
+from tasks.oracle.providers.classify import no_address, of_api_error, of_broken
 
 KEY_NAME = "OPENAI_API_KEY"
 
@@ -28,10 +27,13 @@ _NO_ROOM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CAP = r"max_(?:completion_)?tokens"
+# What holds a judge's reply to a form.
+_FORM = re.compile(r"response.?format|json.?(?:schema|object|mode)|guided|grammar|structured.?output", re.IGNORECASE)
+FORM_HINT = "ask the judges for less than a JSON schema: --judge-json object, or --judge-json prompt"
 _HINTS = {
     r"reasoning_effort|thinking": "leave the thinking level out with --medium-thinking none, --large-thinking none or "
     "--judge-thinking none",
-    r"response_format|json.?schema|guided": "let a model judge that can be held to a JSON schema (--judge-model)",
+    _FORM.pattern: FORM_HINT,
     r"service_tier": "leave out --backend flex",
     r"system.?(?:role|message)": "serve the model with a chat template that has a system message",
     _CAP: "choose a smaller --max-output-tokens",
@@ -39,34 +41,34 @@ _HINTS = {
 _OTHER_CAP = re.compile(r"max_tokens.{0,80}not supported.{0,80}max_completion_tokens", re.IGNORECASE | re.DOTALL)
 
 
-def of_error(error: Exception, *, secrets: tuple[str, ...], model: str) -> Fault | None:
-    """The fault that an exception from a request stands for; None if it is a mistake of ours, which must be seen."""
+def of_error(error: Exception, *, secrets: tuple[str, ...], model: str, has_form: bool = False) -> Fault | None:
+    """The fault that an exception from a request stands for; None if it is a mistake of ours, which must be seen.
+
+    Args:
+        error: of the openai package, or of what it stands on.
+        secrets: to be kept out of the fault.
+        model: whom the request was for.
+        has_form: the request named a `response_format`.
+    """
     if isinstance(error, httpx2.InvalidURL):
         return no_address(error, secrets)
     fault = of_api_error(error, openai, secrets=secrets, model=model, key_name=KEY_NAME)
-    return refined(fault) if fault else of_broken(error, secrets=secrets)
+    return refined(fault, has_form=has_form) if fault else of_broken(error, secrets=secrets)
 
 
-def of_reported(found: dict[str, Any], *, secrets: tuple[str, ...], model: str) -> Fault | None:
-    """The fault that a body of status 200 reports, as some gateways do for the server behind them; else None."""
-    error = found.get("error")
-    if not isinstance(error, dict) or found.get("choices"):
-        return None
-    code = str(error.get("code"))
-    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 502
-    return refined(of_status(status, found, secrets=secrets, model=model, key_name=KEY_NAME))
-
-
-def refined(fault: Fault) -> Fault:
+def refined(fault: Fault, *, has_form: bool = False) -> Fault:
     """The same, but FATAL where the request was refused for what all requests have in common."""
     said = _said(fault)
     if (room := _NO_ROOM.search(said)) and fault.kind is FaultKind.ROW:
         cap, context = (int(room[name] or room[f"{name}_"]) for name in ("cap", "context"))
         if cap >= context:
             return Fault(FaultKind.FATAL, fault.code, fault.message, hint=_HINTS[_CAP], body=fault.body)
-    if fault.kind is not FaultKind.ROW or _TOO_LONG.search(said) or not _NOT_TAKEN.search(said):
+    if fault.kind is not FaultKind.ROW or _TOO_LONG.search(said):
         return fault
-    hint = next((hint for named, hint in _HINTS.items() if re.search(named, said, re.IGNORECASE)), None)
+    # Each server has its own words for a form of replies that it does not know, but all name it.
+    hint = FORM_HINT if has_form and _FORM.search(said) else None
+    if hint is None and _NOT_TAKEN.search(said):
+        hint = next((hint for named, hint in _HINTS.items() if re.search(named, said, re.IGNORECASE)), None)
     return Fault(FaultKind.FATAL, fault.code, fault.message, hint=hint, body=fault.body) if hint else fault
 
 

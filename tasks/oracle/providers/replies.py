@@ -1,57 +1,44 @@
-"""Responses of every provider, from their raw bodies. Pure, so a body from the ledger can be read again any time."""
+"""Responses of every provider, from their raw bodies. Pure, so a body from the ledger can be read again any time.
 
-import json
+What a server sent is taken for what a model said only where that is beyond doubt: one choice, a good end, a text. A
+body is one of four things.
+
+- An answer: text and a good end, or no room, or withheld, or a model that ended well and said the empty text.
+- Broken (BROKEN, or TRANSIENT where the server gave up or the line was cut): a response, but no answer.
+- An error that was sent with HTTP 200: a fault of the class that it would have been with its own status.
+- No completion at all (FATAL, free of charge).
+"""
+
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from tasks.oracle.call import UNCOUNTED, Call, Reply, Usage
+from storage.plain import plain
+from tasks.oracle.call import Call, Reply
 from tasks.oracle.faults import Fault, FaultKind
+from tasks.oracle.providers.bodies import json_object, not_a_completion
+from tasks.oracle.providers.classify import of_status
+from tasks.oracle.providers.ends import MAX_TOKENS, PROMPT_BLOCKED, STOP, WITHHELD, end_of, is_broken_off
+from tasks.oracle.providers.usage import clean, dict_at, is_chat, str_at, usage_of
 
-# Finish reasons that withhold the answer because of what it says; MAX_TOKENS or OTHER say nothing about the content.
-WITHHELD = {
-    "BLOCKLIST",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "IMAGE_SAFETY",
-    "JAILBREAK",
-    "LANGUAGE",
-    "MODEL_ARMOR",
-    "PROHIBITED_CONTENT",
-    "RECITATION",
-    "SAFETY",
-    "SPII",
+# Where servers put what a model thought, apart from what it said.
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+
+_THOUGHT_ONLY = (
+    "give the models more room (--max-output-tokens) or less to think about (--medium-thinking none, "
+    "--large-thinking none, --judge-thinking none), or set the reasoning parser of the server to the model's"
+)
+_TOOLS = "switch the tools of the server off: none was offered"
+_BY_HAND = "ask the model by hand, and look into the server's log"
+
+# What errors that come with HTTP 200 are called, and the status each would have had.
+_NAMED = {
+    r"rate.?limit|too.?many.?requests|insufficient.?quota|RESOURCE_EXHAUSTED": 429,
+    r"invalid.?api.?key|authentication|unauthorized|UNAUTHENTICATED": 401,
+    r"permission.?denied": 403,
+    r"model.?not.?found|not.?found.?error": 404,
+    r"INVALID_ARGUMENT": 400,
 }
-
-# The finish of a reply to a prompt that was withheld itself: no model wrote anything.
-PROMPT_BLOCKED = "BLOCKED"
-
-_CHAT_FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
-
-# No context is as long; databases have no place for what is much longer.
-_ABSURD = 2**31
-
-# JSON can hold half a surrogate pair; UTF-8, and so every table of ours, cannot.
-_LONE = re.compile("[\ud800-\udfff]")
-
-
-def require(call: Call, body: str) -> dict[str, Any]:
-    """The body as JSON, if it is a response at all.
-
-    Raises:
-        Fault: TRANSIENT, and maybe billed: the body is not one whole JSON object, or it holds neither an answer nor
-            the reason why there is none.
-    """
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        what = "is empty" if not body.strip() else "is not one whole JSON object"
-        raise Fault(FaultKind.TRANSIENT, 200, f"the response {what}", maybe_billed=True, body=body)
-    if not (_blocked_prompt(found) or _has_answer(call, found)):
-        raise Fault(FaultKind.TRANSIENT, 200, "the response holds no answer", maybe_billed=True, body=body)
-    return found
 
 
 def read(call: Call, body: str) -> Reply:
@@ -62,78 +49,139 @@ def read(call: Call, body: str) -> Reply:
         body: as the provider sent it.
 
     Raises:
-        Fault: as `require`.
+        Fault: it is no answer; which kind says what to do about it.
     """
-    found = require(call, body)
+    found = json_object(body)
+    _check_reported(call, found, found.get("error"), body)
     usage, version, response_id = usage_of(call, body)
-    if reason := _blocked_prompt(found):
+    if not is_chat(call) and (reason := _blocked_prompt(found)):
         return Reply(None, PROMPT_BLOCKED, reason, version, response_id, usage)
     if call.endpoint == "decide":
-        return Reply(None, "STOP", None, version, response_id, usage, choices=_choices(found["answers"]))
-    text, finish, blocked = (_chat if _is_chat(call) else _candidate)(found)
-    return Reply(_clean(text) or None, finish, blocked, version, response_id, usage)
+        answers = found.get("answers")
+        if not isinstance(answers, dict) or not answers:
+            _no_answer(found, ("answers", "usage"), body)
+        return Reply(None, STOP, None, version, response_id, usage, choices=_choices(answers))
+    text, finish, blocked = (_chat if is_chat(call) else _candidate)(call, found, body)
+    if text and usage.output == 0:
+        # Some servers count nothing and say 0.
+        usage = usage._replace(output=None, thinking=None)
+    return Reply(clean(text) or None, finish, blocked, version, response_id, usage)
 
 
-def usage_of(call: Call, body: str) -> tuple[Usage, str | None, str | None]:
-    """Tokens, model version and response id of a body, whatever its state; never raises.
-
-    Counts that Gemini leaves out of a `usageMetadata` with a prompt count are 0, for its JSON omits zeros. Where the
-    prompt count is missing too, nothing was counted, and they stay None.
-    """
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return UNCOUNTED, None, None
-    if not isinstance(found, dict):
-        return UNCOUNTED, None, None
-    if call.endpoint == "decide":
-        names = ("total_input_tokens", "total_cached_tokens", "total_output_tokens", "total_thought_tokens")
-        return _usage(_dict(found, "usage"), *names), _name(found, "model"), _name(found, "id")
-    if _is_chat(call):
-        return _chat_usage(_dict(found, "usage")), _name(found, "model"), _name(found, "id")
-    names = ("promptTokenCount", "cachedContentTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
-    return _usage(_dict(found, "usageMetadata"), *names), _name(found, "modelVersion"), _name(found, "responseId")
+def require(call: Call, body: str) -> None:
+    """Raise the fault of a body that is no answer, as `read` does."""
+    read(call, body)
 
 
-def _is_chat(call: Call) -> bool:
-    return call.provider.startswith("openai:")
+def broken(what: str, hint: str, body: str, *, kind: FaultKind = FaultKind.BROKEN) -> NoReturn:
+    """Raise the fault of a reply that came, and may be billed, but is no answer."""
+    raise Fault(kind, 200, what, maybe_billed=True, hint=hint if kind is FaultKind.BROKEN else "", body=body)
+
+
+def _check_reported(call: Call, found: Mapping[str, Any], error: object, body: str) -> None:
+    """Raise the fault that a body of status 200 reports, as some gateways do for the server behind them."""
+    if found.get("object") == "error" and not error:
+        error = found
+    if not error:
+        return
+    said = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else ""}
+    named = " ".join(str(said.get(name) or "") for name in ("code", "status", "type"))
+    status = next((int(code) for code in re.findall(r"\b[45][0-9][0-9]\b", named)), None)
+    if status is None:
+        status = next((code for words, code in _NAMED.items() if re.search(words, named, re.IGNORECASE)), 502)
+    key_name = "OPENAI_API_KEY" if is_chat(call) else "GEMINI_API_KEY"
+    fault = of_status(status, {"error": said}, model=call.model, key_name=key_name)
+    # A part of an answer, or a count of tokens, may well be on the bill.
+    is_billed = any(found.get(name) for name in ("choices", "candidates", "usage", "usageMetadata"))
+    raise Fault(fault.kind, fault.code, fault.message, fault.retry_after_s, is_billed, fault.hint, body)
+
+
+def _no_answer(found: Mapping[str, Any], known: tuple[str, ...], body: str) -> NoReturn:
+    """Raise the fault of a body without an answer: broken if it has the form of a response, else none at all."""
+    if any(name in found for name in known):
+        broken("the response holds no answer", _BY_HAND, body)
+    not_a_completion(body, "JSON of another kind")
+
+
+def _only(found: Mapping[str, Any], name: str, known: tuple[str, ...], body: str) -> dict[str, Any]:
+    """The one choice, or candidate, of a response: one was asked for."""
+    several = found.get(name)
+    if not isinstance(several, list) or not several or not isinstance(several[0], dict):
+        _no_answer(found, (name, *known), body)
+    if len(several) > 1:
+        broken(f"the response holds {len(several)} answers where one was asked for", _BY_HAND, body)
+    only: dict[str, Any] = several[0]
+    return only
 
 
 def _blocked_prompt(found: Mapping[str, Any]) -> str | None:
     """Why the prompt was withheld; the Decisions API spells it in lower case with underscores."""
-    reason = _str(_dict(found, "promptFeedback"), "blockReason") or _str(
-        _dict(found, "prompt_feedback"), "block_reason"
+    reason = str_at(dict_at(found, "promptFeedback"), "blockReason") or str_at(
+        dict_at(found, "prompt_feedback"), "block_reason"
     )
     return reason.upper() if reason else None
 
 
-def _has_answer(call: Call, found: Mapping[str, Any]) -> bool:
-    if call.endpoint == "decide":
-        return bool(_dict(found, "answers"))
-    answers = found.get("choices" if _is_chat(call) else "candidates")
-    return isinstance(answers, list) and bool(answers) and isinstance(answers[0], dict)
+def _ended(call: Call, said: object, body: str) -> str:
+    """The end of a reply, if it is one on our list."""
+    if (finish := end_of(call, said)) is not None:
+        return finish
+    shown = "no end" if said is None else f"the end {plain(str(said), at_most=60)!r}"
+    kind = FaultKind.TRANSIENT if is_broken_off(said) else FaultKind.BROKEN
+    tools = isinstance(said, str) and re.search("tool|function", said, re.IGNORECASE)
+    broken(f"the reply has {shown}, so it is no whole answer", _TOOLS if tools else _BY_HAND, body, kind=kind)
 
 
-def _candidate(found: Mapping[str, Any]) -> tuple[str, str, str | None]:
+def _candidate(call: Call, found: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
     """Text without thoughts, finish reason, and that reason again if it withholds the answer."""
-    candidate = found["candidates"][0]
-    finish = _str(candidate, "finishReason") or ""
-    parts = _dict(candidate, "content").get("parts")
-    said = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    text = "".join(_str(part, "text") or "" for part in said if part.get("thought") is not True)
-    return text, finish, finish if finish in WITHHELD else None
+    candidate = _only(found, "candidates", ("promptFeedback", "usageMetadata", "modelVersion"), body)
+    finish = _ended(call, candidate.get("finishReason"), body)
+    if finish in WITHHELD:
+        return "", finish, finish
+    parts = dict_at(candidate, "content").get("parts")
+    said = parts if isinstance(parts, list) else [] if parts is None else [parts]
+    if not all(isinstance(part, dict) and part.get("thought") in (None, True, False) for part in said):
+        broken("the reply holds parts that cannot be read", _BY_HAND, body)
+    if any("functionCall" in part for part in said):
+        broken("the reply calls a function", _TOOLS, body)
+    texts = [part["text"] for part in said if not part.get("thought") and "text" in part]
+    return _worded(texts, finish, any(part.get("thought") for part in said), body), finish, None
 
 
-def _chat(found: Mapping[str, Any]) -> tuple[str, str, str | None]:
+def _chat(call: Call, found: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
     """The same of a chat completion; a refusal is the model's own, and as good as a withheld answer."""
-    choice = found["choices"][0]
-    said = _str(choice, "finish_reason") or ""
-    finish, message = _CHAT_FINISH.get(said, said.upper()), _dict(choice, "message")
+    choice = _only(found, "choices", ("usage",), body)
+    _check_reported(call, found, choice.get("error"), body)
+    if "message" not in choice and ("delta" in choice or "text" in choice):
+        not_a_completion(body, "a piece of a stream" if "delta" in choice else "a completion of another endpoint")
+    finish, message = _ended(call, choice.get("finish_reason"), body), dict_at(choice, "message")
+    if finish in WITHHELD:
+        return "", finish, finish
+    if message.get("tool_calls") or message.get("function_call"):
+        broken("the reply calls a tool", _TOOLS, body)
+    if str_at(message, "refusal"):
+        return "", finish, "REFUSAL"
     content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(_str(part, "text") or "" for part in content if isinstance(part, dict))
-    text = content if isinstance(content, str) else ""
-    return text, finish, "SAFETY" if finish == "SAFETY" else "REFUSAL" if _str(message, "refusal") else None
+    parts = content if isinstance(content, list) else [] if content is None else [{"text": content}]
+    if not all(isinstance(part, dict) for part in parts):
+        broken("the reply holds parts that cannot be read", _BY_HAND, body)
+    texts = [part["text"] for part in parts if "text" in part]
+    thought = any(message.get(name) for name in _THOUGHTS) or len(texts) < len(parts)
+    return _worded(texts, finish, thought, body), finish, None
+
+
+def _worded(texts: list[Any], finish: str, has_thoughts: bool, body: str) -> str:
+    """The text of an answer. Only a model that ended well, thought nothing and said the empty text chose silence."""
+    if not all(isinstance(text, str) for text in texts):
+        broken("the reply holds parts that cannot be read", _BY_HAND, body)
+    text = "".join(texts)
+    if text.strip() or finish == MAX_TOKENS:
+        return text
+    if has_thoughts and not text:
+        broken("the reply holds thoughts and no answer", _THOUGHT_ONLY, body)
+    if not texts or text:
+        broken(f"the reply holds {'white space alone' if text else 'no text'}", _BY_HAND, body)
+    return text
 
 
 def _choices(answers: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, float]]]:
@@ -141,61 +189,11 @@ def _choices(answers: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, float
     choices = {}
     for name, answer in answers.items():
         given = answer if isinstance(answer, dict) else {}
-        odds = _dict(given, "probabilities")
-        if (choice := _str(given, "choice")) and all(_is_number(p) for p in odds.values()):
+        odds = dict_at(given, "probabilities")
+        if (choice := str_at(given, "choice")) and all(_is_number(p) for p in odds.values()):
             choices[name] = (choice, {k: float(p) for k, p in odds.items()})
     return choices
 
 
-def _usage(counts: Mapping[str, Any], prompt: str, cached: str, output: str, thinking: str) -> Usage:
-    if (n_prompt := _count(counts, prompt)) is None:
-        return Usage(None, _count(counts, cached), _count(counts, output), _count(counts, thinking))
-    # A count that is there but makes no sense is unknown; one that is not there is zero.
-    rest = (_count(counts, name) if name in counts else 0 for name in (cached, output, thinking))
-    return Usage(n_prompt, *rest)
-
-
-def _chat_usage(counts: Mapping[str, Any]) -> Usage:
-    """Of a chat, whose completion tokens hold the reasoning ones."""
-    completion = _count(counts, "completion_tokens")
-    thinking = _count(_dict(counts, "completion_tokens_details"), "reasoning_tokens") or 0
-    cached = _count(_dict(counts, "prompt_tokens_details"), "cached_tokens") or 0
-    prompt = _count(counts, "prompt_tokens")
-    return Usage(
-        prompt,
-        None if prompt is None else cached,
-        None if completion is None else max(0, completion - thinking),
-        None if completion is None else min(thinking, completion),
-    )
-
-
-def _count(counts: Mapping[str, Any], name: str) -> int | None:
-    """A number of tokens; 64-bit ones may come as strings."""
-    value = counts.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _ABSURD else None
-
-
-def _dict(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = mapping.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _str(mapping: Mapping[str, Any], name: str) -> str | None:
-    value = mapping.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _name(mapping: Mapping[str, Any], name: str) -> str | None:
-    """A text as databases take it: one response that cannot be stored would hold up those stored together with it."""
-    value = _str(mapping, name)
-    return value and _clean(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _clean(text: str) -> str:
-    return _LONE.sub("\N{REPLACEMENT CHARACTER}", text)

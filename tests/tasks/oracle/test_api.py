@@ -61,7 +61,7 @@ def test_a_withheld_answer_is_not_attempted_and_says_why(step: str, reason: str)
 
 
 def test_silence_is_not_attempted() -> None:
-    with serving(respond=said("  ")) as server:
+    with serving(respond=said("")) as server:
         [row] = run(server, asked(1)).rows
         assert server.requests() == 2
     assert (row["medium_grade"], row["medium_reason"], row["true_policy"]) == (
@@ -125,9 +125,11 @@ def test_what_a_judge_does_not_say_clearly_is_no_label(words: str) -> None:
         # Each of six answers is judged again once.
         assert served(server) == {MEDIUM: 3, LARGE: 3, JUDGE: 12}
         again = run(server, asked(3), run="2")
-        assert server.requests() == 18
+        # What gave no vote is asked for again, and nothing else.
+        assert served(server) == {MEDIUM: 3, LARGE: 3, JUDGE: 24}
+        assert again.tally.renewed == 12
     assert found.rows == again.rows == []
-    assert set(found.labelled.unlabelled.values()) == {"judge error: medium, large"}
+    assert set(found.labelled.unlabelled.values()) == {f"judge error: medium, large ({JUDGE}: «{words}»)"}
     assert found.tally.unlabelled == {"judge error": 3}
     assert found.tally.done == 3
 
@@ -135,7 +137,8 @@ def test_what_a_judge_does_not_say_clearly_is_no_label(words: str) -> None:
 def test_a_judge_that_is_blocked_is_no_label() -> None:
     with serving({JUDGE: Script(then="blocked")}, respond=by_number()) as server:
         found = run(server, asked(2))
-    assert set(found.labelled.unlabelled.values()) == {"judge error: medium, large"}
+    said = f"judge error: medium, large ({JUDGE}: blocked:PROHIBITED_CONTENT)"
+    assert set(found.labelled.unlabelled.values()) == {said}
 
 
 def test_equal_answers_are_judged_by_one_call_and_paid_once_on_the_row() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.oracle.answering import answer_call
 from tasks.oracle.engine.engine import ATTEMPTS
-from tasks.oracle.engine.stops import ShardIncomplete
+from tasks.oracle.engine.stops import NoCompletion, ShardIncomplete
 from tasks.oracle.faults import Fault, FaultKind
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
@@ -125,9 +125,11 @@ def test_another_judge_grades_again_and_answers_nothing_again() -> None:
 # 429s that say when to come back say three seconds; the others are played here.
 PASSING = [
     *("500", "503", "504", "408", "499", "502-html", "502-html-as-json", "503-list", "429-message"),
-    *("truncated", "html", "empty-body", "list", "not-utf8", "empty", "fin", "rst", "cut", "slow", "drip"),
+    *("truncated", "not-utf8", "empty", "new-enum", "fin", "rst", "cut", "slow", "drip"),
 ]
-MAYBE_BILLED = {"truncated", "html", "empty-body", "list", "not-utf8", "empty", "fin", "rst", "cut", "slow", "drip"}
+MAYBE_BILLED = {"truncated", "not-utf8", "empty", "new-enum", "fin", "rst", "cut", "slow", "drip"}
+# A response came, but it is no answer.
+BROKEN = {"empty", "new-enum"}
 
 
 @pytest.mark.parametrize("step", PASSING)
@@ -138,7 +140,9 @@ def test_trouble_that_passes_costs_one_more_request(step: str) -> None:
         found = run(server, asked(1), deadline_s=0.4 if step in ("slow", "drip") else 20.0)
         assert [row["true_policy"] for row in found.rows] == ["Standard_Query"]
         assert served(server) == {MEDIUM: 2, LARGE: 1, JUDGE: 1}
-    kind = FaultKind.RATE if step.startswith("429") else FaultKind.TRANSIENT
+    kind = FaultKind.BROKEN if step in BROKEN else FaultKind.TRANSIENT
+    if step.startswith("429"):
+        kind = FaultKind.RATE
     assert found.tally.retries == {kind.value: 1}
     [attempt] = recorded("attempts")
     assert (attempt["outcome"], attempt["model"]) == (kind.value, MEDIUM)
@@ -147,6 +151,15 @@ def test_trouble_that_passes_costs_one_more_request(step: str) -> None:
     [answer] = [call for call in recorded() if call["stage"] == "medium"]
     # A refused rate is nobody's fault and counts as no try.
     assert answer["attempts"] == (1 if kind is FaultKind.RATE else 2)
+
+
+@pytest.mark.parametrize("step", ["html", "empty-body", "list"])
+def test_what_is_no_completion_stops_the_run_and_costs_nothing(step: str) -> None:
+    with serving({MEDIUM: Script(then=step)}, respond=by_number()) as server:
+        found = run(server, asked(30))
+        assert isinstance(found.error, NoCompletion)
+        assert served(server)[MEDIUM] == 1
+    assert [(attempt["outcome"], attempt["usd"]) for attempt in recorded("attempts")] == [("fatal", 0.0)]
 
 
 def test_a_storm_of_429s_is_weathered_by_one_shared_pause() -> None:

@@ -12,7 +12,8 @@ from calib.policy import Grade
 from tasks.oracle.call import Reply
 from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.grading.judging import ModelSpec, Vote
-from tasks.oracle.grading.model_judge import SCHEMA, Case, judge_call, model_votes, read_grade
+from tasks.oracle.grading.model_judge import SCHEMA, Case, judge_call, model_votes
+from tasks.oracle.grading.reading import read_grade
 from tests.tasks.oracle.voices import Queue, said
 
 SPEC = ModelSpec(model="j", max_output_tokens=100, thinking_level="medium")
@@ -139,9 +140,10 @@ def test_a_whole_object_is_clear_though_the_room_ended_behind_it() -> None:
 
 
 def test_a_refused_request_is_not_repeated_and_other_faults_pass() -> None:
-    (vote,), ask = voted([Fault(FaultKind.ROW, 400, "no")])
-    assert (vote.grade, vote.problem, vote.raw, len(ask.calls)) == (None, "refused", None, 1)
-    for kind in set(FaultKind) - {FaultKind.ROW}:
+    for kind, word in ((FaultKind.ROW, "refused"), (FaultKind.BROKEN, "broken")):
+        (vote,), ask = voted([Fault(kind, 400, "no")])
+        assert (vote.grade, vote.problem, vote.raw, len(ask.calls)) == (None, f"{word}: no", None, 1)
+    for kind in set(FaultKind) - {FaultKind.ROW, FaultKind.BROKEN}:
         with pytest.raises(Fault, match="no"):
             voted([Fault(kind, 503, "no")])
 

@@ -10,7 +10,7 @@ from tasks.oracle.faults import Fault, FaultKind
 from tasks.oracle.providers.classify import MAX_MESSAGE, of_error, of_status, without
 from tests.gemini_server.refusals import DAY, MINUTE, REFUSALS, error, quota
 
-FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
 KINDS = {
     "429": RATE,

@@ -14,22 +14,22 @@ from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import KEY, SCHEMA, ask, decide, fault_of, opened, sent
 from tests.tasks.oracle.providers.test_classify import KINDS
 
-FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
-# Status 200 or a broken connection -> what was received of it.
-BROKEN = {
-    "fin": "",
-    "rst": "",
-    "cut": "",
-    "slow": "",
-    "drip": "",
-    "empty-body": "",
-    "list": "[]",
-    "html": "<html>",
-    "echo": "<html>",
-    "truncated": '{"candidates"',
-    "not-utf8": '{"candidates"',
-    "empty": '{"usageMetadata"',
+# Status 200 or a broken connection -> what was received of it, and what it is.
+USELESS = {
+    "fin": ("", TRANSIENT),
+    "rst": ("", TRANSIENT),
+    "cut": ("", TRANSIENT),
+    "slow": ("", TRANSIENT),
+    "drip": ("", TRANSIENT),
+    "truncated": ('{"candidates"', TRANSIENT),
+    "not-utf8": ('{"candidates"', TRANSIENT),
+    "empty": ('{"usageMetadata"', BROKEN),
+    "empty-body": ("", FATAL),
+    "list": ("[]", FATAL),
+    "html": ("<html>", FATAL),
+    "echo": ("<html>", FATAL),
 }
 
 
@@ -46,18 +46,21 @@ def test_a_refusal_is_sent_once_and_named(
     assert (fault.kind, fault.code, fault.maybe_billed) == (KINDS[name], code, False)
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", USELESS)
 @pytest.mark.parametrize("make", [ask, decide])
-def test_a_broken_response_is_sent_once_and_may_be_billed(
+def test_what_is_no_answer_is_sent_once_and_named(
     make: Callable[[str], Call], name: str, server: GeminiServer, gemini: Gemini
 ) -> None:
     before = server.requests(model := f"m-{name}")
     fault = fault_of(gemini, make(model), timeout_s=0.6 if name in ("slow", "drip") else 5.0)
     assert server.requests(model) - before == 1
-    assert (fault.kind, fault.maybe_billed) == (TRANSIENT, True)
+    start, kind = USELESS[name]
+    if (name, make) == ("not-utf8", decide):
+        kind = FATAL  # a candidate, where answers to questions were asked for
+    assert (fault.kind, fault.maybe_billed) == (kind, kind is not FATAL)
     if make is ask:
-        assert fault.body.startswith(BROKEN[name])
-        assert bool(fault.body) == bool(BROKEN[name])
+        assert fault.body.startswith(start)
+        assert bool(fault.body) == bool(start)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +71,6 @@ def test_a_broken_response_is_sent_once_and_may_be_billed(
         ("m-safety", None, "SAFETY", "SAFETY"),
         ("m-recitation", None, "RECITATION", "RECITATION"),
         ("m-max-tokens", None, "MAX_TOKENS", None),
-        ("m-new-enum", "Paris", "STOP_OF_NEW_KIND", None),
-        ("m-continuation", "Paris", "CONTINUATION", None),
         ("m-no-usage", "Paris", "STOP", None),
         ("m-wrong-version", "Paris", "STOP", None),
     ],
@@ -84,6 +85,14 @@ def test_a_response_is_a_reply(
     assert (reply.usage == UNCOUNTED) == (model == "m-no-usage")
     assert reply.model_version == ("gemini-2.0-flash-lite" if model == "m-wrong-version" else model)
     assert (reply.response_id or "").startswith("r")
+
+
+@pytest.mark.parametrize(("step", "end"), [("new-enum", "STOP_OF_NEW_KIND"), ("continuation", "CONTINUATION")])
+def test_an_end_on_no_list_is_no_answer(step: str, end: str, server: GeminiServer, gemini: Gemini) -> None:
+    before = server.requests(f"m-{step}")
+    fault = fault_of(gemini, ask(f"m-{step}"))
+    assert (fault.kind, fault.message) == (BROKEN, f"the reply has the end '{end}', so it is no whole answer")
+    assert server.requests(f"m-{step}") - before == 1
 
 
 def test_more_room_lets_a_model_finish(server: GeminiServer, gemini: Gemini) -> None:
@@ -118,6 +127,8 @@ def test_what_goes_over_the_wire(server: GeminiServer, gemini: Gemini) -> None:
     assert seen.config["thinkingConfig"] == {"thinking_level": "HIGH"}
     assert seen.config["responseMimeType"] == "application/json"
     assert (seen.headers["x-goog-api-key"], seen.headers["x-server-timeout"]) == (KEY, "30")
+    sent(gemini, ask("m-ok", config={"json_object": True}))
+    assert (server.seen[-1].config, server.seen[-1].schema) == ({"responseMimeType": "application/json"}, None)
     sent(gemini, ask("m-ok"))
     assert server.seen[-1].tier == "standard"
     assert server.seen[-1].schema is None

@@ -21,7 +21,7 @@ from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import KEY, LOOP, ask, decide, fault_of, opened, sent
 
-FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
 
 @pytest.mark.parametrize("name", ["400-key", "403", "429", "502-html-as-json", "html", "echo", "truncated", "fin"])

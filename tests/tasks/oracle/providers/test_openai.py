@@ -15,7 +15,7 @@ from tests.tasks.oracle.gemini_calls import LOOP
 from tests.tasks.oracle.openai_calls import KEY, ask, fault_of, sent, told
 from tests.tasks.oracle.providers.test_classify import KINDS
 
-FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
 
 def refusal(status: int, message: str, **error: Any) -> Refusal:
@@ -70,7 +70,7 @@ OPENAI: dict[str, tuple[Refusal, FaultKind, str]] = {
         FATAL,
         "--medium-thinking none",
     ),
-    "schema": (refusal(400, "Invalid parameter: 'response_format' is not supported."), FATAL, "--judge-model"),
+    "schema": (refusal(400, "Invalid parameter: 'response_format' is not supported."), FATAL, "--judge-json object"),
     "flex": (refusal(400, "Invalid service_tier argument", param="service_tier"), FATAL, "leave out --backend flex"),
     "gemma": (refusal(400, "System role not supported"), FATAL, "chat template"),
     "echoed": (refusal(400, "Bad request.", received="flex is not supported: service_tier"), ROW, "Bad request"),
@@ -115,31 +115,32 @@ def test_how_long_to_wait_is_heard(name: str, seconds: float, provider: OpenAI) 
     assert fault_of(provider, ask(f"m-{name}")).retry_after_s == seconds
 
 
-# Status 200 or a broken connection -> what was received of it.
-BROKEN = {
-    "fin": "",
-    "rst": "",
-    "cut": "",
-    "slow": "",
-    "drip": "",
-    "empty-body": "",
-    "list": "[]",
-    "html": "<html>",
-    "echo": "<html>",
-    "truncated": '{"id"',
-    "not-utf8": '{"candidates"',
-    "empty": '{"id"',
+# Status 200 or a broken connection -> what was received of it, and what it is.
+USELESS = {
+    "fin": ("", TRANSIENT),
+    "rst": ("", TRANSIENT),
+    "cut": ("", TRANSIENT),
+    "slow": ("", TRANSIENT),
+    "drip": ("", TRANSIENT),
+    "truncated": ('{"id"', TRANSIENT),
+    "not-utf8": ('{"candidates"', TRANSIENT),
+    "empty": ('{"id"', BROKEN),
+    "empty-body": ("", FATAL),
+    "list": ("[]", FATAL),
+    "html": ("<html>", FATAL),
+    "echo": ("<html>", FATAL),
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_response_is_sent_once_and_may_be_billed(name: str, server: GeminiServer, provider: OpenAI) -> None:
+@pytest.mark.parametrize("name", USELESS)
+def test_what_is_no_answer_is_sent_once_and_named(name: str, server: GeminiServer, provider: OpenAI) -> None:
     before = server.requests(model := f"m-{name}")
     fault = fault_of(provider, ask(model), timeout_s=0.6 if name in ("slow", "drip") else 5.0)
     assert server.requests(model) - before == 1
-    assert (fault.kind, fault.maybe_billed) == (TRANSIENT, True)
-    assert fault.body.startswith(BROKEN[name])
-    assert bool(fault.body) == bool(BROKEN[name])
+    start, kind = USELESS[name]
+    assert (fault.kind, fault.maybe_billed) == (kind, kind is not FATAL)
+    assert fault.body.startswith(start)
+    assert bool(fault.body) == bool(start)
     # Replaced by something else, the bytes would be answers nobody gave.
     assert ("not UTF-8" in fault.message) == (name == "not-utf8")
 

@@ -17,7 +17,7 @@ from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import LOOP, SCHEMA
 from tests.tasks.oracle.openai_calls import KEY, ask, fault_of, opened, sent, told
 
-FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW = FaultKind
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
 
 def test_what_goes_over_the_wire(server: GeminiServer, provider: OpenAI) -> None:
@@ -26,6 +26,7 @@ def test_what_goes_over_the_wire(server: GeminiServer, provider: OpenAI) -> None
     assert server.seen[-1].body == {
         "model": "m-ok",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Capital of France?"}],
+        "stream": False,
         "max_tokens": 2048,
         "reasoning_effort": "high",
         "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": SCHEMA, "strict": True}},
@@ -40,8 +41,11 @@ def test_what_goes_over_the_wire(server: GeminiServer, provider: OpenAI) -> None
     assert server.seen[-1].body == {
         "model": "m-ok",
         "messages": [{"role": "user", "content": "Capital of France?"}],
+        "stream": False,
         "max_tokens": 64,
     }
+    sent(provider, ask("m-ok", config={"max_output_tokens": 64, "json_object": True}))
+    assert server.seen[-1].body["response_format"] == {"type": "json_object"}
 
 
 def test_openai_itself_is_asked_by_its_own_names() -> None:

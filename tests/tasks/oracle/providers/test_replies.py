@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from tasks.oracle.call import UNCOUNTED, Call, Usage
 from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.replies import read, require, usage_of
+from tasks.oracle.providers.replies import read, require
+from tasks.oracle.providers.usage import usage_of
+
+FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 
 WRITE = Call("gemini", "m", "", "q", {}, "v")
 DECIDE = Call("gemini", "m", "", "q", {}, "v", endpoint="decide")
@@ -32,7 +35,6 @@ def test_a_reply_of_gemini() -> None:
                 },
                 "finishReason": "STOP",
             },
-            {"content": {"parts": [{"text": "another"}]}},
         ],
         "usageMetadata": {
             "promptTokenCount": 100,
@@ -56,10 +58,9 @@ def test_an_answer_can_be_withheld(reason: str) -> None:
     assert (reply.text, reply.finish, reply.blocked) == (None, reason, reason)
 
 
-@pytest.mark.parametrize("reason", ["MAX_TOKENS", "OTHER", "CONTINUATION", "SOMETHING_NEW"])
-def test_an_end_that_is_not_about_the_content_is_no_block(reason: str) -> None:
-    reply = read(WRITE, candidate(finishReason=reason))
-    assert (reply.text, reply.finish, reply.blocked) == (None, reason, None)
+def test_no_room_is_no_block() -> None:
+    reply = read(WRITE, candidate(finishReason="MAX_TOKENS"))
+    assert (reply.text, reply.finish, reply.blocked) == (None, "MAX_TOKENS", None)
 
 
 def test_a_prompt_can_be_withheld() -> None:
@@ -83,12 +84,15 @@ def test_a_prompt_can_be_withheld() -> None:
     ],
 )
 def test_what_was_not_counted_is_unknown_and_never_zero(counts: object, usage: Usage) -> None:
-    body = {"candidates": [{"finishReason": "STOP"}], **({} if counts is None else {"usageMetadata": counts})}
+    body = {"candidates": [{"finishReason": "MAX_TOKENS"}], **({} if counts is None else {"usageMetadata": counts})}
     assert read(WRITE, json.dumps(body)).usage == usage
 
 
 def test_half_a_surrogate_pair_does_not_reach_a_table() -> None:
-    text = read(WRITE, '{"candidates": [{"content": {"parts": [{"text": "a\\ud83d b\\ud83d\\ude00"}]}}]}').text
+    text = read(
+        WRITE,
+        '{"candidates": [{"content": {"parts": [{"text": "a\\ud83d b\\ud83d\\ude00"}]}, "finishReason": "STOP"}]}',
+    ).text
     assert text == "a\N{REPLACEMENT CHARACTER} b\N{GRINNING FACE}"
 
 
@@ -120,8 +124,11 @@ def test_a_decision_can_be_withheld() -> None:
         ({"content": None}, "content_filter", None, "SAFETY", "SAFETY"),
         ({"content": None, "refusal": "I can't."}, "stop", None, "STOP", "REFUSAL"),
         ({"content": [{"type": "text", "text": "Pa"}, {"type": "text", "text": "ris"}]}, "stop", "Paris", "STOP", None),
-        ({"content": ""}, None, None, "", None),
-        ({}, "tool_calls", None, "TOOL_CALLS", None),
+        ({"content": "Paris"}, "eos_token", "Paris", "STOP", None),
+        ({"content": "Paris"}, "stop_sequence", "Paris", "STOP", None),
+        ({"content": "Paris", "tool_calls": [], "reasoning_content": "Hm."}, "STOP ", "Paris", "STOP", None),
+        ({"content": ""}, "stop", None, "STOP", None),
+        ({"content": None}, "length", None, "MAX_TOKENS", None),
     ],
 )
 def test_chat_completions(
@@ -153,15 +160,194 @@ def test_tokens_of_a_chat(counts: dict[str, Any], usage: Usage) -> None:
     assert read(CHAT, chat({"content": "x"}, usage=counts)).usage == usage
 
 
-@pytest.mark.parametrize("call", [WRITE, DECIDE, CHAT])
+BY_HAND = "ask the model by hand"
+ROOM = "--medium-thinking none"
+TOOLS = "switch the tools of the server off"
+
+# What a server sent in place of a whole answer -> kind, and clauses of what is said.
+BROKEN_CHATS = {
+    "error": (chat({"content": "The capital of"}, "error"), TRANSIENT, "the end 'error'"),
+    "abort": (chat({"content": "The capital of"}, "abort"), TRANSIENT, "the end 'abort'"),
+    "short of resources": (
+        chat({"content": "The"}, "insufficient_system_resource"),
+        TRANSIENT,
+        "the end 'insufficient_",
+    ),
+    "new end": (chat({"content": "Paris"}, "sentience"), BROKEN, "the end 'sentience'"),
+    "no end": (chat({"content": "Paris"}, None), BROKEN, "the reply has no end"),
+    "end of another type": (chat({"content": "Paris"}, {"type": "stop"}), BROKEN, "no whole answer"),
+    "tool calls": (chat({"content": None, "tool_calls": [{"id": "1"}]}, "tool_calls"), BROKEN, TOOLS),
+    "tool call at a good end": (chat({"content": "Paris", "tool_calls": [{"id": "1"}]}), BROKEN, TOOLS),
+    "function call": (chat({"content": None, "function_call": {"name": "f"}}), BROKEN, TOOLS),
+    "thoughts alone": (chat({"content": None, "reasoning_content": "Paris is"}), BROKEN, ROOM),
+    "thoughts and the empty text": (chat({"content": "", "reasoning": "Paris is"}), BROKEN, ROOM),
+    "thinking parts alone": (chat({"content": [{"type": "thinking", "thinking": []}]}), BROKEN, ROOM),
+    "null": (chat({"content": None}), BROKEN, "holds no text"),
+    "nothing": (chat({}), BROKEN, "holds no text"),
+    "white space": (chat({"content": " \n\t"}), BROKEN, "white space alone"),
+    "number": (chat({"content": 7}), BROKEN, "parts that cannot be read"),
+    "text that is none": (chat({"content": [{"type": "text", "text": ["P"]}]}), BROKEN, "parts that cannot be read"),
+    "message that is none": (
+        json.dumps({"choices": [{"message": "Paris", "finish_reason": "stop"}]}),
+        BROKEN,
+        "no text",
+    ),
+    "two choices": (
+        json.dumps({"choices": [{"message": {"content": "P"}, "finish_reason": "stop"}] * 2}),
+        BROKEN,
+        "2 answers",
+    ),
+    "no choices": ('{"object": "chat.completion", "choices": []}', BROKEN, "holds no answer"),
+    "choices that are none": ('{"choices": null, "usage": {}}', BROKEN, "holds no answer"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_CHATS)
+def test_a_chat_without_a_whole_answer_is_broken(name: str) -> None:
+    body, kind, clause = BROKEN_CHATS[name]
+    with pytest.raises(Fault) as raised:
+        read(CHAT, body)
+    assert (raised.value.kind, raised.value.maybe_billed, raised.value.body) == (kind, True, body)
+    assert clause in str(raised.value)
+
+
+def parts(*parts: object, end: str = "STOP") -> str:
+    return candidate(content={"parts": list(parts)}, finishReason=end)
+
+
+BROKEN_CANDIDATES = {
+    "no parts": (candidate(content={"role": "model"}, finishReason="STOP"), "holds no text"),
+    "no content": (candidate(finishReason="STOP"), "holds no text"),
+    "no end": (candidate(content={"parts": [{"text": "Paris"}]}), "the reply has no end"),
+    "malformed call": (candidate(finishReason="MALFORMED_FUNCTION_CALL"), TOOLS),
+    "unexpected call": (candidate(finishReason="UNEXPECTED_TOOL_CALL"), TOOLS),
+    "other": (parts({"text": "Par"}, end="OTHER"), "the end 'OTHER'"),
+    "unspecified": (parts({"text": "Par"}, end="FINISH_REASON_UNSPECIFIED"), "no whole answer"),
+    "continuation": (parts({"text": "Par"}, end="CONTINUATION"), "the end 'CONTINUATION'"),
+    "new": (parts({"text": "Par"}, end="STOP_OF_NEW_KIND"), "the end 'STOP_OF_NEW_KIND'"),
+    "thoughts alone": (parts({"text": "Paris is", "thought": True}), ROOM),
+    "a thought that may be none": (parts({"text": "Paris is", "thought": "yes"}), "parts that cannot be read"),
+    "a call": (parts({"functionCall": {"name": "f"}}), TOOLS),
+    "text beside a call": (parts({"text": "Paris"}, {"functionCall": {"name": "f"}}), TOOLS),
+    "white space": (parts({"text": " \n"}), "white space alone"),
+    "a number": (parts({"text": 7}), "parts that cannot be read"),
+    "parts that are none": (candidate(content={"parts": "Paris"}, finishReason="STOP"), "parts that cannot be read"),
+    "two candidates": (
+        json.dumps({"candidates": [{"content": {"parts": [{"text": "P"}]}, "finishReason": "STOP"}] * 2}),
+        "2 answers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_CANDIDATES)
+def test_a_candidate_without_a_whole_answer_is_broken(name: str) -> None:
+    body, clause = BROKEN_CANDIDATES[name]
+    with pytest.raises(Fault) as raised:
+        read(WRITE, body)
+    assert (raised.value.kind, raised.value.maybe_billed) == (BROKEN, True)
+    assert clause in str(raised.value)
+
+
+def test_a_model_that_says_the_empty_text_has_declined() -> None:
+    assert read(WRITE, parts({"text": ""})).text is None
+    assert read(CHAT, chat({"content": "", "reasoning_content": None})).text is None
+
+
 @pytest.mark.parametrize(
-    "body", ["", " ", "[]", "null", '"text"', "{}", '{"candidates": [', "<html>", '{"error": {}}', "[" * 100_000]
-)
-def test_what_is_no_response_is_a_fault_that_may_have_cost_money(call: Call, body: str) -> None:
+    ("call", "body", "kind", "billed", "clause"),
+    [
+        (CHAT, {"error": {"message": "slow down", "code": 429}}, RATE, False, "slow down (HTTP 429)"),
+        (CHAT, {"error": {"message": "no key", "code": "invalid_api_key"}}, FATAL, False, "OPENAI_API_KEY"),
+        (CHAT, {"error": {"message": "upstream gone"}, "choices": [{}]}, TRANSIENT, True, "upstream gone (HTTP 502)"),
+        (CHAT, {"choices": [{"error": {"message": "cut off", "code": 502}, "finish_reason": "stop",
+                             "message": {"content": "Par"}}]}, TRANSIENT, True, "cut off"),
+        (CHAT, {"error": "boom"}, TRANSIENT, False, "boom"),
+        (CHAT, {"object": "error", "message": "bad", "type": "BadRequestError", "code": 400}, ROW, False, "bad"),
+        (WRITE, {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}, TRANSIENT, False, "busy"),
+        (WRITE, {"error": {"message": "spent", "status": "RESOURCE_EXHAUSTED"}}, RATE, False, "spent"),
+        (DECIDE, {"error": {"code": 401, "message": "who?"}}, FATAL, False, "GEMINI_API_KEY"),
+    ],
+)  # fmt: skip
+def test_an_error_with_status_200_is_the_fault_it_would_have_been(
+    call: Call, body: dict[str, Any], kind: FaultKind, billed: bool, clause: str
+) -> None:
+    with pytest.raises(Fault) as raised:
+        read(call, json.dumps(body))
+    assert (raised.value.kind, raised.value.maybe_billed) == (kind, billed)
+    assert clause in str(raised.value)
+
+
+def test_an_error_field_that_reports_nothing_is_no_error() -> None:
+    assert read(CHAT, chat({"content": "Paris"}, error=None)).text == "Paris"
+    assert read(CHAT, chat({"content": "Paris"}, error={})).text == "Paris"
+
+
+# What is no completion at all -> what it is called.
+STRANGE = {
+    "": "is empty",
+    " \n": "is empty",
+    "[]": "a JSON list",
+    '[{"candidates": []}]': "a JSON list",
+    "null": "a JSON value",
+    '"text"': "a JSON value",
+    "{}": "JSON of another kind",
+    '{"detail": "sign in"}': "JSON of another kind",
+    '{"error": {}}': "JSON of another kind",
+    "<html><b>Sign in</b></html>": "a web page",
+    "<!doctype html": "a web page",
+    'data: {"choices": [{"delta": {"content": "Par"}}]}\n\ndata: [DONE]\n': "a stream of events",
+    ": keep-alive\n\ndata: {}": "a stream of events",
+    '{"message": {"content": "Par"}, "done": false}\n{"done": true}\n': "a stream of JSON lines",
+    "upstream connect error": "is text",
+    "{'choices': []}": "is text",
+    "[" * 100_000: "JSON of another kind",
+}
+
+
+@pytest.mark.parametrize("call", [WRITE, DECIDE, CHAT], ids=["generate", "decide", "chat"])
+@pytest.mark.parametrize("body", STRANGE, ids=lambda body: body[:20])
+def test_what_is_no_completion_ends_the_run_costs_nothing_and_is_quoted(call: Call, body: str) -> None:
     with pytest.raises(Fault) as raised:
         require(call, body)
-    assert (raised.value.kind, raised.value.maybe_billed, raised.value.body) == (FaultKind.TRANSIENT, True, body)
+    fault = raised.value
+    assert (fault.kind, fault.maybe_billed, fault.body) == (FATAL, False, body)
+    assert STRANGE[body] in fault.message
+    assert " ".join(body.split())[:60] in fault.message
+    assert len(str(fault)) < 400
+    assert "\n" not in fault.message
     assert usage_of(call, body) == (UNCOUNTED, None, None)
+
+
+def test_the_quotation_is_plain() -> None:
+    with pytest.raises(Fault, match=r"«<p>\\x1b\[31m red \\x00»") as raised:
+        read(CHAT, "<p>\x1b[31m\n\n red \0")
+    assert "check the base URL" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        (CHAT, {"candidates": [{"content": {"parts": [{"text": "Paris"}]}, "finishReason": "STOP"}]}),
+        (CHAT, {"choices": [{"delta": {"content": "Par"}, "finish_reason": None}], "object": "chat.completion.chunk"}),
+        (CHAT, {"choices": [{"text": "Paris", "finish_reason": "stop"}], "object": "text_completion"}),
+        (CHAT, {"model": "llama3", "message": {"content": "Paris"}, "done": True}),
+        (WRITE, {"choices": [{"message": {"content": "Paris"}, "finish_reason": "stop"}], "usage": {}}),
+        (DECIDE, {"candidates": []}),
+    ],
+)
+def test_another_protocol_is_no_completion(call: Call, body: dict[str, Any]) -> None:
+    with pytest.raises(Fault) as raised:
+        read(call, json.dumps(body))
+    assert (raised.value.kind, raised.value.maybe_billed) == (FATAL, False)
+
+
+def test_a_body_that_was_cut_anywhere_is_bad_luck_and_may_be_billed() -> None:
+    whole = chat({"content": 'Say "[{\\" and {]'}, usage={"prompt_tokens": 5})
+    assert read(CHAT, "\ufeff" + whole).text == 'Say "[{\\" and {]'
+    for end in range(1, len(whole) - 1):
+        with pytest.raises(Fault) as raised:
+            read(CHAT, whole[:end])
+        assert (raised.value.kind, raised.value.maybe_billed) == (TRANSIENT, True)
 
 
 @pytest.mark.parametrize(

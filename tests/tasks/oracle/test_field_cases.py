@@ -1,0 +1,370 @@
+"""What servers really sent, through the real openai package and the whole engine: what is graded, paid, asked again."""
+
+import json
+import logging
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.ledger.url import locate
+from tasks.oracle.engine.desk import desk_for
+from tasks.oracle.engine.pace import Pace
+from tasks.oracle.engine.stops import AllSilent, BrokenReplies, JudgeUnreadable, NoCompletion, OracleRefused
+from tasks.oracle.firsts import FIRST
+from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from tasks.oracle.providers.openai import OpenAI
+from tasks.oracle.spec import ApiOracle
+from tests.gemini_server.answers import Answers
+from tests.gemini_server.refusals import REFUSALS, Refusal
+from tests.gemini_server.scripts import Script
+from tests.gemini_server.server import GeminiServer, serving
+from tests.gemini_server.wire import Request
+from tests.tasks.oracle.labelling import RIGHT, WRONG, Run, asked, recorded, shard
+
+SMALL, BIG, JUDGE = "small-7b", "big-70b", "judge-30b"
+PRICES = "".join(f'[[price]]\nmodel = "{model}"\ninput_usd = 1\noutput_usd = 4\n' for model in (SMALL, BIG, JUDGE))
+Rewrite = Callable[[Request, bytes], bytes]
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("prices") / "prices.toml"
+    path.write_text(PRICES)
+    return str(path)
+
+
+def respond(request: Request) -> str:
+    if request.model == JUDGE:
+        return Answers()(request) if request.schema else '{"reason": "", "grade": "CORRECT", "confidence": 1}'
+    return RIGHT if request.model == BIG else WRONG
+
+
+@pytest.fixture
+def server() -> Iterator[GeminiServer]:
+    with serving(respond=respond) as running:
+        yield running
+
+
+@pytest.fixture
+def run(server: GeminiServer, prices: str) -> Callable[..., Run]:
+    def labelled(n: int = 2, *, form: str = "schema", **pace: Any) -> Run:
+        small, big, judge = (ModelSpec(model=model, thinking_level=None) for model in (SMALL, BIG, JUDGE))
+        url = server.openai_url
+        oracle = ApiOracle(
+            kind="openai", provider=f"openai:{url}", medium=small, large=big, judge=JudgeSpec(first=judge, form=form)
+        )
+        given = Pace(**({"job": "job", "backoff_s": 0.001, "prices": prices, "concurrency": 4} | pace))
+        with desk_for(given, lambda: [OpenAI.create(base_url=url, key=None)], n) as desk:
+            return shard(desk, asked(n), oracle)
+
+    return labelled
+
+
+def of(model: str, change: Callable[[dict[str, Any]], Any], *, times: int = 10**9) -> Rewrite:
+    """Change the first so many bodies of a model, as JSON; bytes are sent as they are."""
+    left = [times]
+
+    def rewrite(request: Request, body: bytes) -> bytes:
+        if request.model != model or left[0] <= 0:
+            return body
+        left[0] -= 1
+        made = change(json.loads(body))
+        return made if isinstance(made, bytes) else json.dumps(made).encode()
+
+    return rewrite
+
+
+def choice(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A change of the one choice; `content` and what else a message has go into the message."""
+
+    def change(body: dict[str, Any]) -> dict[str, Any]:
+        body["choices"][0] |= {k: v for k, v in changes.items() if k in ("finish_reason", "error")}
+        body["choices"][0]["message"] |= {k: v for k, v in changes.items() if k not in ("finish_reason", "error")}
+        return body
+
+    return change
+
+
+ENDS = {
+    "error": choice(content="The lake is", finish_reason="error"),
+    "abort": choice(content="The lake is", finish_reason="abort"),
+    "error of the choice": choice(content="The lake is", error={"code": 502, "message": "upstream gone"}),
+    "thoughts alone": choice(content=None, reasoning_content="The lake is"),
+    "tool calls": choice(content=None, finish_reason="tool_calls", tool_calls=[{"id": "1"}]),
+    "null": choice(content=None),
+    "an end that is new": choice(finish_reason="eureka"),
+}
+
+
+# ---- replies that are no answers
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_what_is_no_answer_is_asked_for_again_and_its_tokens_are_counted(
+    name: str, server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    server.rewrite = of(BIG, ENDS[name], times=1)
+    found = run()
+    assert [(row["large_answer"], row["large_grade"]) for row in found.rows] == [(RIGHT, "CORRECT")] * 2
+    assert server.requests(BIG) == 3
+    [attempt] = recorded("attempts")
+    # What the server counted, and not the most that it could have been.
+    counted = json.loads(attempt["response"])["usage"]
+    assert attempt["usd"] == pytest.approx((counted["prompt_tokens"] + 4 * counted["completion_tokens"]) / 1e6)
+    assert len(recorded()) == server.stats()["billed"] - 1
+
+
+def test_a_broken_reply_is_that_rows_trouble_and_the_next_run_s_first_question(
+    server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    server.rewrite = of(BIG, ENDS["thoughts alone"])
+    found = run(3)
+    assert set(found.labelled.unlabelled.values()) == {"broken reply: the reply holds thoughts and no answer"}
+    assert (found.rows, server.requests(BIG), server.requests(SMALL)) == ([], 6, 3)
+    assert found.tally.retries == {"broken": 6}
+    server.rewrite = lambda request, body: body
+    mended = run(3)
+    assert [row["large_grade"] for row in mended.rows] == ["CORRECT"] * 3
+    # Of the large model everything is asked for again, and of the others nothing.
+    assert (server.requests(BIG), server.requests(SMALL)) == (9, 3)
+
+
+def test_twenty_broken_calls_in_a_row_stop_the_run_with_advice(server: GeminiServer, run: Callable[..., Run]) -> None:
+    server.rewrite = of(SMALL, ENDS["thoughts alone"])
+    found = run(60)
+    assert isinstance(found.error, BrokenReplies)
+    assert str(found.error) == (
+        f"20 calls to {SMALL} in a row brought a reply that is no answer (the last: the reply holds thoughts and no "
+        "answer); give the models more room (--max-output-tokens) or less to think about (--medium-thinking none, "
+        "--large-thinking none, --judge-thinking none), or set the reasoning parser of the server to the model's; "
+        "what is answered is stored, and the same run again asks for the others alone"
+    )
+    assert 40 <= server.requests(SMALL) <= 40 + 4
+
+
+def test_the_first_twenty_answers_all_empty_stop_the_run_and_are_asked_for_again(
+    server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    server.rewrite = of(BIG, choice(content=""))
+    found = run(40)
+    assert isinstance(found.error, AllSilent)
+    assert str(found.error).startswith(f"the first {FIRST} answers of {BIG} are all empty: ask the model by hand")
+    assert "--max-output-tokens" in str(found.error)
+    asked_for = server.requests(BIG)
+    assert FIRST <= asked_for <= FIRST + 4
+    # What they cost is not forgotten, though they are no answers any more.
+    assert not [call for call in recorded() if call["model"] == BIG]
+    assert len([a for a in recorded("attempts") if a["model"] == BIG and a["usd"] > 0]) == asked_for
+    server.rewrite = lambda request, body: body
+    assert [row["large_grade"] for row in run(40).rows] == ["CORRECT"] * 40
+    assert server.requests(BIG) == asked_for + 40
+
+
+def test_no_room_for_any_of_the_first_answers_names_the_option(server: GeminiServer, run: Callable[..., Run]) -> None:
+    server.rewrite = of(BIG, choice(content=None, finish_reason="length"))
+    found = run(40)
+    assert isinstance(found.error, AllSilent)
+    assert "the room ran out before a word was said: raise --max-output-tokens" in str(found.error)
+
+
+def test_a_model_that_is_silent_now_and_then_is_graded_so(server: GeminiServer, run: Callable[..., Run]) -> None:
+    server.rewrite = of(BIG, choice(content=""), times=3)
+    found = run(25)
+    assert sorted(row["large_reason"] or "" for row in found.rows) == [""] * 22 + ["empty"] * 3
+    assert server.requests(BIG) == 25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_among_broken_replies_no_good_one_is_paid_twice(
+    seed: int, server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    rng, n = random.Random(seed), 20
+
+    def now_and_then(request: Request, body: bytes) -> bytes:
+        if rng.random() > 0.35:
+            return body
+        return json.dumps(rng.choice(list(ENDS.values()))(json.loads(body))).encode()
+
+    server.rewrite = now_and_then
+    first = run(n)
+    assert 0 < len(first.rows) < n
+    server.rewrite = lambda request, body: body
+    assert len(run(n).rows) == n
+    # Each request is either a response that is kept, or a broken one that is an attempt; none is kept twice.
+    kept, broken = recorded(), recorded("attempts")
+    assert server.requests() == len(kept) + len(broken)
+    assert all(json.loads(call["response"])["choices"][0]["finish_reason"] == "stop" for call in kept)
+    assert {attempt["outcome"] for attempt in broken} <= {"broken", "transient"}
+    before = server.requests()
+    assert len(run(n).rows) == n
+    assert server.requests() == before
+
+
+# ---- what 0.1 took for answers
+
+
+def test_a_ledger_of_0_1_with_half_an_answer_is_mended(server: GeminiServer, run: Callable[..., Run]) -> None:
+    first = run(3)
+    victim = next(call for call in recorded() if call["model"] == BIG)
+    half = json.dumps(ENDS["error"](json.loads(victim["response"])))
+    with sqlite3.connect(str(locate().database)) as ledger:
+        ledger.execute("UPDATE calls SET response = ? WHERE key = ?", (half, victim["key"]))
+    ledger.close()
+    before = server.requests()
+    # Nothing may be asked: the row waits. Then it is asked for, alone.
+    part = run(3, finished_only=True)
+    assert (len(part.rows), list(part.labelled.unlabelled.values())) == (2, ["not answered yet"])
+    assert server.requests() == before
+    mended = run(3)
+    assert (mended.rows, server.requests() - before, mended.tally.renewed) == (first.rows, 1, 1)
+    [attempt] = recorded("attempts")
+    assert (attempt["key"], attempt["usd"], attempt["response"]) == (victim["key"], victim["usd"], half)
+
+
+# ---- no completion at all
+
+PAGES = {
+    "login page": (b"<html><body>Please sign in to the gateway</body></html>", "is a web page"),
+    "event stream": (b'data: {"choices": [{"delta": {"content": "It"}}]}\n\ndata: [DONE]\n\n', "a stream of events"),
+    "nothing": (b"", "is empty"),
+    "list": (b"[]", "a JSON list"),
+    "another protocol": (b'{"model": "m", "message": {"content": "It"}, "done": true}', "JSON of another kind"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_costs_one_request_and_nothing_else(name: str, server: GeminiServer, run: Callable[..., Run]) -> None:
+    page, clause = PAGES[name]
+    server.rewrite = lambda request, body: page
+    found = run(50)
+    assert isinstance(found.error, NoCompletion)
+    assert clause in str(found.error)
+    assert page.decode()[:40] in str(found.error)
+    assert str(found.error).endswith("nothing was charged")
+    assert server.requests() == 1
+    assert [attempt["usd"] for attempt in recorded("attempts")] == [0.0]
+    assert found.tally.usd == 0.0
+
+
+def test_a_server_is_told_not_to_stream(server: GeminiServer, run: Callable[..., Run]) -> None:
+    run(1)
+    assert {request.body["stream"] for request in server.seen} == {False}
+
+
+# ---- judges
+
+
+@pytest.mark.parametrize("before", ["```json\n{}\n```", "<think>Compare.</think>\n{}", "Compare.</think>```\n{}\n```"])
+def test_a_judge_may_think_aloud_and_fence_its_word(before: str, server: GeminiServer, run: Callable[..., Run]) -> None:
+    def wrapped(body: dict[str, Any]) -> dict[str, Any]:
+        message = body["choices"][0]["message"]
+        message["content"] = before.replace("{}", message["content"])
+        return body
+
+    server.rewrite = of(JUDGE, wrapped)
+    found = run(2)
+    assert [(row["medium_grade"], row["large_grade"]) for row in found.rows] == [("INCORRECT", "CORRECT")] * 2
+    assert server.requests(JUDGE) == len([call for call in recorded() if call["model"] == JUDGE])
+
+
+def test_a_judge_that_cannot_be_read_stops_the_run_and_is_asked_anew_once_mended(
+    server: GeminiServer, run: Callable[..., Run]
+) -> None:
+    server.rewrite = of(JUDGE, choice(content="I find it \x1b[31mCORRECT."))
+    found = run(60)
+    assert isinstance(found.error, JudgeUnreadable)
+    assert f"none of the first {FIRST} replies of the judge {JUDGE} can be read as a grade" in str(found.error)
+    assert r"«I find it \x1b[31mCORRECT.»" in str(found.error)
+    unread = server.requests(JUDGE)
+    # Four rows at once, and two answers each: what was under way comes on top.
+    assert FIRST <= unread <= FIRST + 8
+    answers = server.requests(SMALL)
+    server.rewrite = lambda request, body: body
+    mended = run(60)
+    assert len(mended.rows) == 60
+    # Each answer is asked for once, ever; and what the judge says now is bought once, too.
+    assert (server.requests(SMALL), server.requests(BIG)) == (60, 60)
+    assert answers < 60
+    assert mended.tally.renewed == len([a for a in recorded("attempts") if a["model"] == JUDGE]) <= unread
+    again = server.requests()
+    assert run(60).rows == mended.rows
+    assert server.requests() == again
+
+
+def test_of_few_rows_the_judge_s_words_are_told(server: GeminiServer, run: Callable[..., Run]) -> None:
+    server.rewrite = of(JUDGE, choice(content="Well, well."))
+    found = run(2)
+    assert set(found.labelled.unlabelled.values()) == {f"judge error: medium, large ({JUDGE}: «Well, well.»)"}
+
+
+def test_a_second_opinion_that_could_be_read_is_not_bought_again(server: GeminiServer, run: Callable[..., Run]) -> None:
+    server.rewrite = of(JUDGE, choice(content="Well, well."), times=2)
+    first, asked_for = run(2), server.requests()
+    assert len(first.rows) == 2
+    assert run(2).rows == first.rows
+    assert server.requests() == asked_for
+
+
+# ---- servers without a JSON schema
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "response_format type json_schema is unavailable now",
+        "'response_format.type' must be one of 'text', 'json_object'",
+        "Failed to initialize samplers: failed to parse grammar",
+        "Extra inputs are not permitted: body -> response_format",
+    ],
+)
+def test_a_server_without_json_schema_is_told_by_which_option_to_do_without(
+    message: str, server: GeminiServer, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REFUSALS, "no-schema", lambda: Refusal(400, {"error": {"message": message, "code": 400}}))
+    server.script({JUDGE: Script(then="no-schema")})
+    found = run(2)
+    assert isinstance(found.error, OracleRefused)
+    assert message in str(found.error)
+    assert "--judge-json object, or --judge-json prompt" in str(found.error)
+    assert server.requests(JUDGE) == 1
+    answers = server.requests(SMALL), server.requests(BIG)
+    server.script({JUDGE: Script()})
+    for form, sent in (("object", {"type": "json_object"}), ("prompt", None)):
+        assert len(run(2, form=form).rows) == 2
+        assert server.seen[-1].body.get("response_format") == sent
+    # No answer is asked for again for the sake of another form.
+    assert (server.requests(SMALL), server.requests(BIG)) == (2, 2)
+    assert max(answers) <= 2
+
+
+def test_a_refusal_without_a_reason_is_quoted_however_few_the_rows(
+    server: GeminiServer, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REFUSALS, "odd", lambda: Refusal(400, {"error": {"message": "computer says no"}}))
+    server.script({JUDGE: Script(then="odd")})
+    found = run(2)
+    assert set(found.labelled.unlabelled.values()) == {
+        f"judge error: medium, large ({JUDGE}: refused: computer says no)"
+    }
+    many = run(40)
+    assert "computer says no; so it was for 20 requests in a row; if the server knows no JSON schema" in str(many.error)
+
+
+# ---- money
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -5, "completion_tokens": 1}, "many", {
+    "prompt_tokens": 10**12, "completion_tokens": 10**12}, {"prompt_tokens": 0, "completion_tokens": 0}])  # fmt: skip
+def test_no_money_is_made_up_from_counts_that_cannot_be(
+    usage: object, server: GeminiServer, run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.rewrite = of(BIG, lambda body: body | {"usage": usage})
+    with caplog.at_level(logging.WARNING):
+        found = run(2)
+    assert [row["large_cost_usd"] for row in found.rows] == [None, None]
+    assert found.tally.uncounted == 2
+    assert caplog.text.count(f"{BIG} counts no tokens that can be true") == 1
