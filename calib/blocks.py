@@ -29,7 +29,7 @@ MOST_ROWS = 4000
 STANDARD_ERRORS = 1.0
 
 # Nats below which two log losses are one: the solver stops that far from the optimum, and on which side depends on the
-# processor. (The same block with its columns reversed differed by 7e-9, more than one standard error of that difference.)
+# processor. (The same block with its columns reversed differed by 7e-9, more than a standard error of the difference.)
 SAME_LOSS = 1e-6
 
 

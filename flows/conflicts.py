@@ -13,6 +13,7 @@ from flows.oracle_params import (
     LabelParams,
     Params,
     ProviderParams,
+    QueryParams,
     RejudgeParams,
 )
 from flows.params import (
@@ -24,6 +25,7 @@ from flows.params import (
     TrainParams,
 )
 from flows.trial_params import TrialParams
+from storage.columns import mapping_of
 from tasks.errors import ExtraMissing, NothingToPlan, OptionMissing
 from tasks.oracle.providers.address import address_of
 
@@ -42,6 +44,7 @@ _READ_BY = {
     "finished_only": ("gemini", "openai"),
     "backend": ("gemini", "openai"),
     "vertex": ("gemini",),
+    "judge_json": ("gemini", "openai"),
 }
 # Options of the head that only one reward reads.
 _OF_REWARD = {"reward_alpha": "beta", "reward_beta": "beta", "cost_ratio": "cost_weighted"}
@@ -147,6 +150,10 @@ def _rejudge(params: RejudgeParams) -> None:
         raise OptionMissing("judge at the openai endpoint", "name one with --judge-model")
 
 
+def _columns(params: QueryParams | RecalibrateParams) -> None:
+    mapping_of(params.columns)
+
+
 def _label(params: LabelParams) -> None:
     if params.dry_run and params.oracle in ("replay", "local"):
         raise NothingToPlan(params.oracle)
@@ -196,6 +203,8 @@ def commas(values: Sequence[Any]) -> str:
 CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (CalibrateParams, _on_the_demo),
     (RecalibrateParams, _on_the_demo),
+    (QueryParams, _columns),
+    (RecalibrateParams, _columns),
     (LabelParams, _label),
     (AnsweringParams, _oracle),
     (RejudgeParams, _rejudge),

@@ -5,11 +5,7 @@ See `flows.params` for the rules.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
-
-from storage.columns import mapping_of
-from storage.errors import WrongMapping
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 # Models that answer and grade unless others are named, of the gemini oracle.
 MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
@@ -23,17 +19,8 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_min_length=1, allow_inf_nan=False)
 
 
-def _readable(columns: str | None) -> str | None:
-    try:
-        mapping_of(columns)
-    except WrongMapping as error:
-        raise PydanticCustomError("columns", "{sentence}", {"sentence": str(error)}) from None
-    return columns
-
-
 Columns = Annotated[
     str | None,
-    AfterValidator(_readable),
     Field(
         description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes"
     ),

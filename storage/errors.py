@@ -201,7 +201,7 @@ class WrongMapping(StorageError, ValueError):
         self.text, self.why = text, why
 
     def __str__(self) -> str:
-        return f"{plain(self.why)}; write pairs as query=question,ground_truth=answer: our name = the file's"
+        return f"--columns: {plain(self.why)}; write pairs as query=question,ground_truth=answer: our name = the file's"
 
 
 class UnknownFormat(StorageError, ValueError):

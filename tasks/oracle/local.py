@@ -104,9 +104,7 @@ class LocalModel:
         said: list[list[int]] = [[] for _ in prompts]
         for _ in range(MAX_NEW_TOKENS):
             with torch.inference_mode():
-                out = self._model(
-                    ids, attention_mask=mask, position_ids=positions, cache=cache, logits_to_keep=1
-                )
+                out = self._model(ids, attention_mask=mask, position_ids=positions, cache=cache, logits_to_keep=1)
             token = out.logits[:, -1].argmax(-1)
             for row, t in zip(rows.tolist(), token.tolist(), strict=True):
                 said[row].append(t)
