@@ -77,8 +77,8 @@ def load(path: Path, kind: Kind, dtype: str, device: torch.device) -> tuple[Any,
         raise UnknownName("dtype", dtype, ("auto", *DTYPES))
     auto = AutoModelForSequenceClassification if kind == "sequence_classification" else AutoModelForCausalLM
     stored = getattr(torch, dtype) if dtype != "auto" else _config(path).dtype or torch.float32
-    tokenizer = _tokenizer(path)
     model = _model(auto, path, dtype=native_dtype(stored, device))
+    tokenizer = _tokenizer(path)
     # What a config may ask for beside the logits is not wanted, and changes what a call returns.
     model.config.return_dict = True
     model.config.output_hidden_states = False
@@ -128,7 +128,7 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
         dtype="auto",
     )
     score = getattr(model, "score", None)
-    if not isinstance(score, torch.nn.Linear) or score.bias is not None:
+    if not isinstance(score, torch.nn.Linear) or getattr(score, "bias", None) is not None:
         raise RouterUnusable(str(base), f"{type(model).__name__} has no linear score layer to train")
     new = torch.zeros(len(POLICIES), score.in_features) if weights is None else torch.from_numpy(weights)
     with torch.no_grad():

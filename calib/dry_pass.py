@@ -99,11 +99,16 @@ def check_reading(path: str, family: str, prompts: list[list[int]], reader: Read
     with torch.inference_mode():
         alone = torch.stack([reader.own(prompt).float().cpu() for prompt in prompts])
         together = _batched(prompts, reader)
+    compare(path, family, alone, together, dtype)
+
+
+def compare(path: str, family: str, alone: Tensor, together: Tensor, dtype: torch.dtype) -> None:
+    """Refuse logits (b, k) of a batch that are not those of each text alone; errors as `check_reading`."""
     if not torch.isfinite(alone).all():
         raise CheckpointUnusable(path, "its logits are NaN or infinite on ordinary text; check its config and weights")
     # A batch rounds in another order than a row: by a few parts in 2^8 in bfloat16, hardly at all in float32.
     allowed = max(1e-4, 16 * torch.finfo(dtype).eps) * (1 + alone.abs().max())
-    if (apart := (alone - together).abs().max()) > allowed:
+    if not (apart := (alone - together).abs().max()) <= allowed:
         raise RouterUnusable(
             path,
             f"{family} is read otherwise in a padded batch than alone (logits differ by {apart:.3g}), so routecal "

@@ -119,7 +119,8 @@ class Prompts:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        rows = self._tokenizer(texts)["input_ids"] if texts else []
+        # quietly: what is too long is cut by our own rule
+        rows = self._tokenizer(texts, verbose=False)["input_ids"] if texts else []
         return [list(row[self._drop_start : len(row) - self._drop_end]) for row in rows]
 
 

@@ -37,3 +37,12 @@ def learned_positions(model: Any) -> int | None:
         if isinstance(module, torch.nn.Embedding) and ("position" in name or name.rpartition(".")[2] == "wpe")
     ]
     return min(sizes, default=None)
+
+
+def sliding_window(model: Any) -> float:
+    """Tokens that a token of the nearest-sighted layer looks back at; infinity where every layer sees all."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    width = getattr(config, "sliding_window", None)
+    is_used = width is not None and (kinds is None or any(kind != "full_attention" for kind in kinds))
+    return float(width) if is_used else float("inf")
