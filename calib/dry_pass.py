@@ -135,7 +135,8 @@ def in_a_sentence(path: str, family: str) -> Iterator[None]:
     # Every architecture fails in its own way: IndexError, RuntimeError, TypeError, AttributeError …
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise RouterUnusable(path, f"{family} cannot be read as routecal reads ({reason})") from error
+        advice = "if its type is what fails, read it in float32 (--dtype float32)"
+        raise RouterUnusable(path, f"{family} cannot be read as routecal reads ({reason}); {advice}") from error
 
 
 def samples(prompts: Prompts, *, is_table: bool, padding: int | None) -> list[list[int]]:

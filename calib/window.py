@@ -44,5 +44,6 @@ def sliding_window(model: Any) -> float:
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     width = getattr(config, "sliding_window", None)
-    is_used = width is not None and (kinds is None or any(kind != "full_attention" for kind in kinds))
-    return float(width) if is_used else float("inf")
+    if width is None or (kinds is not None and all(kind == "full_attention" for kind in kinds)):
+        return float("inf")
+    return float(width)

@@ -87,7 +87,7 @@ class LocalModel:
             tried = [SHORT, MIXED]
             alone = torch.cat([self._begin([text]).out.logits[:, -1].float() for text in tried])
             together = torch.empty_like(alone)
-            for batch in self._batches(self._lengths(tried)):
+            for batch in self._batches(tried, self._lengths(tried)):
                 together[batch] = self._begin([tried[i] for i in batch]).out.logits[:, -1].float()
             compare(path, self._model.config.model_type, alone, together, self._model.dtype)
         # Some vocabularies hold "\n\n" as one token, which ends the line as well.
@@ -107,7 +107,7 @@ class LocalModel:
             reason = f"with the prompt they are longer than the {self._window} tokens that the local model can read"
             raise QueryUnreadable(too_long, len(rows), f"{reason}; shorten query or context, or leave them out")
         answers: dict[int, Answer] = {}
-        for batch in self._batches(lengths):
+        for batch in self._batches(prompts, lengths):
             answers.update(zip(batch, self._generate([prompts[i] for i in batch]), strict=True))
         return [answers[i] for i in range(len(rows))]
 
@@ -118,7 +118,7 @@ class LocalModel:
         encoded = self._tokenizer(list(prompts), add_special_tokens=False, verbose=False)
         return [len(ids) for ids in encoded["input_ids"]]
 
-    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+    def _batches(self, prompts: Sequence[str], lengths: Sequence[int]) -> Iterator[list[int]]:
         """Rows that are read together: of like length, and of one length where padding would push out what is near.
 
         A sliding window counts padding among the tokens that a token may look back at.
@@ -128,7 +128,7 @@ class LocalModel:
         def alike(i: int) -> int:
             return lengths[i] if lengths[i] > near else 0
 
-        rows = sorted(range(len(lengths)), key=lambda i: (alike(i), lengths[i]))
+        rows = sorted(range(len(lengths)), key=lambda i: (alike(i), len(prompts[i])))
         for _, group in groupby(rows, key=alike):
             same = list(group)
             yield from (same[start : start + BATCH] for start in range(0, len(same), BATCH))
