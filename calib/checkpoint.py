@@ -170,7 +170,7 @@ def _config(path: Path) -> Any:
     from transformers import AutoConfig
 
     read_config(check_folder(path))
-    with _readable(path):
+    with _quiet(), _readable(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         text = config.get_text_config()
     check_values(path, text)
@@ -242,7 +242,7 @@ def _readable(path: Path, wanted: str = "complete Hugging Face checkpoint") -> I
         raise
     # Every format, tokenizer and architecture fails in its own way: OSError, SafetensorError, KeyError, RuntimeError …
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        reason = " ".join(str(error).split()[:40]) or type(error).__name__
         raise CheckpointMissing(str(path), f"{wanted} ({reason})") from error
 
 

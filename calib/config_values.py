@@ -24,6 +24,15 @@ _COUNTS = (
     "max_position_embeddings",
     "sliding_window",
 )
+# What some families call them; a library divides by these before anybody can look.
+_OTHER_NAMES = (
+    "n_embd",
+    "n_layer",
+    "n_head",
+    "n_positions",
+    "d_model",
+    *(f"{side}_{size}" for side in ("encoder", "decoder") for size in ("layers", "attention_heads", "ffn_dim")),
+)
 _NOT_NEGATIVE = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps")
 _IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "decoder_start_token_id")
 
@@ -53,6 +62,12 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise CheckpointUnusable(
                 str(folder), f"config.json has {name} = {value!r}; give the dtype of its weights: {', '.join(DTYPES)}"
             )
+    for name in (*_COUNTS, *_OTHER_NAMES):
+        value = raw.get(name)
+        if _is_whole(value) and not _is_count(value) and not _is_no_window(name, value):
+            raise CheckpointUnusable(
+                str(folder), f"config.json has {name} = {value}; it must be at least 1. Use the config saved with it"
+            )
     _check_labels(folder, raw)
     return raw
 
@@ -74,24 +89,37 @@ def _wrong(config: Any) -> Iterator[tuple[str, str]]:
     for name in _COUNTS:
         value = getattr(config, name, None)
         # some families give one number per layer
-        no_window = name == "max_position_embeddings" and value == -1  # as XLNet says; who reads it looks at it
-        if value is not None and not isinstance(value, list | tuple) and not no_window and not _is_count(value):
+        if (
+            value is not None
+            and not isinstance(value, list | tuple)
+            and not _is_no_window(name, value)
+            and not _is_count(value)
+        ):
             yield name, "it must be a whole number, at least 1"
     for name in _NOT_NEGATIVE:
         value = getattr(config, name, None)
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            yield name, "it must not be negative"
+        if value is not None and not (_is_number(value) and value >= 0):
+            yield name, "it must be a number, at least 0"
     rope = getattr(config, "rope_parameters", None)
     if isinstance(rope, Mapping):
         thetas = [part.get("rope_theta") for part in (rope, *rope.values()) if isinstance(part, Mapping)]
-        if not all(math.isfinite(theta) and theta > 0 for theta in thetas if theta is not None):
-            yield "rope_parameters", "rope_theta must be positive"
+        if not all(_is_number(theta) and theta > 0 for theta in thetas if theta is not None):
+            yield "rope_parameters", "rope_theta must be a positive number"
     rows = getattr(config, "vocab_size", None)
     for name in _IDS:
         value = getattr(config, name, None)
         ids = value if isinstance(value, list | tuple) else [value]
         if rows is not None and not all(i is None or (_is_whole(i) and 0 <= i < rows) for i in ids):
             yield name, f"ids of its vocabulary are 0 to {rows - 1}"
+
+
+def _is_no_window(name: str, value: object) -> bool:
+    """As XLNet says that it has none; who reads the window looks at it."""
+    return name == "max_position_embeddings" and value == -1
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: object) -> bool:

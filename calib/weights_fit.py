@@ -57,16 +57,16 @@ def check_fit(path: str, loading: Loading, *, made: Collection[str] = (), classi
     unexpected = sorted(name for name in odd if not (classifies and _LANGUAGE_HEAD.search(name)))
     if missing or unexpected:
         found = [
-            f"{len(missing)} of the model's tensors are missing in its files ({_some(missing)})" * bool(missing),
-            f"its files hold {len(unexpected)} that the model does not have ({_some(unexpected)})" * bool(unexpected),
+            f"lack {len(missing)} of the model's tensors ({_some(missing)})" * bool(missing),
+            f"hold {len(unexpected)} that the model does not have ({_some(unexpected)})" * bool(unexpected),
         ]
-        raise CheckpointUnusable(path, f"{' and '.join(filter(None, found))}; {_cause(missing, unexpected)}")
+        raise CheckpointUnusable(path, f"its files {' and '.join(filter(None, found))}; {_cause(missing, unexpected)}")
     if loading.mismatched:
         name, stored, wanted = min(loading.mismatched)
         raise CheckpointUnusable(
             path,
             f"{name} has the shape {tuple(stored)} in its files and {tuple(wanted)} by its config.json "
-            f"({len(loading.mismatched)} such tensors); config and weights must be those of one model: save it again",
+            f"({len(loading.mismatched)} such); config and weights must be those of one model: save it again",
         )
 
 
@@ -79,7 +79,7 @@ def check_finite(path: str, model: torch.nn.Module) -> None:
     """Refuse, with CheckpointUnusable, a model that holds NaN or infinity."""
     if bad := [name for name, tensor in _tensors(model) if not _is_finite(tensor)]:
         raise CheckpointUnusable(
-            path, f"{len(bad)} of its tensors hold NaN or infinity ({_some(bad)}); train or save the model again"
+            path, f"NaN or infinity is in {len(bad)} of its tensors ({_some(bad)}); train or save the model again"
         )
 
 

@@ -119,7 +119,7 @@ def _spoil(router: Path) -> None:
         (lambda r: (r / "config.json").write_text("{not JSON"), "config.json"),
         (lambda r: (r / "config.json").write_text('{"model_type": "not-a-model"}'), "not-a-model"),
         (_relabel, "its labels are easy, hard, odd, the policies are Standard_Query, Complex_Query, Ambiguous_Query"),
-        (_spoil, "1 of its tensors hold NaN or infinity (model.norm.weight)"),
+        (_spoil, "NaN or infinity is in 1 of its tensors (model.norm.weight)"),
     ],
 )
 def test_a_bad_router(
