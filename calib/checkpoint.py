@@ -54,7 +54,7 @@ def kind_of(path: Path) -> Kind:
         )
     if architecture.endswith("ForSequenceClassification"):
         return "sequence_classification"
-    if architecture.endswith("ForCausalLM"):
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):  # the second is GPT-2's
         return "causal"
     raise RouterUnusable(
         str(path), f"its architecture is {architecture}; give a …ForSequenceClassification or …ForCausalLM checkpoint"
