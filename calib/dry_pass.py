@@ -3,8 +3,8 @@
 This is what decides which architectures serve as routers, besides the list that the tests compare with transformers'
 own pipeline: any whose batched reading equals the model's own forward pass, one row at a time without padding. It finds
 position tables that are too small, token ids that no embedding holds, heads that read another token, families that
-need padding on the left, and logits that are scaled in a way of their own. On Gemma-3-270M and two cores it takes about
-a second.
+need padding on the left, and logits that are scaled in a way of their own. On Gemma-3-270M it takes one core about two
+seconds.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from calib.prompts import Prompts, cut
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "
 # Read in full where positions are learned and end somewhere; where they are computed, this much shows the same.
-PROBE_TOKENS, TABLE_TOKENS = 128, 4096
+PROBE_TOKENS, TABLE_TOKENS = 64, 4096
 
 
 class Reader(Protocol):
