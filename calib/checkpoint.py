@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calib.config_values import DTYPES, check_values, read_config
+from calib.config_values import DTYPES, check_room, check_values, read_config
 from calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
 from calib.policy import POLICIES, Policy
 from calib.weight_files import check_folder, check_numbers, check_tokenizer, stored_tensors
@@ -194,8 +194,9 @@ def _model(auto: Any, path: Path, *, made: tuple[str, ...] = (), **options: Any)
         made: tensors that the caller sets itself.
         options: of `from_pretrained`.
     """
-    _config(path)
     tensors = stored_tensors(path)
+    widest = max((size for tensor in tensors.values() for size in tensor.shape), default=0)
+    check_room(path, _config(path).get_text_config(), len(tensors), widest)
     check_numbers(path, {name: tensor for name, tensor in tensors.items() if not is_buffer(name)})
     return _read(auto, path, made=made, there=tuple(tensors), use_safetensors=True, **options)
 

@@ -24,6 +24,8 @@ _COUNTS = (
     "max_position_embeddings",
     "sliding_window",
 )
+# Counts that no tensor shows.
+_NO_TENSOR = ("max_position_embeddings", "sliding_window", "n_positions")
 # What some families call them; a library divides by these before anybody can look.
 _OTHER_NAMES = (
     "n_embd",
@@ -83,6 +85,29 @@ def check_values(folder: Path, config: Any) -> None:
         raise CheckpointUnusable(
             str(folder), f"config.json has {name} = {getattr(config, name)!r}; {wrong}. Use the config saved with it"
         )
+
+
+def check_room(folder: Path, config: Any, n_tensors: int, widest: int) -> None:
+    """Refuse, with CheckpointUnusable, sizes far beyond what is stored: a library would fill the memory with them.
+
+    Args:
+        folder: of the checkpoint.
+        config: of the text model.
+        n_tensors: in its files.
+        widest: largest dimension of any of them.
+    """
+    names = (*_COUNTS, *_OTHER_NAMES)
+    for name in names:
+        value = getattr(config, name, None)
+        if not isinstance(value, int):
+            continue
+        is_layers = name.endswith(("layers", "n_layer"))
+        if value > (n_tensors if is_layers else 16 * widest) and name not in _NO_TENSOR:
+            raise CheckpointUnusable(
+                str(folder),
+                f"config.json has {name} = {value}, and its files hold {n_tensors} tensors of at most {widest} rows or "
+                "columns. Use the config saved with it",
+            )
 
 
 def _wrong(config: Any) -> Iterator[tuple[str, str]]:

@@ -178,6 +178,11 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "no activation": (config(hidden_activation="swoosh"), "swoosh"),
     "no heads": (config(num_attention_heads=0), "num_attention_heads"),
     "negative": (config(rms_norm_eps=-1.0), r"rms_norm_eps = -1\.0"),
+    "a million layers": (
+        config(num_hidden_layers=10**6, layer_types=None),
+        r"num_hidden_layers = 1000000, and its files",
+    ),
+    "a million wide": (config(hidden_size=10**6), r"hidden_size = 1000000, and its files hold \d+ tensors of at most"),
     "wrong type": (config(hidden_size="16"), "hidden_size"),
     "not an object": (text("config.json", "[]"), "is no JSON object"),
     "lfs weights": (text("model.safetensors", POINTER), r"model\.safetensors is a Git LFS pointer.*; run git lfs pull"),

@@ -202,6 +202,8 @@ def main(n: int = 1000, seed: int = 0) -> int:
     try:
         for case in run(n, seed, scratch):
             table[case.kind, case.verdict] += 1
+            if table.total() % 100 == 0:
+                print(f"{table.total()} of {n}", flush=True)
             if case.verdict not in ("refused", "read") or "-v" in sys.argv:
                 print(*case, sep=" | ")
             failed += case.verdict not in ("refused", "read")
