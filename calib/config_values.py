@@ -64,6 +64,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise CheckpointUnusable(
                 str(folder), f"config.json has {name} = {value!r}; give the dtype of its weights: {', '.join(DTYPES)}"
             )
+    architectures = raw.get("architectures")
+    if architectures is not None and not (isinstance(architectures, list) and all(map(_is_text, architectures))):
+        raise CheckpointUnusable(str(folder), "architectures of its config.json is no list of names; use the saved one")
     for name in (*_COUNTS, *_OTHER_NAMES):
         value = raw.get(name)
         if _is_whole(value) and not _is_count(value) and not _is_no_window(name, value):
@@ -145,6 +148,10 @@ def _is_no_window(name: str, value: object) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_whole(value: object) -> bool:

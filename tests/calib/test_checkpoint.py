@@ -183,6 +183,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         r"num_hidden_layers = 1000000, and its files",
     ),
     "a million wide": (config(hidden_size=10**6), r"hidden_size = 1000000, and its files hold \d+ tensors of at most"),
+    "architectures": (config(architectures=1e30), "architectures of its config.json is no list of names"),
     "wrong type": (config(hidden_size="16"), "hidden_size"),
     "not an object": (text("config.json", "[]"), "is no JSON object"),
     "lfs weights": (text("model.safetensors", POINTER), r"model\.safetensors is a Git LFS pointer.*; run git lfs pull"),
