@@ -53,6 +53,10 @@ def kind_of(path: Path) -> Kind:
             "give a decoder (as Gemma, Llama, Qwen) or an encoder (as BERT, RoBERTa, DeBERTa, ModernBERT)",
         )
     if architecture.endswith("ForSequenceClassification"):
+        if config.model_type in ENCODER_DECODERS and not config.is_encoder_decoder:
+            raise CheckpointUnusable(
+                str(path), f"config.json says that this {config.model_type} has no encoder; mend it"
+            )
         return "sequence_classification"
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):  # the second is GPT-2's
         return "causal"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from calib.checkpoint import native_dtype
-from calib.errors import RouterUnusable
+from calib.errors import CheckpointUnusable, RouterUnusable
 from calib.policy import POLICIES
 from calib.prompts import cut
 from calib.router import FrozenRouter
@@ -165,6 +165,12 @@ def test_bfloat16(family: str, saved: Callable[[str], Path], tmp_path: Path) -> 
     want = by_pipeline(tmp_path, QUERIES, dtype=computed_in)
     bar = 16 * torch.finfo(computed_in).eps * (1 + np.abs(want).max())
     assert np.abs(router.read(QUERIES).logits - want).max() < bar
+
+
+def test_a_bart_that_denies_its_encoder(saved: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = change(shutil.copytree(saved("bart"), tmp_path / "router"), "config.json", is_encoder_decoder=False)
+    with pytest.raises(CheckpointUnusable, match="this bart has no encoder"):
+        FrozenRouter(folder)
 
 
 @pytest.mark.parametrize("family", ["t5", "xlnet"])
