@@ -49,7 +49,6 @@ class Body:
     Args:
         model: any transformers model with a `base_model`.
         pad: token id to pad with.
-        causal: see `is_causal`.
         blocks: what `run` pools.
         n_layers: of the model.
         path: its folder, for messages.
@@ -58,13 +57,14 @@ class Body:
         RouterUnusable: inner layers are asked for, and the model keeps its layers in no list of `n_layers` modules.
     """
 
-    def __init__(
-        self, model: Any, *, pad: int, causal: bool, blocks: Sequence[Block], n_layers: int, path: str
-    ) -> None:
-        self.model, self.causal, self.blocks, self.n_layers = model, causal, tuple(blocks), n_layers
+    def __init__(self, model: Any, *, pad: int, blocks: Sequence[Block], n_layers: int, path: str) -> None:
+        self.model, self.blocks, self.n_layers = model, tuple(blocks), n_layers
+        self.causal = is_causal(model)
         self._base, self._pad, self._device = model.base_model, pad, model.device
         self._modules: dict[int, torch.nn.Module] = {n_layers: self._base}
         if inner := {block.layer for block in blocks} - {n_layers}:
+            if model.config.is_encoder_decoder:
+                raise RouterUnusable(path, "an encoder-decoder has two stacks of layers; ask for layer -1 alone")
             lists = (m for m in self._base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
             if (layers := next(lists, None)) is None:
                 raise RouterUnusable(path, f"it has no list of {n_layers} layers to read; ask for layer -1 alone")
@@ -118,18 +118,22 @@ class Body:
                 handle.remove()
 
 
-def batches(tokens: Sequence[int]) -> Iterator[list[int]]:
+def batches(tokens: Sequence[int], alike: Sequence[int] | None = None) -> Iterator[list[int]]:
     """Row indices, longest first, in groups of at most TOKENS_PER_BATCH padded tokens (a longer row stands alone).
 
     Args:
         tokens: what each row costs.
+        alike: rows of one group have the same number here; None lets all share.
 
     >>> list(batches([100, 300, 200, 40]))
     [[1], [2, 0], [3]]
+    >>> list(batches([100, 90, 80], alike=[1, 2, 1]))
+    [[0, 2], [1]]
     """
+    kinds = [0] * len(tokens) if alike is None else alike
     rows: list[int] = []
-    for i in sorted(range(len(tokens)), key=lambda i: -tokens[i]):
-        if rows and tokens[rows[0]] * (len(rows) + 1) > TOKENS_PER_BATCH:
+    for i in sorted(range(len(tokens)), key=lambda i: (kinds[i], -tokens[i])):
+        if rows and (kinds[i] != kinds[rows[0]] or tokens[rows[0]] * (len(rows) + 1) > TOKENS_PER_BATCH):
             yield rows
             rows = []
         rows.append(i)

@@ -17,12 +17,26 @@ from calib.head.folder import CONFIG, WEIGHTS
 from calib.head.hub import fetch
 from calib.policy import POLICIES, Policy
 from calib.pooling import DEFAULT
+from calib.prompts import texts_of
 from calib.router import FrozenRouter, RouterOutput
 
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"
-# Of two routers that read alike, these are equal; the window (max_tokens) matters only for queries longer than it.
-_MUST_MATCH = ("router_kind", "width", "n_layers", "layer", "pooling", "dtype", "template_sha256", "max_tokens")
+# Of two routers that read alike, these are equal; the window (max_tokens) and the most that is read of one query
+# (query_tokens) matter only for queries longer than that.
+_MUST_MATCH = (
+    "router_kind",
+    "width",
+    "n_layers",
+    "layer",
+    "pooling",
+    "dtype",
+    "template_sha256",
+    "max_tokens",
+    "query_tokens",
+)
+# Said only where it is so; a head that says nothing was trained without.
+_SPECIAL = "special_tokens"
 
 
 class Serving(BaseModel):
@@ -52,6 +66,7 @@ class Decision:
         escalate: confidence is below the threshold.
         head_version: of the head that said so.
         threshold: that it was compared with.
+        truncated: the query was longer than what is read of one; its middle part was not read.
     """
 
     policy: Policy
@@ -59,6 +74,7 @@ class Decision:
     escalate: bool
     head_version: str
     threshold: float
+    truncated: bool = False
 
     @property
     def served_by(self) -> str:
@@ -130,15 +146,24 @@ class CalibratedRouter:
         read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
         return cls(FrozenRouter(place, device=device, **read), head, serving)
 
-    def route(self, queries: Sequence[str]) -> list[Decision]:
-        """A decision per query, in their order.
+    def route(self, queries: str | Sequence[str]) -> list[Decision]:
+        """A decision per query, in their order; one str is one query.
+
+        Of a query at most `prompts.QUERY_TOKENS` tokens are read, unless the head's `max_tokens` says otherwise: its
+        start and its end. The decision says so (`truncated`).
+
+        Args:
+            queries: a str, or an ordered collection of str (list, NumPy array, Series, generator).
 
         Raises:
+            NotQueries: something else, or an element that is no str; names its index and type.
+            QueryUnreadable: a query is blank, or holds nothing that the router can read.
             NonFinite: the router produced NaN or infinity, or a state too large for the float16 it is stored in.
         """
-        if not len(queries):
+        texts = texts_of(queries)
+        if not texts:
             return []
-        output = self.router.read(queries)
+        output = self.router.read(texts)
         p = self.head.confidence(self._hidden(output), output.logits)
         return [
             Decision(
@@ -147,8 +172,9 @@ class CalibratedRouter:
                 escalate=bool(confidence < self.serving.threshold),
                 head_version=self.serving.head_version,
                 threshold=self.serving.threshold,
+                truncated=truncated,
             )
-            for policy, confidence in zip(output.policy.tolist(), p, strict=True)
+            for policy, confidence, truncated in zip(output.policy.tolist(), p, output.truncated.tolist(), strict=True)
         ]
 
     def _hidden(self, output: RouterOutput) -> NDArray[np.float32]:
@@ -204,6 +230,8 @@ def _check(trained_on: Mapping[str, str], router: FrozenRouter, serving: Serving
     for field in _MUST_MATCH:
         if field in trained_on and trained_on[field] != found.get(field):
             raise FeatureMismatch(field, trained_on[field], found.get(field))
+    if trained_on and trained_on.get(_SPECIAL) != found.get(_SPECIAL):
+        raise FeatureMismatch(_SPECIAL, trained_on.get(_SPECIAL), found.get(_SPECIAL))
     if missing := [name for name in serving.blocks if name not in router.blocks]:
         raise FeatureMismatch("blocks", " ".join(serving.blocks), f"{' '.join(router.blocks)} (no {missing[0]})")
     if (wanted := trained_on.get("router_sha256")) is None:

@@ -156,6 +156,43 @@ class CheckpointMissing(CalibError, FileNotFoundError):
         return f"{self.path} holds no {self.wanted}; give the folder that save_pretrained wrote"
 
 
+class CheckpointUnusable(CalibError, ValueError):
+    """A checkpoint is there, but what would be read is not what was saved, or cannot be read as it was meant."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the checkpoint at {self.path} cannot be used: {self.reason}"
+
+
+class NotQueries(CalibError, TypeError):
+    """Something other than texts was given to be routed."""
+
+    def __init__(self, index: int | None, kind: str) -> None:
+        super().__init__(index, kind)
+        self.index, self.kind = index, kind
+
+    def __str__(self) -> str:
+        what = (
+            f"queries are of type {self.kind}" if self.index is None else f"query {self.index} is of type {self.kind}"
+        )
+        return f"{what}; give one str, or a list (array, Series) of str"
+
+
+class QueryUnreadable(CalibError, ValueError):
+    """Queries that hold nothing a router could read."""
+
+    def __init__(self, rows: tuple[int, ...], n: int, reason: str) -> None:
+        super().__init__(rows, n, reason)
+        self.rows, self.n, self.reason = rows, n, reason
+
+    def __str__(self) -> str:
+        first = ", ".join(map(str, self.rows[:5])) + ", …" * (len(self.rows) > 5)
+        return f"{len(self.rows)} of {self.n} queries cannot be read (rows {first}, from 0): {self.reason}"
+
+
 class HeadUnusable(CalibError, ValueError):
     """A folder holds the files of a head, but no head can be made of them."""
 

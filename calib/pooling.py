@@ -2,14 +2,15 @@
 
 A pooling makes one vector of the states of a prompt's tokens:
 
-- `last`: the state at the prompt's last token;
+- `last`: the state that the router decides by: of a causal model, the one at the prompt's last token. A classifier's
+  head reads what its architecture says: the last token that is not padding (decoders), the first (BERT, RoBERTa, MPNet,
+  DeBERTa), the last end-of-sequence token (BART), or the mean over all tokens (ModernBERT, if its config says so);
 - `mean`: the mean over the prompt's tokens. A leading token that begins every text is left out: in a causal model its
   state is the same for all queries, and its activations are a thousand times the others' (Sun et al. 2024,
   "Massive Activations in Large Language Models", arXiv:2402.17762);
 - `decision`: the state at the token that holds the decision. A causal router *says* its decision: it is the first
-  token of the policy name it chose, the one after the prompt. A classifier says nothing: there it is the token that
-  its head reads, which is the last one of a causal model (the same vector as `last`, stored once) and the first one
-  of a bidirectional model.
+  token of the policy name it chose, the one after the prompt. A classifier says nothing: there it is the same vector as
+  `last`, stored once.
 
 Layers count from 1; the last one is taken after the model's final norm, as its head reads it. Inner layers are taken
 as the next layer reads them, divided by their root mean square: so a mean over tokens is not one over the loudest
@@ -28,7 +29,7 @@ from calib.errors import UnknownName
 Pooling = Literal["last", "mean", "decision"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
-# The block that every extraction holds: last layer, last token of the prompt.
+# The block that every extraction holds: last layer, the state that the router decides by.
 DEFAULT = "hidden"
 
 
@@ -82,14 +83,16 @@ class Places:
 
     Attributes:
         row: (b,) batch row that holds the query's prompt.
-        first: (b,) first token that a mean counts.
-        last: (b,) last token of the prompt.
+        first, last: (b,) tokens that a mean counts, both included.
+        read_first, read_last: (b,) tokens that the router decides by, both included: one, or all it takes the mean of.
         decision_row, decision: (b, k) row and token of every decision that may turn out to be the query's.
     """
 
     row: Tensor
     first: Tensor
     last: Tensor
+    read_first: Tensor
+    read_last: Tensor
     decision_row: Tensor
     decision: Tensor
 
@@ -109,10 +112,11 @@ def pooled(states: Tensor, pooling: Pooling, at: Places, *, inner: bool) -> Tens
     """
     if pooling == "decision":
         return _scaled(states[at.decision_row, at.decision], inner=inner)
-    if pooling == "last":
-        return _scaled(states[at.row, at.last], inner=inner)[:, None]
+    if pooling == "last" and torch.equal(at.read_first, at.read_last):
+        return _scaled(states[at.row, at.read_last], inner=inner)[:, None]
+    first, last = (at.read_first, at.read_last) if pooling == "last" else (at.first, at.last)
     position = torch.arange(states.shape[1], device=states.device)
-    counts = ((position >= at.first[:, None]) & (position <= at.last[:, None])).float()
+    counts = ((position >= first[:, None]) & (position <= last[:, None])).float()
     total = torch.einsum("bt,btd->bd", counts, _scaled(states[at.row], inner=inner))
     return (total / counts.sum(1, keepdim=True))[:, None]
 

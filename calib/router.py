@@ -6,8 +6,9 @@ Two kinds of checkpoint serve as routers:
 - causal language models that *say* the policy: each policy name is scored as a continuation of the prompt,
   logit = log P(name | prompt), the sum over the name's tokens.
 
-The default hidden state is the last layer's at the last token of the prompt, in both kinds; `calib.pooling` says which
-others there are.
+The default hidden state is the last layer's at the token that the router decides by; `calib.pooling` says which token
+that is, and which other states there are. Any architecture serves whose reading in a batch is its own forward pass on
+each text alone, which a dry pass tries when a router is opened (`calib.dry_pass`).
 Custom code in a checkpoint is never run (`trust_remote_code` stays off).
 """
 
@@ -20,12 +21,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calib.body import Body, batches, is_causal
+from calib.body import Body, batches
 from calib.checkpoint import kind_of, label_order, load
-from calib.errors import CheckpointMissing, NonFinite, RouterUnusable
+from calib.dry_pass import MIXED, check_reading, check_vocabulary, in_a_sentence, samples
+from calib.errors import NonFinite, QueryUnreadable, RouterUnusable
 from calib.policy import POLICIES
-from calib.pooling import DEFAULT, blocks_of
+from calib.pooling import DEFAULT, Block, blocks_of
+from calib.prompts import QUERY_TOKENS, Prompts, cut, texts_of
 from calib.readers import QUESTION, Classifier, Speaker
+from calib.window import learned_positions, window_of
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,9 @@ class RouterOutput:
     Attributes:
         policy: (n,) int64, index into `POLICIES` of the largest logit.
         logits: (n, 3) float32, in the order of `POLICIES`.
-        hidden: (n, d) float32, last layer, last prompt token.
+        hidden: (n, d) float32, last layer, the token that the router decides by.
         n_tokens: (n,) int32, prompt tokens read.
-        truncated: (n,) bool, whether the prompt was longer than the window and lost its middle part.
+        truncated: (n,) bool, whether the prompt was longer than what is read and lost its middle part.
         blocks: (n, d) float32 by block name, `hidden` among them.
         verbal: (n,) float32 in [0, 1], the router's P(True) on its own decision; None where it was not asked.
     """
@@ -60,15 +64,16 @@ class FrozenRouter:
         dtype: "auto" takes the checkpoint's; a half-precision checkpoint runs in float32 on a CPU without
             native bfloat16, where it would be many times slower.
         device: torch device; None takes CUDA where there is one.
-        max_tokens: reading window; None takes the checkpoint's own.
+        max_tokens: reading window; None takes the checkpoint's own, and of the query `prompts.QUERY_TOKENS` at most.
         layers, poolings: each layer is read under each pooling, beside the default block (`calib.pooling.blocks_of`).
         verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
 
     Raises:
-        CheckpointMissing: the folder is not there or holds no model.
-        RouterUnusable: the labels are not the policies, the architecture is of neither kind, it cannot answer a
-            question, or the window is too narrow for one.
-        UnknownName: there is no such layer or pooling.
+        CheckpointMissing: the folder is not there, or holds no whole model or tokenizer.
+        CheckpointUnusable: its tensors, tokenizer and config are not those of one model.
+        RouterUnusable: the labels are not the policies, the architecture is of neither kind or read otherwise in a
+            batch than alone, it cannot answer a question, or the window is too narrow for one.
+        UnknownName: there is no such layer, pooling or dtype.
     """
 
     def __init__(
@@ -86,8 +91,6 @@ class FrozenRouter:
         self.path, self.template, self.verbal = Path(path), template, verbal
         if template.count("{query}") != 1:
             raise RouterUnusable(str(path), f"the prompt template {template!r} must hold {{query}} exactly once")
-        if not (self.path / "config.json").is_file():
-            raise CheckpointMissing(str(path), "Hugging Face checkpoint (config.json)")
         self.kind = kind_of(self.path)
         if verbal and self.kind != "causal":
             raise RouterUnusable(str(path), "a classifier answers no question; ask for no verbal confidence")
@@ -97,41 +100,56 @@ class FrozenRouter:
         # No token follows the ones read, so nothing would use the keys and values that are kept by default.
         text_config.use_cache = False
         self.width, self.n_layers = int(text_config.hidden_size), int(text_config.num_hidden_layers)
-        windows = (max_tokens, getattr(text_config, "max_position_embeddings", None), self._tokenizer.model_max_length)
-        self.max_tokens = min(int(w) for w in windows if w)
-        self._reader: Classifier | Speaker
-        causal = is_causal(self._model)
-        if self.kind == "sequence_classification" and causal:
-            # What decides is the state at the last token: one vector, stored under one name.
+        self.max_tokens = window_of(str(path), self._model, self._tokenizer, max_tokens)
+        if self.kind == "sequence_classification":
+            # What decides is the state that its head reads: one vector, stored under one name.
             poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
         blocks = blocks_of(layers, poolings, self.n_layers)
         self.blocks = tuple(block.name for block in blocks)
-        body = Body(
-            self._model,
-            pad=self._tokenizer.pad_token_id,
-            causal=causal,
-            blocks=blocks,
-            n_layers=self.n_layers,
-            path=str(path),
-        )
-        if self.kind == "sequence_classification":
-            self._reader = Classifier(body, label_order(self.path, self._model), self._tokenizer.bos_token_id)
-        else:
-            self._reader = Speaker(body, self._tokenizer)
-        if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
-            raise RouterUnusable(
-                str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
+        with in_a_sentence(str(path), self._model.config.model_type):
+            self._rows = int(self._model.get_input_embeddings().num_embeddings)
+            check_vocabulary(str(path), self._tokenizer, self._rows)
+            self._reader = self._reader_of(blocks)
+            if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
+                raise RouterUnusable(
+                    str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
+                )
+            self._prompts = Prompts(
+                self._tokenizer,
+                template,
+                window=self.max_tokens,
+                spare=self._reader.spare,
+                is_capped=max_tokens is None,
+                path=str(path),
             )
+            is_table, padding = learned_positions(self._model) is not None, text_config.pad_token_id
+            tried = samples(self._prompts, is_table=is_table, padding=padding)
+            check_reading(str(path), self._model.config.model_type, tried, self._reader, self._model.dtype)
+
+    def _reader_of(self, blocks: tuple[Block, ...]) -> Classifier | Speaker:
+        named = (self._model.config.get_text_config().pad_token_id, self._tokenizer.pad_token_id)
+        # What rows are filled up with; no real token sees it, so that any id does where none is named.
+        pad = next((i for i in named if i is not None and i < self._rows), 0)
+        body = Body(self._model, pad=pad, blocks=blocks, n_layers=self.n_layers, path=str(self.path))
+        if self.kind == "causal":
+            return Speaker(body, self._tokenizer)
+        order, opening = label_order(self.path, self._model), self._tokenizer.bos_token_id
+        return Classifier(body, order, opening, self._tokenizer(MIXED)["input_ids"], str(self.path))
 
     @property
     def schema(self) -> dict[str, str]:
         """What a head must know to trust features of this router: stored beside them and compared on loading."""
         asked = {"verbal_sha256": _digest(QUESTION)} if self.verbal else {}
+        # Said only where it changes what is read, so that heads from before it was said stay heads of their routers.
+        if self._prompts.is_capped:
+            asked["query_tokens"] = str(QUERY_TOKENS)
+        if self._prompts.has_own_special_tokens:
+            asked["special_tokens"] = "template"
         return {
             "router_kind": self.kind,
             "width": str(self.width),
             "layer": "last",
-            "pooling": "last_token",
+            "pooling": self._reader.pooling,
             "n_layers": str(self.n_layers),
             "blocks": " ".join(self.blocks),
             "dtype": str(self._model.dtype).removeprefix("torch."),
@@ -140,19 +158,25 @@ class FrozenRouter:
             **asked,
         }
 
-    def read(self, queries: Sequence[str]) -> RouterOutput:
+    def read(self, queries: str | Sequence[str]) -> RouterOutput:
         """Route every query; rows come back in the order given.
 
         Raises:
             NonFinite: the model produced NaN or infinity.
+            NotQueries: something other than str is among them.
+            QueryUnreadable: a query is blank, or holds nothing that the router can read.
         """
-        ids = self._tokenizer([self.template.replace("{query}", q) for q in queries])["input_ids"]
-        prompts = [_cut(p, self.max_tokens - self._reader.spare) for p in ids]
+        made = self._prompts.of(texts_of(queries))
+        prompts = [prompt.ids for prompt in made]
+        if foreign := tuple(i for i, ids in enumerate(prompts) if max(ids) >= self._rows):
+            reason = "they hold a special token that the router's embedding has no row for; leave it out"
+            raise QueryUnreadable(foreign, len(prompts), reason)
         n = len(prompts)
         blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)
         with torch.inference_mode():
-            for rows in batches([self._reader.tokens(p) for p in prompts]):
+            tokens, alike = [self._reader.tokens(p) for p in prompts], [self._reader.alike(p) for p in prompts]
+            for rows in batches(tokens, alike):
                 z, vectors = self._reader.read([prompts[i] for i in rows])
                 logits[rows] = z.float().cpu().numpy()
                 policy = logits[rows].argmax(axis=1)
@@ -167,7 +191,7 @@ class FrozenRouter:
             logits=logits,
             hidden=blocks[DEFAULT],
             n_tokens=np.array([len(p) for p in prompts], np.int32),
-            truncated=np.array([len(p) < len(whole) for p, whole in zip(prompts, ids, strict=True)], bool),
+            truncated=np.array([prompt.is_cut for prompt in made], bool),
             blocks=blocks,
             verbal=verbal,
         )
@@ -180,19 +204,13 @@ class FrozenRouter:
     def _ask(self, prompts: list[list[int]], policy: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) P(True) on every decision; a prompt that leaves no room for the question is cut once more."""
         assert isinstance(self._reader, Speaker)
-        cut = [_cut(p, self.max_tokens - self._reader.spare_verbal) for p in prompts]
-        p_true = np.empty(len(cut), np.float32)
+        short = [cut(p, self.max_tokens - self._reader.spare_verbal) for p in prompts]
+        p_true = np.empty(len(short), np.float32)
         with torch.inference_mode():
-            for rows in batches([len(p) + self._reader.spare_verbal for p in cut]):
-                said = self._reader.confidence([cut[i] for i in rows], policy[rows].tolist())
+            for rows in batches([len(p) + self._reader.spare_verbal for p in short]):
+                said = self._reader.confidence([short[i] for i in rows], policy[rows].tolist())
                 p_true[rows] = said.cpu().numpy()
         return p_true
-
-
-def _cut(prompt: list[int], room: int) -> list[int]:
-    """A prompt with the middle cut out if it is too long, so that its end, the question, is read."""
-    head = room // 2
-    return prompt if len(prompt) <= room else prompt[:head] + prompt[len(prompt) - (room - head) :]
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ from flows.params import CalibrateParams
 from flows.train import train_head
 from tasks import runs
 from tasks.examples import join
-from tasks.extract import n_truncated
+from tasks.extract import check_router, n_truncated
 from tasks.queries import import_queries
 from tasks.router import refer_checkpoint, unseen_by
 from tasks.version import code_version
@@ -30,6 +30,7 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     oracle = oracle_of(params, params.queries)
+    check_router(router, params.reading)
     labels = labels_for(run_id, queries, oracle, params)
     features = extract_queries(queries, router, params.reading, params.shard_size)
     examples = join(queries, labels, features)

@@ -11,7 +11,7 @@ from tasks.oracle.prompts import prompts_sha256
 from tasks.oracle.spec import LocalOracle
 from tasks.progress import underway
 from tasks.queries import make_world_facts, set_apart
-from tasks.router import train_router
+from tasks.router import check_base, train_router
 
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3
@@ -26,6 +26,7 @@ def demo_inputs(params: DemoParams) -> dict[str, Any]:
     questions = make_world_facts(params.questions, params.seed)
     for_router, for_head = set_apart(questions, share=ROUTER_SHARE, salt="router")
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
+    check_base(gemma, Reading())
     labels = label_queries(for_router, oracle, params.shard_size)
     with underway("train the router"):
         router = train_router(gemma, for_router, labels, Reading(), params.seed)

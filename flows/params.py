@@ -36,7 +36,9 @@ class RouterParams(Params):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="dtype to compute in; auto takes the checkpoint's"
     )
-    max_tokens: int | None = Field(default=None, ge=8, description="cut longer queries; default: the router's window")
+    max_tokens: int | None = Field(
+        default=None, ge=8, description="cut longer queries; default: the router's window, and 2,048 tokens of a query"
+    )
     layers: tuple[int, ...] = Field(
         default=(-1,),
         min_length=1,

@@ -11,7 +11,7 @@ from tasks import runs
 from tasks.extract import Reading
 from tasks.progress import underway
 from tasks.queries import import_queries
-from tasks.router import refer_checkpoint, train_router
+from tasks.router import check_base, refer_checkpoint, train_router
 
 
 @flow(name="train-router", flow_run_name="train a router on {params.queries}")
@@ -24,9 +24,11 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     run_id = runs.start("train-router")
     base = refer_checkpoint(params.base_model, kind="models")
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
-    labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
+    oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
+    check_base(base, reading)
+    labels = labels_for(run_id, queries, oracle, params)
     with underway("train the router"):
-        router = train_router(base, queries, labels, Reading(template=params.template), params.seed)
+        router = train_router(base, queries, labels, reading, params.seed)
     runs.record(run_id, router=router)
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)

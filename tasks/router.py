@@ -10,19 +10,19 @@ import pyarrow.compute as pc
 from prefect import task
 
 from calib.checkpoint import attach_routing_head
-from calib.errors import CheckpointMissing
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
 from calib.routing_head import fit_routing_head
+from calib.weight_files import check_folder
 from storage.artifact import Artifact, read_table, write_table
 from storage.examples import rows_of
 from storage.folder import local_folder, write_folder
 from storage.identity import rough_half
 from storage.layout import Home
 from storage.refer import folder_at
-from tasks.cache import STORED, cache_on
+from tasks.cache import ON_INPUTS, STORED, cache_on
 from tasks.errors import NothingUnseen
-from tasks.extract import Reading
+from tasks.extract import CHECK_VERSION, Reading
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ def refer_checkpoint(path: str, *, kind: str = "routers") -> Artifact:
 
     Raises:
         CheckpointMissing: no such folder, or no config.json in it.
+        CheckpointUnusable: an adapter lies there, or what Git leaves in place of a large file.
     """
-    if not (Path(path).expanduser() / "config.json").is_file():
-        raise CheckpointMissing(path, "Hugging Face checkpoint (config.json)")
+    check_folder(path)
     return folder_at(path, kind)
 
 
@@ -68,6 +68,13 @@ def trained_on(router: Artifact) -> frozenset[str]:
     return frozenset(map(rough_half, record.read_text(encoding="utf-8").split() if record.is_file() else ()))
 
 
+@task(name="check base model", cache_policy=ON_INPUTS, **STORED)
+def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
+    """Open the base model as the router that will be made of it, before labels are paid for to train one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _headless(local_folder(base), reading, Path(scratch))
+
+
 @task(
     name="train router",
     task_run_name="train a routing head on {labels.rows} labels",
@@ -82,9 +89,7 @@ def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: R
     true_policy = np.array([names.index(name) for name in labelled["true_policy"].to_pylist()])
     base_folder = local_folder(base)
     with tempfile.TemporaryDirectory() as scratch:
-        attach_routing_head(base_folder, None, Path(scratch))
-        router = FrozenRouter(scratch, template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens)
-        hidden = router.read(texts).hidden
+        hidden = _headless(base_folder, reading, Path(scratch)).read(texts).hidden
     weights = fit_routing_head(hidden, true_policy, seed=seed)
 
     def build(folder: Path) -> None:
@@ -92,3 +97,9 @@ def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: R
         (folder / TRAINED_ON).write_text("\n".join(labelled["query_id"].to_pylist()) + "\n", encoding="utf-8")
 
     return write_folder("routers", build, home=Home.from_env())
+
+
+def _headless(base: Path, reading: Reading, scratch: Path) -> FrozenRouter:
+    """The base model as a router whose head says nothing yet."""
+    attach_routing_head(base, None, scratch)
+    return FrozenRouter(scratch, template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens)

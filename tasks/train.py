@@ -27,7 +27,7 @@ from tasks.progress import track
 from tasks.version import code_version
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
-_MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256")
+_MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256", "special_tokens")
 
 
 @task(name="SFT", cache_policy=cache_on(__name__, "tasks.examples", "calib.sft", "calib.cross_fit"), **STORED)

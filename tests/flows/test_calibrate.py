@@ -106,7 +106,7 @@ def test_calibrate_from_files_to_report(params: CalibrateParams, states: States,
     write_jsonl(Path(params.outcomes or ""), rows)
     states.clear()
     changed = calibrate(params)
-    assert of(states, "Cached") == {"extract": SHARDS}
+    assert of(states, "Cached") == {"check router": 1, "extract": SHARDS}
     assert of(states, "Completed")["label"] == SHARDS
     assert of(states, "Completed")["SFT"] == 1
     assert changed.head != first.head
@@ -128,7 +128,7 @@ def test_finished_shards_outlive_a_failed_one(
     with pytest.raises(ConnectionError, match="the second shard fails"):
         calibrate(params)
     assert calls == [asked[0], asked[100]]
-    assert of(states, "Completed") == {"label": 1}
+    assert of(states, "Completed") == {"check router": 1, "label": 1}
     calls.clear()
     states.clear()
 
@@ -139,7 +139,7 @@ def test_finished_shards_outlive_a_failed_one(
     monkeypatch.setitem(ORACLES, "replay", counted)
     result = calibrate(params)
     assert calls == [asked[100], asked[200]]
-    assert of(states, "Cached") == {"label": 1}
+    assert of(states, "Cached") == {"check router": 1, "label": 1}
     assert result.evaluation.methods[FINAL].n > 60
 
 

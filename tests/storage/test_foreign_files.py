@@ -359,7 +359,12 @@ def parquet_bytes():
         ("q.parquet.gz", gzip.compress(b"x", mtime=0), UnknownFormat, "unpack it"),
         ("q.txt", b"query", UnknownFormat, "give it the ending that tells what is in it"),
         ("q", b"query", UnknownFormat, "use one of .jsonl"),
-        ("q.jsonl", gzip.compress(b'{"query": "x"}', mtime=0), InputUnreadable, "packed with gzip; give it the ending .gz"),
+        (
+            "q.jsonl",
+            gzip.compress(b'{"query": "x"}', mtime=0),
+            InputUnreadable,
+            "packed with gzip; give it the ending .gz",
+        ),
         ("q.jsonl", bz2.compress(b'{"query": "x"}'), InputUnreadable, "packed with bzip2; unpack it first"),
         ("q.csv", parquet_bytes(), InputUnreadable, "it is a Parquet file; give it the ending .parquet"),
         ("q.arrow", parquet_bytes(), InputUnreadable, "it is a Parquet file"),

@@ -1,12 +1,21 @@
 """The local oracle's fast generation against transformers called plainly, one row at a time."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM, PreTrainedTokenizerFast
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
-from calib.errors import CheckpointMissing
+from calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
 from calib.policy import OracleMatrix
 from storage.artifact import read_table
 from storage.refer import folder_at
@@ -143,3 +152,46 @@ def test_a_checkpoint_that_cannot_answer(causal_checkpoint: Path, router_checkpo
         LocalModel(str(tmp_path), TEMPLATE)
     with pytest.raises(CheckpointMissing, match="holds no causal language model"):
         LocalModel(str(router_checkpoint), TEMPLATE)
+
+
+def test_a_damaged_model_is_refused_before_it_answers(talkative: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(talkative, tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"_orig_mod.{k}": v for k, v in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointUnusable, match=r"torch\.compile had wrapped"):
+        LocalModel(str(folder), TEMPLATE)
+    del tensors["lm_head.weight"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointUnusable, match="the output layer was not saved"):
+        LocalModel(str(folder), TEMPLATE)
+
+
+def test_padding_does_not_push_out_what_a_sliding_window_should_see(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    config = tiny_config(len(tokenizer))
+    config.initializer_range, config.sliding_window, config.max_position_embeddings = 1.0, 32, 4096
+    config.tie_word_embeddings = False
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    asked = rows(12)
+    model = LocalModel(str(tmp_path), TEMPLATE)
+    said = model.answer(asked)
+    assert said == [model.answer([row])[0] for row in asked]
+    assert len({answer.text for answer in said}) >= 5
+
+
+def test_a_prompt_beyond_a_table_of_positions_is_refused_by_its_row(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    ids = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=128, **ids)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = LocalModel(str(tmp_path), TEMPLATE)
+    assert len(model.answer([{"query": "Short?"}])) == 1
+    with pytest.raises(
+        QueryUnreadable, match=r"\(rows 1, from 0\): with the prompt they are longer than the 128 tokens"
+    ):
+        model.answer([{"query": "Short?"}, {"query": "Long? " * 60}])
