@@ -152,7 +152,7 @@ def test_it_lives_in_pipelines_and_searches():
         ({"validation_fraction": 0.8}, OutOfRange, "leaves rows to train on"),
         ({"recalibrator": "wishful"}, UnknownName, "'wishful' is not a known recalibrator"),
         ({"reward": "applause"}, ValueError, "applause"),
-        ({"pca": 7}, ValueError, "pca = 7 components of a hidden state 6 wide"),
+        ({"pca": 7}, ValueError, "pca = 7 is not allowed; give at most 6, which is how wide the hidden states are"),
         ({"hidden_units": 0}, ValueError, "greater than or equal to 1"),
         ({"sft_lr": 0.0}, ValueError, "greater than 0"),
         ({"members": 0}, ValueError, "greater than or equal to 1"),

@@ -52,7 +52,9 @@ def test_wrong_artifacts(
     # other queries
     for kind in ("labels", "features", "queries"):
         said = refused(capsys, "train", f"--{kind}", others[kind].uri)
-        assert said.startswith("no query is among the 40 queries, the 40 labels and the 40 features alike; label and")
+        assert said.startswith(
+            "no query is among the 40 queries, the 40 labels and the 40 features alike; run `routecal"
+        )
     assert not (home / "heads").exists()
 
     # gone
