@@ -120,6 +120,11 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
 
     if kind_of(base) != "causal":
         raise RouterUnusable(str(base), "it classifies already; give a causal language model to train a head on")
+    with torch.device("meta"), _quiet(), _readable(base):  # what there would be, without its weights
+        plan = AutoModelForSequenceClassification.from_config(_config(base), trust_remote_code=False)
+    layer = getattr(plan, "score", None)
+    if not isinstance(layer, torch.nn.Linear) or layer.bias is not None:
+        raise RouterUnusable(str(base), f"{type(plan).__name__} has no linear score layer to train")
     labels = {i: p.value for i, p in enumerate(POLICIES)}
     tokenizer = _tokenizer(base)
     # The score layer is new: the one tensor that may be missing, and it is set below.
@@ -131,12 +136,9 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
         label2id={v: k for k, v in labels.items()},
         dtype="auto",
     )
-    score = getattr(model, "score", None)
-    if not isinstance(score, torch.nn.Linear) or getattr(score, "bias", None) is not None:
-        raise RouterUnusable(str(base), f"{type(model).__name__} has no linear score layer to train")
-    new = torch.zeros(len(POLICIES), score.in_features) if weights is None else torch.from_numpy(weights)
+    new = torch.zeros(len(POLICIES), layer.in_features) if weights is None else torch.from_numpy(weights)
     with torch.no_grad():
-        score.weight.copy_(new)
+        model.score.weight.copy_(new)
     model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -35,6 +35,8 @@ _OTHER_NAMES = (
     "d_model",
     *(f"{side}_{size}" for side in ("encoder", "decoder") for size in ("layers", "attention_heads", "ffn_dim")),
 )
+# Far more than any model has; a library makes a list of that length before anybody can look.
+_MOST_LAYERS = 10_000
 _NOT_NEGATIVE = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps")
 _IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "decoder_start_token_id")
 
@@ -69,9 +71,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointUnusable(str(folder), "architectures of its config.json is no list of names; use the saved one")
     for name in (*_COUNTS, *_OTHER_NAMES):
         value = raw.get(name)
-        if _is_whole(value) and not _is_count(value) and not _is_no_window(name, value):
+        if not isinstance(value, int) or not _is_whole(value) or _is_no_window(name, value):
+            continue
+        if value < 1 or (_counts_layers(name) and value > _MOST_LAYERS):
+            most = f" and at most {_MOST_LAYERS}" * _counts_layers(name)
             raise CheckpointUnusable(
-                str(folder), f"config.json has {name} = {value}; it must be at least 1. Use the config saved with it"
+                str(folder),
+                f"config.json has {name} = {value}; it must be at least 1{most}. Use the config saved with it",
             )
     _check_labels(folder, raw)
     return raw
@@ -104,8 +110,7 @@ def check_room(folder: Path, config: Any, n_tensors: int, widest: int) -> None:
         value = getattr(config, name, None)
         if not isinstance(value, int):
             continue
-        is_layers = name.endswith(("layers", "n_layer"))
-        if value > (n_tensors if is_layers else 16 * widest) and name not in _NO_TENSOR:
+        if value > (n_tensors if _counts_layers(name) else 16 * widest) and name not in _NO_TENSOR:
             raise CheckpointUnusable(
                 str(folder),
                 f"config.json has {name} = {value}, and its files hold {n_tensors} tensors of at most {widest} rows or "
@@ -139,6 +144,10 @@ def _wrong(config: Any) -> Iterator[tuple[str, str]]:
         ids = value if isinstance(value, list | tuple) else [value]
         if rows is not None and not all(i is None or (_is_whole(i) and 0 <= i < rows) for i in ids):
             yield name, f"ids of its vocabulary are 0 to {rows - 1}"
+
+
+def _counts_layers(name: str) -> bool:
+    return name.endswith(("layers", "n_layer"))
 
 
 def _is_no_window(name: str, value: object) -> bool:

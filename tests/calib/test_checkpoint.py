@@ -180,7 +180,11 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "negative": (config(rms_norm_eps=-1.0), r"rms_norm_eps = -1\.0"),
     "a million layers": (
         config(num_hidden_layers=10**6, layer_types=None),
-        r"num_hidden_layers = 1000000, and its files",
+        "num_hidden_layers = 1000000; it must be at least 1 and at most 10000",
+    ),
+    "a thousand layers": (
+        config(num_hidden_layers=1000, layer_types=None),
+        "num_hidden_layers = 1000, and its files",
     ),
     "a million wide": (config(hidden_size=10**6), r"hidden_size = 1000000, and its files hold \d+ tensors of at most"),
     "architectures": (config(architectures=1e30), "architectures of its config.json is no list of names"),
