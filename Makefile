@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults debian bench-label bench-calib bench-serve simulate-nights check lock clean
+.PHONY: help setup demo serve test suite served browser faults fuzz debian bench-label bench-calib bench-serve simulate-nights check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -47,8 +47,12 @@ served: $(STAMP) ## what the next two run, and every other test that starts serv
 browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules, approval, hostile texts; and the deployments
 	$(SERVED) tests/served/test_ui.py tests/served/test_hostile.py tests/served/test_two_nights.py tests/deployments
 
-faults: $(STAMP)  ## kill process, worker, server and machine under a run, or a night that waits, cancel it, and hear of it
-	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py
+faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
+	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
+		tests/flows/test_server.py
+
+fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
 
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update

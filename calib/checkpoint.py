@@ -121,9 +121,10 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
     if kind_of(base) != "causal":
         raise RouterUnusable(str(base), "it classifies already; give a causal language model to train a head on")
     with torch.device("meta"), _quiet(), _readable(base):  # what there would be, without its weights
-        plan = AutoModelForSequenceClassification.from_config(_config(base), trust_remote_code=False)
+        auto: Any = AutoModelForSequenceClassification
+        plan = auto.from_config(_config(base), trust_remote_code=False)
     layer = getattr(plan, "score", None)
-    if not isinstance(layer, torch.nn.Linear) or layer.bias is not None:
+    if not isinstance(layer, torch.nn.Linear) or getattr(layer, "bias", None) is not None:
         raise RouterUnusable(str(base), f"{type(plan).__name__} has no linear score layer to train")
     labels = {i: p.value for i, p in enumerate(POLICIES)}
     tokenizer = _tokenizer(base)

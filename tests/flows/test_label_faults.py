@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from prefect.settings import PREFECT_API_URL
 
 from tests.bench.workload import ROOT, environment
@@ -19,6 +20,8 @@ from tests.flows.lakes import Command, command, lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, by_number
+
+pytestmark = pytest.mark.served
 
 DEADLINE_S = 150.0
 

@@ -191,6 +191,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
     assert (command.returncode, err) == (130, "routecal: interrupted before the run began; nothing was done\n")
 
 
+@pytest.mark.served
 def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None:
     command = process(tmp_path, COMMAND)
     children: list[psutil.Process] = []
@@ -206,6 +207,7 @@ def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None
     assert (len(gone), alive) == (1, [])
 
 
+@pytest.mark.served
 def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
     started = (
         "import os, subprocess, sys, time; command = [sys.executable, '-P', sys.argv[1], str(os.getpid()), '1']; "
