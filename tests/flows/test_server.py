@@ -166,8 +166,10 @@ def process(folder: Path, code: str, **variables: str) -> "subprocess.Popen[str]
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
+# Who runs the tests in the background of a script has Ctrl-C ignored, and so would these.
 COMMAND = (
-    "import sys; from flows import cli, terminal; terminal.end_on_signals(); print('ready', flush=True); "
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from flows import cli, terminal; terminal.end_on_signals(); print('ready', flush=True); "
     "sys.argv = ['routecal', 'label', '--queries', 'q.jsonl']; cli.console()"
 )
 
