@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults fuzz debian bench-label bench-calib bench-serve simulate-nights check lock clean
+.PHONY: help setup demo serve test suite served browser faults gemma fuzz debian bench-label bench-calib bench-serve simulate-nights check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -31,7 +31,7 @@ serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, 
 	$(BIN)/python -m deployments.serve
 
 # Checks need one core for a minute and a half, and the suite does not wait for them.
-test: $(STAMP)   ## every check, and every test but those of `make served`, offline
+test: $(STAMP)   ## every check, and every test but those of `make served` and `make gemma`, offline
 	$(MAKE) --no-print-directory --jobs 2 check suite
 
 # A thread of torch for each worker: with two each, four wait for each other on two cores.
@@ -50,6 +50,9 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
 	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
 		tests/flows/test_server.py
+
+gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
