@@ -90,7 +90,7 @@ def test_the_same_queries_are_labelled_once_and_the_night_s_number_is_kept(param
     drop(params, world[0][:500], "tuesday.jsonl")
     nights = [recalibrate(params) for _ in range(2)]
     assert [(n.n_new, n.n_labelled, n.action) for n in nights] == [(500, 100, "gathering"), (400, 100, "gathering")]
-    assert "100 are needed" in nights[0].reasons[0]
+    assert "of the 100 held-out rows that a decision takes are labelled; about" in nights[0].reasons[0]
     ids = [
         i
         for m in manifests(Home.from_env(), "recalibrate")
