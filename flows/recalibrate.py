@@ -8,7 +8,7 @@ from prefect import flow
 
 from calib.night.action import Judgement, answered, judgement
 from calib.night.health import Health, may_rest
-from calib.night.rows import missing
+from calib.night.rows import judged_on, missing
 from flows.approval import ask
 from flows.checks import check
 from flows.contest import Contest, contest
@@ -57,7 +57,7 @@ def recalibrate(params: RecalibrateParams) -> Night:
         return _end(_ending(evening, "quiet", _why_quiet(evening, health), {}, health), evening.known.told)
     tonight = _labelled(evening, features, params)
     made = {"queries": queries, **dict(tonight)}
-    window = held_out([*evening.known.labelling, tonight], at_least=params.window)
+    window = held_out([*evening.known.labelling, tonight], at_least=judged_on(params.window, health))
     few = missing(window.examples.rows, held_out_frac=FRACTIONS["test"])
     if few is not None:
         return _end(_ending(evening, "gathering", (few,), made, health), evening.known.told)

@@ -3,7 +3,11 @@
 import math
 from collections.abc import Iterable
 
-from calib.night.health import MIN_WINDOW
+from calib.night.health import MIN_WINDOW, Health
+
+# Held-out rows that heads are judged on where queries drifted: older ones tell of queries that come no more. Simulated
+# (LOG.md, 2026-11-29): with 1,000 a sudden shift is answered in the fourth night, with these in the second.
+DRIFTED_WINDOW = 2 * MIN_WINDOW
 
 
 def may_teach(*, is_doubted: bool, is_accepted: bool) -> bool:
@@ -50,6 +54,15 @@ def window(rows: Iterable[int], *, at_least: int) -> int:
         if total >= at_least:
             break
     return n
+
+
+def judged_on(asked: int, health: Health | None) -> int:
+    """Rows from which on `window` asks for no older night: as many as were asked for, fewer where queries drifted.
+
+    >>> judged_on(1000, None)
+    1000
+    """
+    return min(asked, DRIFTED_WINDOW) if health is not None and health.drifted else asked
 
 
 def missing(n: int, *, held_out_frac: float, needed: int = MIN_WINDOW) -> str | None:

@@ -91,7 +91,7 @@ def simulate(kind: str, home: Home, *, nights: int = NIGHTS, seed: int = 0) -> C
         count.labelled += 1
         if serving is not None:
             serving.age += 1
-        window = _window([*known, tonight], at_least=WINDOW)
+        window = _window([*known, tonight], at_least=rows_of.judged_on(WINDOW, health))
         if rows_of.missing(len(window.rows), held_out_frac=0.3) is not None:
             known.append(tonight)
             continue
@@ -184,11 +184,11 @@ def _enter(home: Home, action: Action, serving: Artifact | None) -> None:
 
 
 def creep(excess: list[float]) -> float:
-    """Slope of the serving head's true Brier, per 100 nights, by least squares; the first hundred nights are left out,
-    for they begin with a head that has seen a third of what there is to learn from.
+    """Mean change of the serving head's true Brier over 100 nights, over all hundreds from the hundredth night on: in
+    the first hundred heads learn from the first rows there are.
     """
     later = np.asarray(excess[100:])
-    return 100 * float(np.polyfit(np.arange(len(later)), later, 1)[0]) if len(later) > 1 else 0.0
+    return float((later[100:] - later[:-100]).mean()) if len(later) > 100 else 0.0
 
 
 def row(kind: str, count: Count, nights: int = NIGHTS) -> str:

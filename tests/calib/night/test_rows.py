@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from calib.night.rows import may_teach, memory, missing, window
+from calib.drift import Drift
+from calib.night.health import Health
+from calib.night.rows import DRIFTED_WINDOW, judged_on, may_teach, memory, missing, window
 
 
 @pytest.mark.parametrize(("at_most", "nights"), [(99, 1), (100, 1), (299, 1), (300, 2), (599, 2), (600, 3), (9999, 3)])
@@ -31,6 +33,14 @@ def test_a_window_reads_no_older_night_than_it_needs() -> None:
 
     assert window(sizes(), at_least=100) == 2
     assert read == [50, 60]
+
+
+def test_heads_are_judged_on_few_rows_where_queries_drifted_and_on_all_that_were_asked_for_else() -> None:
+    drift = Drift(column="confidence", statistic=0.4, p_value=1e-9, is_found=True, n_before=500, n_now=500)
+    drifted, well = Health(n=500, drift=drift), Health(n=500)
+    assert DRIFTED_WINDOW == 200
+    assert [judged_on(1000, health) for health in (drifted, well, None)] == [200, 1000, 1000]
+    assert judged_on(150, drifted) == 150
 
 
 def test_no_nights_are_no_rows() -> None:
