@@ -4,16 +4,17 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
+from prefect import flow, runtime
 
 from calib.health import MIN_WINDOW, Health, may_rest
-from flows.approval import ask
+from flows.await_answer import await_answer
 from flows.checks import check
 from flows.contest import Contest, contest
 from flows.demo_inputs import on_the_demo
 from flows.extract import extract_queries
 from flows.label import labels_so_far
 from flows.night_params import RecalibrateParams
+from flows.one_night import one_night
 from flows.oracles import oracle_of
 from storage.artifact import Artifact
 from storage.layout import Home
@@ -21,13 +22,13 @@ from storage.registry import Action
 from tasks import runs
 from tasks.examples import join
 from tasks.label import check_labelled
-from tasks.markdown import safe
 from tasks.night import decision
 from tasks.night.evening import Evening
 from tasks.night.health import check_champion
 from tasks.night.inbox import gather
 from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
 from tasks.night.story import ENDING, Ending, Night, cost_of, tell
+from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
 from tasks.router import refer_checkpoint, trained_on
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,15 @@ def recalibrate(params: RecalibrateParams) -> Night:
     An inbox named `demo` is the demo's queries, with its router and oracle.
     """
     check(params)
+    with one_night():
+        # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
+        if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
+            ending = await_answer(asked, hours=params.approval_hours)
+            return _end(ending, Known.of(Home.from_env(), ending.key).told)
+        return _night(params)
+
+
+def _night(params: RecalibrateParams) -> Night:
     run_id = runs.start(FLOW)
     params = on_the_demo(params)
     evening = _evening(run_id, params)
@@ -61,17 +71,20 @@ def recalibrate(params: RecalibrateParams) -> Night:
         reason = f"{window.examples.rows} held-out rows are labelled so far; {MIN_WINDOW} are needed for a decision"
         return _end(_ending(evening, "gathering", (reason,), made, health), evening.known.told)
     found = contest(evening, tonight, window, health, params)
-    action, reasons = _judgement(found, params)
+    action, reasons, asks = _judgement(found, params)
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
     ending = _ending(evening, action, reasons, made, health, found)
-    decision.write_decision(
+    entry = decision.write_decision(
         action,
         found.calibrated,
         reasons,
         after=evening.before,
         run_id=evening.run_id,
-        lineage=found.lineage(evening) | {ENDING: ending.model_dump(mode="json")},
+        lineage=found.lineage(evening)
+        | {ENDING: ending.model_dump(mode="json"), ASKS: asks, ESCALATED: found.escalated},
     )
+    if asks:
+        ending = await_answer(entry, hours=params.approval_hours)
     return _end(ending, evening.known.told)
 
 
@@ -123,22 +136,16 @@ def _labelled(evening: Evening, features: Artifact, params: RecalibrateParams) -
     return Rows(examples=join(queries, labels, features), features=features, labels=labels)
 
 
-def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple[str, ...]]:
-    """What becomes of the candidate, and why; a person is asked where one must be."""
+def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple[str, ...], bool]:
+    """What becomes of the candidate, why, and whether a person is asked while the night waits."""
     verdict, doubts = found.verdict, found.doubts
     if not verdict.is_promoted:
-        return "refused", (*verdict.reasons, *doubts)
-    if not doubts and not params.require_approval:
-        return "promoted", verdict.reasons
-    if not params.require_approval:
-        return "waiting", doubts
-    reasons = (f"- {safe(reason)}" for reason in (*doubts, *verdict.reasons))
-    question = "\n".join(["A new head waits for approval.", "", *reasons])
-    answer = ask(question, hours=params.approval_hours)
-    if answer is None:
-        return "waiting", (*doubts, *verdict.reasons, "nobody has approved it yet")
-    said = ("approved in the UI" if answer.promote else "declined in the UI") + (f": {answer.note}" * bool(answer.note))
-    return ("promoted" if answer.promote else "refused"), (said, *doubts, *verdict.reasons)
+        return "refused", (*verdict.reasons, *doubts), False
+    if params.require_approval:
+        return "waiting", (*doubts, *verdict.reasons), True
+    if doubts:
+        return "waiting", doubts, False
+    return "promoted", verdict.reasons, False
 
 
 def _ending(
