@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 REFERENCES := netcal relplot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults gemma fuzz debian bench-label bench-calib bench-serve simulate-nights check lock clean
+.PHONY: help setup demo serve test suite served browser faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-serve simulate-nights check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
 	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
 		tests/flows/test_server.py
+
+wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
 
 gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py

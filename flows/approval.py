@@ -1,12 +1,15 @@
-"""Asking a person: a paused run in the Prefect UI, resumed with an answer."""
+"""Asking a person: a paused run in the Prefect UI, resumed with an answer, or answered in a terminal."""
 
 import json
 import logging
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 from prefect import runtime
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, PrefectHTTPStatusError
@@ -16,8 +19,12 @@ from pydantic import Field
 
 logger = logging.getLogger(__name__)
 
-# How often a run that waits looks whether it was resumed.
+# Of the artifact that says what is awaited.
+ARTIFACT = "recalibrate-approval"
+# How often a run that waits looks whether it was answered.
 POLL_S = 10
+# How often it says to a server that is away that it goes on, before it gives up.
+TRIES = 60
 
 
 class Approval(RunInput):
@@ -30,16 +37,18 @@ class Approval(RunInput):
     note: str = Field(default="", description="why; kept with the decision")
 
 
-def ask(question: str, *, hours: float) -> Approval | None:
-    """The answer of a person who resumes the run, or None if nobody did in that time, or nobody could.
+def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[], bool]) -> Approval | None:
+    """The answer of a person who resumes the run, or None if nobody did in that time, or the answer came elsewhere.
 
     Only a run of a deployment can be resumed in the UI; one from a terminal does not wait. Unlike Prefect's
     `pause_flow_run` this asks again in a run that is retried, takes no missing answer for the form's defaults, outlives
     a server that is away, and does not fail a run that nobody resumes.
 
     Args:
-        question: Markdown, shown above the form.
-        hours: how long to wait.
+        question: Markdown, shown above the form and as an artifact of the run.
+        awaited: the same in a sentence, the message of the run's state.
+        until: when to stop waiting. A clock that stands still while the machine sleeps would lose to the server's.
+        is_answered: whether somebody has answered elsewhere.
 
     Raises:
         Abort: the run is another process's by now, or was ended; this one is to leave it alone.
@@ -47,15 +56,16 @@ def ask(question: str, *, hours: float) -> Approval | None:
     if runtime.deployment.id is None:
         logger.warning("this run has no deployment, so nobody can approve it in the UI; `routecal promote` can")
         return None
-    run, until = UUID(str(runtime.flow_run.id)), time.monotonic() + hours * 3600
+    run = UUID(str(runtime.flow_run.id))
+    create_markdown_artifact(question, key=ARTIFACT, description=awaited)
     # The server's limit is a minute later than ours: whom it refuses finds the run failed.
-    pause = Paused(timeout_seconds=int(hours * 3600) + 60, pause_key=uuid4().hex)
+    pause = Paused(pause_expiration_time=until + timedelta(minutes=1), pause_key=uuid4().hex, message=awaited)
     pause.state_details.run_input_keyset = keys = keyset_from_paused_state(pause)
     is_asked = False
     with get_client(sync_client=True) as client:
         if client.set_flow_run_state(run, pause).status is not SetStateStatus.ACCEPT:
             raise Abort("the run was ended before it could ask")
-        while time.monotonic() < until:
+        while datetime.now(UTC) < until and not is_answered():
             try:
                 # After the state: a server that accepts Paused deletes what was stored under its keys before. Until the
                 # form is there, it refuses to resume the run.
@@ -73,10 +83,22 @@ def ask(question: str, *, hours: float) -> Approval | None:
                 return answer
             if not is_waiting:
                 raise Abort("the run goes on elsewhere, or was ended")
-        logger.warning("nobody approved within %g hours; `routecal promote` still can", hours)
-        # A run that ends in its pause has failed, for Prefect.
-        client.set_flow_run_state(run, Running(), force=True)
-    return None
+        return _go_on(client, run, keys["response"])
+
+
+def _go_on(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:
+    """End the pause, as a run that ends in it has failed for Prefect; the answer, if one came at the last moment."""
+    for left in reversed(range(TRIES)):
+        try:
+            answer = _said(client, run, key)
+            client.set_flow_run_state(run, Running(), force=True)
+        except httpx.HTTPError:
+            if not left:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return answer
+    raise AssertionError("unreachable")
 
 
 def _save_form(question: str, keys: Keyset) -> None:

@@ -39,10 +39,11 @@ class NightParams(Params):
     )
     target_ece: float = Field(default=0.05, gt=0, le=1, description="a new head's ECE whose upper bound always passes")
     require_approval: bool = Field(
-        default=False, description="before a new head is promoted, pause the run until somebody resumes it in the UI"
+        default=False,
+        description="before a new head is promoted, wait until somebody resumes the run in the UI, or promotes it",
     )
     approval_hours: float = Field(
-        default=12.0, gt=0, le=168, description="how long to wait; afterwards `routecal promote` can still promote it"
+        default=12.0, gt=0, le=168, description="hours to wait; afterwards `routecal promote` can still promote it"
     )
 
     @property
@@ -62,9 +63,12 @@ class HeadsParams(Params):
 
 
 class PromoteParams(Params):
-    """Promote a candidate that waits for approval, or one that the gate refused."""
+    """Promote the candidate that waits for approval; with its entry and --force also one that was refused."""
 
-    entry: int | None = Field(default=None, ge=1, description="of `routecal heads` (default: the newest such)")
+    entry: int | None = Field(
+        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
+    )
+    force: bool = Field(default=False, description="promote the entry's candidate although it was refused")
 
 
 class RollbackParams(Params):

@@ -4,18 +4,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
+from prefect import flow, runtime
 
-from calib.night.action import Judgement, answered, judgement
+from calib.night.action import judgement
 from calib.night.health import Health, may_rest
 from calib.night.rows import judged_on, missing
-from flows.approval import ask
+from flows.await_answer import await_answer
 from flows.checks import check
 from flows.contest import Contest, contest
 from flows.demo_inputs import on_the_demo
 from flows.extract import extract_queries
 from flows.label import labels_so_far
 from flows.night_params import RecalibrateParams
+from flows.one_night import one_night
 from flows.oracles import oracle_of
 from storage.artifact import Artifact
 from storage.identity import FRACTIONS
@@ -23,13 +24,13 @@ from storage.layout import Home
 from tasks import runs
 from tasks.examples import join
 from tasks.label import check_labelled
-from tasks.markdown import safe
 from tasks.night import decision
 from tasks.night.evening import Evening
 from tasks.night.health import check_champion
 from tasks.night.inbox import gather
 from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
 from tasks.night.story import ENDING, Ending, Night, cost_of, tell
+from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
 from tasks.router import refer_checkpoint, trained_on
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,15 @@ def recalibrate(params: RecalibrateParams) -> Night:
     An inbox named `demo` is the demo's queries, with its router and oracle.
     """
     check(params)
+    with one_night():
+        # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
+        if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
+            ending = await_answer(asked, hours=params.approval_hours)
+            return _end(ending, Known.of(Home.from_env(), ending.key).told)
+        return _night(params)
+
+
+def _night(params: RecalibrateParams) -> Night:
     run_id = runs.start(FLOW)
     params = on_the_demo(params)
     evening = _evening(run_id, params)
@@ -62,18 +72,21 @@ def recalibrate(params: RecalibrateParams) -> Night:
     if few is not None:
         return _end(_ending(evening, "gathering", (few,), made, health), evening.known.told)
     found = contest(evening, tonight, window, health, params)
-    judged = _judgement(found, params)
+    judged = judgement(found.verdict, found.doubts, require_approval=params.require_approval)
     action, reasons = judged.action, judged.reasons
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
     ending = _ending(evening, action, reasons, made, health, found)
-    decision.write_decision(
+    entry = decision.write_decision(
         action,
         found.calibrated,
         reasons,
         after=evening.before,
         run_id=evening.run_id,
-        lineage=found.lineage(evening) | {ENDING: ending.model_dump(mode="json")},
+        lineage=found.lineage(evening)
+        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: found.escalated},
     )
+    if judged.asks:
+        ending = await_answer(entry, hours=params.approval_hours)
     return _end(ending, evening.known.told)
 
 
@@ -123,20 +136,6 @@ def _labelled(evening: Evening, features: Artifact, params: RecalibrateParams) -
         logger.warning("%s; the night goes on with these", stopped)
     check_labelled(labels, queries, evening.oracle)
     return Rows(examples=join(queries, labels, features), features=features, labels=labels)
-
-
-def _judgement(found: Contest, params: RecalibrateParams) -> Judgement:
-    """What becomes of the candidate, and why; a person is asked where one must be."""
-    judged = judgement(found.verdict, found.doubts, require_approval=params.require_approval)
-    if not judged.asks:
-        return judged
-    reasons = (f"- {safe(reason)}" for reason in judged.reasons)
-    question = "\n".join(["A new head waits for approval.", "", *reasons])
-    answer = ask(question, hours=params.approval_hours)
-    if answer is None:
-        return answered(judged, promote=None, said="nobody has approved it yet")
-    said = ("approved in the UI" if answer.promote else "declined in the UI") + (f": {answer.note}" * bool(answer.note))
-    return answered(judged, promote=answer.promote, said=said)
 
 
 def _ending(

@@ -16,8 +16,8 @@ def heads(params: HeadsParams) -> Table:
 
 @flow(name="promote", flow_run_name="promote entry {params.entry}")
 def promote(params: PromoteParams) -> Entry:
-    """Promote a candidate by hand."""
-    return decision.promote(params.entry)
+    """Promote a candidate by hand; a night that waits for the answer goes on with it."""
+    return decision.promote(params.entry, force=params.force)
 
 
 @flow(name="rollback", flow_run_name="roll back to entry {params.entry}")

@@ -271,6 +271,17 @@ class RegistryCorrupt(StorageError, ValueError):
         return f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder"
 
 
+class LockHeld(StorageError):
+    """A lock is held by another process; `note` is what it says of itself."""
+
+    def __init__(self, path: str, note: str) -> None:
+        super().__init__(path, note)
+        self.path, self.note = path, note
+
+    def __str__(self) -> str:
+        return f"another process holds {self.path} ({plain(self.note)}); wait until it has ended"
+
+
 class RegistryChanged(StorageError, RuntimeError):
     """Another run or person decided about the champion while this one was deciding."""
 

@@ -172,6 +172,27 @@ class InboxMissing(TaskError, FileNotFoundError):
         return f"there is no folder {plain(self.path)} to gather queries from; make it, or name another with --inbox"
 
 
+class NightRuns(TaskError):
+    """A night of the same home has not ended yet.
+
+    Args:
+        run: the name of its run.
+        since: when it began.
+        entry: of the registry, that it waits for the approval of; None if it works.
+    """
+
+    def __init__(self, run: str, since: str, entry: int | None = None) -> None:
+        super().__init__(run, since, entry)
+        self.run, self.since, self.entry = run, since, entry
+
+    def __str__(self) -> str:
+        doing = "is at work" if self.entry is None else f"waits for the approval of entry {self.entry}"
+        return (
+            f"the night {plain(self.run)}, begun {self.since}, {doing}, and there is one at a time; nothing was done, "
+            "and the next night gathers what this one would have"
+        )
+
+
 class NothingServes(TaskError):
     """The registry names no head."""
 

@@ -14,10 +14,11 @@ from storage.registry import Action, Entry
 from tasks.errors import NothingToPromote
 from tasks.listing import Table
 from tasks.night.known import FLOW, KEY
-from tasks.night.story import ENDING, Ending
+from tasks.night.story import Ending
+from tasks.night.waiting import FLOW_RUN, decided_since, ending_of, is_a_night, waiting
 
-# Of the flow run that decided, in an entry's lineage.
-FLOW_RUN = "flow_run_id"
+# Actions that leave a candidate which a person can promote.
+OPEN = ("waiting", "refused")
 
 
 def last() -> Entry | None:
@@ -40,8 +41,8 @@ def decided() -> Ending | None:
     """How this flow run's night ends, if it has decided before it was interrupted."""
     own = str(runtime.flow_run.id or "")
     entries = registry.history(Home.from_env())
-    entry = next((e for e in reversed(entries) if _is_a_night(e) and own and e.lineage.get(FLOW_RUN) == own), None)
-    return None if entry is None else Ending.model_validate(entry.lineage[ENDING])
+    entry = next((e for e in reversed(entries) if is_a_night(e) and own and e.lineage.get(FLOW_RUN) == own), None)
+    return None if entry is None else ending_of(entry, entries)
 
 
 def untold(key: str) -> Ending | None:
@@ -51,15 +52,10 @@ def untold(key: str) -> Ending | None:
         key: of the nights in question, see `tasks.night.known.key_of`.
     """
     entries = registry.history(Home.from_env())
-    entry = next((e for e in reversed(entries) if _is_a_night(e) and e.lineage.get(KEY) == key), None)
+    entry = next((e for e in reversed(entries) if is_a_night(e) and e.lineage.get(KEY) == key), None)
     if entry is None or entry.run_id in {m.run_id for m in manifests(Home.from_env(), FLOW) if KEY in m.facts}:
         return None
-    return Ending.model_validate(entry.lineage[ENDING])
-
-
-def _is_a_night(entry: Entry) -> bool:
-    """A night decided it; people's decisions repeat the lineage of a night's without being one."""
-    return bool(entry.run_id) and ENDING in entry.lineage
+    return ending_of(entry, entries)
 
 
 @task(name="decide", task_run_name="{action}", cache_policy=NO_CACHE)
@@ -90,30 +86,70 @@ def write_decision(
     )
 
 
-def promote(number: int | None = None) -> Entry:
-    """Promote the candidate of an entry, by default of the newest that waits or was refused.
+def promote(number: int | None = None, *, force: bool = False) -> Entry:
+    """Promote the newest candidate that waits, or the one of an entry.
+
+    Args:
+        number: of the entry; None: the newest whose candidate waits.
+        force: also one that was refused.
 
     Raises:
-        NothingToPromote: there is none.
+        NothingToPromote: there is none, or it was refused and `force` is not set.
+        RegistryChanged: somebody decided at the same moment; nothing was written.
     """
     entries = registry.history(Home.from_env())
-    open_ = [e for e in entries if e.candidate is not None and e.action in ("waiting", "refused")]
-    chosen = [e for e in open_ if number in (None, e.number)]
-    if not chosen:
-        what = (
-            "no candidate waits" if number is None else f"entry {number} holds no candidate that waits or was refused"
+    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
+    if entry.candidate == entries[-1].champion:
+        raise NothingToPromote(f"the candidate of entry {entry.number} serves already")
+    refused = _refused(entry, entries)
+    if refused is not None and not force:
+        said = "; ".join(refused.reasons)
+        raise NothingToPromote(
+            f"the candidate of entry {entry.number} was refused ({said}); `routecal promote --entry {entry.number} "
+            "--force` promotes it all the same"
         )
-        raise NothingToPromote(what)
-    entry = chosen[-1]
     return registry.append(
         Home.from_env(),
         "promoted",
         champion=entry.candidate,
         candidate=entry.candidate,
         after=entries[-1].number,
-        reasons=[f"promoted by hand; entry {entry.number} said: {'; '.join(entry.reasons)}"],
+        reasons=[f"promoted by hand; entry {entry.number} said: {'; '.join((refused or entry).reasons)}"],
         lineage=entry.lineage,
     )
+
+
+def _newest_waiting(entries: Sequence[Entry]) -> Entry:
+    if found := waiting(entries):
+        return found[-1]
+    passed = [e for e in entries if e.action in OPEN and e.candidate != entries[-1].champion]
+    if not passed:
+        raise NothingToPromote("no candidate waits")
+    number, action = passed[-1].number, passed[-1].action
+    if action == "waiting":
+        since = decided_since(passed[-1], entries)
+        assert since is not None
+        raise NothingToPromote(
+            f"no candidate waits: entry {number} did until entry {since.number} put another head in force; `routecal "
+            f"promote --entry {number}` promotes it all the same"
+        )
+    raise NothingToPromote(
+        f"no candidate waits; entry {number} was refused, and `routecal promote --entry {number} --force` promotes it "
+        "all the same"
+    )
+
+
+def _numbered(entries: Sequence[Entry], number: int) -> Entry:
+    for entry in entries:
+        if entry.number == number and entry.candidate is not None and entry.action in OPEN:
+            return entry
+    raise NothingToPromote(f"entry {number} holds no candidate that waits or was refused")
+
+
+def _refused(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """The entry that refused the candidate last: this one, or the answer of a person to it; None if none did."""
+    since = decided_since(entry, entries) if entry.action == "waiting" else entry
+    return since if since is not None and since.action == "refused" else None
 
 
 def roll_back(number: int | None = None) -> Entry:
@@ -148,16 +184,22 @@ def roll_back(number: int | None = None) -> Entry:
 
 def heads() -> Table:
     """The registry, newest first, as a table for people."""
+    title = "Decisions about the serving head, newest first"
+    entries = registry.history(Home.from_env())
+    if not entries:
+        nothing = f"nothing was decided in {Home.from_env().root} yet; `routecal recalibrate` promotes the first head"
+        return Table(title, [""], [{"": nothing}])
+    open_ = {e.number for e in waiting(entries)}
     columns = ["entry", "at", "decision", "serves", "candidate", "why"]
     rows = [
         {
             "entry": e.number,
             "at": f"{e.at:%Y-%m-%d %H:%M}",
-            "decision": e.action,
+            "decision": "waited" if e.action == "waiting" and e.number not in open_ else e.action,
             "serves": "–" if e.champion is None else e.champion.sha256[:16],
             "candidate": "–" if e.candidate is None else e.candidate.sha256[:16],
             "why": "; ".join(e.reasons),
         }
-        for e in reversed(registry.history(Home.from_env()))
+        for e in reversed(entries)
     ]
-    return Table("Decisions about the serving head, newest first", columns, rows)
+    return Table(title, columns, rows)

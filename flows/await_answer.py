@@ -1,0 +1,63 @@
+"""A night that waits for a person: what it asks, and what becomes of the answer."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from flows.approval import ask
+from storage.layout import Home
+from storage.registry import Entry, history
+from tasks.markdown import safe
+from tasks.night.story import Ending
+from tasks.night.waiting import answer, ending_of, is_decided
+
+logger = logging.getLogger(__name__)
+
+
+def await_answer(entry: Entry, *, hours: float) -> Ending:
+    """How the night ends: as a person says in the UI, or in a terminal, or waiting on if nobody does.
+
+    Whoever decides first decides: an answer that comes after another decision changes nothing, and the night tells so.
+
+    Args:
+        entry: that the night has written of its candidate, action `waiting`.
+        hours: how long to wait.
+
+    Raises:
+        Abort: see `flows.approval.ask`.
+    """
+    until = datetime.now(UTC) + timedelta(hours=hours)
+    at = f"{until:%Y-%m-%d %H:%M} UTC"
+    awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote`"
+    logger.info("%s", awaited)
+    said = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
+    if said is not None:
+        action = "promoted" if said.promote else "refused"
+        words = ("approved" if said.promote else "declined") + " in the UI" + (f": {said.note}" if said.note else "")
+        if not answer(entry, action, words):
+            logger.warning("%s, which comes after another decision and changes nothing", words)
+    ending = ending_of(entry, history(Home.from_env()))
+    if is_decided(entry):
+        return ending
+    still = f"nobody has approved entry {entry.number}; `routecal promote --entry {entry.number}` still can"
+    return ending.model_copy(
+        update={"night": ending.night.model_copy(update={"reasons": (still, *ending.night.reasons)})}
+    )
+
+
+def question(entry: Entry, at: str) -> str:
+    """What a person reads who is asked, as Markdown.
+
+    Args:
+        entry: whose candidate waits.
+        at: until when.
+    """
+    lines = ["# A new head waits for approval", ""]
+    lines += [f"Until {at}; the head that serves goes on serving. It is entry {entry.number} of `routecal heads`."]
+    lines += ["", "What is known of it:", "", *(f"- {safe(reason)}" for reason in entry.reasons), "", "To answer:", ""]
+    lines += [
+        "- in the UI: **Resume** this run (in the menu ⋮), with Promote on or off",
+        f"- in a terminal, with the same `ROUTECAL_HOME`: `routecal promote --entry {entry.number}`; the run then ends",
+        "- later: if nobody answers, the candidate is kept, and the same command promotes it until another head takes "
+        "over",
+    ]
+    return "\n".join(lines) + "\n"
