@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from storage.artifact import Artifact
+from storage.artifact import Artifact, within
 from storage.atomic import resolve, write_chunks
 from storage.layout import Home
 
@@ -42,10 +42,10 @@ def write_manifest(home: Home, run_id: str, entries: Mapping[str, Artifact | Jso
         run_id=run_id,
         written_at=datetime.now(UTC),
         artifacts={k: v for k, v in entries.items() if isinstance(v, Artifact)},
-        facts={k: v for k, v in entries.items() if not isinstance(v, Artifact)},
+        facts={k: home.portable(v) for k, v in entries.items() if not isinstance(v, Artifact)},
     )
     uri = f"{home.folder('runs')}/{run_id}.json"
-    write_chunks(uri, [manifest.model_dump_json(indent=2).encode(), b"\n"])
+    write_chunks(uri, [manifest.model_dump_json(indent=2, context=within(home)).encode(), b"\n"])
     return uri
 
 
@@ -81,6 +81,6 @@ def _all(home: Home) -> Iterator[Manifest]:
         if not path.endswith(".json"):
             continue
         try:
-            yield Manifest.model_validate_json(fs.cat_file(path))
+            yield Manifest.model_validate_json(fs.cat_file(path), context=within(home))
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)

@@ -99,8 +99,13 @@ def newest_heads() -> dict[str, Artifact]:
 
 
 def copy_to(artifact: Artifact, folder: str) -> None:
-    """Copy a folder artifact where a person asked for it."""
-    shutil.copytree(local_folder(artifact), Path(folder).expanduser(), dirs_exist_ok=True)
+    """Copy a folder artifact where a person asked for it; the umask decides who may read the copy."""
+    source, target = local_folder(artifact), Path(folder).expanduser()
+    for file in source.rglob("*"):
+        if file.is_file():
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def copy_report(report: str, folder: str) -> None:

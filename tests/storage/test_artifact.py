@@ -75,7 +75,7 @@ def test_gone(home, queries):
     fs, path = fsspec.core.url_to_fs(artifact.uri)
     fs.rm(path)
     for read in (read_table, read_metadata):
-        with pytest.raises(ArtifactMissing, match="--refresh"):
+        with pytest.raises(ArtifactMissing, match="repeat the command that made it"):
             read(artifact)
 
 
