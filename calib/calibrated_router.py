@@ -44,7 +44,9 @@ class Serving(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    router: str = Field(description="its router: a local folder, absolute or as seen from the head's, or a name of the Hub")
+    router: str = Field(
+        description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"
+    )
     template: str = Field(default="{query}", description="prompt around {query}")
     dtype: str = Field(default="auto", description="dtype to compute in")
     max_tokens: int | None = Field(default=None, description="reading window; None takes the router's")

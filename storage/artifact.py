@@ -33,9 +33,9 @@ _KIND_KEY = b"routecal.kind"
 class Artifact(BaseModel):
     """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is.
 
-    Stored, a `uri` in the home is relative to its root, and is looked for in the home of whoever reads it. Both take the
-    home of the environment, or the one that `within` names. Absolute places that version 0.1 stored are looked for
-    there too, once nothing is left where they point.
+    Stored, a `uri` in the home is relative to its root, and is looked for in the home of whoever reads it: that of the
+    environment, or the one that `within` names. Absolute places that version 0.1 stored are looked for there too, once
+    nothing is left where they point.
     """
 
     model_config = ConfigDict(frozen=True)

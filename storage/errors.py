@@ -258,8 +258,8 @@ class RegistryCorrupt(StorageError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder, or, if "
-            "it is the last one, take it away: the decision before it is then in force"
+            f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder, or, "
+            "if it is the last one, take it away: the decision before it is then in force"
         )
 
 

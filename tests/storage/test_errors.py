@@ -22,6 +22,7 @@ FACTS = {
     "DuplicateRows": ("labels", "query_id", "ab"),
     "NoOutcomeMatches": ("o.parquet", 12),
     "RegistryCorrupt": ("registry/000001.json", "it is not an entry"),
+    "RegistryNewer": ("registry/000001.json", 2, 1),
     "RegistryChanged": ("registry/000002.json",),
 }
 
