@@ -18,7 +18,6 @@ from tasks.report import write_report
 from tasks.slices import score_slices
 from tasks.train import held_out_splits, refer_head
 
-
 # What an evaluation reads beside heads.
 INPUTS = ("examples", "labels", "features")
 NIGHTS_HEAD = "head"
