@@ -44,7 +44,9 @@ class Serving(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    router: str = Field(description="its router: a local folder, `router` in the same folder, or a name of the Hub")
+    router: str = Field(
+        description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"
+    )
     template: str = Field(default="{query}", description="prompt around {query}")
     dtype: str = Field(default="auto", description="dtype to compute in")
     max_tokens: int | None = Field(default=None, description="reading window; None takes the router's")
@@ -214,7 +216,11 @@ def _serving(head: LoadedHead, name: str, router: str | Path | None, threshold: 
 
 def _router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
     """The router's checkpoint: beside the head, in a local folder, or fetched from the Hub."""
-    for place in (head_folder / router, Path(router).expanduser()):
+    places = [head_folder / router, Path(router).expanduser()]
+    if Path(router).is_absolute():
+        # Version 0.1 wrote whole paths. Artifacts that were moved since lie beside each other as they did then.
+        places.append(head_folder.parent.parent.joinpath(*Path(router).parts[-2:]))
+    for place in places:
         if (place / "config.json").is_file():
             return place
     if router == ROUTER or len(Path(router).parts) != 2:

@@ -18,7 +18,7 @@ COMMANDS = {
     "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
     "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params", "labelled"),
     "extract": Command("flows.extract", "extract", "ExtractParams"),
-    "train": Command("flows.train", "train", "TrainParams"),
+    "train": Command("flows.train", "train", "TrainParams", shown_by="trained"),
     "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
     "recalibrate": Command("flows.recalibrate", "recalibrate", "RecalibrateParams", "flows.night_params", "told"),
     "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
@@ -72,8 +72,8 @@ labels from an API
   ledger         what was paid, by day, model and stage
 
 afterwards
-  stats          dataset balance and reliability of the newest run
-  export         the newest examples as JSONL
+  stats          dataset balance and reliability of one run, the newest or --run
+  export         one run's examples as JSONL, without the held-out ones
 
 Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: repeat the same command
 after an interruption and it goes on where it stopped. --refresh before COMMAND recomputes everything,

@@ -76,13 +76,15 @@ def _train(params: TrainParams) -> None:
             raise OptionsConflict(
                 f"--mode {params.mode} does not read {spelled(field)}", "leave it out, or choose another --mode"
             )
+    if params.run is not None and params.labels is not None:
+        raise OptionsConflict("--labels takes the place of --run", "give one of the two")
     if params.data_file is None:
         if params.router_path is not None:
             raise OptionsConflict("--router-path is read with --data-file alone", "add that, or leave it out")
         return
     if params.router_path is None:
         raise OptionMissing("router for the data file", "name its folder with --router-path")
-    for field in ("queries", "labels", "features"):
+    for field in ("run", "queries", "labels", "features"):
         if _is_given(params, field):
             raise OptionsConflict(f"--data-file takes the place of {spelled(field)}", "give one of the two")
 

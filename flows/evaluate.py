@@ -3,7 +3,7 @@
 from typing import Any
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.checks import check
 from flows.params import EscalationParams, EvaluateParams
@@ -18,6 +18,10 @@ from tasks.report import write_report
 from tasks.slices import score_slices
 from tasks.train import held_out_splits, refer_head
 
+# What an evaluation reads beside heads.
+INPUTS = ("examples", "labels", "features")
+NIGHTS_HEAD = "head"
+
 
 class Evaluated(BaseModel):
     """What a run ends with."""
@@ -29,16 +33,25 @@ class Evaluated(BaseModel):
     head: Artifact
     calibrated: Artifact | None = None
     evaluation: Evaluation
+    data: str = Field(default="", description="of which run, where a step alone was run")
 
 
 @flow(name="evaluate", flow_run_name="evaluate {params.head}")
 def evaluate(params: EvaluateParams) -> Evaluated:
-    """Evaluate the newest head, or the one named, on the newest examples."""
+    """Evaluate the heads of one run, or the head named, on that run's examples."""
     check(params)
     run_id = runs.start("evaluate")
-    inputs = runs.newest_together("examples", "labels", "features")
-    heads = runs.newest_heads() if params.head is None else {FINAL: refer_head(params.head)}
-    return evaluate_heads(run_id, inputs, heads, {}, params, seed=params.seed)
+    if params.head is None:
+        source, inputs = runs.run_with(*INPUTS, "heads", run_id=params.run)
+        del inputs["heads"]
+        # A night records its only head without a stage.
+        heads = {FINAL if name == NIGHTS_HEAD else name: head for name, head in runs.heads_of(source).items()}
+    else:
+        head = refer_head(params.head)
+        source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))
+        heads = {FINAL: head}
+    facts = {"Data": f"labels, features and examples of run {source}"}
+    return evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed)
 
 
 def evaluate_heads(
@@ -83,7 +96,14 @@ def evaluate_heads(
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
     publish(evaluation, report)
     runs.record(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
-    return Evaluated(run_id=run_id, report=report, head=heads[final], calibrated=calibrated, evaluation=evaluation)
+    return Evaluated(
+        run_id=run_id,
+        report=report,
+        head=heads[final],
+        calibrated=calibrated,
+        evaluation=evaluation,
+        data=facts.get("Data", ""),
+    )
 
 
 if __name__ == "__main__":

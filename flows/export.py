@@ -1,17 +1,18 @@
-"""Flow `export`: the newest examples as the method's JSONL."""
+"""Flow `export`: the examples of one run as the method's JSONL."""
 
 from prefect import flow
 
 from flows.checks import check
 from flows.params import ExportParams
+from tasks.stats import Exported
 from tasks.stats import export as write
 
 
 @flow(name="export", flow_run_name="export to {params.output_file}")
-def export(params: ExportParams) -> int:
-    """Write the newest examples and return how many."""
+def export(params: ExportParams) -> Exported:
+    """Write the examples of the newest run that has some, or of the one named."""
     check(params)
-    return write(params.output_file)
+    return write(params.output_file, run_id=params.run, held_out=params.held_out)
 
 
 if __name__ == "__main__":

@@ -71,8 +71,10 @@ def planned(params: LabelParams) -> Plan:
     return plan
 
 
-def labels_for(run_id: str, queries: Artifact, oracle: OracleSpec, params: OracleParams) -> Artifact:
+def labels_for(run_id: str | None, queries: Artifact, oracle: OracleSpec, params: OracleParams) -> Artifact:
     """Labels by any oracle, recorded under `run_id` even if they are only some: later commands can use them.
+
+    Without a `run_id` they are not recorded.
 
     Raises:
         LabellingStopped: of an API oracle, why not all could be labelled.
@@ -85,15 +87,15 @@ def labels_for(run_id: str, queries: Artifact, oracle: OracleSpec, params: Oracl
 
 
 def labels_so_far(
-    run_id: str, queries: Artifact, oracle: OracleSpec, params: OracleParams
+    run_id: str | None, queries: Artifact, oracle: OracleSpec, params: OracleParams
 ) -> tuple[Artifact, LabellingStopped | None]:
-    """(labels, None), or (the labels there are, why no more), recorded under `run_id`."""
+    """(labels, None), or (the labels there are, why no more), recorded under `run_id` if there is one."""
     labels, stopped = (
         label_by_api(queries, oracle, params)
         if isinstance(oracle, ApiOracle)
         else (label_queries(queries, oracle, params.shard_size), None)
     )
-    if labels.rows or stopped is None:
+    if run_id is not None and (labels.rows or stopped is None):
         runs.record(run_id, queries=queries, labels=labels)
     return labels, stopped
 

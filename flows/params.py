@@ -152,9 +152,14 @@ class TrainParams(HeadParams):
     mode: Literal["all", "sft", "rl"] = Field(
         default="all", description="all: SFT, RL and recalibration; sft or rl: that stage alone"
     )
-    queries: str | None = Field(default=None, description="queries artifact (default: the newest)")
-    labels: str | None = Field(default=None, description="labels artifact (default: the newest)")
-    features: str | None = Field(default=None, description="features artifact (default: the newest)")
+    run: str | None = Field(
+        default=None, description="id of the run, as runs/ has it, whose labels these are (default: the newest)"
+    )
+    queries: str | None = Field(default=None, description="queries artifact (default: of the labels)")
+    labels: str | None = Field(default=None, description="labels artifact (default: of the run)")
+    features: str | None = Field(
+        default=None, description="features artifact (default: of the run, or else the newest of its queries)"
+    )
     data_file: str | None = Field(
         default=None, description="JSONL with query and true_policy, as export writes it, instead of labels"
     )
@@ -201,7 +206,11 @@ class EscalationParams(Params):
 class EvaluateParams(EscalationParams):
     """Measure a head on the test split, against the baselines."""
 
-    head: str | None = Field(default=None, description="head folder (default: the newest)")
+    head: str | None = Field(default=None, description="head folder (default: the last of the run)")
+    run: str | None = Field(
+        default=None,
+        description="id of the run, as runs/ has it, whose examples and head these are (default: newest)",
+    )
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="of the bootstrap")
 
 
@@ -225,12 +234,21 @@ class DemoParams(HeadParams, EscalationParams):
 
 
 class StatsParams(Params):
-    """Dataset balance and reliability of the newest labels, examples and predictions."""
+    """Dataset balance and reliability of one run."""
 
-    method: str = Field(default="SFT + RL + recalibration", description="whose reliability to show")
+    method: str | None = Field(default=None, description="whose reliability to show (default: the run's last head)")
+    run: str | None = Field(
+        default=None, description="id of the run, as runs/ has it (default: the newest that labelled something)"
+    )
 
 
 class ExportParams(Params):
-    """Write the newest examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
+    """Write one run's examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
 
     output_file: str = Field(default="sft_data.jsonl", description="where to")
+    run: str | None = Field(
+        default=None, description="id of the run, as runs/ has it (default: the newest that has examples)"
+    )
+    held_out: bool = Field(
+        default=False, description="also write the test rows, which no head may learn from, and the split of every row"
+    )

@@ -27,12 +27,22 @@ if TYPE_CHECKING:
     from tasks.benchmark.report import Compared
     from tasks.night.story import Night
     from tasks.oracle.audit.score import AuditResult
+    from tasks.stats import Exported
 
 
 def made(console: Console, artifact: Artifact) -> None:
     """Where an artifact is, and of a table how long it is."""
     rows = f"{artifact.kind}  {artifact.rows} rows  " if artifact.kind in ("labels", "features") else ""
     console.print(f"{rows}{artifact.uri}", markup=False, highlight=False, soft_wrap=True)
+
+
+def trained(console: Console, head: Artifact) -> None:
+    """Where a head is, and what it was trained on."""
+    from tasks.runs import fact_of
+
+    made(console, head)
+    if (data := fact_of(head, "data")) is not None:
+        console.print(f"data    {data}", markup=False, highlight=False, soft_wrap=True)
 
 
 def labelled(console: Console, result: Artifact | Audited | Plan) -> None:
@@ -103,6 +113,8 @@ def evaluated(console: Console, result: Evaluated) -> None:
     console.print(f"[dim]{first.level:.0%} bootstrap intervals; noise ≤: upper bound of a calibrated model's ECE[/]")
     if (d := result.evaluation.brier_difference) is not None:
         console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d:+.4f}", markup=False)
+    if result.data:
+        console.print(f"data    {result.data}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"head    {result.head.uri}", markup=False, soft_wrap=True)
     if result.calibrated is not None:
         console.print(f"router  {result.calibrated.uri}", markup=False, soft_wrap=True)
@@ -140,9 +152,11 @@ def decided(console: Console, entry: Entry) -> None:
     console.print(f"serving {serving}", markup=False, highlight=False, soft_wrap=True)
 
 
-def exported(console: Console, n: int) -> None:
-    """How many examples were written."""
-    console.print(f"{n} examples written", highlight=False)
+def exported(console: Console, result: Exported) -> None:
+    """How many examples were written, whose, where to, and how many were held back."""
+    left_out = f"; {result.n_held_out} held-out rows left out (--held-out writes them too)" if result.n_held_out else ""
+    line = f"{result.n} examples of run {result.run_id} written to {result.path}{left_out}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def tables(console: Console, results: list[Table]) -> None:

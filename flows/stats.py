@@ -1,4 +1,4 @@
-"""Flow `stats`: dataset balance and reliability of the newest artifacts."""
+"""Flow `stats`: dataset balance and reliability of one run."""
 
 from prefect import flow
 
@@ -9,7 +9,7 @@ from tasks import stats as tables
 @flow(name="stats")
 def stats(params: StatsParams) -> list[tables.Table]:
     """Every table there are artifacts for."""
-    return tables.stats(params.method)
+    return tables.stats(params.method, params.run)
 
 
 if __name__ == "__main__":

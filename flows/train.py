@@ -14,6 +14,7 @@ from tasks.examples import block_names, choose_blocks, join
 from tasks.extract import Reading
 from tasks.queries import import_decisions
 from tasks.router import refer_checkpoint
+from tasks.together import check_together, features_for, name_of
 from tasks.train import recalibrate_head, refer_head, train_rl, train_sft
 
 # The stages' heads by the names that tables and manifests show.
@@ -22,10 +23,12 @@ SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
 
 @flow(name="train", flow_run_name="train ({params.mode}, {params.preset})")
 def train(params: TrainParams) -> Artifact:
-    """Train on the newest labels and features, or on those named, and return the last head."""
+    """Train on the labels and features of one run, or on those named, and return the last head."""
     check(params)
     run_id = runs.start("train")
     data = _data(params)
+    said = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
+    data = under_one_identity(**data)
     examples, features = join(**data), data["features"]
     match params.mode:
         case "sft":
@@ -39,7 +42,7 @@ def train(params: TrainParams) -> Artifact:
         case "all":
             heads = train_head(examples, features, params)
     head = list(heads.values())[-1]
-    runs.record(run_id, **data, examples=examples, **heads)
+    runs.record(run_id, **data, examples=examples, **heads, data=said)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     return head
@@ -66,14 +69,25 @@ def blocks_for(examples: Artifact, features: Artifact, params: HeadParams) -> li
 
 def _data(params: TrainParams) -> dict[str, Artifact]:
     """The queries, labels and features that the parameters name."""
-    if params.data_file is None:
-        features = runs.newest("features", params.features)
-        queries, labels = runs.newest("queries", params.queries), runs.newest("labels", params.labels)
-    else:
+    if params.data_file is not None:
         assert params.router_path is not None
         queries, labels = import_decisions(params.data_file)
         features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
-    return under_one_identity(queries, labels, features)
+        return {"queries": queries, "labels": labels, "features": features}
+    if params.labels is None:
+        source, made = runs.run_with("labels", run_id=params.run)
+        labels = made["labels"]
+    else:
+        labels = runs.newest("labels", params.labels)
+        source = runs.run_of(labels)
+    beside = runs.recorded(source)
+    queries, features = (
+        runs.newest(kind, uri) if uri is not None else beside.get(kind)
+        for kind, uri in (("queries", params.queries), ("features", params.features))
+    )
+    features = features or features_for(labels)
+    check_together(labels, features)
+    return {"queries": queries or runs.newest("queries"), "labels": labels, "features": features}
 
 
 if __name__ == "__main__":

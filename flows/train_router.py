@@ -18,7 +18,8 @@ from tasks.router import check_base, refer_checkpoint, train_router
 def train_router_flow(params: TrainRouterParams) -> Artifact:
     """Label the queries, fit a routing head on the base model and return the router.
 
-    The labels are not recorded as the newest ones: a head must not learn from queries that trained the router.
+    Its queries and labels are recorded with it, under names that no other step goes by: a head must not learn from
+    queries that trained the router.
     """
     check(params)
     run_id = runs.start("train-router")
@@ -26,10 +27,10 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
     check_base(base, reading)
-    labels = labels_for(run_id, queries, oracle, params)
+    labels = labels_for(None, queries, oracle, params)
     with underway("train the router"):
         router = train_router(base, queries, labels, reading, params.seed)
-    runs.record(run_id, router=router)
+    runs.record(run_id, router=router, router_queries=queries, router_labels=labels)
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)
     return router

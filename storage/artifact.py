@@ -5,12 +5,22 @@ the version of pyarrow; a newer one may give the same table another name, and bo
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    ValidationInfo,
+    field_serializer,
+    model_validator,
+)
 
 from storage.atomic import disk_errors, local_path, publish, resolve, staging
 from storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
@@ -21,7 +31,12 @@ _KIND_KEY = b"routecal.kind"
 
 
 class Artifact(BaseModel):
-    """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is."""
+    """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is.
+
+    Stored, a `uri` in the home is relative to its root, and is looked for in the home of whoever reads it: that of the
+    environment, or the one that `within` names. Absolute places that version 0.1 stored are looked for there too, once
+    nothing is left where they point.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +44,28 @@ class Artifact(BaseModel):
     sha256: str = Field(description="of the file; of a folder, `digest_folder`")
     rows: int = Field(ge=0, description="rows of the table; files of a folder")
     kind: str = Field(description="key of `SCHEMAS`, or what the folder holds (heads, routers, reports …)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _where_it_is_now(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, Mapping) or not {"uri", "sha256"} <= data.keys():
+            return data
+        return {**data, "uri": _located(str(data["uri"]), str(data["sha256"]), _home(info))}
+
+    @field_serializer("uri")
+    def _from_the_root_on(self, uri: str, info: SerializationInfo) -> str:
+        return _home(info).relative(uri)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Artifact) and (self.kind, self.sha256) == (other.kind, other.sha256)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.sha256))
+
+
+def within(home: Home) -> dict[str, Any]:
+    """The context under which pydantic reads or writes references of this home, and not of the environment's."""
+    return {"home": home}
 
 
 def write_table(table: pa.Table, kind: str, *, home: Home, metadata: Mapping[str, str] = {}) -> Artifact:
@@ -114,6 +151,25 @@ def digest_file(path: Path) -> str:
     """sha256 of a file, in hexadecimal, without holding it in memory."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _home(info: ValidationInfo | SerializationInfo) -> Home:
+    home = (info.context or {}).get("home")
+    return home if isinstance(home, Home) else Home.from_env()
+
+
+def _located(uri: str, sha256: str, home: Home) -> str:
+    """Where a stored reference points now: of an absolute one into a home that is gone, its place in this one."""
+    uri = home.absolute(uri)
+    folder, _, name = uri.rpartition("/")
+    if home.relative(uri) != uri or name.removesuffix(".parquet") != sha256[:16]:
+        return uri
+    # Whether another bucket still holds it is not asked: the content here is the same.
+    if "://" not in uri and os.path.exists(uri):
+        return uri
+    here = f"{home.folder(folder.rpartition('/')[2])}/{name}"
+    fs, path = resolve(here)
+    return here if fs.exists(path) else uri
 
 
 def _whole(table: pa.Table, kind: str, metadata: Mapping[str, str]) -> pa.Table:

@@ -24,7 +24,10 @@ class ArtifactMissing(StorageError, FileNotFoundError):
         self.uri = uri
 
     def __str__(self) -> str:
-        return f"the artifact {self.uri} does not exist any more; re-run with --refresh to make it again"
+        return (
+            f"the artifact {self.uri} does not exist any more; if it was moved, set ROUTECAL_HOME to the folder that "
+            "holds the artifacts now, else repeat the command that made it"
+        )
 
 
 class ArtifactCorrupt(StorageError, ValueError):
@@ -268,7 +271,24 @@ class RegistryCorrupt(StorageError, ValueError):
         self.path, self.what = path, what
 
     def __str__(self) -> str:
-        return f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder"
+        return (
+            f"the registry is damaged at {self.path}: {self.what}; put the file back from a backup of its folder, or, "
+            "if it is the last one, take it away: the decision before it is then in force"
+        )
+
+
+class RegistryNewer(StorageError, RuntimeError):
+    """A later version of routecal wrote an entry of the registry, in a format that this one does not know."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path, self.found, self.known = path, found, known
+
+    def __str__(self) -> str:
+        return (
+            f"a newer routecal wrote {self.path} (format {self.found}, this one knows {self.known}); upgrade routecal "
+            "here, or set ROUTECAL_HOME to other artifacts"
+        )
 
 
 class LockHeld(StorageError):

@@ -38,6 +38,7 @@ def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Art
         # Only a full disk is the home's fault here: what `build` reads may be closed for reasons of its own.
         with full_disk(str(staged.parent)):
             build(staged)
+        _open_as_the_folder(staged)
         digest = digest_folder(staged)
         files = list(_files(staged))
         artifact = Artifact(uri=f"{folder}/{digest[:16]}", sha256=digest, rows=len(files), kind=kind)
@@ -88,6 +89,13 @@ def local_folder(artifact: Artifact, *, cache: Path | None = None) -> Path:
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
     """(relative POSIX name, file), sorted by name, so that every file system gives one order."""
     yield from sorted((f.relative_to(path).as_posix(), f) for f in path.rglob("*") if f.is_file())
+
+
+def _open_as_the_folder(staged: Path) -> None:
+    """Give the files the permissions of the folder, which are those of the umask: safetensors writes 0600 whatever."""
+    mode = staged.stat().st_mode & 0o666
+    for _, file in _files(staged):
+        file.chmod(mode)
 
 
 def _verify(path: Path, artifact: Artifact) -> None:

@@ -1,10 +1,13 @@
-"""Where artifacts live: `<home>/<kind>/<digest>…` and `<home>/runs/<run_id>.json`."""
+"""Where artifacts live: `<home>/<kind>/<digest>…` and `<home>/runs/<run_id>.json`.
+
+What is stored in a home refers to the rest of it relative to its root, so that it can be moved, copied and mounted.
+"""
 
 import os
 import uuid
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from storage.atomic import local_path, resolve, write_chunks
 from storage.errors import DiskFull, HomeNotWritable, StorageError
@@ -35,6 +38,36 @@ class Home(BaseModel):
     def folder(self, kind: str) -> str:
         """The folder, or URL prefix, of one kind of artifact."""
         return f"{self.root}/{kind}"
+
+    def relative(self, uri: str) -> str:
+        """`uri` from the root on if it lies in this home, else as it is.
+
+        >>> Home(root="s3://bucket/home").relative("s3://bucket/home/labels/ab.parquet")
+        'labels/ab.parquet'
+        """
+        # A path that was resolved on the way may lie behind a link that the root goes through.
+        roots = (self.root,) if "://" in self.root else (self.root, os.path.realpath(self.root))
+        return next((uri[len(root) + 1 :] for root in roots if uri.startswith(f"{root}/")), uri)
+
+    def absolute(self, reference: str) -> str:
+        """Where something lies now that `relative` named.
+
+        >>> Home(root="/srv/home").absolute("labels/ab.parquet")
+        '/srv/home/labels/ab.parquet'
+        """
+        is_whole = "://" in reference or os.path.isabs(reference)
+        return reference if is_whole else f"{self.root}/{reference}"
+
+    def portable(self, value: JsonValue) -> JsonValue:
+        """A JSON value in which every string that is a place in this home is relative to its root."""
+        match value:
+            case str():
+                return self.relative(value)
+            case dict():
+                return {key: self.portable(one) for key, one in value.items()}
+            case list() | tuple():
+                return [self.portable(one) for one in value]
+        return value
 
     def check_writable(self) -> None:
         """Write a few bytes and remove them: before a run spends anything, not after.

@@ -2,12 +2,12 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from storage.artifact import Artifact
+from storage.artifact import Artifact, within
 from storage.atomic import resolve, write_chunks
 from storage.layout import Home
 
@@ -28,6 +28,17 @@ class Manifest(BaseModel):
         """The run's artifacts of one kind, in the order they were given."""
         return tuple(a for a in self.artifacts.values() if a.kind == kind)
 
+    def main(self, kind: str) -> Artifact | None:
+        """The run's artifact of one kind that later steps may go by; None if there is none.
+
+        It has the kind for its name. What lies beside it under another name is not offered: of a night's examples the
+        held-out ones, of a router's labels those that trained it. Heads have names of their own: the last is the one.
+        """
+        if kind == "heads":
+            return next(iter(self.of_kind(kind)[::-1]), None)
+        found = self.artifacts.get(kind)
+        return found if found is not None and found.kind == kind else None
+
 
 def write_manifest(home: Home, run_id: str, entries: Mapping[str, Artifact | JsonValue]) -> str:
     """Store what a run made, atomically, replacing the manifest of the same run; return its URI.
@@ -42,35 +53,39 @@ def write_manifest(home: Home, run_id: str, entries: Mapping[str, Artifact | Jso
         run_id=run_id,
         written_at=datetime.now(UTC),
         artifacts={k: v for k, v in entries.items() if isinstance(v, Artifact)},
-        facts={k: v for k, v in entries.items() if not isinstance(v, Artifact)},
+        facts={k: home.portable(v) for k, v in entries.items() if not isinstance(v, Artifact)},
     )
     uri = f"{home.folder('runs')}/{run_id}.json"
-    write_chunks(uri, [manifest.model_dump_json(indent=2).encode(), b"\n"])
+    write_chunks(uri, [manifest.model_dump_json(indent=2, context=within(home)).encode(), b"\n"])
     return uri
 
 
-def latest_manifest(home: Home, kind: str, *, name: str | None = None) -> Manifest | None:
-    """The newest manifest, by the time written in it, that holds an artifact of `kind` (under `name`, if given).
+def latest_manifest(home: Home, *kinds: str, name: str | None = None) -> Manifest | None:
+    """The newest manifest that holds a main artifact of each of `kinds`, or with `name`, one of them under that name.
 
     None if there is none.
     """
-    return _newest(home, lambda key, artifact: artifact.kind == kind and name in (None, key))
+
+    def holds(manifest: Manifest, kind: str) -> bool:
+        named = manifest.main(kind) if name is None else manifest.artifacts.get(name)
+        return named is not None and named.kind == kind
+
+    return next((m for m in newest_first(home) if all(holds(m, kind) for kind in kinds)), None)
+
+
+def newest_first(home: Home) -> list[Manifest]:
+    """Every manifest, by the time written in it."""
+    return sorted(_all(home), key=lambda m: (m.written_at, m.run_id), reverse=True)
 
 
 def manifests(home: Home, flow: str) -> list[Manifest]:
     """All manifests of a flow's runs, by the time written in them, oldest first."""
-    found = (m for m in _all(home) if m.run_id.startswith(f"{flow}-"))
-    return sorted(found, key=lambda m: (m.written_at, m.run_id))
+    return [m for m in reversed(newest_first(home)) if m.run_id.startswith(f"{flow}-")]
 
 
 def manifest_of(home: Home, artifact: Artifact) -> Manifest | None:
     """The newest manifest that holds this very artifact, wherever it was found; None if there is none."""
-    return _newest(home, lambda _, other: (other.kind, other.sha256) == (artifact.kind, artifact.sha256))
-
-
-def _newest(home: Home, is_wanted: Callable[[str, Artifact], bool]) -> Manifest | None:
-    found = (m for m in _all(home) if any(is_wanted(key, artifact) for key, artifact in m.artifacts.items()))
-    return max(found, key=lambda m: (m.written_at, m.run_id), default=None)
+    return next((m for m in newest_first(home) if artifact in m.artifacts.values()), None)
 
 
 def _all(home: Home) -> Iterator[Manifest]:
@@ -81,6 +96,6 @@ def _all(home: Home) -> Iterator[Manifest]:
         if not path.endswith(".json"):
             continue
         try:
-            yield Manifest.model_validate_json(fs.cat_file(path))
+            yield Manifest.model_validate_json(fs.cat_file(path), context=within(home))
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)

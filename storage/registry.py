@@ -2,8 +2,10 @@
 
 An entry is a file `<home>/registry/000012.json`, made whole under its number or not at all; two writers cannot make the
 same one, so neither overwrites what the other decided. There is no second copy of the pointer that could disagree.
+Entries are in the order of their numbers; no clock has a say.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,14 +13,16 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from fsspec import AbstractFileSystem
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from storage.artifact import Artifact
+from storage.artifact import Artifact, within
 from storage.atomic import disk_errors, flush, local_path, resolve, staging
-from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt
+from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
 from storage.layout import Home
 
 FOLDER = "registry"
+# Of entries. It rises when an older version would misread them; what is only added, older versions pass over.
+FORMAT = 1
 _NAME = re.compile(r"(\d{6})\.json")
 
 Action = Literal["promoted", "refused", "waiting", "rolled back"]
@@ -29,6 +33,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    format: int = Field(default=FORMAT, description="see `FORMAT`; absent in version 0.1, which wrote 1")
     number: int = Field(ge=1, description="1, 2, 3 …")
     at: datetime = Field(description="UTC")
     action: Action
@@ -44,9 +49,10 @@ def history(home: Home) -> list[Entry]:
 
     Raises:
         RegistryCorrupt: a file is not an entry, or a number is missing.
+        RegistryNewer: a later version wrote an entry.
     """
     fs, paths = _files(home)
-    return [_read(fs, path, number) for number, path in enumerate(paths, 1)]
+    return [_read(home, fs, path, number) for number, path in enumerate(paths, 1)]
 
 
 def newest(home: Home) -> Entry | None:
@@ -54,9 +60,10 @@ def newest(home: Home) -> Entry | None:
 
     Raises:
         RegistryCorrupt: the file is not an entry, or a number is missing.
+        RegistryNewer: a later version wrote it.
     """
     fs, paths = _files(home)
-    return _read(fs, paths[-1], len(paths)) if paths else None
+    return _read(home, fs, paths[-1], len(paths)) if paths else None
 
 
 def champion(home: Home) -> Artifact | None:
@@ -111,9 +118,10 @@ def append(
         candidate=candidate,
         reasons=tuple(reasons),
         run_id=run_id,
-        lineage=dict(lineage or {}),
+        lineage={name: home.portable(value) for name, value in (lineage or {}).items()},
     )
-    _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", entry.model_dump_json(indent=2).encode() + b"\n")
+    content = entry.model_dump_json(indent=2, context=within(home)).encode() + b"\n"
+    _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", content)
     return entry
 
 
@@ -126,11 +134,17 @@ def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
     return fs, sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
 
 
-def _read(fs: AbstractFileSystem, path: str, number: int) -> Entry:
+def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> Entry:
     try:
-        entry = Entry.model_validate_json(fs.cat_file(path))
-    except ValidationError as error:
+        found = json.loads(fs.cat_file(path))
+        # Before the rest, which a later version may have made otherwise.
+        if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
+            raise RegistryNewer(path, found["format"], FORMAT)
+        entry = Entry.model_validate(found, context=within(home))
+    except ValueError as error:  # of pydantic, of JSON and of UTF-8
         raise RegistryCorrupt(path, "it is not an entry") from error
+    except OSError as error:
+        raise RegistryCorrupt(path, f"it cannot be read ({error.strerror or error})") from error
     if entry.number != number or not path.endswith(f"{number:06d}.json"):
         raise RegistryCorrupt(path, f"entry {number} was expected here")
     return entry

@@ -107,6 +107,48 @@ class NothingInCommon(TaskError, ValueError):
         )
 
 
+class MixedQueries(TaskError, ValueError):
+    """Labels and features that overlap only in part: they are of different files."""
+
+    def __init__(self, labels: str, features: str, n_common: int) -> None:
+        super().__init__(labels, features, n_common)
+        self.labels, self.features, self.n_common = labels, features, n_common
+
+    def __str__(self) -> str:
+        return (
+            f"{self.labels} and {self.features} are of different queries, with {self.n_common} in common; run "
+            "`routecal label` and `routecal extract` on the same file, or name a run or tables that belong together"
+        )
+
+
+class RunUnknown(TaskError, KeyError):
+    """A run was named that recorded nothing here."""
+
+    def __init__(self, run_id: str, known: Sequence[str]) -> None:
+        known = tuple(known)
+        super().__init__(run_id, known)
+        self.run_id, self.known = run_id, known
+
+    def __str__(self) -> str:
+        known = f"the newest are {', '.join(self.known)}" if self.known else "there are none yet"
+        return f"no run {plain(self.run_id)} recorded anything in ROUTECAL_HOME; {known}"
+
+
+class RunLacks(TaskError, ValueError):
+    """The run that was named did not record what the step needs."""
+
+    def __init__(self, run_id: str, lacking: Sequence[str], recorded: Sequence[str]) -> None:
+        lacking, recorded = tuple(lacking), tuple(recorded)
+        super().__init__(run_id, lacking, recorded)
+        self.run_id, self.lacking, self.recorded = run_id, lacking, recorded
+
+    def __str__(self) -> str:
+        return (
+            f"the run {self.run_id} recorded no {' and no '.join(self.lacking)}, only {', '.join(self.recorded)}; name "
+            "another with --run, or leave it out: the newest that has all of it is then taken"
+        )
+
+
 class OldIds(TaskError, ValueError):
     """A table of routecal 0.1 that cannot be used beside tables of now."""
 

@@ -17,6 +17,7 @@ from calib.examples import WARN_BELOW
 from calib.head import load
 from calib.policy import POLICIES
 from storage.artifact import Artifact, read_table
+from storage.atomic import local_path
 from storage.examples import rows_of
 from storage.folder import local_folder, write_folder
 from storage.layout import Home
@@ -109,9 +110,12 @@ def escalate(
 @task(name="pack", cache_policy=cache_on(__name__, "calib.calibrated_router"), **STORED)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
-    loaded = load(local_folder(head))
+    loaded, home = load(local_folder(head)), Home.from_env()
+    inside = home.relative(router.uri)
+    # Of a router among the artifacts its place beside the head, so that both can be moved together.
+    is_beside = inside != router.uri and local_path(home.root) is not None
     serving = Serving(
-        router=router.uri,
+        router=f"../../{inside}" if is_beside else router.uri,
         **reading.model_dump(exclude={"verbal"}),
         blocks=loaded.blocks,
         threshold=threshold,
@@ -122,7 +126,7 @@ def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: f
     def build(folder: Path) -> None:
         pack(loaded, serving, folder)
 
-    return write_folder("calibrated", build, home=Home.from_env())
+    return write_folder("calibrated", build, home=home)
 
 
 def sentence(found: Escalation) -> str:

@@ -11,9 +11,9 @@ from storage.artifact import Artifact
 from storage.atomic import resolve, sweep
 from storage.folder import local_folder
 from storage.layout import Home
-from storage.manifest import latest_manifest, manifest_of, write_manifest
+from storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
 from storage.refer import table_at
-from tasks.errors import OptionMissing
+from tasks.errors import OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.
 _MADE_BY = {
@@ -56,23 +56,72 @@ def newest(kind: str, uri: str | None = None, *, name: str | None = None) -> Art
     manifest = latest_manifest(Home.from_env(), kind, name=name)
     if manifest is None:
         raise OptionMissing(name or kind, _MADE_BY[kind])
-    return manifest.artifacts[name] if name is not None else manifest.of_kind(kind)[-1]
+    return manifest.artifacts[name] if name is not None else _main(manifest, kind)
 
 
-def newest_together(kind: str, *others: str) -> dict[str, Artifact]:
-    """The newest artifact of `kind`, and those of the other kinds that the same run recorded beside it.
+def run_with(*kinds: str, run_id: str | None = None) -> tuple[str, dict[str, Artifact]]:
+    """One run and what it recorded of `kinds`: artifacts of one run belong together, the newest of each kind may not.
 
-    Newer ones of the others may belong to other queries.
+    Args:
+        kinds: of which the run must have recorded each.
+        run_id: of the run; None takes the newest that did.
 
     Raises:
-        OptionMissing: as `newest`.
+        RunUnknown, RunLacks: it was named and recorded nothing, or not all of them.
+        OptionMissing: none was named, and no run recorded all of them.
     """
-    found = {kind: newest(kind)}
-    manifest = latest_manifest(Home.from_env(), kind)
-    for other in others:
-        beside = manifest.of_kind(other) if manifest is not None else ()
-        found[other] = beside[-1] if beside else newest(other)
+    if run_id is not None:
+        manifest = run_named(run_id)
+        if lacking := [kind for kind in kinds if manifest.main(kind) is None]:
+            raise RunLacks(run_id, lacking, list(manifest.artifacts))
+    elif (found := latest_manifest(Home.from_env(), *kinds)) is not None:
+        manifest = found
+    else:
+        lacking = [kind for kind in kinds if latest_manifest(Home.from_env(), kind) is None]
+        what = (lacking or kinds)[0]
+        raise OptionMissing(what, _MADE_BY[what])
+    return manifest.run_id, {kind: _main(manifest, kind) for kind in kinds}
+
+
+def latest_with_any(*kinds: str) -> Manifest | None:
+    """The newest run that recorded something of these kinds; None if none did."""
+    return next((m for m in newest_first(Home.from_env()) if any(map(m.main, kinds))), None)
+
+
+def run_named(run_id: str) -> Manifest:
+    """What a run recorded.
+
+    Raises:
+        RunUnknown: nothing; names the newest runs.
+    """
+    every = newest_first(Home.from_env())
+    found = next((m for m in every if m.run_id == run_id), None)
+    if found is None:
+        raise RunUnknown(run_id, [m.run_id for m in every[:3]])
     return found
+
+
+def run_of(artifact: Artifact, *kinds: str) -> str | None:
+    """The newest run that recorded this very artifact, and something of each of `kinds`; None if none did."""
+    every = newest_first(Home.from_env())
+    return next((m.run_id for m in every if artifact in m.artifacts.values() and all(map(m.main, kinds))), None)
+
+
+def recorded(run_id: str | None) -> dict[str, Artifact]:
+    """What a run recorded, by name; nothing of no run."""
+    return {} if run_id is None else run_named(run_id).artifacts
+
+
+def heads_of(run_id: str) -> dict[str, Artifact]:
+    """The heads that a run recorded, by stage, the one to use last."""
+    return {name: a for name, a in recorded(run_id).items() if a.kind == "heads"}
+
+
+def fact_of(artifact: Artifact, name: str) -> str | None:
+    """A sentence that the newest run which recorded the artifact noted beside it."""
+    manifest = manifest_of(Home.from_env(), artifact)
+    found = None if manifest is None else manifest.facts.get(name)
+    return None if found is None else str(found)
 
 
 def beside(artifact: Artifact, kind: str, uri: str | None = None) -> Artifact:
@@ -84,23 +133,32 @@ def beside(artifact: Artifact, kind: str, uri: str | None = None) -> Artifact:
     """
     if uri is not None:
         return table_at(uri, kind)
-    manifest = manifest_of(Home.from_env(), artifact)
-    if manifest is None or not manifest.of_kind(kind):
+    found = recorded_beside(artifact, kind)
+    if found is None:
         raise OptionMissing(f"{kind} recorded beside {artifact.uri}", f"name them with --{kind}")
-    return manifest.of_kind(kind)[-1]
+    return found
 
 
-def newest_heads() -> dict[str, Artifact]:
-    """The heads of the newest run that trained any, by stage, the one to use last."""
-    newest("heads")
-    manifest = latest_manifest(Home.from_env(), "heads")
-    assert manifest is not None
-    return {name: a for name, a in manifest.artifacts.items() if a.kind == "heads"}
+def recorded_beside(artifact: Artifact, kind: str) -> Artifact | None:
+    """What the newest run that recorded `artifact` recorded of `kind` with it; None if nothing."""
+    manifest = manifest_of(Home.from_env(), artifact)
+    return None if manifest is None else next(iter(manifest.of_kind(kind)[::-1]), None)
+
+
+def _main(manifest: Manifest, kind: str) -> Artifact:
+    found = manifest.main(kind)
+    assert found is not None
+    return found
 
 
 def copy_to(artifact: Artifact, folder: str) -> None:
-    """Copy a folder artifact where a person asked for it."""
-    shutil.copytree(local_folder(artifact), Path(folder).expanduser(), dirs_exist_ok=True)
+    """Copy a folder artifact where a person asked for it; the umask decides who may read the copy."""
+    source, target = local_folder(artifact), Path(folder).expanduser()
+    for file in source.rglob("*"):
+        if file.is_file():
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def copy_report(report: str, folder: str) -> None:

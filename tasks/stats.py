@@ -1,13 +1,14 @@
-"""Dataset balance and reliability, by the SQL of `storage/sql` over the newest artifacts."""
+"""Dataset balance and reliability, by the SQL of `storage/sql` over the artifacts of one run."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from storage.artifact import Artifact, read_table
+from storage.errors import UnknownName
 from storage.export import export_jsonl
 from storage.query import connect, run
-from tasks.errors import OptionMissing
-from tasks.evaluate import FINAL
+from tasks.errors import OptionMissing, RunLacks
 from tasks.listing import Table
-from tasks.runs import newest
+from tasks.runs import latest_with_any, run_named, run_with
 
 # Title, query, the artifacts it reads, its parameters.
 _TABLES: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
@@ -15,37 +16,75 @@ _TABLES: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
     ("True policies by topic and split", "policy_balance", ("examples",), {}),
     ("Router accuracy", "router_accuracy", ("examples",), {}),
     ("Cost of the labels", "cost", ("labels",), {}),
-    (f"Reliability of «{FINAL}», test split", "reliability", ("predictions",), {"split": "test", "n_bins": 10}),
+    ("Reliability of «{method}», test split", "reliability", ("predictions",), {"split": "test", "n_bins": 10}),
 )
+_KINDS = ("labels", "examples", "predictions")
 
 
-def stats(method: str = FINAL) -> list[Table]:
-    """Every table there are artifacts for.
+class Exported(NamedTuple):
+    """What `export` wrote.
+
+    Attributes:
+        run_id: whose examples.
+        path: where they are.
+        n: rows written.
+        n_held_out: test rows that were left out.
+    """
+
+    run_id: str
+    path: str
+    n: int
+    n_held_out: int
+
+
+def stats(method: str | None = None, run_id: str | None = None) -> list[Table]:
+    """Every table that one run made artifacts for; the titles say which run.
 
     Args:
-        method: whose reliability.
+        method: whose reliability; None takes the last of the run, which is the head in question.
+        run_id: of the run; None takes the newest that made any.
 
     Raises:
         OptionMissing: no run stored anything yet.
+        RunUnknown, RunLacks: the run that was named stored nothing of this.
+        UnknownName: it predicted by no such method; names those it did.
     """
-    found = {}
-    for kind in ("labels", "examples", "predictions"):
-        try:
-            found[kind] = newest(kind)
-        except OptionMissing:
-            continue
-    if not found:
+    manifest = latest_with_any(*_KINDS) if run_id is None else run_named(run_id)
+    if manifest is None:
         raise OptionMissing("artifacts", "run `routecal demo`, `label` or `calibrate` first")
+    found = {kind: artifact for kind in _KINDS if (artifact := manifest.main(kind)) is not None}
+    if not found or (method is not None and "predictions" not in found):
+        raise RunLacks(manifest.run_id, _KINDS if not found else ("predictions",), list(manifest.artifacts))
+    shown = _method(found["predictions"], method) if "predictions" in found else ""
     results = []
     with connect(**found) as con:
         for title, query, needs, params in _TABLES:
             if all(kind in found for kind in needs):
-                own = {"method": method} if query == "reliability" else {}
+                own = {"method": shown} if query == "reliability" else {}
                 table = run(con, query, **params, **own)
-                results.append(Table(title.replace(FINAL, method), table.column_names, table.to_pylist()))
+                title = f"{title.format(method=shown)} (run {manifest.run_id})"
+                results.append(Table(title, table.column_names, table.to_pylist()))
     return results
 
 
-def export(path: str) -> int:
-    """Write the newest examples as the method's JSONL; returns the rows written."""
-    return export_jsonl(newest("examples"), path)
+def export(path: str, *, run_id: str | None = None, held_out: bool = False) -> Exported:
+    """Write the examples of one run as the method's JSONL, by default without the held-out ones.
+
+    Args:
+        path: where to.
+        run_id: of the run; None takes the newest that made examples.
+        held_out: write test rows too, and the split of every row.
+
+    Raises:
+        OptionMissing, RunUnknown, RunLacks: there are none.
+    """
+    run_id, found = run_with("examples", run_id=run_id)
+    n, n_held_out = export_jsonl(found["examples"], path, held_out=held_out)
+    return Exported(run_id, path, n, n_held_out)
+
+
+def _method(predictions: Artifact, asked: str | None) -> str:
+    methods = list(dict.fromkeys(read_table(predictions, columns=["method"])["method"].to_pylist()))
+    if asked is not None and asked not in methods:
+        raise UnknownName("method of this run", asked, methods)
+    return asked or methods[-1]

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from calib.errors import CheckpointMissing, HeadUnusable, UnknownName
@@ -74,7 +74,9 @@ class Stored(ABC):
             "metrics": dict(metrics or {}),
             "lineage": lineage,
         }
-        save_file({name: t.detach().cpu().contiguous() for name, t in self.tensors().items()}, folder / WEIGHTS)
+        # Not `save_file`, which makes a file that nobody but its owner may read, whatever the umask.
+        weights = save({name: t.detach().cpu().contiguous() for name, t in self.tensors().items()})
+        (folder / WEIGHTS).write_bytes(weights)
         (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (folder / CARD).write_text(model_card(config), encoding="utf-8")
 

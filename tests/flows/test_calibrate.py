@@ -183,9 +183,11 @@ def test_each_step_alone_reaches_what_calibrate_reaches(
     assert list(by_name.evaluation.methods)[-1] == FINAL
 
     tables = {table.title: table for table in stats(StatsParams())}
-    assert sum(row["n"] for row in tables["Grades, medium x large"].rows) == 300
-    assert f"Reliability of «{FINAL}», test split" in tables
-    assert export(ExportParams(output_file=str(tmp_path / "out.jsonl"))) == 300
+    assert sum(row["n"] for row in tables[f"Grades, medium x large (run {by_name.run_id})"].rows) == 300
+    assert f"Reliability of «{FINAL}», test split (run {by_name.run_id})" in tables
+    out = tmp_path / "out.jsonl"
+    n_test = whole.evaluation.methods[FINAL].n
+    assert export(ExportParams(output_file=str(out))) == (by_name.run_id, str(out), 300 - n_test, n_test)
 
 
 def test_one_stage_at_a_time(params: CalibrateParams, states: States, tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_one_stage_at_a_time(params: CalibrateParams, states: States, tmp_path: 
 @pytest.mark.usefixtures("plain_report")
 def test_a_data_file_instead_of_labels(params: CalibrateParams, states: States, tmp_path: Path) -> None:
     whole = calibrate(params)
-    export(ExportParams(output_file=str(tmp_path / "d.jsonl")))
+    export(ExportParams(output_file=str(tmp_path / "d.jsonl"), held_out=True))
     with pytest.raises(OptionMissing, match="--router-path"):
         train(TrainParams(data_file=str(tmp_path / "d.jsonl")))
     given = TrainParams(data_file=str(tmp_path / "d.jsonl"), router_path=params.router_path, epochs=2, hidden_units=8)

@@ -17,6 +17,7 @@ from storage.artifact import read_table
 from storage.identity import is_rough, rough_id
 from storage.ingest import read_queries
 from tasks import runs
+from tasks.carry_over import under_one_identity
 from tasks.errors import NothingInCommon
 from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from tasks.oracle.spec import ApiOracle
@@ -114,14 +115,15 @@ def test_labels_of_0_1_are_joined_to_features_of_now(
     with patch("storage.conversion.query_id", lambda text, context=None: rough_id(text)):
         assert cli.main(label_argv(file, server)) == 0
     extract(ExtractParams(queries=file, router_path=str(router_checkpoint)))
-    found = _data(TrainParams())
+    found = under_one_identity(**_data(TrainParams()))
     ids = [read_table(table)["query_id"].to_pylist() for table in found.values()]
     assert ids[0] == ids[1] == ids[2] == read_queries(file)["query_id"].to_pylist()
     assert read_table(found["labels"])["true_policy"].equals(read_table(runs.newest("labels"))["true_policy"])
-    # and of other queries: a sentence
+    # what is extracted from other queries later is not taken for theirs; named, it is refused
     other = write_jsonl(tmp_path / "other.jsonl", [{"query": f"Another {i}?"} for i in range(5)])
-    extract(ExtractParams(queries=other, router_path=str(router_checkpoint)))
+    of_others = extract(ExtractParams(queries=other, router_path=str(router_checkpoint)))
+    assert under_one_identity(**_data(TrainParams())) == found
     with pytest.raises(
-        NothingInCommon, match="no query is among the 5 queries, the 20 labels and the 5 features alike"
+        NothingInCommon, match="no query is among the 20 queries, the 20 labels and the 5 features alike"
     ):
-        train(TrainParams())
+        train(TrainParams(features=of_others.uri))

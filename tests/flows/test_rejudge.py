@@ -117,7 +117,7 @@ def test_the_changes_are_shown_and_the_labels_recorded(labels: Artifact, server:
     assert "Grades of the large model: 2 of 20 as before" in out
     manifest = manifest_of(Home.from_env(), new)
     assert manifest is not None
-    assert manifest.facts == {"judged_before": labels.uri}
+    assert manifest.facts == {"judged_before": Home.from_env().relative(labels.uri)}
     assert manifest.of_kind("queries") == (runs.beside(labels, "queries"),)
 
 

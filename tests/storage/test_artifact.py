@@ -1,5 +1,7 @@
 import errno
+import json
 import os
+import stat
 from pathlib import Path
 
 import fsspec
@@ -7,8 +9,11 @@ import pyarrow as pa
 import pytest
 
 from storage import artifact as module
-from storage.artifact import Artifact, read_metadata, read_table, write_table
+from storage.artifact import Artifact, read_metadata, read_table, within, write_table
 from storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull, HomeNotWritable, SchemaMismatch
+from storage.folder import write_folder
+from storage.layout import Home
+from storage.manifest import write_manifest
 
 
 def stored(home):
@@ -75,7 +80,7 @@ def test_gone(home, queries):
     fs, path = fsspec.core.url_to_fs(artifact.uri)
     fs.rm(path)
     for read in (read_table, read_metadata):
-        with pytest.raises(ArtifactMissing, match="--refresh"):
+        with pytest.raises(ArtifactMissing, match="repeat the command that made it"):
             read(artifact)
 
 
@@ -111,3 +116,79 @@ def test_a_write_killed_before_the_rename_leaves_no_file_under_the_final_name(lo
     with pytest.raises(KeyboardInterrupt):
         write_table(queries, "queries", home=local_home)
     assert stored(local_home) == []
+
+
+def test_a_reference_is_looked_for_in_the_home_of_its_reader(home, queries, monkeypatch):
+    artifact = write_table(queries, "queries", home=home)
+    stored = artifact.model_dump_json(context=within(home))
+    assert json.loads(stored)["uri"] == f"queries/{artifact.sha256[:16]}.parquet"
+    assert Artifact.model_validate_json(stored, context=within(home)).uri == artifact.uri
+
+    # without a context it is the environment's, as where Prefect stores results
+    monkeypatch.setenv("ROUTECAL_HOME", home.root)
+    assert artifact.model_dump()["uri"] == json.loads(stored)["uri"]
+    assert Artifact(**json.loads(stored)).uri == artifact.uri
+
+
+def test_a_reference_to_elsewhere_stays_as_it_is(home):
+    for uri in ("/srv/routers/ab", "s3://bucket/labels/ab.parquet", f"{home.root}-other/labels/ab.parquet"):
+        artifact = Artifact(uri=uri, sha256="cd", rows=1, kind="labels")
+        assert artifact.model_dump(context=within(home))["uri"] == uri
+        assert Artifact.model_validate(artifact.model_dump(), context=within(home)).uri == uri
+
+
+def test_absolute_references_of_0_1_are_found_where_the_home_is_now(home, queries, tmp_path):
+    artifact = write_table(queries, "queries", home=home)
+    name = f"queries/{artifact.sha256[:16]}.parquet"
+    for gone in (f"{tmp_path}/gone/{name}", f"s3://gone/{name}"):
+        old = {"uri": gone, "sha256": artifact.sha256, "rows": 10, "kind": "queries"}
+        found = Artifact.model_validate(old, context=within(home))
+        assert found.uri == artifact.uri
+        assert read_table(found).equals(read_table(artifact))
+        # not by the name alone, and not where the home lacks it
+        for other in (old | {"sha256": "0" * 64}, old | {"uri": gone.replace("queries", "labels")}):
+            assert Artifact.model_validate(other, context=within(home)).uri == other["uri"]
+
+    # what is there is taken from where it is said to be
+    copy = tmp_path / name
+    copy.parent.mkdir()
+    copy.write_bytes(b"")
+    there = {"uri": str(copy), "sha256": artifact.sha256, "rows": 10, "kind": "queries"}
+    assert Artifact.model_validate(there, context=within(home)).uri == str(copy)
+
+
+def test_artifacts_are_equal_exactly_when_their_content_is():
+    one = Artifact(uri="/a/labels/ab", sha256="ab", rows=1, kind="labels")
+    moved = one.model_copy(update={"uri": "/b/labels/ab"})
+    others = [one.model_copy(update=change) for change in ({"sha256": "cd"}, {"kind": "heads"})]
+    assert one == moved
+    assert {one, moved, *others} == {one, *others}
+    assert len({one, moved, *others}) == 3
+    assert one != "ab"
+
+
+def test_a_home_behind_a_link_refers_to_what_was_resolved(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    home = Home(root=str(tmp_path / "link"))
+    assert home.relative(f"{tmp_path}/real/heads/ab") == home.relative(f"{tmp_path}/link/heads/ab") == "heads/ab"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_decides_who_may_read(local_home, queries, umask, mode):
+    def build(folder):
+        (folder / "inner").mkdir()
+        for name in ("a", "inner/b"):
+            (folder / name).write_text(name)
+            (folder / name).chmod(0o600)
+
+    before = os.umask(umask)
+    try:
+        write_table(queries, "queries", home=local_home)
+        write_folder("heads", build, home=local_home)
+        write_manifest(local_home, "a", {})
+    finally:
+        os.umask(before)
+    files = [path for path in Path(local_home.root).rglob("*") if path.is_file()]
+    assert len(files) == 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {mode}

@@ -22,6 +22,7 @@ FACTS = {
     "DuplicateRows": ("labels", "query_id", "ab"),
     "NoOutcomeMatches": ("o.parquet", 12),
     "RegistryCorrupt": ("registry/000001.json", "it is not an entry"),
+    "RegistryNewer": ("registry/000001.json", 2, 1),
     "RegistryChanged": ("registry/000002.json",),
 }
 
@@ -61,4 +62,4 @@ def test_five_faulty_rows_are_named_and_all_are_counted():
 
 
 def test_a_missing_artifact_says_how_to_get_it_back():
-    assert "re-run with --refresh" in str(errors.ArtifactMissing("x"))
+    assert "set ROUTECAL_HOME to the folder that holds the artifacts now" in str(errors.ArtifactMissing("x"))
