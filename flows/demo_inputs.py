@@ -1,10 +1,9 @@
-"""The demo's own queries, model and router: what `demo` runs on, and `calibrate` and nights for inputs named `demo`."""
+"""What the demo runs on: its own queries, router and model."""
 
-from typing import Any, TypeVar
+from typing import NamedTuple
 
+from flows.demo_params import DemoInputs
 from flows.label import label_queries
-from flows.night_params import RecalibrateParams
-from flows.params import DEMO, CalibrateParams, DemoParams
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
 from tasks.oracle.prompts import prompts_sha256
@@ -16,38 +15,32 @@ from tasks.router import check_base, train_router
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3
 
-Inputs = TypeVar("Inputs", CalibrateParams, RecalibrateParams)
+
+class Inputs(NamedTuple):
+    """The parameters of `calibrate` that say what it runs on.
+
+    Attributes:
+        queries: for the head; the router has learned from others.
+        router_path: folder of the router.
+        local_model: folder of the model that answers.
+        local_model_name: what the report calls it.
+    """
+
+    queries: str
+    router_path: str
+    local_model: str
+    local_model_name: str = MODEL
 
 
-def demo_inputs(params: DemoParams) -> dict[str, Any]:
-    """Parameters of `calibrate` that say on what; made once, found again."""
+def demo_inputs(params: DemoInputs, *, seed: int) -> Inputs:
+    """Make questions, model and router; a second run finds them made."""
     with underway(f"convert {MODEL}"):
         gemma = convert_gemma()
-    questions = make_world_facts(params.questions, params.seed)
+    questions = make_world_facts(params.questions, seed)
     for_router, for_head = set_apart(questions, share=ROUTER_SHARE, salt="router")
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
     check_base(gemma, Reading())
     labels = label_queries(for_router, oracle, params.shard_size)
     with underway("train the router"):
-        router = train_router(gemma, for_router, labels, Reading(), params.seed)
-    return {
-        "queries": for_head.uri,
-        "router_path": router.uri,
-        "oracle": "local",
-        "local_model": gemma.uri,
-        "local_model_name": MODEL,
-        "shard_size": params.shard_size,
-    }
-
-
-def on_the_demo(params: Inputs) -> Inputs:
-    """The same parameters with the demo's inputs if they name it, and its prices where none are given."""
-    if (params.inbox if isinstance(params, RecalibrateParams) else params.queries) != DEMO:
-        return params
-    defaults = DemoParams(seed=params.seed)
-    found = demo_inputs(defaults)
-    if isinstance(params, RecalibrateParams):
-        found["inbox"] = found.pop("queries")
-    if params.medium_price is None and params.large_price is None:
-        found |= {name: getattr(defaults, name) for name in ("medium_price", "large_price", "price_unit")}
-    return params.model_copy(update=found)
+        router = train_router(gemma, for_router, labels, Reading(), seed)
+    return Inputs(queries=for_head.uri, router_path=router.uri, local_model=gemma.uri)

@@ -99,6 +99,44 @@ class OptionsConflict(TaskError, ValueError):
         return f"{plain(self.what)}; {self.remedy}"
 
 
+class DemoIsACommand(TaskError, ValueError):
+    """A path named `demo` that is not there: the demo's inputs are no values of other commands' options.
+
+    Args:
+        kind: file or folder, what is missing.
+        command: the one that runs on the demo's inputs.
+    """
+
+    def __init__(self, kind: str, command: str) -> None:
+        super().__init__(kind, command)
+        self.kind, self.command = kind, command
+
+    def __str__(self) -> str:
+        return (
+            f"there is no {self.kind} demo; name your own, or run `routecal {self.command}`, which brings its queries, "
+            "router and oracle"
+        )
+
+
+class OtherRouterServes(TaskError, ValueError):
+    """A night on the demo's router, in a home whose registry serves another router.
+
+    Args:
+        home: whose registry it is.
+        entry: number of the decision in force.
+    """
+
+    def __init__(self, home: str, entry: int) -> None:
+        super().__init__(home, entry)
+        self.home, self.entry = home, entry
+
+    def __str__(self) -> str:
+        return (
+            f"the registry of {plain(self.home)} serves a head of another router than the demo's (entry {self.entry} "
+            "of `routecal heads`), and a night of the demo could replace it; set ROUTECAL_HOME to another folder"
+        )
+
+
 class PlaceUnusable(TaskError, ValueError):
     """A file or folder that a run would write cannot be written."""
 

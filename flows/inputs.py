@@ -1,11 +1,12 @@
 """The files and folders that options name, and what a router's configuration says of it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flows import places
-from flows.conflicts import commas, is_demo
-from flows.errors import WrongValues
+from flows.conflicts import commas
+from flows.errors import DemoIsACommand, WrongValues
 from flows.night_params import NightParams, RecalibrateParams
 from flows.options import spelled
 from flows.oracle_params import (
@@ -34,32 +35,36 @@ from tasks.oracle.audit.errors import AuditExists
 from tasks.oracle.money.pricing import Prices
 
 
+def _see_demo(path: str, kind: str, command: str) -> None:
+    """The demo is a command, and no path; unless somebody has a file of that name."""
+    if path == "demo" and not Path(path).exists():
+        raise DemoIsACommand(kind, command)
+
+
 def _see_queries(params: QueryParams) -> None:
-    if not is_demo(params):
-        places.input_file("--queries", params.queries)
+    _see_demo(params.queries, "file", "demo")
+    places.input_file("--queries", params.queries)
 
 
 def _see_oracle(params: AnsweringParams) -> None:
     places.input_file("--outcomes", params.outcomes)
-    if not is_demo(params):
-        places.checkpoint(params.local_model)
+    places.checkpoint(params.local_model)
 
 
 def _see_router(params: RouterParams) -> None:
-    if not is_demo(params):
-        places.checkpoint(params.router_path)
+    places.checkpoint(params.router_path)
 
 
 def _see_layers(params: RouterParams | TrialParams) -> None:
     path = params.router_path if isinstance(params, RouterParams) else params.base_model
-    n = None if is_demo(params) else places.size_of(path, "num_hidden_layers", "n_layer", "n_layers")
+    n = places.size_of(path, "num_hidden_layers", "n_layer", "n_layers")
     if n is not None and any(abs(layer) > n for layer in params.layers):
         raise WrongValues([("--layers", commas(params.layers), f"1 to {n}, or -1 to -{n}: {path} has {n} layers")])
 
 
 def _see_width(params: CalibrateParams | RecalibrateParams) -> None:
     """More components than the hidden states are wide, before they are extracted and labels paid for."""
-    width = None if is_demo(params) else places.size_of(params.router_path, "hidden_size", "n_embd", "d_model", "dim")
+    width = places.size_of(params.router_path, "hidden_size", "n_embd", "d_model", "dim")
     if params.pca is None or width is None:
         return
     # The head may read several blocks side by side, beside the one that is always kept.
@@ -69,8 +74,9 @@ def _see_width(params: CalibrateParams | RecalibrateParams) -> None:
 
 
 def _see_inbox(params: NightParams) -> None:
+    _see_demo(params.inbox, "folder", "demo-night")
     local = places.local_path(params.inbox)
-    if not is_demo(params) and local is not None and not local.is_dir():
+    if local is not None and not local.is_dir():
         raise InboxMissing(params.inbox)
 
 
@@ -79,7 +85,7 @@ def _see_provider(params: ProviderParams) -> None:
     places.input_file("--prices", params.prices)
     if not isinstance(params, OracleParams | RejudgeParams) or params.oracle in ("replay", "local"):
         return
-    if is_demo(params) or getattr(params, "finished_only", False):
+    if getattr(params, "finished_only", False):
         return
     prices = Prices.load(params.prices)
     if params.max_usd is not None or getattr(params, "dry_run", False):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tasks.escalate import Terms
     from tasks.extract import Reading
 
-# A name that stands for the demo's own queries, router and model in place of a path.
-DEMO = "demo"
 # Of scikit-learn, whose generators take 32 bits.
 MAX_SEED = 2**32 - 1
 
@@ -71,7 +69,9 @@ class HeadParams(Params):
     """How the confidence head is trained."""
 
     preset: Literal["proper", "as-written"] = Field(
-        default="proper", description="proper: Brier reward, sampled gradient; as-written: exactly METHOD.md's RL"
+        default="proper",
+        description="of the RL stage. proper: Brier reward, sampled gradient; as-written: linear reward, "
+        "as the method was first written down; badly calibrated, for comparison",
     )
     reward_type: RewardName | None = Field(
         default=None,
@@ -217,20 +217,6 @@ class EvaluateParams(EscalationParams):
 # Forms and --help show the last base first.
 class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, QueryParams):
     """From queries to a calibrated head: label, extract, train, evaluate, report."""
-
-
-class DemoParams(HeadParams, EscalationParams):
-    """The whole pipeline on world-facts questions and a real Gemma-3-270M: no key, no server, no data of yours."""
-
-    questions: int = Field(default=1500, ge=300, le=20000, description="how many; a third trains the router, no more")
-    shard_size: int = Field(default=100, ge=1, le=5000, description="queries per task: what a crash can cost")
-    medium_price: float | None = Field(default=1.0, ge=0, description="of a closed-book answer")
-    large_price: float | None = Field(
-        default=1.5, gt=0, description="of an open-book answer: it reads and writes 1.5 times the tokens (LOG.md)"
-    )
-    price_unit: str = Field(
-        default="tokens; a closed-book answer = 1, an open-book one = 1.5", description="of the two prices"
-    )
 
 
 class StatsParams(Params):

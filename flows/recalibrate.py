@@ -12,7 +12,6 @@ from calib.night.rows import judged_on, missing
 from flows.await_answer import await_answer
 from flows.checks import check
 from flows.contest import Contest, contest
-from flows.demo_inputs import on_the_demo
 from flows.extract import extract_queries
 from flows.label import labels_so_far
 from flows.night_params import RecalibrateParams
@@ -41,10 +40,7 @@ SPENT = ("BudgetReached", "DayQuotaReached")
 
 @flow(name=FLOW, flow_run_name="recalibrate on {params.inbox} by {params.oracle}")
 def recalibrate(params: RecalibrateParams) -> Night:
-    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped.
-
-    An inbox named `demo` is the demo's queries, with its router and oracle.
-    """
+    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
     check(params)
     with one_night():
         # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
@@ -56,7 +52,6 @@ def recalibrate(params: RecalibrateParams) -> Night:
 
 def _night(params: RecalibrateParams) -> Night:
     run_id = runs.start(FLOW)
-    params = on_the_demo(params)
     evening = _evening(run_id, params)
     if (ending := decision.decided()) is not None:
         return ending.night

@@ -15,6 +15,8 @@ FACTS = {
     "OptionRepeated": ("--limit",),
     "WrongValues": ((("--limit", "0\n", "a whole number"), ("--queries", None, "a file")),),
     "OptionsConflict": ("--vertex is read with", "leave it out"),
+    "DemoIsACommand": ("file", "demo"),
+    "OtherRouterServes": ("artifacts", 3),
     "PlaceUnusable": ("the file of", "x\n.jsonl", "Permission denied", "name another"),
     "NotAFile": ("--queries", "folder"),
     "FolderMissing": ("--data", "nowhere", True),

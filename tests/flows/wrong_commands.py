@@ -180,6 +180,8 @@ VALUES = [
     (f"{CALIBRATE} --layers 3", "--layers is '3': give 1 to 2, or -1 to -2: router has 2 layers"),
     (f"{BENCH} --base-model router", "--layers is '-1,-4,-7,-10': give 1 to 2"),
     (f"{EXTRACT} --max-tokens 4", f"--max-tokens is '4': {WHOLE} of at least 8"),
+    ("demo-night --night-queries 0", f"--night-queries is '0': {WHOLE}"),
+    ("demo-night --router-path router", "--router-path is not an option of demo-night"),
     ("demo --questions 3", f"--questions is '3': {WHOLE} from 300 to 20000"),
     (f"{BENCH} --seeds 0", "--seeds is '0'"),
     (f"{BENCH} --labels 10", f"--labels is '10': {WHOLE} of at least 60"),
@@ -275,9 +277,11 @@ CONFLICTS = [
     ("train --router-path router", "--router-path is read with --data-file alone; add that"),
     ("train --data-file q.jsonl", "no router for the data file: name its folder with --router-path"),
     ("train --data-file q.jsonl --router-path router --labels q.jsonl", "--data-file takes the place of --labels"),
-    ("calibrate --queries demo --router-path router", "the queries demo bring their own router, and --router-path is"),
-    ("calibrate --queries demo --router-path demo --oracle gemini", "the queries demo bring their own oracle"),
-    ("recalibrate --inbox demo --router-path demo --oracle gemini", "the queries demo bring their own oracle"),
+    (
+        f"{CALIBRATE} --medium-price 20 --large-price 1",
+        "--medium-price 20 is above --large-price 1, and esc",
+    ),
+    (f"{NIGHT} --medium-price 2 --large-price 1.5", "the large model is the dearer one; exchange the two"),
 ]
 
 # Each ends with a line or more to copy into a file of prices; of the sentence only the beginning is looked at.
@@ -298,6 +302,9 @@ PLACES = [
     ("label --queries '[1' --limit 3", "there is no file [1"),
     ("label --queries a,b.jsonl", "there is no file a,b.jsonl"),
     ("label --queries demo", "there is no file demo"),
+    ("calibrate --queries demo --router-path router", "name your own, or run `routecal demo`, which brings"),
+    ("calibrate --queries demo --router-path demo --oracle local --local-model demo", "there is no file demo"),
+    ("recalibrate --inbox demo --router-path router", "or run `routecal demo-night`, which brings its"),
     ("label --queries empty", "--queries empty is not a file; name a file in it"),
     ("label --queries q.jsonl/x", "q.jsonl/x"),
     (f"label --queries {'q' * 300}.jsonl", "cannot be read: File name too long"),

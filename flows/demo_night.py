@@ -1,0 +1,49 @@
+"""Flow `demo-night`: a night of recalibration on the demo's queries, router and oracle."""
+
+from prefect import flow
+
+from flows.checks import check
+from flows.demo_inputs import demo_inputs
+from flows.demo_params import DemoNightParams, DemoParams
+from flows.errors import OtherRouterServes
+from flows.night_params import RecalibrateParams
+from flows.params import EscalationParams
+from flows.recalibrate import recalibrate
+from storage.artifact import Artifact
+from storage.layout import Home
+from tasks import runs
+from tasks.night import decision
+from tasks.night.story import Night
+from tasks.router import refer_checkpoint
+
+
+@flow(name="demo-night", flow_run_name="a night on {params.questions} world facts")
+def demo_night(params: DemoNightParams) -> Night:
+    """Prepare what the demo runs on; then one night, by the same steps as a real one.
+
+    Raises:
+        OtherRouterServes: the registry serves a head of another router, which this night could replace.
+    """
+    check(params)
+    runs.start("demo-night")
+    inputs = demo_inputs(params, seed=params.seed)
+    _check_registry(refer_checkpoint(inputs.router_path))
+    prices = {name: DemoParams.model_fields[name].default for name in EscalationParams.model_fields}
+    chosen = params.model_dump(exclude={"questions"})
+    own = inputs._asdict()
+    night = RecalibrateParams(inbox=own.pop("queries"), oracle="local", **own, **prices, **chosen)
+    # Its body and not a flow run of its own: an approval is asked for, and given, on the page of this run.
+    return recalibrate.fn(night)
+
+
+def _check_registry(router: Artifact) -> None:
+    """A promotion would put the demo's router in the place of the one that serves."""
+    serving = decision.in_force()
+    if serving is not None and serving.lineage.get("router_sha256") != router.sha256:
+        raise OtherRouterServes(Home.from_env().root, serving.number)
+
+
+if __name__ == "__main__":
+    from flows.cli import restart
+
+    restart("demo-night")

@@ -1,0 +1,49 @@
+"""A night on what the demo runs on: the same steps as a real one, and never in the place of another router's head."""
+
+from pathlib import Path
+
+import pytest
+
+from flows import demo_night as flow
+from flows.demo_inputs import Inputs
+from flows.demo_night import demo_night
+from flows.demo_params import DemoNightParams
+from flows.errors import OtherRouterServes
+from flows.night_params import RecalibrateParams
+from storage.folder import write_folder
+from storage.layout import Home
+from storage.registry import append, history
+from tasks.night.story import Night
+
+
+@pytest.fixture
+def asked(router_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> list[RecalibrateParams]:
+    """The nights that are begun, on a small router in place of the demo's."""
+    made = Inputs(queries="made.parquet", router_path=str(router_checkpoint), local_model=str(router_checkpoint))
+    monkeypatch.setattr(flow, "demo_inputs", lambda params, *, seed: made)
+    found: list[RecalibrateParams] = []
+
+    def begun(params: RecalibrateParams) -> Night:
+        found.append(params)
+        return Night(run_id="recalibrate-1", action="quiet", reasons=(), n_new=0)
+
+    monkeypatch.setattr(flow.recalibrate, "fn", begun)
+    return found
+
+
+def test_a_demo_night_is_a_night_on_inputs_that_it_makes_itself(asked, states, router_checkpoint: Path) -> None:
+    assert demo_night(DemoNightParams(night_queries=60, require_approval=True, approval_hours=3, seed=4)).n_new == 0
+    (night,) = asked
+    assert (night.inbox, night.router_path, night.oracle) == ("made.parquet", str(router_checkpoint), "local")
+    assert (night.night_queries, night.require_approval, night.approval_hours, night.seed) == (60, True, 3, 4)
+    assert (night.medium_price, night.large_price) == (1.0, 1.5)
+
+
+def test_a_demo_night_is_refused_where_another_router_serves(asked, states) -> None:
+    home = Home.from_env()
+    other = write_folder("calibrated", lambda folder: (folder / "head").touch(), home=home)
+    append(home, "promoted", champion=other, candidate=other, after=0, lineage={"router_sha256": "another"})
+    with pytest.raises(OtherRouterServes, match="set ROUTECAL_HOME to another folder"):
+        demo_night(DemoNightParams())
+    assert asked == []
+    assert len(history(home)) == 1
