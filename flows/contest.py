@@ -2,23 +2,22 @@
 
 from typing import Any, NamedTuple
 
-from calib.gate import Verdict
-from calib.health import Health
+from calib.night.action import doubts, renewal_reasons
+from calib.night.candidate import may_warm_start
+from calib.night.gate import Verdict
+from calib.night.health import Health
 from flows.evaluate import evaluate_heads
 from flows.night_params import RecalibrateParams
 from flows.train import train_head
 from storage.artifact import Artifact
 from tasks.evaluate import FINAL
-from tasks.night.contest import choose_candidate, fewest_of_a_class, judge
+from tasks.night.contest import choose_candidate, classes, judge
 from tasks.night.evening import Evening
 from tasks.night.health import check_oracle, share_escalated
 from tasks.night.known import KEY, ROWS, RUN, Rows, held_out, pooled
 from tasks.train import recalibrate_head, train_on, train_rl
 from tasks.version import code_version
 
-# Of tonight's rows on which the router is right, and as many on which it is wrong, from which on the serving head is
-# also trained on, on tonight's alone.
-WARM_FROM = 30
 # Held-out rows of the nights just before, which tonight's outcomes are compared with.
 RECENT = 300
 SCRATCH, WARM = "from scratch", "from the serving head"
@@ -61,8 +60,8 @@ class Contest(NamedTuple):
 def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None, params: RecalibrateParams) -> Contest:
     """Train, choose, measure and judge a candidate."""
     rows = pooled([*evening.known.labelling, tonight], at_most=params.memory)
-    doubts = _doubts(evening, tonight, health)
-    head = _candidate(rows, tonight, None if doubts else evening.champion, params)
+    doubted = _doubts(evening, tonight, health)
+    head = _candidate(rows, tonight, evening.champion, params, is_doubted=bool(doubted))
     facts = {
         "Router": f"{params.router_path} (sha256 {evening.router.sha256[:16]}), frozen",
         **evening.oracle.facts,
@@ -73,35 +72,37 @@ def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None
     evaluated = evaluate_heads(
         evening.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
     )
+    renewal = renewal_reasons(health, age=evening.age, renew_after=params.renew_nights)
     # An oracle's labels have grades, so a threshold was chosen and the head packed.
     assert evaluated.calibrated is not None
     return Contest(
         head=head,
         calibrated=evaluated.calibrated,
         rows=rows,
-        verdict=judge(evaluated.calibrated, evening.champion, window, params.rules, params.seed),
-        doubts=doubts,
+        verdict=judge(evaluated.calibrated, evening.champion, window, renewal, params.rules, params.seed),
+        doubts=doubted,
         escalated=share_escalated(evaluated.calibrated, window),
         report=evaluated.report,
     )
 
 
-def _candidate(rows: Rows, tonight: Rows, serving: Artifact | None, params: RecalibrateParams) -> Artifact:
+def _candidate(
+    rows: Rows, tonight: Rows, serving: Artifact | None, params: RecalibrateParams, *, is_doubted: bool
+) -> Artifact:
     """From scratch on all rows, or from the serving head on tonight's: whichever is better on tonight's, unseen."""
-    heads = {SCRATCH: train_head(rows.examples, rows.features, params)[FINAL]}
-    if serving is None or fewest_of_a_class(tonight) < WARM_FROM:
+    heads, learned = {SCRATCH: train_head(rows.examples, rows.features, params)[FINAL]}, {SCRATCH: rows}
+    n_right, n_wrong = classes(tonight)
+    if serving is None or not may_warm_start(n_right=n_right, n_wrong=n_wrong, is_doubted=is_doubted):
         return heads[SCRATCH]
     on = (tonight.examples, tonight.features)
     heads[WARM] = recalibrate_head(*on, train_rl(*on, train_on(*on, serving, params.sft), params.rl))
-    return heads[choose_candidate(tonight, heads)]
+    learned[WARM] = tonight
+    return heads[choose_candidate(tonight, heads, learned)]
 
 
 def _doubts(evening: Evening, tonight: Rows, health: Health | None) -> tuple[str, ...]:
     """What changed in the outcomes that no change of the queries explains."""
     if evening.champion is None or not evening.known.labelling:
         return ()
-    shift = check_oracle(evening.champion, held_out(evening.known.labelling, at_most=RECENT), tonight)
-    if not shift.is_found or (health is not None and health.drifted):
-        return ()
-    unexplained = "queries did not change, so a model or a judge did, or the oracle is broken"
-    return (*shift.reasons, unexplained)
+    before = held_out(evening.known.labelling, at_least=RECENT)
+    return doubts(check_oracle(evening.champion, before, tonight), health)

@@ -10,7 +10,7 @@ from flows.oracle_params import OracleParams, Params
 from flows.params import EscalationParams, HeadParams, RouterParams
 
 if TYPE_CHECKING:
-    from calib.gate import GateRules
+    from calib.night.gate import GateRules
 
 
 class NightParams(Params):
@@ -28,6 +28,12 @@ class NightParams(Params):
         le=365,
         description="label even if all is well when so many nights labelled nothing: answers change without a sign",
     )
+    renew_nights: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="labelled nights after which a head that is no worse takes over without being shown to be better",
+    )
     brier_margin: float = Field(
         default=0.01, gt=0, le=0.25, description="a new head's Brier may lie above the serving one's by less than this"
     )
@@ -42,7 +48,7 @@ class NightParams(Params):
     @property
     def rules(self) -> GateRules:
         """What a candidate must show."""
-        from calib.gate import GateRules
+        from calib.night.gate import GateRules
 
         return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
 

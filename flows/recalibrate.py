@@ -6,7 +6,9 @@ from typing import Any
 
 from prefect import flow
 
-from calib.health import MIN_WINDOW, Health, may_rest
+from calib.night.action import Judgement, answered, judgement
+from calib.night.health import Health, may_rest
+from calib.night.rows import judged_on, missing
 from flows.approval import ask
 from flows.checks import check
 from flows.contest import Contest, contest
@@ -16,8 +18,8 @@ from flows.label import labels_so_far
 from flows.night_params import RecalibrateParams
 from flows.oracles import oracle_of
 from storage.artifact import Artifact
+from storage.identity import FRACTIONS
 from storage.layout import Home
-from storage.registry import Action
 from tasks import runs
 from tasks.examples import join
 from tasks.label import check_labelled
@@ -51,17 +53,17 @@ def recalibrate(params: RecalibrateParams) -> Night:
     queries = evening.gathered.queries
     features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
     health = _health(evening, features, params)
-    rests = health is not None and may_rest(health, quiet=evening.known.quiet, recheck=params.recheck_nights)
-    if features is None or rests:
+    if features is None or may_rest(health, quiet=evening.known.quiet, recheck=params.recheck_nights):
         return _end(_ending(evening, "quiet", _why_quiet(evening, health), {}, health), evening.known.told)
     tonight = _labelled(evening, features, params)
     made = {"queries": queries, **dict(tonight)}
-    window = held_out([*evening.known.labelling, tonight], at_most=params.window)
-    if window.examples.rows < MIN_WINDOW:
-        reason = f"{window.examples.rows} held-out rows are labelled so far; {MIN_WINDOW} are needed for a decision"
-        return _end(_ending(evening, "gathering", (reason,), made, health), evening.known.told)
+    window = held_out([*evening.known.labelling, tonight], at_least=judged_on(params.window, health))
+    few = missing(window.examples.rows, held_out_frac=FRACTIONS["test"])
+    if few is not None:
+        return _end(_ending(evening, "gathering", (few,), made, health), evening.known.told)
     found = contest(evening, tonight, window, health, params)
-    action, reasons = _judgement(found, params)
+    judged = _judgement(found, params)
+    action, reasons = judged.action, judged.reasons
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
     ending = _ending(evening, action, reasons, made, health, found)
     decision.write_decision(
@@ -96,7 +98,7 @@ def _health(evening: Evening, features: Artifact | None, params: RecalibratePara
     champion, learned = evening.champion, evening.learned
     if champion is None or learned is None:
         return None
-    window = held_out(evening.known.labelling, at_most=params.window) if evening.known.labelling else None
+    window = held_out(evening.known.labelling, at_least=params.window) if evening.known.labelling else None
     return check_champion(champion, learned, window, features, params.seed)
 
 
@@ -123,22 +125,18 @@ def _labelled(evening: Evening, features: Artifact, params: RecalibrateParams) -
     return Rows(examples=join(queries, labels, features), features=features, labels=labels)
 
 
-def _judgement(found: Contest, params: RecalibrateParams) -> tuple[Action, tuple[str, ...]]:
+def _judgement(found: Contest, params: RecalibrateParams) -> Judgement:
     """What becomes of the candidate, and why; a person is asked where one must be."""
-    verdict, doubts = found.verdict, found.doubts
-    if not verdict.is_promoted:
-        return "refused", (*verdict.reasons, *doubts)
-    if not doubts and not params.require_approval:
-        return "promoted", verdict.reasons
-    if not params.require_approval:
-        return "waiting", doubts
-    reasons = (f"- {safe(reason)}" for reason in (*doubts, *verdict.reasons))
+    judged = judgement(found.verdict, found.doubts, require_approval=params.require_approval)
+    if not judged.asks:
+        return judged
+    reasons = (f"- {safe(reason)}" for reason in judged.reasons)
     question = "\n".join(["A new head waits for approval.", "", *reasons])
     answer = ask(question, hours=params.approval_hours)
     if answer is None:
-        return "waiting", (*doubts, *verdict.reasons, "nobody has approved it yet")
+        return answered(judged, promote=None, said="nobody has approved it yet")
     said = ("approved in the UI" if answer.promote else "declined in the UI") + (f": {answer.note}" * bool(answer.note))
-    return ("promoted" if answer.promote else "refused"), (said, *doubts, *verdict.reasons)
+    return answered(judged, promote=answer.promote, said=said)
 
 
 def _ending(

@@ -139,6 +139,20 @@ class InputUnreadable(StorageError, ValueError):
         return f"{plain(self.path)} cannot be read: {plain(self.reason)}; {plain(remedy)}"
 
 
+class InputChanged(StorageError, ValueError):
+    """A file the user named was written to, replaced or taken away while it was read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{plain(self.path)} changed while it was read; write files under a name that begins with a dot, or "
+            "elsewhere, and move them when they are finished"
+        )
+
+
 class BadRows(StorageError, ValueError):
     """Some rows of an input file cannot be used, so none is.
 

@@ -1,6 +1,6 @@
 """The contest: which of tonight's heads stands against the serving one, and whether it may take its place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,13 @@ from prefect import task
 
 from calib.cross_fit import unseen
 from calib.examples import LABELLED
-from calib.gate import GateRules, Verdict, decide
-from calib.metrics import brier
+from calib.head import LoadedHead
+from calib.night import candidate
+from calib.night.gate import GateRules, Verdict, decide, served
 from storage.artifact import Artifact, read_table
 from tasks.cache import STORED, cache_on
 from tasks.examples import load_examples
-from tasks.night.health import told
+from tasks.night.health import threshold, told
 from tasks.night.known import Rows
 from tasks.train import open_head
 
@@ -23,38 +24,69 @@ _CUTS = ("router_policy", "topic")
 
 @task(
     name="choose candidate",
-    cache_policy=cache_on(__name__, "tasks.examples", "calib.cross_fit", "calib.head", "calib.metrics.proper"),
+    cache_policy=cache_on(__name__, "tasks.examples", "calib.cross_fit", "calib.head", "calib.night.candidate"),
     **STORED,
 )
-def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact]) -> str:
-    """The name of the head of least Brier on tonight's labelled rows, each told by members that it did not teach.
+def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact], learned: Mapping[str, Rows]) -> str:
+    """The name of the best head on tonight's labelled rows, see `calib.night.candidate.choose_candidate`.
 
     Held-out rows have no say: they judge the one that is chosen.
+
+    Args:
+        tonight: the rows that decide.
+        heads: by name.
+        learned: by the same names, the rows that each learned from and its recalibrator was fitted on.
     """
-    found = {}
-    for name, artifact in heads.items():
-        head = open_head(artifact, tonight.features)
-        data = load_examples(tonight.examples, tonight.features, blocks=head.blocks).only(*LABELLED)
-        found[name] = brier(head.recalibrator(unseen(head.head, data)), data.y)
-    return min(found, key=lambda name: (found[name], name))
+    ids = read_table(tonight.examples, columns=["query_id"])["query_id"].to_pylist()
+    opened = {name: open_head(head, learned[name].features) for name, head in heads.items()}
+    # Without folds a head says of rows of its train split what it learned there.
+    splits = LABELLED if all(head.head.folds for head in opened.values()) else LABELLED[1:]
+    return candidate.choose_candidate(
+        {name: _contender(head, learned[name], ids, splits) for name, head in opened.items()}
+    )
+
+
+def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: Sequence[str]) -> candidate.Contender:
+    rows = load_examples(learned.examples, learned.features, blocks=head.blocks)
+    ids = np.array(read_table(learned.examples, columns=["query_id"])["query_id"].to_pylist(), np.str_)
+    is_fitted_on = np.isin(rows.split, splits)
+    data, is_judged = rows.where(is_fitted_on), np.isin(ids[is_fitted_on], list(tonight))
+    return candidate.Contender(unseen(head.head, data), data.y, is_judged, head.recalibrator)
 
 
 @task(
     name="gate",
-    cache_policy=cache_on(__name__, "tasks.night.health", "storage.examples", "calib.gate", "calib.head"),
+    cache_policy=cache_on(__name__, "tasks.night.health", "storage.examples", "calib.night.gate", "calib.head"),
     **STORED,
 )
-def judge(candidate: Artifact, champion: Artifact | None, window: Rows, rules: GateRules, seed: int) -> Verdict:
-    """The candidate against the serving head on held-out rows, whole and by policy and topic."""
-    p, y = told(open_head(candidate, window.features), window)
-    other = None if champion is None else told(open_head(champion, window.features), window)[0]
-    return decide(p, other, y, slices=_slices(window, rules.min_slice), rules=rules, seed=seed)
+def judge(
+    new: Artifact, champion: Artifact | None, window: Rows, renewal: Sequence[str], rules: GateRules, seed: int
+) -> Verdict:
+    """The candidate against the serving head on held-out rows, whole and by policy and topic.
+
+    Args:
+        new: the candidate, packed with its threshold.
+        champion: the calibrated router that serves; None if there is none yet.
+        window: the held-out rows.
+        renewal: why the champion is to be renewed, see `calib.night.action.renewal_reasons`.
+        rules: of the gate.
+        seed: of its bootstrap.
+    """
+    head = open_head(new, window.features)
+    p, y = told(head, window)
+    if champion is None:
+        return decide(p, None, y, rules=rules, seed=seed)
+    serving = open_head(champion, window.features)
+    other, _ = told(serving, window)
+    slices = _slices(window, rules.min_slice)
+    decisions = (served(p, y, threshold(head)), served(other, y, threshold(serving)))
+    return decide(p, other, y, slices=slices, renewal=renewal, decisions=decisions, rules=rules, seed=seed)
 
 
-def fewest_of_a_class(rows: Rows) -> int:
-    """Rows on which the router is right, or wrong, whichever are fewer."""
+def classes(rows: Rows) -> tuple[int, int]:
+    """Rows on which the router is right, and on which it is wrong."""
     right = read_table(rows.examples, columns=["is_correct"])["is_correct"].to_pylist()
-    return min(sum(right), len(right) - sum(right))
+    return sum(right), len(right) - sum(right)
 
 
 def _slices(window: Rows, at_least: int) -> dict[str, NDArray[np.bool_]]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from storage.artifact import Artifact
 from storage.registry import Entry
 from tasks.night.inbox import Gathered
-from tasks.night.known import KEY, ROWS, Known, Rows
+from tasks.night.known import KEY, ROWS, RUN, Known, Rows
 from tasks.oracle.spec import OracleSpec
 
 
@@ -41,6 +41,12 @@ class Evening(NamedTuple):
     def learned(self) -> Rows | None:
         """What the serving head learned from."""
         return Rows.model_validate(self.in_force.lineage[ROWS]) if self.in_force is not None and self._is_ours else None
+
+    @property
+    def age(self) -> int:
+        """Nights that labelled something since the serving head was trained, tonight included if it does."""
+        run_id = None if self.in_force is None else self.in_force.lineage.get(RUN)
+        return self.known.labelled_after(run_id) + 1
 
     @property
     def _is_ours(self) -> bool:

@@ -8,15 +8,15 @@ from prefect import task
 from calib.checks import FloatArray
 from calib.drift import Drift, columns, drift, principal_axes
 from calib.head import LoadedHead
-from calib.health import Health, examine
-from calib.outcome_shift import OutcomeShift, outcome_shift
+from calib.night.health import Health, examine
+from calib.night.outcome_shift import OutcomeShift, outcome_shift
 from storage.artifact import Artifact, read_table
 from storage.examples import rows_of
 from tasks.cache import STORED, cache_on
 from tasks.night.known import Rows
 from tasks.train import open_head
 
-_CODE = (__name__, "storage.examples", "calib.drift", "calib.health", "calib.outcome_shift", "calib.head")
+_CODE = (__name__, "storage.examples", "calib.drift", "calib.night.health", "calib.night.outcome_shift", "calib.head")
 
 
 @task(name="check champion", cache_policy=cache_on(*_CODE), **STORED)
@@ -33,7 +33,7 @@ def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: 
     head = open_head(champion, learned.features)
     found = None if new is None else _drift(head, learned, new)
     p, y = told(head, window) if window is not None else (np.empty(0), np.empty(0))
-    return examine(p, y, drift=found, threshold=_threshold(head), seed=seed)
+    return examine(p, y, drift=found, threshold=threshold(head), seed=seed)
 
 
 @task(name="check oracle", cache_policy=cache_on(*_CODE), **STORED)
@@ -72,10 +72,11 @@ def arrays(
 def share_escalated(calibrated: Artifact, rows: Rows) -> float:
     """Share of the rows whose confidence lies below the threshold."""
     head = open_head(calibrated, rows.features)
-    return float((told(head, rows)[0] < _threshold(head)).mean())
+    return float((told(head, rows)[0] < threshold(head)).mean())
 
 
-def _threshold(head: LoadedHead) -> float:
+def threshold(head: LoadedHead) -> float:
+    """Confidence below which a packed head escalates."""
     return float(head.config["lineage"]["serving"]["threshold"])
 
 

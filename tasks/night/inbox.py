@@ -1,6 +1,7 @@
 """The inbox: a folder into which queries are dropped, and what of it has no label yet."""
 
 import logging
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from storage.artifact import Artifact, write_table
 from storage.atomic import local_path, resolve
 from storage.columns import mapping_of
-from storage.errors import StorageError
+from storage.errors import InputChanged, StorageError
 from storage.identity import rough_half, share_of
 from storage.ingest import read_queries
 from storage.layout import Home
@@ -45,7 +46,8 @@ def gather(
 ) -> Gathered:
     """The queries of all files of a folder, one for each text and context, without those that have a label.
 
-    A file that cannot be read (half copied, perhaps) is passed over with a warning and tried again another night.
+    A file that cannot be read (half copied, perhaps), or changes meanwhile, is passed over with a warning and tried
+    again another night.
     Where there are more than `at_most`, a hash of the text draws them: a fair sample, whichever file came first.
 
     Args:
@@ -63,7 +65,7 @@ def gather(
     paths = files(inbox)
     for path in paths:
         try:
-            tables.append(read_queries(path, mapping).replace_schema_metadata(None))
+            tables.append(_read(path, mapping).replace_schema_metadata(None))
         except StorageError as error:
             logger.warning("passed over: %s", error)
             unreadable.append(str(error))
@@ -77,6 +79,30 @@ def gather(
         drawn = np.sort(new[np.argsort(share, kind="stable")[:at_most]])
     queries = write_table(table.take(pa.array(drawn)), "queries", home=Home.from_env())
     return Gathered(queries=queries, n_new=len(new), n_files=len(paths), unreadable=tuple(unreadable))
+
+
+def _read(path: str, mapping: Mapping[str, str]) -> pa.Table:
+    """The queries of a file that stays as it is while it is read: the half of a text would be labelled as a query.
+
+    Raises:
+        InputChanged: it does not.
+        StorageError: see `read_queries`.
+    """
+    before = _stamp(path)
+    table = read_queries(path, mapping)
+    if _stamp(path) != before:
+        raise InputChanged(path)
+    return table
+
+
+def _stamp(path: str) -> str | None:
+    """Size, time and whatever else its file system knows of a file; None if it is gone."""
+    fs, place = resolve(path)
+    fs.invalidate_cache()
+    try:
+        return str(fs.ukey(place))
+    except FileNotFoundError:
+        return None
 
 
 def files(inbox: str) -> list[str]:

@@ -1,13 +1,15 @@
 """What earlier nights labelled: the rows that tonight learns from, and the held-out ones it is judged on."""
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from calib.night.rows import may_teach, memory, window
 from storage.artifact import Artifact, read_table, write_table
 from storage.identity import is_rough
 from storage.layout import Home
@@ -61,14 +63,12 @@ class Known(NamedTuple):
 
     @property
     def labelling(self) -> list[Rows]:
-        """What each night that labelled something made, except where its outcomes are doubted.
-
-        Somebody who promotes such a night's candidate after all has settled the doubt.
-        """
+        """What each night that labelled something made, as far as it may teach (`calib.night.rows.may_teach`)."""
         made = [
             m.artifacts
             for m in self.nights
-            if EXAMPLES in m.artifacts and (not m.facts.get(DOUBTED) or m.run_id in self.accepted)
+            if EXAMPLES in m.artifacts
+            and may_teach(is_doubted=bool(m.facts.get(DOUBTED)), is_accepted=m.run_id in self.accepted)
         ]
         return [Rows(**{kind: artifacts[kind] for kind in Rows.model_fields}) for artifacts in made]
 
@@ -88,6 +88,11 @@ class Known(NamedTuple):
         flags = [EXAMPLES in m.artifacts for m in reversed(self.nights)]
         return flags.index(True) if True in flags else len(flags)
 
+    def labelled_after(self, run_id: object) -> int:
+        """How many nights labelled something after the night of this run; all of them where it is not known."""
+        after = itertools.takewhile(lambda m: m.run_id != run_id, reversed(self.nights))
+        return sum(EXAMPLES in m.artifacts for m in after)
+
 
 def _ids(night: Manifest) -> list[str]:
     """The ids that the queries a night labelled have now."""
@@ -99,33 +104,26 @@ def _ids(night: Manifest) -> list[str]:
 
 
 def pooled(nights: Sequence[Rows], *, at_most: int) -> Rows:
-    """All rows of the newest nights that together have about `at_most`."""
-    chosen: list[Rows] = []
-    for rows in reversed(nights):
-        if chosen and sum(r.examples.rows for r in chosen) + rows.examples.rows > at_most:
-            break
-        chosen.append(rows)
-    chosen.reverse()
-    return _together(chosen)
+    """All rows of the newest nights that a head learns from, see `calib.night.rows.memory`."""
+    return _together(nights[-memory((rows.examples.rows for rows in reversed(nights)), at_most=at_most) :])
 
 
-def held_out(nights: Sequence[Rows], *, at_most: int) -> Rows:
-    """The newest test rows, whole nights at a time, about `at_most`: no head has learned from any.
+def held_out(nights: Sequence[Rows], *, at_least: int) -> Rows:
+    """The test rows of the newest nights, which no head has learned from, see `calib.night.rows.window`.
 
     Args:
-        nights: at least one, oldest first. One night's rows stay together: which of them is newer means nothing.
-        at_most: rows from which on no older night is asked for.
+        nights: at least one, oldest first.
+        at_least: rows from which on no older night is asked for.
     """
     tests: list[pa.Table] = []
-    used: list[Rows] = []
-    for rows in reversed(nights):
-        table = read_table(rows.examples)
-        tests.append(table.filter(pc.field("split") == "test"))
-        used.append(rows)
-        if sum(t.num_rows for t in tests) >= at_most:
-            break
-    tests.reverse()
-    used.reverse()
+
+    def sizes() -> Iterator[int]:
+        for rows in reversed(nights):
+            table = read_table(rows.examples)
+            tests.insert(0, table.filter(pc.field("split") == "test"))
+            yield tests[0].num_rows
+
+    used = nights[-window(sizes(), at_least=at_least) :]
     examples = write_table(pa.concat_tables(tests), "examples", home=Home.from_env())
     return _together(used).model_copy(update={"examples": examples})
 

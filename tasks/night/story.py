@@ -13,9 +13,9 @@ from prefect.events import emit_event
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib import plots
-from calib.gate import Verdict
-from calib.health import Health
 from calib.metrics import Estimate
+from calib.night.gate import Verdict
+from calib.night.health import Health
 from calib.plots import NightPoint
 from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home

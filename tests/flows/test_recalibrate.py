@@ -22,6 +22,7 @@ from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")
 N = 1200
+WARM_START = ("SFT from the champion", "Completed")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_the_same_queries_are_labelled_once_and_the_night_s_number_is_kept(param
     drop(params, world[0][:500], "tuesday.jsonl")
     nights = [recalibrate(params) for _ in range(2)]
     assert [(n.n_new, n.n_labelled, n.action) for n in nights] == [(500, 100, "gathering"), (400, 100, "gathering")]
-    assert "100 are needed" in nights[0].reasons[0]
+    assert "of the 100 held-out rows that a decision takes are labelled; about" in nights[0].reasons[0]
     ids = [
         i
         for m in manifests(Home.from_env(), "recalibrate")
@@ -100,11 +101,13 @@ def test_the_same_queries_are_labelled_once_and_the_night_s_number_is_kept(param
 
 
 def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, world, states) -> None:
+    params = params.model_copy(update={"renew_nights": 1, "brier_margin": 0.25})
     recalibrate(params)
     serving = champion(Home.from_env())
     drop(params, world[0][400:800], "tuesday.jsonl")
     doubted = recalibrate(broken(params, world, 400))
     assert doubted.action == "waiting"
+    assert WARM_START not in states
     assert any("outcomes moved" in reason for reason in doubted.reasons)
     assert champion(Home.from_env()) == serving
 
@@ -112,6 +115,7 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
     drop(params, world[0][800:], "wednesday.jsonl")
     after = recalibrate(params.model_copy(update={"recheck_nights": 1}))
     assert (after.n_new, after.n_labelled) == (400, 400)
+    assert WARM_START in states
     rows = history(Home.from_env())[-1].lineage["rows"]
     assert isinstance(rows, dict)
     assert rows["examples"]["rows"] == 800

@@ -66,6 +66,7 @@ def world(prefect_server: None, router_checkpoint: Path, tmp_path_factory: pytes
         "folds": 0,
         "target_ece": 0.5,
         "brier_margin": 0.25,
+        "renew_nights": 1,
         "medium_price": 1,
         "large_price": 20,
     }

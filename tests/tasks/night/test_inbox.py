@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from storage import ingest
 from storage.artifact import read_table
 from storage.identity import query_id, rough_id
 from tasks.errors import InboxMissing
+from tasks.night import inbox
 from tasks.night.inbox import Gathered, gather
 from tests.tasks.made import write_jsonl
 
@@ -40,3 +42,39 @@ def test_columns_are_mapped_and_a_file_without_them_is_passed_over(tmp_path: Pat
 def test_no_inbox(tmp_path: Path) -> None:
     with pytest.raises(InboxMissing):
         gather.fn(str(tmp_path / "none"), set(), 1)
+
+
+@pytest.mark.parametrize("change", ["grows", "is replaced", "goes"])
+def test_a_file_that_changes_while_it_is_read_is_left_for_another_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"query": "Old?"}])
+    write_jsonl(tmp_path / "b.jsonl", [{"query": "Whole?"}])
+
+    def read(path: str, *more: object) -> object:
+        table = ingest.read_queries(path, *more)
+        if path.endswith("a.jsonl"):
+            file = Path(path)
+            if change == "grows":
+                file.write_text(file.read_text() + '{"query": "New?"}\n')
+            elif change == "is replaced":
+                write_jsonl(tmp_path / ".c.jsonl", [{"query": "Own?"}])
+                (tmp_path / ".c.jsonl").replace(file)
+            else:
+                file.unlink()
+        return table
+
+    monkeypatch.setattr(inbox, "read_queries", read)
+    found = gather.fn(str(tmp_path), set(), 100)
+    assert texts_of(found) == [("Whole?", None)]
+    (sentence,) = found.unreadable
+    assert sentence.startswith(f"{tmp_path}/a.jsonl changed while it was read; ")
+
+
+def test_a_file_that_goes_before_it_is_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "b.jsonl", [{"query": "Whole?"}])
+    listed = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    monkeypatch.setattr(inbox, "files", lambda _: listed)
+    found = gather.fn(str(tmp_path), set(), 100)
+    assert texts_of(found) == [("Whole?", None)]
+    assert "there is no file" in found.unreadable[0]

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from calib.gate import Condition, Verdict
-from calib.health import Health
 from calib.metrics import Estimate
+from calib.night.gate import Condition, Verdict
+from calib.night.health import Health
 from storage.artifact import read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from calib.errors import LengthMismatch
-from calib.outcome_shift import outcome_shift
+from calib.night.outcome_shift import outcome_shift
 
 CELLS = np.array(["CORRECT / CORRECT", "INCORRECT / CORRECT", "INCORRECT / INCORRECT"])
 

@@ -32,10 +32,16 @@ class Health(BaseModel):
     @property
     def concerns(self) -> tuple[str, ...]:
         """What speaks for labelling tonight, in sentences; empty if the head holds."""
+        if self.ece is None:
+            few = f"only {self.n} held-out rows are labelled, {MIN_WINDOW} are needed to judge calibration"
+            return (few, *self.complaints)
+        return self.complaints
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What speaks against the head, in sentences: evidence, not the lack of it."""
         found = []
-        if self.ece is None or self.noise_high is None:
-            found.append(f"only {self.n} held-out rows are labelled, {MIN_WINDOW} are needed to judge calibration")
-        elif self.ece.value > self.noise_high:
+        if self.ece is not None and self.noise_high is not None and self.ece.value > self.noise_high:
             found.append(
                 f"ECE is {self.ece.value:.3f} on the {self.n} newest held-out rows, outside its noise band (up to "
                 f"{self.noise_high:.3f})"
@@ -76,12 +82,12 @@ def examine(p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, threshold
     )
 
 
-def may_rest(health: Health, *, quiet: int, recheck: int) -> bool:
-    """Nothing speaks for labelling tonight: no concern, and the last labels are not too old.
+def may_rest(health: Health | None, *, quiet: int, recheck: int) -> bool:
+    """Nothing speaks for labelling tonight: a head serves, no concern, and the last labels are not too old.
 
     Args:
-        health: of the serving head.
+        health: of the serving head; None: none serves yet.
         quiet: nights that labelled nothing, since one did.
         recheck: nights after which labels are asked for whatever the head's health: answers change without a sign.
     """
-    return not health.concerns and quiet + 1 < recheck
+    return health is not None and not health.concerns and quiet + 1 < recheck

@@ -1,0 +1,81 @@
+"""What a night does: is a change of the outcomes doubted, is a renewal due, and what becomes of the candidate."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.night.gate import Verdict
+from calib.night.health import Health
+from calib.night.outcome_shift import OutcomeShift
+
+Action = Literal["promoted", "refused", "waiting"]
+
+
+def doubts(shift: OutcomeShift, health: Health | None) -> tuple[str, ...]:
+    """Why tonight's outcomes are not to be trusted without a person, in sentences; empty if they are.
+
+    Args:
+        shift: of the outcomes against those of the nights before.
+        health: of the serving head; where queries drifted, outcomes may change with them.
+    """
+    if not shift.is_found or (health is not None and health.drifted):
+        return ()
+    return (*shift.reasons, "queries did not change, so a model or a judge did, or the oracle is broken")
+
+
+def renewal_reasons(health: Health | None, *, age: int, renew_after: int) -> tuple[str, ...]:
+    """Why another head may take over that is not shown to be better, in sentences; empty if it must be.
+
+    Args:
+        health: of the serving head.
+        age: nights that labelled something since it was trained, tonight included.
+        renew_after: age from which on a head is renewed whatever its health.
+    """
+    found = () if health is None else health.complaints
+    if age >= renew_after:
+        found = (*found, f"the serving head is {age} labelled nights old, and is renewed from {renew_after} on")
+    return found
+
+
+class Judgement(BaseModel):
+    """What becomes of a candidate, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: Action
+    reasons: tuple[str, ...] = Field(description="in sentences")
+    asks: bool = Field(default=False, description="a person is to be asked while the night waits; see `answered`")
+
+
+def judgement(verdict: Verdict, doubts: tuple[str, ...], *, require_approval: bool) -> Judgement:
+    """What becomes of a candidate before anybody has said anything.
+
+    Refused by the gate is refused, whatever else. What passes the gate is promoted, unless the outcomes are doubted or
+    a person wants to approve each promotion; then it waits.
+
+    Args:
+        verdict: of the gate.
+        doubts: see the function `doubts`.
+        require_approval: a person approves every promotion, and is asked now.
+    """
+    if not verdict.is_promoted:
+        return Judgement(action="refused", reasons=(*verdict.reasons, *doubts))
+    if require_approval:
+        return Judgement(action="waiting", reasons=(*doubts, *verdict.reasons), asks=True)
+    if doubts:
+        return Judgement(action="waiting", reasons=doubts)
+    return Judgement(action="promoted", reasons=verdict.reasons)
+
+
+def answered(waiting: Judgement, *, promote: bool | None, said: str) -> Judgement:
+    """What becomes of a candidate that a person was asked about.
+
+    Args:
+        waiting: before the answer.
+        promote: the answer; None: nobody answered in time, and it waits on.
+        said: who answered what, or that nobody did, in a sentence; the first of the reasons, or the last of one that
+            waits on.
+    """
+    if promote is None:
+        return Judgement(action="waiting", reasons=(*waiting.reasons, said))
+    return Judgement(action="promoted" if promote else "refused", reasons=(said, *waiting.reasons))
