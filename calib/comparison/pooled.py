@@ -42,7 +42,7 @@ def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float 
     resampled: the interval is about these sets.
 
     The variance of few seeds is itself a guess: percentiles are moved away from the value by Student's t over the
-    normal quantile, with Satterthwaite's degrees of freedom (1946), s - 1 where seeds make all the variance and more where
+    normal quantile, with Satterthwaite's degrees of freedom (1946): s - 1 where seeds make all the variance, more where
     queries do. One seed has no variance to show, and the interval is of queries alone.
 
     Args:
