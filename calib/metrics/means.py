@@ -30,10 +30,11 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, flo
     x: FloatArray = np.asarray(values, np.float64)
     n, mean = len(x), float(x.mean())
     centred = x - mean
-    spread = float(np.sqrt((centred**2).sum() / max(n - 1, 1)))
+    square = centred * centred
+    spread = float(np.sqrt(square.sum() / max(n - 1, 1)))
     if spread <= 1e-12 * max(abs(mean), 1e-300):  # rounding
         return mean, mean
-    a = float((centred**3).mean() / (centred**2).mean() ** 1.5) / (3 * n**0.5)
+    a = float(square @ centred / n / square.mean() ** 1.5) / (3 * n**0.5)
     quantile = float(t.ppf((1 + level) / 2, n - 1))
 
     def back(value: float) -> float:

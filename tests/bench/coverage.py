@@ -22,6 +22,7 @@ from calib.escalation import Outcomes, quality_band, saving_at
 from calib.metrics import METRICS, Estimate, intervals, paired_difference, reliability_bins
 from calib.metrics.cells import bin_index
 from calib.metrics.registry import WITH_INTERVAL
+from calib.plots.reliability import FEW
 from calib.policy import Grade
 from tasks.oracle.audit.draw import AuditRow, Graded, allocate, graded_answers
 from tasks.oracle.audit.score import accuracy_of, cohen_kappa, score
@@ -98,7 +99,7 @@ def metrics(shape: str, is_calibrated: bool, n: int, draws: int) -> Iterator[See
         yield from (Seen(name, one, truth[name]) for name, one in found.items())
         yield Seen("difference of Brier", paired_difference("brier", p, rival(p), y), ahead)
         drawn = reliability_bins(p, y)
-        thick = drawn.n >= 5  # thinner ones are drawn hollow
+        thick = drawn.n >= FEW  # thinner ones are drawn hollow
         for b, value, low, high in zip(
             *(x[thick] for x in (drawn.index, drawn.accuracy, drawn.low, drawn.high)), strict=True
         ):
