@@ -190,7 +190,7 @@ def test_fewer_than_a_hundred_are_warned_of(
 ) -> None:
     assert cli.main(calibrate_argv(asked[:99], policies[:99], router_checkpoint, tmp_path)) == 0
     assert "only 99 labelled examples: intervals are widened to 99%" in caplog.text
-    assert "99% bootstrap intervals" in " ".join(capsys.readouterr().out.split())
+    assert "99% intervals" in " ".join(capsys.readouterr().out.split())
 
 
 def test_long_queries_are_cut_counted_and_reported(

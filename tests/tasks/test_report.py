@@ -72,7 +72,6 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ["entropy", FINAL],
                 LABELLED,
                 Terms(medium_price=1, large_price=9, price_unit=HOSTILE[0], confidence=0.5),
-                0,
             ),
         }
         found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)
