@@ -15,12 +15,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
 from deployments.surroundings import ROOT, complaint, environment
 from flows.places import local_path, refusal
+from storage.errors import LockHeld
+from storage.lock import locked
 
+LOCK = "serve.lock"
 STARTS_WITHIN_S = 120.0
 # As long as Prefect gives a run that is cancelled: it stores what is in flight and paid for.
 ENDS_WITHIN_S = 30.0
@@ -43,7 +47,15 @@ def serve() -> int:
             )
         if wrong := unusable(env):
             return _refuse(wrong)
-        server = stack.enter_context(_running("server", ["deployments.server"], env, kill))
+        folder = _folder(env)
+        try:
+            lock = stack.enter_context(locked(folder / LOCK, f"{api.removesuffix('/api')}, process {os.getpid()}"))
+        except LockHeld as held:
+            return _refuse(
+                f"`make serve` runs in {folder} already ({held.note}), and two would write to one database; stop it, "
+                "or set PREFECT_HOME to another folder"
+            )
+        server = stack.enter_context(_running("server", ["deployments.server"], env, kill, holds=lock))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
             if stop.is_set():
@@ -89,9 +101,14 @@ def unusable(env: Mapping[str, str]) -> str:
     return ""
 
 
+def _folder(env: Mapping[str, str]) -> Path:
+    """Of the server's database and logs."""
+    return ROOT / (env.get("PREFECT_HOME") or ".prefect")
+
+
 @contextmanager
 def _running(
-    name: str, module: Sequence[str], env: dict[str, str], kill: threading.Event
+    name: str, module: Sequence[str], env: dict[str, str], kill: threading.Event, *, holds: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A module in a process group of its own, so that Ctrl-C reaches it through us alone; ended with its children.
 
@@ -100,10 +117,11 @@ def _running(
         module: its name and its arguments.
         env: its environment.
         kill: set when nobody wants to wait for its end.
+        holds: a lock that it shares, so that one that outlives us, who were killed, still keeps others out.
     """
-    folder = ROOT / ".prefect" if "PREFECT_HOME" not in env else env["PREFECT_HOME"]
-    os.makedirs(folder, exist_ok=True)
-    with open(f"{folder}/{name}.log", "ab") as log:
+    folder = _folder(env)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{name}.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],
             cwd=ROOT,
@@ -111,6 +129,7 @@ def _running(
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=() if holds is None else (holds,),
         )
     try:
         yield process

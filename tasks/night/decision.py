@@ -97,6 +97,8 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
         NothingToPromote: there is none, or it was refused and `force` is not set.
         RegistryChanged: somebody decided at the same moment; nothing was written.
     """
+    if force and number is None:
+        raise NothingToPromote("--force overrules the refusal of one entry, so name it with --entry")
     entries = registry.history(Home.from_env())
     entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
     if entry.candidate == entries[-1].champion:

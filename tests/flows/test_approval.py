@@ -1,9 +1,7 @@
 """A run that asks a person, through the real server; `tests/served` kills what it runs on."""
 
-import json
-import threading
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -11,25 +9,17 @@ from uuid import UUID
 import httpx
 import pytest
 from prefect import flow, runtime
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import Abort, PrefectHTTPStatusError
+from prefect.exceptions import Abort
 from prefect.states import Crashed, Running
 
 from flows import approval
 from flows.approval import ask
+from tests.flows.people import Person, beside, form
 
 pytestmark = pytest.mark.usefixtures("_own_results")
-
-PAUSED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
-
-# A flow that asks waits six minutes; a form that never comes fails the test before.
-FORM_WITHIN_S = 60
-
-# What somebody does to a run that waits, with a client of the server.
-Person = Callable[[SyncPrefectClient, UUID], Any]
 
 
 @pytest.fixture(autouse=True)
@@ -37,43 +27,20 @@ def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a run of a deployment, but looked at more often."""
     found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
     monkeypatch.setattr(approval, "runtime", found)
-    monkeypatch.setattr(approval, "POLL_S", 1)
-
-
-def form(client: SyncPrefectClient, run: UUID) -> dict[str, Any]:
-    """What a person sees of a run that is paused; empty for the moment before it is there."""
-    state = client.read_flow_run(run).state
-    keys = state.state_details.run_input_keyset if state else None
-    try:
-        return dict(json.loads(client.read_flow_run_input(run, keys["schema"]))["properties"]) if keys else {}
-    except PrefectHTTPStatusError:
-        return {}
+    monkeypatch.setattr(approval, "POLL_S", 0.5)
 
 
 @flow
-def asking(hours: float) -> dict[str, Any] | None:
+def asking(hours: float, is_answered: Callable[[], bool] | None = None) -> dict[str, Any] | None:
     """What was answered."""
-    answer = ask("Shall we?", hours=hours)
+    until = datetime.now(UTC) + timedelta(hours=hours)
+    answer = ask("Shall we?", awaited="an answer is awaited", until=until, is_answered=is_answered or bool)
     return None if answer is None else answer.model_dump()
 
 
 def asked(person: Person) -> dict[str, Any] | None:
     """What the flow makes of what somebody does as soon as it waits."""
-
-    def act() -> None:
-        with get_client(sync_client=True) as client:
-            deadline = time.monotonic() + FORM_WITHIN_S
-            while not (waiting := client.read_flow_runs(flow_run_filter=PAUSED)) or not form(client, waiting[0].id):
-                assert time.monotonic() < deadline, "no run waits with a form"
-                time.sleep(0.1)
-            person(client, waiting[0].id)
-
-    acting = threading.Thread(target=act)
-    acting.start()
-    try:
-        return asking(hours=0.1)
-    finally:
-        acting.join()
+    return beside(person, lambda: asking(hours=0.1))
 
 
 @pytest.mark.parametrize("answer", [{"promote": True, "note": "looks good"}, {"promote": False, "note": ""}])
@@ -91,6 +58,40 @@ def test_the_form_begins_with_yes_and_asks_for_an_answer_all_the_same() -> None:
 
     assert asked(look_and_answer) == {"promote": True, "note": ""}
     assert said == [True, SetStateStatus.REJECT]
+
+
+def test_the_run_page_says_what_is_awaited_in_its_state_and_in_an_artifact() -> None:
+    said: list[Any] = []
+
+    def look_and_answer(client: SyncPrefectClient, run: UUID) -> None:
+        state = client.read_flow_run(run).state
+        mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+        (artifact,) = client.read_artifacts(artifact_filter=mine)
+        said.extend([state and state.message, artifact.key, artifact.description, artifact.data])
+        client.resume_flow_run(run, run_input={"promote": True})
+
+    assert asked(look_and_answer) is not None
+    assert said == ["an answer is awaited", approval.ARTIFACT, "an answer is awaited", "Shall we?"]
+
+
+def test_of_two_people_in_the_ui_the_second_is_refused() -> None:
+    said: list[Any] = []
+
+    def both(client: SyncPrefectClient, run: UUID) -> None:
+        for promote in (False, True):
+            said.append(client.resume_flow_run(run, run_input={"promote": promote}).status)
+
+    answer = asked(both)
+    assert answer is not None
+    assert answer["promote"] is False
+    assert said == [SetStateStatus.ACCEPT, SetStateStatus.ABORT]
+
+
+def test_an_answer_that_comes_elsewhere_ends_the_pause_at_once() -> None:
+    looks = iter([False, True])
+    state = asking(hours=1.0, is_answered=lambda: next(looks), return_state=True)
+    assert state.is_completed()
+    assert state.result() is None
 
 
 def test_no_answer_is_no_yes() -> None:

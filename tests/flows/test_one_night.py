@@ -1,0 +1,91 @@
+"""One night at a time in a home: another is dropped with a sentence."""
+
+import json
+import re
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from prefect import flow, runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import Abort
+
+from flows import one_night as lock_of_nights
+from flows.one_night import LOCK, one_night
+from storage.layout import Home
+from storage.lock import locked
+from storage.registry import append
+from tasks.errors import NightRuns
+from tasks.night.story import ENDING
+from tasks.night.waiting import ASKS, FLOW_RUN
+
+pytestmark = pytest.mark.usefixtures("_own_results")
+AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}
+
+
+@flow
+def night() -> str:
+    """Does its work if no other does."""
+    with one_night():
+        return "done"
+
+
+def held(note: dict[str, str]) -> object:
+    return locked(Path(Home.from_env().root) / LOCK, json.dumps(note))
+
+
+def test_nights_one_after_the_other_do_their_work() -> None:
+    assert [night(), night()] == ["done", "done"]
+
+
+def test_a_night_from_a_terminal_during_another_is_refused_with_one_sentence() -> None:
+    with held(AT_WORK), pytest.raises(NightRuns) as refused:
+        night()
+    assert str(refused.value) == (
+        "the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, is at work, and there is one at a time; nothing "
+        "was done, and the next night gathers what this one would have"
+    )
+
+
+def test_a_night_of_a_deployment_during_another_is_cancelled_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
+    monkeypatch.setattr(lock_of_nights, "runtime", found)
+    with held(AT_WORK), pytest.raises(Abort):
+        night()
+    with get_client(sync_client=True) as client:
+        (newest,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert newest.state is not None
+    assert newest.state.is_cancelled()
+    assert newest.state.message is not None
+    assert newest.state.message.startswith("the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, is at work")
+
+
+def test_a_night_that_waits_for_approval_keeps_others_out_and_they_say_what_is_awaited() -> None:
+    lineage = {ASKS: True, ENDING: {}, FLOW_RUN: "other"}
+    append(Home.from_env(), "waiting", champion=None, after=0, run_id="night", lineage=lineage)
+    with held(AT_WORK), pytest.raises(NightRuns, match=re.escape("waits for the approval of entry 1")):
+        night()
+
+
+def test_a_retry_takes_over_from_a_process_of_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was thought dead, and ends when it next looks."""
+    monkeypatch.setattr(
+        lock_of_nights,
+        "runtime",
+        SimpleNamespace(deployment=SimpleNamespace(id="d"), flow_run=SimpleNamespace(id="other", name="same")),
+    )
+    taken, may_end = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with held(AT_WORK):
+            taken.set()
+            may_end.wait(30)
+
+    process = threading.Thread(target=first)
+    process.start()
+    assert taken.wait(30)
+    monkeypatch.setattr(lock_of_nights.time, "sleep", lambda _: (may_end.set(), process.join()))
+    with one_night():
+        assert may_end.is_set()
