@@ -100,7 +100,7 @@ def test_stats_and_export_show_one_run_and_name_it(file: str, mixed: str, tmp_pa
 
     # of a night, tonight's examples, and not the held-out ones that judged its heads
     splits = ["train", "test", "calibration", "validation", "test"]
-    tonight = filled("examples", 5, query=list("abcde"), split=splits)
+    tonight = filled("examples", 5, query=list("abcde"), split=splits, logits=[[0.0]] * 5)
     examples = write_table(tonight, "examples", home=Home.from_env())
     window = write_table(tonight.slice(4), "examples", home=Home.from_env())
     runs.record("recalibrate-1", examples=examples, window=window)

@@ -1,8 +1,13 @@
 """A home that was moved, copied, mounted read-only, or that version 0.1 wrote, serves where it is now."""
 
 import json
+import os
 import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,6 +25,7 @@ from tasks.extract import Reading
 from tasks.night import decision
 from tasks.serving import Champion
 from tasks.train import train_sft
+from tests.bench.workload import ROOT
 from tests.tasks.made import Made
 
 ASKED = ["Who wrote Buddenbrooks?"]
@@ -148,3 +154,61 @@ def test_a_head_without_its_router_says_how_to_name_one(home: Path, router_check
     with pytest.raises(CheckpointMissing, match=r"say where the head's router is with router=…"):
         CalibratedRouter.from_pretrained(alone)
     assert CalibratedRouter.from_pretrained(alone, router=router_checkpoint).route(ASKED)[0].threshold == NEW
+
+
+_AS_ANOTHER_USER = """
+import os
+from flows import cli
+from tasks.serving import Champion
+try:
+    open(os.environ["ROUTECAL_HOME"] + "/mine", "w")
+except PermissionError:
+    print(Champion().route(["Who wrote Buddenbrooks?"])[0].threshold)
+    print(cli.main(["heads"]))
+"""
+
+
+@pytest.mark.served
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="takes root, to become another user")
+def test_another_user_serves_from_a_home_that_he_may_only_read(
+    head: Artifact, router: Artifact, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted([pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (OLD, NEW)])
+    with TemporaryDirectory() as shared:
+        os.chmod(shared, 0o755)
+        place = shutil.copytree(home, Path(shared) / "artifacts")
+        (own := Path(shared) / "own").mkdir()
+        os.chmod(own, 0o777)
+        env = os.environ | {"ROUTECAL_HOME": str(place), "HOME": str(own), "PREFECT_HOME": str(own / "prefect")}
+        user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        run = subprocess.run(
+            [*user, sys.executable, "-B", "-c", _AS_ANOTHER_USER],
+            cwd=ROOT,
+            env=env | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 0, run.stderr[-3000:]
+    lines = run.stdout.splitlines()
+    assert (lines[0], lines[-1]) == (str(NEW), "0")
+    assert "promoted" in run.stdout
+
+
+def test_a_copy_of_a_router_is_readable_as_the_umask_says(router: Artifact, head: Artifact, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for artifact in (router, head):
+            copy_to(artifact, str(tmp_path / "copy" / artifact.kind))
+    finally:
+        os.umask(before)
+    copies = [file for file in (tmp_path / "copy").rglob("*.safetensors")]
+    assert len(copies) == 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in copies} == {0o644}
+    stored = [file for artifact in (router, head) for file in Path(artifact.uri).rglob("*.safetensors")]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in stored} == {0o666 & ~_umask()}
+
+
+def _umask() -> int:
+    os.umask(now := os.umask(0))
+    return now
