@@ -23,6 +23,7 @@ from storage.registry import append, history
 from tasks.escalate import pack_router
 from tasks.extract import Reading
 from tasks.night import decision
+from tasks.runs import copy_to
 from tasks.serving import Champion
 from tasks.train import train_sft
 from tests.bench.workload import ROOT
@@ -202,7 +203,7 @@ def test_a_copy_of_a_router_is_readable_as_the_umask_says(router: Artifact, head
             copy_to(artifact, str(tmp_path / "copy" / artifact.kind))
     finally:
         os.umask(before)
-    copies = [file for file in (tmp_path / "copy").rglob("*.safetensors")]
+    copies = list((tmp_path / "copy").rglob("*.safetensors"))
     assert len(copies) == 2
     assert {stat.S_IMODE(file.stat().st_mode) for file in copies} == {0o644}
     stored = [file for artifact in (router, head) for file in Path(artifact.uri).rglob("*.safetensors")]
