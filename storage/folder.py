@@ -35,10 +35,11 @@ def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Art
     with staging(folder) as staged:
         with disk_errors(folder):
             staged.mkdir()
+        mode = staged.stat().st_mode
         # Only a full disk is the home's fault here: what `build` reads may be closed for reasons of its own.
         with full_disk(str(staged.parent)):
             build(staged)
-        _open_as_the_folder(staged)
+        _open_to(staged, mode)
         digest = digest_folder(staged)
         files = list(_files(staged))
         artifact = Artifact(uri=f"{folder}/{digest[:16]}", sha256=digest, rows=len(files), kind=kind)
@@ -91,11 +92,10 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
     yield from sorted((f.relative_to(path).as_posix(), f) for f in path.rglob("*") if f.is_file())
 
 
-def _open_as_the_folder(staged: Path) -> None:
-    """Give the files the permissions of the folder, which are those of the umask: safetensors writes 0600 whatever."""
-    mode = staged.stat().st_mode & 0o666
-    for _, file in _files(staged):
-        file.chmod(mode)
+def _open_to(staged: Path, mode: int) -> None:
+    """Let the umask decide who may read, as it did for the new folder's `mode`: safetensors writes 0600 whatever."""
+    for path in (staged, *staged.rglob("*")):
+        path.chmod(mode & (0o777 if path.is_dir() else 0o666))
 
 
 def _verify(path: Path, artifact: Artifact) -> None:

@@ -26,20 +26,21 @@ def published(key: str) -> list[Artifact]:
 
 def test_long_work_has_one_progress_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_artifact, "SECONDS_BETWEEN", 0.0)
-    assert work("fit methods") == [0, 1, 2, 3]
-    (found,) = published("fit-methods-progress")
+    # A name that no flow has: the tests of a session share one server.
+    assert work("long work of a test") == [0, 1, 2, 3]
+    (found,) = published("long-work-of-a-test-progress")
     assert (found.type, float(str(found.data)), found.description) == ("progress", 100.0, "4 of 4")
     assert found.flow_run_id is not None
 
 
 def test_short_work_has_none() -> None:
-    work("short work")
-    assert published("short-work-progress") == []
+    work("short work of a test")
+    assert published("short-work-of-a-test-progress") == []
 
 
 def test_work_outside_a_run_is_only_work() -> None:
-    assert list(track(range(4), "outside")) == [0, 1, 2, 3]
-    assert published("outside-progress") == []
+    assert list(track(range(4), "outside of a test")) == [0, 1, 2, 3]
+    assert published("outside-of-a-test-progress") == []
 
 
 def test_a_server_that_is_away_stops_no_work(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -181,6 +181,7 @@ def test_the_umask_decides_who_may_read(local_home, queries, umask, mode):
         for name in ("a", "inner/b"):
             (folder / name).write_text(name)
             (folder / name).chmod(0o600)
+        folder.chmod(0o700)
 
     before = os.umask(umask)
     try:
@@ -191,4 +192,6 @@ def test_the_umask_decides_who_may_read(local_home, queries, umask, mode):
         os.umask(before)
     files = [path for path in Path(local_home.root).rglob("*") if path.is_file()]
     assert len(files) == 4
+    folders = [path for path in Path(local_home.root).rglob("*") if path.is_dir()]
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o444 for path in folders} == {mode & 0o444}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {mode}

@@ -1,12 +1,13 @@
 """The registry's last entry is what serves; nothing overwrites what somebody else decided."""
 
+import json
 import multiprocessing
 from pathlib import Path
 
 import pytest
 
-from storage.artifact import Artifact
-from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt
+from storage.artifact import Artifact, within
+from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
 from storage.folder import write_folder
 from storage.layout import Home
 from storage.registry import append, champion, champions, history
@@ -111,3 +112,56 @@ def test_it_lives_on_other_file_systems() -> None:
     one = head(home, "1")
     append(home, "promoted", champion=one, after=0)
     assert champion(home) == one
+
+
+def written(home: Home, **changes: object) -> Path:
+    """The only entry of a registry, with other fields."""
+    append(home, "promoted", champion=head(home, "1"), after=0)
+    path = Path(home.folder("registry")) / "000001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return path
+
+
+def test_an_entry_in_a_format_of_later_is_not_read_as_one_of_now(home: Home) -> None:
+    path = written(home, format=2, action="promoted by a vote", champion=["several"])
+    with pytest.raises(
+        RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 2, this one knows 1\); upgrade"
+    ):
+        champion(home)
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(RegistryCorrupt, match="it is not an entry"):
+        champion(home)
+
+
+def test_what_other_versions_add_or_lack_is_no_damage(home: Home) -> None:
+    path = written(home, votes=3)
+    assert champion(home) is not None
+    entry = json.loads(path.read_text())
+    del entry["format"]
+    path.write_text(json.dumps(entry))
+    assert champion(home) is not None
+
+
+def test_no_clock_decides_what_serves(home: Home) -> None:
+    written(home, at="2199-01-01T00:00:00Z")
+    two = head(home, "2")
+    append(home, "promoted", champion=two, after=1)
+    assert champion(home) == two
+
+
+@pytest.mark.parametrize("content", [b"", b'{"number": 1, "at"', b"[]", b"null", b"\xff\xfe"])
+def test_half_an_entry_is_told_with_a_way_out(home: Home, content: bytes) -> None:
+    written(home).write_bytes(content)
+    with pytest.raises(RegistryCorrupt, match="if it is the last one, take it away"):
+        champion(home)
+
+
+def test_the_registry_holds_no_place_of_its_home(home: Home) -> None:
+    one = head(home, "1")
+    lineage = {"report": f"{home.root}/reports/a.html", "rows": {"labels": one.model_dump(context=within(home))}}
+    append(home, "promoted", champion=one, candidate=one, after=0, lineage=lineage)
+    assert home.root not in (Path(home.folder("registry")) / "000001.json").read_text()
+    (entry,) = history(home)
+    assert entry.champion is not None
+    assert entry.champion.uri == one.uri
+    assert entry.lineage["report"] == "reports/a.html"

@@ -98,6 +98,30 @@ def test_a_head_that_cannot_be_opened_leaves_the_one_before_in_service(
     assert thresholds(serving) == {0.75}
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"format": 2, "number": 2, "decision": {"by": "vote"}}', "a newer routecal wrote"),
+        ('{"number": 2, "at": "2026-1', "it is not an entry"),
+        ('{"number": 2, "at": "2199-01-01T00:00:00Z", "action": "promoted", "champion": null}', ""),
+    ],
+    ids=["newer version", "half written", "clock in the future"],
+)
+def test_a_registry_that_cannot_be_followed_leaves_the_head_in_service(
+    packed: list[Artifact], decide: Decide, caplog: pytest.LogCaptureFixture, content: str, said: str
+) -> None:
+    decide(packed[0], "promoted")
+    serving = Champion(look_every_s=0)
+    entry = Path(Home.from_env().folder("registry")) / "000002.json"
+    entry.write_text(content)
+    with caplog.at_level(logging.ERROR, "tasks.serving"):
+        assert thresholds(serving) == thresholds(serving) == {0.25}
+    assert [said in record.getMessage() for record in caplog.records] == [True] * bool(said)
+    entry.unlink()
+    decide(packed[1], "promoted")
+    assert thresholds(serving) == {0.75}
+
+
 def test_threads_share_one_while_heads_change(packed: list[Artifact], decide: Decide) -> None:
     decide(packed[0], "promoted")
     serving = Champion(look_every_s=0)
