@@ -56,13 +56,13 @@ def nights_figure(points: Sequence[NightPoint], *, target_ece: float = 0.05) -> 
     figure = blank(6.4, 4.6)
     ece, brier = panels = figure.subplots(2, 1, sharex=True)
     at = [point.at for point in points]
-    first, second = look(0), look(1)
+    own = look(0)
     values = {name: np.array([getattr(p, name) for p in points], np.float64) for name in ("ece", "ece_high", "brier")}
-    ece.plot(at, values["ece"], color=first.colour, marker=first.marker, markersize=4, label="ECE")
-    ece.plot(at, values["ece_high"], color=first.colour, linestyle=":", linewidth=1, label="upper bound")
+    ece.plot(at, values["ece"], color=own.colour, marker=own.marker, markersize=4, label="ECE")
+    ece.plot(at, values["ece_high"], color=own.colour, linestyle=":", linewidth=1, marker="_", label="upper bound")
     ece.axhline(target_ece, color=GREY, linestyle="--", linewidth=1, label=f"target {target_ece:g}")
     ece.set_ylim(bottom=0)
-    brier.plot(at, values["brier"], color=second.colour, marker=second.marker, markersize=4)
+    brier.plot(at, values["brier"], color=own.colour, marker=own.marker, markersize=4)
     for panel, name in zip(panels, ("ECE", "Brier"), strict=True):
         panel.set_ylabel(name)
         for i, point in enumerate(p for p in points if p.is_promoted):
