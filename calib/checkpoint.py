@@ -99,8 +99,8 @@ def label_order(path: Path, model: Any) -> list[int]:
     if missing and set(labels) < {p.value for p in Policy}:
         raise RouterUnusable(
             str(path),
-            f"it has no label {' and no label '.join(missing)}, and a router has one for each of the three policies; train "
-            "it with a score layer of three rows",
+            f"it has no label {' and no label '.join(missing)}, and a router has one for each of the three policies; "
+            "train it with a score layer of three rows",
         )
     if set(labels) != {p.value for p in Policy} or len(model.config.id2label) != len(labels):
         raise RouterUnusable(

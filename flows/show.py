@@ -170,6 +170,9 @@ def table(console: Console, result: Table) -> None:
         [_cell(row[column], decimals=4 if "usd" in column.lower() else 3) for column in result.columns]
         for row in result.rows
     ]
+    if not rows:
+        _say(console, f"{result.title}: none")
+        return
     headings = [column.replace("_", " ") if column.islower() else column for column in result.columns]
     draw(console, result.title, headings, rows)
 

@@ -101,6 +101,10 @@ def test_a_table_fits_if_its_edges_do() -> None:
     assert not fits(15, columns, rows)
 
 
+def test_a_table_without_rows_is_a_sentence() -> None:
+    assert printed(80, Table("Decisions", ["entry"], [])) == "Decisions: none\n"
+
+
 def test_what_does_not_fit_stands_row_under_row() -> None:
     said = printed(80, HEADS)
     assert "│" not in said
