@@ -61,6 +61,9 @@ def rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
 
 
 def _headline(evaluation: Evaluation) -> str:
+    """What the card of the artifact shows: what is saved, or how good the confidence is where that is not known."""
+    if evaluation.escalation is not None and evaluation.escalation.methods:
+        return safe(sentence(evaluation.escalation))
     last: Summary = list(evaluation.methods.values())[-1]
     return f"ECE {_shown(last.ece)}, Brier {_shown(last.brier)}, AUROC {_shown(last.auroc)} on {last.n} test queries"
 
