@@ -95,6 +95,13 @@ def load(path: Path, kind: Kind, dtype: str, device: torch.device) -> tuple[Any,
 def label_order(path: Path, model: Any) -> list[int]:
     """Column of the checkpoint's logits for each policy, in the order of POLICIES."""
     labels = {str(label): int(i) for i, label in model.config.id2label.items()}
+    missing = [p.value for p in POLICIES if p.value not in labels]
+    if missing and set(labels) < {p.value for p in Policy}:
+        raise RouterUnusable(
+            str(path),
+            f"it has no label {' and no label '.join(missing)}, and a router has one for each of the three policies; "
+            "train it with a score layer of three rows",
+        )
     if set(labels) != {p.value for p in Policy} or len(model.config.id2label) != len(labels):
         raise RouterUnusable(
             str(path),

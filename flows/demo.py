@@ -18,7 +18,8 @@ def demo(params: DemoParams) -> Evaluated:
     runs.start("demo")
     chosen = {name: getattr(params, name) for form in (HeadParams, EscalationParams) for name in form.model_fields}
     inputs = demo_inputs(params, seed=params.seed)
-    return calibrate(CalibrateParams(**inputs._asdict(), shard_size=params.shard_size, oracle="local", **chosen))
+    own = {"queries": inputs.queries.uri, "shard_size": params.shard_size, **inputs.params}
+    return calibrate(CalibrateParams(**own, **chosen))
 
 
 if __name__ == "__main__":

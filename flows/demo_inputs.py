@@ -1,9 +1,10 @@
 """What the demo runs on: its own queries, router and model."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flows.demo_params import DemoInputs
 from flows.label import label_queries
+from storage.artifact import Artifact
 from tasks.extract import Reading
 from tasks.gemma import convert_gemma
 from tasks.oracle.prompts import prompts_sha256
@@ -17,19 +18,27 @@ ROUTER_SHARE = 1 / 3
 
 
 class Inputs(NamedTuple):
-    """The parameters of `calibrate` that say what it runs on.
+    """What the demo makes.
 
     Attributes:
         queries: for the head; the router has learned from others.
-        router_path: folder of the router.
-        local_model: folder of the model that answers.
-        local_model_name: what the report calls it.
+        router: learned from answers of the model.
+        model: answers, with and without a fact sheet.
     """
 
-    queries: str
-    router_path: str
-    local_model: str
-    local_model_name: str = MODEL
+    queries: Artifact
+    router: Artifact
+    model: Artifact
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Those of `calibrate` and of a night that say which router and which oracle."""
+        return {
+            "router_path": self.router.uri,
+            "oracle": "local",
+            "local_model": self.model.uri,
+            "local_model_name": MODEL,
+        }
 
 
 def demo_inputs(params: DemoInputs, *, seed: int) -> Inputs:
@@ -43,4 +52,4 @@ def demo_inputs(params: DemoInputs, *, seed: int) -> Inputs:
     labels = label_queries(for_router, oracle, params.shard_size)
     with underway("train the router"):
         router = train_router(gemma, for_router, labels, Reading(), seed)
-    return Inputs(queries=for_head.uri, router_path=router.uri, local_model=gemma.uri)
+    return Inputs(for_head, router, gemma)

@@ -14,6 +14,7 @@ from storage.layout import Home
 from tasks import runs
 from tasks.night import decision
 from tasks.night.story import Night
+from tasks.queries import inbox_of
 from tasks.router import refer_checkpoint
 
 
@@ -27,11 +28,10 @@ def demo_night(params: DemoNightParams) -> Night:
     check(params)
     runs.start("demo-night")
     inputs = demo_inputs(params, seed=params.seed)
-    _check_registry(refer_checkpoint(inputs.router_path))
+    _check_registry(refer_checkpoint(inputs.router.uri))
     prices = {name: DemoParams.model_fields[name].default for name in EscalationParams.model_fields}
     chosen = params.model_dump(exclude={"questions"})
-    own = inputs._asdict()
-    night = RecalibrateParams(inbox=own.pop("queries"), oracle="local", **own, **prices, **chosen)
+    night = RecalibrateParams(inbox=inbox_of(inputs.queries).uri, **inputs.params, **prices, **chosen)
     # Its body and not a flow run of its own: an approval is asked for, and given, on the page of this run.
     return recalibrate.fn(night)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Drawn
 
 from calib.policy import Grade
+from flows.tabular import draw, fits
 from storage.artifact import Artifact
 from storage.plain import plain
 from storage.registry import Entry
@@ -20,7 +19,8 @@ from tasks.oracle.planning.forecast import Plan
 from tasks.oracle.planning.text import shown
 
 if TYPE_CHECKING:
-    # Torch comes with the first of them, and what prints the plan of a dry run has no use for it.
+    # Torch comes with some of them, and what prints the plan of a dry run has no use for it.
+    from calib.metrics.summary import Summary
     from flows.evaluate import Evaluated
     from flows.label import Audited
     from flows.rejudge import Rejudged
@@ -72,14 +72,9 @@ def rejudged(console: Console, result: Rejudged) -> None:
 def audited(console: Console, result: AuditResult) -> None:
     """How good the judge is, and where it differs from people."""
     title = f"Judge against people: {result.n_graded} answers graded, {result.n_blank} left blank"
-    drawn = Drawn(title=title, title_justify="left")
-    drawn.add_column("")
-    drawn.add_column("value", justify="right")
-    drawn.add_row("accuracy", _interval(result.accuracy))
-    for role, accuracy in result.by_role.items():
-        drawn.add_row(f"  on answers of the {role} model", _interval(accuracy))
-    drawn.add_row("Cohen's kappa", _interval(result.kappa))
-    console.print(drawn)
+    by_role = [[f"  on answers of the {role} model", _interval(found)] for role, found in result.by_role.items()]
+    rows = [["accuracy", _interval(result.accuracy)], *by_role, ["Cohen's kappa", _interval(result.kappa)]]
+    draw(console, title, ["", "value"], rows)
     grades = [grade.value for grade in Grade]
     for what, matrix in (
         (f"Estimated for all {result.n_answers} answers", result.confusion),
@@ -94,37 +89,53 @@ def audited(console: Console, result: AuditResult) -> None:
 
 
 def evaluated(console: Console, result: Evaluated) -> None:
-    """The table of methods, where things are, and what escalating saves."""
+    """The table of methods, where things are, what speaks against the head, and what escalating saves."""
     from tasks.escalate import sentence
     from tasks.evaluate import FINAL, RIVAL
+    from tasks.findings import findings
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))
-    drawn = Drawn(title=f"Test split: {first.n} queries, router right on {first.accuracy:.1%}")
-    drawn.add_column("method", no_wrap=True)
-    for column in ("ECE", "noise ≤", "Brier", "log loss", "AUROC", "AURC"):
-        drawn.add_column(column, justify="right")
-    for name, s in methods.items():
-        estimates = [_interval(e) for e in (s.brier, s.log_loss, s.auroc, s.aurc)]
-        drawn.add_row(
-            name, _interval(s.ece), f"{s.noise_high:.3f}", *estimates, style="bold" if name == FINAL else None
-        )
-    console.print(drawn)
-    console.print(
-        f"[dim]{first.level:.0%} intervals; noise ≤: a calibrated model's ECE, {(1 + first.level) / 2:.1%} of times[/]"
-    )
+    title = f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"
+    columns, rows, left_out = _methods(console.width, methods)
+    draw(console, title, columns, rows, bold=FINAL)
+    notes = f"{first.level:.0%} intervals; noise ≤: a calibrated model's ECE, {(1 + first.level) / 2:.1%} of times"
+    if left_out:
+        notes += f"; a wider terminal and the report also show {', '.join(left_out)}"
+    console.print(f"[dim]{notes}[/]")
     if (d := result.evaluation.brier_difference) is not None:
-        console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d:+.4f}", markup=False)
+        _say(console, f"Brier of «{FINAL}» minus «{RIVAL}»: {d:+.4f}")
     if result.data:
-        console.print(f"data    {result.data}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"head    {result.head.uri}", markup=False, soft_wrap=True)
+        _say(console, f"data    {result.data}")
+    _say(console, f"head    {result.head.uri}")
     if result.calibrated is not None:
-        console.print(f"router  {result.calibrated.uri}", markup=False, soft_wrap=True)
-    console.print(f"report  {result.report}", markup=False, soft_wrap=True)
+        _say(console, f"router  {result.calibrated.uri}")
+    _say(console, f"report  {result.report}")
+    for one in findings(result.evaluation):
+        _say(console, one)
     if (escalation := result.evaluation.escalation) is not None:
         if escalation.note:
-            console.print(f"Costs: {escalation.note}", markup=False)
-        console.print(sentence(escalation), markup=False, soft_wrap=True)
+            _say(console, f"Costs: {escalation.note}")
+        _say(console, sentence(escalation))
+
+
+# Least wanted first: what a narrow terminal leaves out.
+_OPTIONAL = ("AURC", "log loss", "noise ≤")
+
+
+def _methods(width: int, methods: dict[str, Summary]) -> tuple[list[str], list[list[str]], list[str]]:
+    """(columns, rows, columns left out): as many as fit, and intervals under their values before one is left out."""
+    every = {"ECE": "ece", "noise ≤": "", "Brier": "brier", "log loss": "log_loss", "AUROC": "auroc", "AURC": "aurc"}
+    for n_out, between in ((0, " "), *((n, "\n") for n in range(len(_OPTIONAL) + 1))):
+        kept = {name: field for name, field in every.items() if name not in _OPTIONAL[:n_out]}
+        columns = ["method", *kept]
+        rows = [
+            [name, *(_interval(getattr(s, f), between) if f else f"{s.noise_high:.3f}" for f in kept.values())]
+            for name, s in methods.items()
+        ]
+        if fits(width, columns, rows):
+            return columns, rows, list(_OPTIONAL[:n_out])
+    return columns, rows, list(_OPTIONAL)
 
 
 def compared(console: Console, result: Compared) -> None:
@@ -136,15 +147,15 @@ def compared(console: Console, result: Compared) -> None:
 
 
 def told(console: Console, night: Night) -> None:
-    """What a night decided, and why."""
-    from tasks.night.story import headline
+    """What a night decided, why, what it cost, what serves and what to do."""
+    from tasks.night.story import headline, lines
 
-    console.print(headline(night), markup=False, highlight=False, soft_wrap=True)
-    for reason in night.reasons[1:]:
-        console.print(f"        {reason}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"serving {night.serving or 'nothing yet'}", markup=False, highlight=False)
+    _say(console, headline(night))
+    for title, sentences in lines(night).items():
+        for i, one in enumerate(sentences):
+            _say(console, f"{'' if i else title:<8}{one}")
     if night.report is not None:
-        console.print(f"report  {night.report}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"report  {night.report}")
 
 
 def decided(console: Console, entry: Entry) -> None:
@@ -169,21 +180,27 @@ def tables(console: Console, results: list[Table]) -> None:
 
 def table(console: Console, result: Table) -> None:
     """One table. What users wrote is shown as text, never as markup."""
-    drawn = Drawn(title=escape(result.title), title_justify="left")
-    for column in result.columns:
-        drawn.add_column(column.replace("_", " ") if column.islower() else column, justify="right")
-    for row in result.rows:
-        drawn.add_row(
-            *(escape(_cell(row[column], decimals=4 if "usd" in column.lower() else 3)) for column in result.columns)
-        )
-    console.print(drawn)
+    rows = [
+        [_cell(row[column], decimals=4 if "usd" in column.lower() else 3) for column in result.columns]
+        for row in result.rows
+    ]
+    if not rows:
+        _say(console, f"{result.title}: none")
+        return
+    headings = [column.replace("_", " ") if column.islower() else column for column in result.columns]
+    draw(console, result.title, headings, rows)
 
 
-def _interval(estimate: Any) -> str:
-    return "–" if estimate is None else escape(f"{estimate:.3f}")
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _interval(estimate: Any, between: str = " ") -> str:
+    """The value and its interval, on one line or under each other."""
+    return "–" if estimate is None else f"{estimate:.3f}".replace(" ", between, 1)
 
 
 def _cell(value: Any, *, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:.{decimals}f}"
-    return "–" if value is None else plain(str(value), at_most=200)
+    return "–" if value is None else plain(str(value), at_most=2000)

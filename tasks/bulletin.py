@@ -10,6 +10,7 @@ from calib.metrics import Estimate, Summary
 from storage.atomic import resolve
 from tasks.escalate import sentence
 from tasks.evaluate import FINAL, RIVAL, Evaluation
+from tasks.findings import findings
 from tasks.markdown import safe
 
 COLUMNS = ("ece", "brier", "log_loss", "auroc", "aurc")
@@ -33,11 +34,12 @@ def publish(evaluation: Evaluation, report: str) -> None:
 def page(evaluation: Evaluation, report: str) -> str:
     """The evaluation as Markdown: what it comes to, the diagrams, then every method."""
     first = next(iter(evaluation.methods.values()))
-    lines = [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"]
+    lines = [] if evaluation.escalation is None else [f"**{safe(sentence(evaluation.escalation))}**", ""]
+    if found := findings(evaluation):
+        lines += ["## Before you use this head", "", *(f"- {safe(one)}" for one in found), ""]
+    lines += [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"]
     if (d := evaluation.brier_difference) is not None:
         lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d:+.4f}, paired"]
-    if evaluation.escalation is not None:
-        lines += ["", safe(sentence(evaluation.escalation))]
     for name, title in PICTURES.items():
         if (png := _bytes(report, name)) is not None:
             lines += ["", f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"]
@@ -59,6 +61,9 @@ def rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
 
 
 def _headline(evaluation: Evaluation) -> str:
+    """What the card of the artifact shows: what is saved, or how good the confidence is where that is not known."""
+    if evaluation.escalation is not None and evaluation.escalation.methods:
+        return safe(sentence(evaluation.escalation))
     last: Summary = list(evaluation.methods.values())[-1]
     return f"ECE {_shown(last.ece)}, Brier {_shown(last.brier)}, AUROC {_shown(last.auroc)} on {last.n} test queries"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 
 from calib import blocks as blocks_of
-from calib.examples import LABELLED, WARN_BELOW, Examples
+from calib.examples import LABELLED, Examples
 from calib.policy import POLICIES
 from calib.pooling import DEFAULT
 from storage.artifact import Artifact, read_metadata, read_table, write_table
@@ -82,8 +82,6 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
         share=np.array([share_of(text, "fold") for text in table["query"].to_pylist()]),
     )
     loaded.check()
-    if len(loaded) < WARN_BELOW:
-        logger.warning("only %d labelled examples: intervals are widened to 99%%, trust no single number", len(loaded))
     return loaded
 
 

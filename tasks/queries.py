@@ -2,14 +2,17 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from prefect import task
 
 from calib.policy import POLICIES
 from storage.artifact import Artifact, read_table, write_table
 from storage.columns import mapping_of
+from storage.folder import write_folder
 from storage.identity import query_id, share_of
 from storage.ingest import read_outcomes, read_policies, read_queries
 from storage.layout import Home
@@ -89,6 +92,15 @@ def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, 
         write_table(table.filter(apart), "queries", home=home),
         write_table(table.filter(inverted), "queries", home=home),
     )
+
+
+def inbox_of(queries: Artifact) -> Artifact:
+    """A folder that holds these queries and nothing else, for a night to gather."""
+
+    def build(folder: Path) -> None:
+        pq.write_table(read_table(queries), folder / "queries.parquet")
+
+    return write_folder("inboxes", build, home=Home.from_env())
 
 
 def import_decisions(path: str) -> tuple[Artifact, Artifact]:

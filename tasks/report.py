@@ -18,6 +18,7 @@ from storage.layout import Home
 from storage.query import connect, run
 from tasks.escalate import Escalation, sentence
 from tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
+from tasks.findings import findings
 from tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
@@ -120,6 +121,7 @@ def _page(
     text = environment.from_string(page).render(
         run_id=run_id,
         evaluation=evaluation,
+        findings=findings(evaluation),
         final=FINAL,
         rival=RIVAL,
         facts=facts,

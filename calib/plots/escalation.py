@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from calib.escalation.tradeoff import Line
-from calib.plots.style import GREY, Format, blank, look, plain, render
+from calib.plots.style import GREY, Format, blank, looks, plain, render
 
 
 class Band(NamedTuple):
@@ -75,7 +75,7 @@ def cost_quality_figure(
     figure = blank(6.6, 5.2 + 0.2 * len(curves))
     axes = figure.subplots()
     if band is not None:
-        colour = look(len(curves) - 1).colour
+        colour = looks(list(curves))[-1].colour
         axes.fill_between(
             np.asarray(band.cost),
             np.asarray(band.low),
@@ -89,8 +89,7 @@ def cost_quality_figure(
     best = Line(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
     axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
     axes.plot(*random, color=GREY, linewidth=1.2, linestyle="--", label="random mix")
-    for i, (name, line) in enumerate(curves.items()):
-        style = look(i)
+    for i, ((name, line), style) in enumerate(zip(curves.items(), looks(list(curves)), strict=True)):
         axes.plot(
             *line,
             label=name,
@@ -110,7 +109,7 @@ def cost_quality_figure(
             color="#000000",
             marker="*",
             markersize=15,
-            markerfacecolor="#E69F00",
+            markerfacecolor="white",
             linestyle="",
             label="threshold in use",
             zorder=20,

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from calib.checks import FloatArray, checked
 from calib.metrics import brier, ece, reliability_bins
 from calib.metrics.cells import bin_index
-from calib.plots.style import GREY, Format, Look, blank, look, plain, render
+from calib.plots.style import GREY, Format, Look, blank, looks, plain, render
 
 FEW = 10  # a line through bins thinner than this would draw noise
 Rows = tuple[ArrayLike, ArrayLike]
@@ -54,11 +54,11 @@ def reliability_figure(curves: Mapping[str, Rows], *, n_bins: int = 10, title: s
     figure = blank(6.2, 7.3 + 0.22 * len(rows))
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     _frame(top, next(reversed(rows.values()))[0], n_bins=n_bins)
-    for i, (name, (p, y)) in enumerate(rows.items()):
+    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), looks(list(rows)), strict=True)):
         is_last = i == len(rows) - 1
         label = f"{name}   ECE {ece(p, y, n_bins=n_bins):.3f}  Brier {brier(p, y):.3f}"
-        _bins(top, p, y, look(i), n_bins=n_bins, label=label, above=3 + i)
-        _histogram(below, p, look(i), n_bins=n_bins, fill=is_last)
+        _bins(top, p, y, style, n_bins=n_bins, label=label, above=3 + i)
+        _histogram(below, p, style, n_bins=n_bins, fill=is_last)
     top.set(ylabel="accuracy (router's policy was right)", title=title)
     figure.legend(loc="outside lower left", fontsize=9, frameon=False)
     below.set(ylabel="fraction of rows")
@@ -99,11 +99,12 @@ def before_after_figure(
     """The figure behind `before_after`."""
     figure = blank(8.6, 5.4)
     panels = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3.4, 1))
-    for i, (name, (p, y)) in enumerate(zip(names, (checked(*before), checked(*after)), strict=True)):
+    rows = (checked(*before), checked(*after))
+    for i, (name, (p, y), style) in enumerate(zip(names, rows, looks(names), strict=True)):
         top, below = panels[:, i]
         _frame(top, p, n_bins=n_bins)
-        _bins(top, p, y, look(i), n_bins=n_bins, label=None, above=3)
-        _histogram(below, p, look(i), n_bins=n_bins, fill=True)
+        _bins(top, p, y, style, n_bins=n_bins, label=None, above=3)
+        _histogram(below, p, style, n_bins=n_bins, fill=True)
         top.set(title=f"{name}\nECE {ece(p, y, n_bins=n_bins):.3f}   Brier {brier(p, y):.3f}")
         _foot(below, [len(p)])
     panels[0, 0].set(ylabel="accuracy (router's policy was right)")

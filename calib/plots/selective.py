@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from calib.checks import FloatArray, checked
-from calib.plots.style import GREY, Format, blank, look, plain, render
+from calib.plots.style import GREY, Format, blank, looks, plain, render
 
 POINTS = 400  # more would not be seen, and make vector files heavy
 
@@ -42,8 +42,7 @@ def risk_coverage_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> F
     rows = {name: checked(p, y) for name, (p, y) in curves.items()}
     figure = blank(6.2, 4.6 + 0.2 * len(rows))
     axes = figure.subplots()
-    for i, (name, (p, y)) in enumerate(rows.items()):
-        style = look(i)
+    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), looks(list(rows)), strict=True)):
         coverage, risk = surest(p, y)
         axes.plot(
             coverage,

@@ -22,6 +22,8 @@ DPI = 110
 COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES: tuple[LineStyle, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+# One look per method in every figure, whatever else is drawn beside it; the others take what is left.
+METHODS = {"SFT + RL + recalibration": 0, "temperature": 1, "SFT": 2, "entropy": 3, "max_prob": 4}
 GREY = "#6b6b6b"
 # What a file would otherwise say about when and by whom it was made: the same figure must be the same bytes.
 _UNDATED: dict[Format, dict[str, Any]] = {
@@ -47,6 +49,18 @@ def look(i: int) -> Look:
     """
     k = i % len(COLOURS)
     return Look(COLOURS[k], MARKERS[k], LINES[k])
+
+
+def looks(names: Sequence[str]) -> list[Look]:
+    """The look of each curve: that of its method where it is one of METHODS, else the first that none of them has.
+
+    >>> [found.colour for found in looks(["entropy", "mine"])] == [COLOURS[3], COLOURS[0]]
+    True
+    """
+    taken = {METHODS[name] for name in names if name in METHODS}
+    free = [i for i in range(len(COLOURS)) if i not in taken] or list(range(len(COLOURS)))
+    others = {name: i for i, name in enumerate(name for name in names if name not in METHODS)}
+    return [look(METHODS[name] if name in METHODS else free[others[name] % len(free)]) for name in names]
 
 
 def blank(width: float, height: float) -> Figure:

@@ -24,6 +24,32 @@ from storage.schemas import SCHEMAS
 from tasks.markdown import safe
 from tasks.tables import joined
 
+# What a night comes to, and what is left for a person to do.
+_WHAT = {
+    "promoted": "A new head was promoted",
+    "refused": "The new head was refused",
+    "waiting": "A new head waits for a person",
+    "quiet": "Nothing was labelled",
+    "gathering": "There are too few labels for a decision",
+}
+_TO_DO = {
+    "promoted": "nothing; `routecal rollback` puts the head before it back",
+    "refused": "nothing; what served before serves on, and `routecal heads` lists the refused head",
+    "waiting": "read the reasons, then `routecal promote` puts it in force; until then what served before serves on",
+    "quiet": "nothing; the next night looks again",
+    "gathering": "nothing; the next nights label more, sooner with a higher --night-queries",
+}
+# The table of nights: heading, column of nights.sql, format.
+_COLUMNS = {
+    "night": ("night", ""),
+    "decision": ("action", ""),
+    "new": ("n_new", ""),
+    "labelled": ("n_labelled", ""),
+    "USD": ("cost_usd", ".2f"),
+    "ECE": ("ece", ".3f"),
+    "Brier": ("brier", ".3f"),
+    "escalated": ("escalated", ".1%"),
+}
 # Nights that the page lists.
 LISTED = 14
 # In an entry of the registry: how its night ends.
@@ -77,7 +103,8 @@ def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
     with connect(nights=rows) as con:
         trend = run(con, "nights").to_pylist()
     create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=safe(headline(night)))
-    create_table_artifact(trend[::-1], key="recalibrate-nights", description="every night, newest first")
+    shown = "every night, newest first; ECE and Brier of the head that serves afterwards"
+    create_table_artifact(_listed(trend), key="recalibrate-nights", description=shown)
     # Automations listen to these.
     resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
     emit_event(f"routecal.night.{night.action}", resource=resource, payload={"headline": headline(night)})
@@ -85,28 +112,64 @@ def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
 
 
 def headline(night: Night) -> str:
-    """The night in one line."""
-    labelled = f"{night.n_labelled} of {night.n_new} new queries labelled"
-    cost = "" if night.cost_usd is None else f" for {night.cost_usd:.2f} USD"
-    return f"{night.action}: {labelled}{cost}; {night.reasons[0] if night.reasons else ''}"
+    """The night in one line: what was decided, and the first reason."""
+    return ": ".join([_WHAT[night.action], *night.reasons[:1]])
+
+
+def lines(night: Night) -> dict[str, list[str]]:
+    """What follows the headline, in sentences by title; no sentence comes twice, nor that of the headline."""
+    of_the_gate = () if night.verdict is None else night.verdict.conditions
+    checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
+    found = {
+        "why": list(night.reasons[1:]),
+        "checked": checked,
+        "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
+        "serving": [_serving(night)],
+        "to do": [_TO_DO[night.action]],
+    }
+    return {title: sentences for title, sentences in found.items() if sentences}
 
 
 def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]]) -> str:
-    """The night as Markdown with the trend as an inline picture; what users wrote is shown as text."""
-    lines = [f"# {night.action.capitalize()}", "", *(f"- {safe(reason)}" for reason in night.reasons), ""]
-    lines += [f"Serving: `{night.serving or 'nothing yet'}`.", ""]
-    lines += [f"{night.n_files} files held {night.n_new} queries without a label; {night.n_labelled} were labelled."]
-    lines += [f"- passed over: {safe(sentence)}" for sentence in night.unreadable]
-    if night.verdict is not None:
-        lines += ["", "## The gate", "", *(f"- {_mark(c.is_met)} {safe(c.reason)}" for c in night.verdict.conditions)]
+    """The night as Markdown with the trend as an inline picture; what users wrote is shown as text.
+
+    Args:
+        night: what happened.
+        rows: of all nights, for the picture.
+        trend: the same as `nights.sql` lists them, oldest first.
+    """
+    what, *reason = headline(night).split(": ", 1)
+    shown = [f"# {what}", "", *(safe(one) for one in reason), ""]
+    for title, sentences in lines(night).items():
+        shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:
-        lines += ["", f"Full report: `{night.report}`"]
+        shown += [f"Full report: `{night.report}`", ""]
     picture = base64.b64encode(plots.nights(_points(rows))).decode()
-    lines += ["", "## Night by night", "", f"![ECE and Brier over nights](data:image/png;base64,{picture})", ""]
-    columns = list(trend[0])
-    lines += [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in trend[: -LISTED - 1 : -1]]
-    return "\n".join(lines) + "\n"
+    shown += ["## Night by night", "", f"![ECE and Brier over nights](data:image/png;base64,{picture})", ""]
+    listed = _listed(trend)
+    shown += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
+    shown += [f"| {' | '.join(safe(str(cell)) for cell in row.values())} |" for row in listed[:LISTED]]
+    return "\n".join(shown) + "\n"
+
+
+def _labels(night: Night) -> str:
+    files = f"{night.n_files} file{'s' * (night.n_files != 1)}"
+    queries = f"{night.n_new} quer{'y' if night.n_new == 1 else 'ies'} without a label in {files}"
+    cost = "" if night.cost_usd is None or not night.n_labelled else f", for {night.cost_usd:.2f} USD"
+    return f"{queries}; {night.n_labelled} labelled tonight{cost}"
+
+
+def _serving(night: Night) -> str:
+    if not night.serving:
+        return "no head serves yet"
+    # On quiet nights it is a share of the new queries, else of the held-out ones.
+    share = "" if night.escalated is None else f", which escalates {night.escalated:.1%} of queries to the large model"
+    return f"head {night.serving}{share}"
+
+
+def _listed(trend: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nights as people read them, newest first: few columns, rounded."""
+    return [{name: _cell(row[column], spec) for name, (column, spec) in _COLUMNS.items()} for row in trend[::-1]]
 
 
 def _row(night: Night) -> pa.Table:
@@ -163,9 +226,5 @@ def _points(rows: Artifact) -> list[NightPoint]:
     return points
 
 
-def _mark(is_met: bool) -> str:
-    return "met:" if is_met else "**not met:**"
-
-
-def _cell(value: Any) -> str:
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else safe(str(value))
+def _cell(value: Any, spec: str) -> Any:
+    return "–" if value is None else format(value, spec) if spec else value

@@ -3,12 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from calib.checkpoint import label_order
 from calib.errors import CheckpointMissing, NonFinite, RouterUnusable
 from calib.policy import POLICIES
 from calib.router import FrozenRouter
@@ -108,6 +110,28 @@ def test_labels_that_are_not_the_policies(router_checkpoint: Path, tmp_path: Pat
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(RouterUnusable, match="its labels are easy, hard, odd, the policies are Standard_Query"):
         FrozenRouter(tmp_path)
+
+
+def _labelled(*labels: str) -> SimpleNamespace:
+    return SimpleNamespace(config=SimpleNamespace(id2label=dict(enumerate(labels))))
+
+
+def test_labels_may_stand_in_any_order() -> None:
+    model = _labelled("Ambiguous_Query", "Standard_Query", "Complex_Query")
+    assert label_order(Path("router"), model) == [1, 2, 0]
+
+
+def test_a_router_of_two_policies_is_told_which_is_missing() -> None:
+    with pytest.raises(RouterUnusable, match="it has no label Ambiguous_Query, and a router has one for each"):
+        label_order(Path("router"), _labelled("Standard_Query", "Complex_Query"))
+    with pytest.raises(RouterUnusable, match="no label Complex_Query and no label Ambiguous_Query"):
+        label_order(Path("router"), _labelled("Standard_Query"))
+
+
+@pytest.mark.parametrize("more", ["odd", "Standard_Query"])
+def test_a_label_more_than_there_are_policies_is_refused(more: str) -> None:
+    with pytest.raises(RouterUnusable, match="rename id2label"):
+        label_order(Path("router"), _labelled("Standard_Query", "Complex_Query", "Ambiguous_Query", more))
 
 
 def test_an_architecture_of_neither_kind(router_checkpoint: Path, tmp_path: Path) -> None:

@@ -189,8 +189,11 @@ def test_fewer_than_a_hundred_are_warned_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert cli.main(calibrate_argv(asked[:99], policies[:99], router_checkpoint, tmp_path)) == 0
-    assert "only 99 labelled examples: intervals are widened to 99%" in caplog.text
-    assert "99% intervals" in " ".join(capsys.readouterr().out.split())
+    said = capsys.readouterr()
+    out = " ".join(said.out.split())
+    assert out.count("There are fewer than 100 labelled examples: intervals are widened to 99%, trust") == 1
+    assert "labelled examples" not in caplog.text + said.err
+    assert "99% intervals" in out
 
 
 def test_long_queries_are_cut_counted_and_reported(

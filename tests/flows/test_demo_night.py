@@ -5,21 +5,26 @@ from pathlib import Path
 import pytest
 
 from flows import demo_night as flow
+from flows.checks import check
 from flows.demo_inputs import Inputs
 from flows.demo_night import demo_night
 from flows.demo_params import DemoNightParams
 from flows.errors import OtherRouterServes
 from flows.night_params import RecalibrateParams
 from storage.folder import write_folder
+from storage.ingest import read_queries
 from storage.layout import Home
 from storage.registry import append, history
 from tasks.night.story import Night
+from tasks.router import refer_checkpoint
+from tests.tasks.made import store_queries, texts
 
 
 @pytest.fixture
 def asked(router_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> list[RecalibrateParams]:
     """The nights that are begun, on a small router in place of the demo's."""
-    made = Inputs(queries="made.parquet", router_path=str(router_checkpoint), local_model=str(router_checkpoint))
+    router = refer_checkpoint(str(router_checkpoint))
+    made = Inputs(queries=store_queries(texts(3)), router=router, model=router)
     monkeypatch.setattr(flow, "demo_inputs", lambda params, *, seed: made)
     found: list[RecalibrateParams] = []
 
@@ -34,7 +39,10 @@ def asked(router_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> list[Reca
 def test_a_demo_night_is_a_night_on_inputs_that_it_makes_itself(asked, states, router_checkpoint: Path) -> None:
     assert demo_night(DemoNightParams(night_queries=60, require_approval=True, approval_hours=3, seed=4)).n_new == 0
     (night,) = asked
-    assert (night.inbox, night.router_path, night.oracle) == ("made.parquet", str(router_checkpoint), "local")
+    assert (night.router_path, night.oracle) == (str(router_checkpoint), "local")
+    check(night)
+    (file,) = Path(night.inbox).iterdir()
+    assert read_queries(str(file))["query"].to_pylist() == texts(3)
     assert (night.night_queries, night.require_approval, night.approval_hours, night.seed) == (60, True, 3, 4)
     assert (night.medium_price, night.large_price) == (1.0, 1.5)
 

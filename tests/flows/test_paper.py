@@ -42,4 +42,4 @@ def test_an_endless_cell_is_cut() -> None:
     paper = console(width=300)
     paper.file = io.StringIO()
     table(paper, Table("t", ["topic"], [{"topic": "x" * 1_000_000}]))
-    assert len(paper.file.getvalue()) < 3000
+    assert len(paper.file.getvalue()) < 5000

@@ -176,7 +176,7 @@ def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
         both = [terminal(tmp_path, router_checkpoint, server) for _ in range(2)]
         ended = [(*process.communicate(timeout=240), process.returncode) for process in both]
         (won,), (lost,) = ([e for e in ended if e[2] == code] for code in (0, 2))
-        assert won[0].startswith("promoted: 400 of 400 new queries labelled")
+        assert won[0].startswith("A new head was promoted: ")
         assert [line for line in lost[1].splitlines() if line.startswith("routecal: ")] == [
             "routecal: another decision about the champion was written meanwhile "
             f"({tmp_path}/home/registry/000001.json); nothing was changed: look at `routecal heads` and repeat"
@@ -188,7 +188,7 @@ def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
         repeated = terminal(tmp_path, router_checkpoint, server)
         out, err = repeated.communicate(timeout=240)
         assert repeated.returncode == 0, err
-        assert out.startswith("quiet: 0 of 0 new queries labelled")
+        assert out.startswith("Nothing was labelled: the inbox holds no query without a label")
         assert server.stats()["billed"] == paid["billed"]
     home = Home(root=str(tmp_path / "home"))
     (entry,) = history(home)

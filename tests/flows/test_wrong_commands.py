@@ -14,6 +14,7 @@ from calib.errors import CalibError
 from flows import cli, server
 from flows.checks import check
 from flows.commands import COMMANDS as KNOWN
+from flows.params import EvaluateParams
 from storage.errors import StorageError
 from storage.layout import Home
 from tasks.errors import TaskError
@@ -119,6 +120,10 @@ RUNS = {
     "rejudge": {"third_judge": "m"},
     "export": {"output_file": "empty"},
 }
+
+
+def test_models_of_one_price_are_no_mistake() -> None:
+    check(EvaluateParams(medium_price=1, large_price=1))
 
 
 def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:

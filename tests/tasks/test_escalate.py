@@ -12,6 +12,7 @@ from calib.cross_fit import Plan
 from calib.escalation import Outcomes
 from calib.examples import LABELLED
 from calib.folder_digest import folder_digest
+from calib.metrics import Estimate
 from calib.policy import POLICIES
 from calib.sft import SFTConfig
 from storage.artifact import Artifact, read_table, write_table
@@ -173,10 +174,36 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
     assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} labelled" in line
     # fewer than 268 rows: at confidence .95 nothing but all-large passes
     everything = sentence(measured(predictions, examples, Terms(medium_price=1, large_price=20)))
-    assert f"Escalating everything (on {found.n_chosen_on} labelled" in everything
-    assert "0.0 [0.0, 0.0] % of its cost is saved" in everything
+    assert everything.startswith(
+        f"Nothing is saved: on {found.n_chosen_on} labelled queries no confidence is high enough"
+    )
+    assert "is saved" not in everything.removeprefix("Nothing is saved")
+    assert "shown" not in everything
+    (cost, quality), (_, best) = found.policies["router alone"], found.policies["all-large"]
+    assert everything.endswith(
+        f"The router alone saves {1 - cost / 20:.1%} at {100 * (quality - best):+.1f} points of quality."
+    )
     assert "(in the unit of the prices given)" in line
     assert "A random mix of that quality saves" in line
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "begins", "hedged"),
+    [
+        (0.0004, -0.01, "Nothing is saved: escalating confidence below", False),
+        (0.0005, -0.01, "Escalating confidence below", True),
+        (0.02, 0.0, "Escalating confidence below", True),
+        (0.02, 0.001, "Escalating confidence below", False),
+    ],
+)
+def test_a_saving_that_is_none_or_may_be_none_is_said_to_be_so(
+    examples: Artifact, predictions: Artifact, value: float, low: float, begins: str, hedged: bool
+) -> None:
+    found = measured(predictions, examples, Terms(medium_price=1, large_price=20, margin=0.2, confidence=0.5))
+    saving = found.methods[FINAL].model_copy(update={"saving": Estimate(value=value, low=low, high=0.05)})
+    line = sentence(found.model_copy(update={"methods": {FINAL: saving}}))
+    assert line.startswith(begins)
+    assert ("which may be nothing," in line) == hedged
 
 
 def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predictions: Artifact) -> None:

@@ -10,7 +10,9 @@ from PIL import Image
 
 from calib import plots
 from calib.escalation import Line
-from calib.plots.style import COLOURS, LINES, MARKERS, look, render
+from calib.plots.style import COLOURS, LINES, MARKERS, METHODS, look, looks, render
+from tasks.evaluate import ESCALATED, FINAL
+from tasks.report import BEFORE, DRAWN
 from tests.calib.plots.made import P, Y
 
 
@@ -18,6 +20,30 @@ def test_six_looks_differ_in_three_ways() -> None:
     assert len(set(COLOURS)) == len(set(MARKERS)) == len(set(LINES)) == 6
     assert len({look(i) for i in range(6)}) == 6
     assert look(6) == look(0)
+
+
+def test_a_method_looks_the_same_whatever_is_drawn_beside_it() -> None:
+    assert set(METHODS) >= {*DRAWN, *ESCALATED, BEFORE, FINAL}
+    assert len(set(METHODS.values())) == len(METHODS)
+    for names in (DRAWN, ESCALATED, (BEFORE, FINAL), (FINAL,), ("mine", FINAL, "yours")):
+        assert [found for name, found in zip(names, looks(names), strict=True) if name in METHODS] == [
+            look(METHODS[name]) for name in names if name in METHODS
+        ]
+        assert len(set(looks(names))) == len(names)
+
+
+def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
+    ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    rows = dict.fromkeys(("entropy", "temperature", FINAL), (P, Y))
+    drawn = {
+        "reliability": plots.reliability_figure(rows).axes[0].containers[-2].lines[0],
+        "risk": plots.risk_coverage_figure(rows).axes[0].lines[2],
+        "cost": plots.cost_quality_figure(dict.fromkeys(rows, ends), random=ends, oracle=ends).axes[0].lines[4],
+        "after": plots.before_after_figure((P, Y), (P, Y), names=(BEFORE, FINAL)).axes[1].containers[0].lines[0],
+    }
+    own = look(METHODS[FINAL])
+    for kind, line in drawn.items():
+        assert (line.get_color(), line.get_marker()) == (own.colour, own.marker), kind
 
 
 def test_no_colour_is_green() -> None:

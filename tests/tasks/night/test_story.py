@@ -13,7 +13,7 @@ from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
 from tasks.markdown import safe
-from tasks.night.story import Night, _row, cost_of, headline, page
+from tasks.night.story import Night, _row, cost_of, headline, lines, page
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
 
@@ -37,18 +37,52 @@ def told(one: Night) -> str:
         return page(one, rows, run(con, "nights").to_pylist())
 
 
-def test_the_page_says_what_why_and_how_it_went_before() -> None:
-    text = told(night(report="/home/reports/r/report.html"))
-    assert text.startswith("# Refused\n\n- ECE is large\n")
-    assert "- **not met:** ECE is large" in text
+def test_the_page_says_what_why_at_what_cost_what_serves_and_what_to_do() -> None:
+    text = told(night(report="/home/reports/r/report.html", serving="abc", escalated=0.4567, n_files=1))
+    assert text.startswith("# The new head was refused\n\nECE is large\n")
+    assert "9 queries without a label in 1 file; 5 labelled tonight, for 1.25 USD" in text
+    assert "head abc, which escalates 45.7% of queries" in text
+    assert "what served before serves on" in text
     assert "](data:image/png;base64,iVBOR" in text
     assert len(text) < 200_000
-    assert "| refused | 9 | 5 | 1.25 | 400 | 0.03 |" in text
     assert "report.html" in text
 
 
-def test_the_headline_is_one_line() -> None:
-    assert headline(night()) == "refused: 5 of 9 new queries labelled for 1.25 USD; ECE is large"
+def test_no_sentence_is_said_twice() -> None:
+    conditions = (
+        Condition(is_met=False, reason="ECE is large"),
+        Condition(is_met=False, reason="a slice is worse"),
+        Condition(is_met=True, reason="Brier is fine"),
+    )
+    one = night(reasons=("ECE is large", "a slice is worse"))
+    assert one.verdict is not None
+    one = one.model_copy(update={"verdict": one.verdict.model_copy(update={"conditions": conditions})})
+    text = told(one)
+    assert [text.count(c.reason) for c in conditions] == [1, 1, 1]
+    assert "- met: Brier is fine" in text
+    assert headline(one) == "The new head was refused: ECE is large"
+    assert lines(one)["why"] == ["a slice is worse"]
+
+
+def test_the_table_of_nights_is_short_and_rounded() -> None:
+    text = told(night(escalated=0.08065995221036627))
+    (row,) = [line for line in text.splitlines() if "| refused |" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:] == ["refused", "9", "5", "1.25", "0.030", "0.200", "8.1%"]
+    assert len(row) < 90
+
+
+@pytest.mark.parametrize("action", ["promoted", "refused", "waiting", "quiet", "gathering"])
+def test_every_ending_has_its_words(action: str) -> None:
+    one = night(action=action, reasons=())
+    assert len(headline(one)) > 10
+    assert lines(one)["to do"]
+    assert ":" not in headline(one)
+
+
+def test_a_night_that_labelled_nothing_names_no_cost() -> None:
+    assert "USD" not in " ".join(lines(night(n_labelled=0, cost_usd=0.0))["labels"])
+    assert lines(night())["serving"] == ["no head serves yet"]
 
 
 def test_a_row_tells_of_both_heads() -> None:
