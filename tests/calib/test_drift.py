@@ -98,7 +98,11 @@ def test_axes_are_of_centred_rows_eight_at_most_and_no_more_than_rows_or_columns
     assert np.abs(principal_axes(far)[0]) == pytest.approx([0, 1])
     assert len(principal_axes(far, k=1)) == 1
     rng = np.random.default_rng(0)
-    assert [principal_axes(rng.random(shape)).shape for shape in ((20, 12), (3, 5), (20, 2))] == [(8, 12), (3, 5), (2, 2)]
+    assert [principal_axes(rng.random(shape)).shape for shape in ((20, 12), (3, 5), (20, 2))] == [
+        (8, 12),
+        (3, 5),
+        (2, 2),
+    ]
 
 
 def test_no_columns_are_no_rows() -> None:

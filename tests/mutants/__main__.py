@@ -81,7 +81,9 @@ def _run(file: str, tests: list[str], explained: set[Key], count: Count) -> bool
         if survived:
             found.add(key)
         if survived and key not in explained:
-            print(f"\n{file}:{mutant.line} {mutant.function}\n  was      {key.was}\n  becomes  {key.becomes}", flush=True)
+            print(
+                f"\n{file}:{mutant.line} {mutant.function}\n  was      {key.was}\n  becomes  {key.becomes}", flush=True
+            )
     for key in explained - found:
         print(f"\n{file} {key.function}: explained, but no survivor\n  was      {key.was}\n  becomes  {key.becomes}")
     return found == explained

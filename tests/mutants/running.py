@@ -124,6 +124,11 @@ def _start(file: Path, code: str, tests: Sequence[str], seconds: Path) -> int:
         importlib.import_module(source.module)
         with TemporaryDirectory() as folder:
             plugin = _QuickestFirst(seconds)
-            status = int(pytest.main(["-x", "--hypothesis-profile=mutants", *_OPTIONS, f"--basetemp={folder}/pytest", *tests], plugins=[plugin]))
+            status = int(
+                pytest.main(
+                    ["-x", "--hypothesis-profile=mutants", *_OPTIONS, f"--basetemp={folder}/pytest", *tests],
+                    plugins=[plugin],
+                )
+            )
     finally:
         os._exit(status)

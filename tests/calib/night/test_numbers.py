@@ -33,7 +33,13 @@ def test_nobody_is_asked_unless_approval_is_required() -> None:
 
 def test_the_gate_s_rules_unless_others_are_given() -> None:
     rules = GateRules()
-    assert (rules.margin, rules.target_ece, rules.level, rules.min_rows, rules.min_slice) == (0.01, 0.05, 0.95, 100, 200)
+    assert (rules.margin, rules.target_ece, rules.level, rules.min_rows, rules.min_slice) == (
+        0.01,
+        0.05,
+        0.95,
+        100,
+        200,
+    )
 
 
 @pytest.mark.parametrize(

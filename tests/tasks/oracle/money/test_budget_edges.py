@@ -102,7 +102,14 @@ def test_a_waiter_whose_loop_is_closed_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("usd", "shown"),
-    [(0.0, "$0.00"), (0.01, "$0.01"), (0.56789, "$0.5679"), (0.0101, "$0.0101"), (0.00999, "$0.00999"), (1.005, "$1.0050")],
+    [
+        (0.0, "$0.00"),
+        (0.01, "$0.01"),
+        (0.56789, "$0.5679"),
+        (0.0101, "$0.0101"),
+        (0.00999, "$0.00999"),
+        (1.005, "$1.0050"),
+    ],
 )
 def test_amounts_are_shown_with_the_digits_they_need(usd: float, shown: str) -> None:
     assert shown_usd(usd) == shown
