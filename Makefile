@@ -13,7 +13,7 @@ REFERENCES := netcal relplot
 MUTATORS := mutmut==3.8.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults gemma fuzz debian bench-label bench-calib bench-serve simulate-nights mutants check lock clean
+.PHONY: help setup demo serve test suite served browser faults gemma fuzz debian bench-label bench-calib bench-coverage bench-serve simulate-nights mutants check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -70,6 +70,9 @@ bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughpu
 bench-calib: $(STAMP)  ## hold metrics, intervals and training to their bars of speed, as ratios within one run
 	$(BIN)/python -m tests.bench.metrics
 	$(BIN)/python -m tests.bench.training
+
+bench-coverage: $(STAMP)  ## how often every printed interval holds the truth, 1,000 draws of each world: an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.coverage
 
 bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to their bars
 	$(BIN)/python -m tests.bench.serve

@@ -23,6 +23,18 @@ class UnknownName(CalibError, KeyError):
         return f"{self.name!r} is not a known {self.kind}; choose one of {', '.join(self.known)}"
 
 
+class NoInterval(CalibError, ValueError):
+    """A metric has no interval that is known to cover."""
+
+    def __init__(self, metric: str, of: str, known: Iterable[str]) -> None:
+        known = tuple(known)
+        super().__init__(metric, of, known)
+        self.metric, self.of, self.known = metric, of, known
+
+    def __str__(self) -> str:
+        return f"no interval {self.of} {self.metric} is known to cover; ask for one of {', '.join(self.known)}"
+
+
 class InvalidProbability(CalibError, ValueError):
     """A value that should be a probability is not in [0, 1] or not finite."""
 

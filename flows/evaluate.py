@@ -70,7 +70,7 @@ def evaluate_heads(
         found = score(predictions, seed)
     methods = [name for name in ESCALATED if name in found.methods and name != final]
     chosen_on = held_out_splits(heads[final])
-    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms, seed)
+    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms)
     slices = score_slices(predictions, examples, final, seed)
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None

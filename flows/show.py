@@ -80,7 +80,7 @@ def audited(console: Console, result: AuditResult) -> None:
             for j, row in zip(grades, matrix, strict=True)
         ]
         table(console, Table(what, ["judge ↓ people →", *grades], rows))
-    console.print("[dim]95% bootstrap intervals; blank rows are taken to be blank by chance[/]")
+    console.print("[dim]95% intervals; blank rows are taken to be blank by chance[/]")
 
 
 def evaluated(console: Console, result: Evaluated) -> None:
@@ -100,7 +100,9 @@ def evaluated(console: Console, result: Evaluated) -> None:
             name, _interval(s.ece), f"{s.noise_high:.3f}", *estimates, style="bold" if name == FINAL else None
         )
     console.print(drawn)
-    console.print(f"[dim]{first.level:.0%} bootstrap intervals; noise ≤: upper bound of a calibrated model's ECE[/]")
+    console.print(
+        f"[dim]{first.level:.0%} intervals; noise ≤: a calibrated model's ECE, {(1 + first.level) / 2:.1%} of times[/]"
+    )
     if (d := result.evaluation.brier_difference) is not None:
         console.print(f"Brier of «{FINAL}» minus «{RIVAL}»: {d:+.4f}", markup=False)
     console.print(f"head    {result.head.uri}", markup=False, soft_wrap=True)

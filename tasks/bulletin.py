@@ -27,7 +27,7 @@ def publish(evaluation: Evaluation, report: str) -> None:
         report: its page; the pictures lie beside it.
     """
     create_markdown_artifact(page(evaluation, report), key=PAGE, description=_headline(evaluation))
-    create_table_artifact(rows(evaluation), key=TABLE, description="test split; 95% bootstrap intervals")
+    create_table_artifact(rows(evaluation), key=TABLE, description="test split; 95% intervals")
 
 
 def page(evaluation: Evaluation, report: str) -> str:

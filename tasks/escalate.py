@@ -65,7 +65,7 @@ class Escalation(BaseModel):
     **STORED,
 )
 def escalate(
-    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: Terms, seed: int
+    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: Terms
 ) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
@@ -88,11 +88,11 @@ def escalate(
             there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.confidence
         )
         at = (here, policy[test], p[test])
-        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level, seed=seed)
+        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level)
         thresholds = _thinned(escalation.thresholds_of(policy[test], p[test]))
         drawn = escalation.curve(*at, thresholds=thresholds)
         curves[name] = [drawn.point(i) for i in range(len(thresholds))]
-        band = escalation.quality_band(*at, thresholds=thresholds, level=level, seed=seed)
+        band = escalation.quality_band(*at, thresholds=thresholds, level=level)
     return found.model_copy(
         update={
             "unit": unit,

@@ -30,7 +30,7 @@ class Slices(BaseModel):
 def score_slices(predictions: Artifact, examples: Artifact, method: str, seed: int) -> Slices:
     """`method` on the test split by the router's policy, by topic (where there are some) and by decile of length.
 
-    Intervals hold slice by slice, not all at once: of twenty slices expect one outside its band.
+    Intervals hold slice by slice, not all at once: of forty slices expect one outside its band.
     """
     table = read_table(examples, columns=["query_id", "topic", "router_policy", "n_tokens", "split"])
     table = table.filter(pa.compute.field("split") == "test")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm, t
 
 from calib.checks import FloatArray
 from calib.comparison.resampled import Resampled
@@ -40,8 +41,9 @@ def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float 
     what drawing s of s seeds takes off their variance, which at 5 seeds is a fifth. Sets count alike and are not
     resampled: the interval is about these sets.
 
-    When it lies: few seeds are few, with two or three the interval is itself a guess; one seed has no variance to show,
-    and the interval is of queries alone. Percentiles inherit the upward bias of a resampled ECE.
+    The variance of few seeds is itself a guess: percentiles are moved away from the value by Student's t over the
+    normal quantile, with Satterthwaite's degrees of freedom (1946): s - 1 where seeds make all the variance, more where
+    queries do. One seed has no variance to show, and the interval is of queries alone.
 
     Args:
         found: per set; resample r of sets that share questions must be of the same questions.
@@ -61,7 +63,21 @@ def mean_over(found: Sequence[Resampled], *, seeds: Sequence[int], level: float 
     if not np.isfinite(value) or not len(drawn):
         return None
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value=value, low=float(low), high=float(high))
+    wider = _stretch(found, seeds, float(drawn.var()), level=level)
+    return Estimate(value=value, low=value + wider * float(low - value), high=value + wider * float(high - value))
+
+
+def _stretch(found: Sequence[Resampled], seeds: Sequence[int], variance: float, *, level: float) -> float:
+    """Quantile of Student's t over the normal one, with the degrees of freedom that few seeds leave."""
+    shared: dict[tuple[int, int], list[FloatArray]] = {}
+    for one, seed in zip(found, seeds, strict=True):
+        shared.setdefault((seed, len(one.value)), []).append(one.value)
+    lost = 0.0
+    for (_, s), values in shared.items():
+        if s > 1:
+            lost += float((np.sum(values, axis=0) / len(found)).var(ddof=1) / s) ** 2 / (s - 1)
+    tail = (1 + level) / 2
+    return float(t.ppf(tail, max(variance**2 / lost, 1)) / norm.ppf(tail)) if lost > 0 else 1.0
 
 
 def _crossed(drawn: FloatArray, seed: int) -> FloatArray:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calib.checks import FloatArray, checked
-from calib.errors import LengthMismatch
+from calib.errors import LengthMismatch, NoInterval
 from calib.metrics import get
+from calib.metrics.registry import WITH_INTERVAL
+from calib.metrics.replicates import OnCounts
 
 # Resamples made at a time. Fixed, as it decides which numbers a generator draws for which stratum.
 PER_CHUNK = 100
@@ -32,7 +34,7 @@ class Resampled:
 
 
 # What a method is compared by, of `calib.metrics.METRICS`.
-COMPARED = ("brier", "ece", "auroc", "aurc")
+COMPARED = ("brier", "auroc", "aurc")
 
 
 def paired_counts(strata: Sequence[tuple[NDArray[np.int64], int]], *, n_replicates: int = 1000) -> Iterator[FloatArray]:
@@ -69,10 +71,10 @@ def resample(
         p: per seed, (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
         counts: chunks (m, n), as `paired_counts` makes them; a list, if it is used for several methods.
-        metrics: names of `calib.metrics.METRICS`; binned ones have 10 bins.
+        metrics: names of `calib.metrics.METRICS` that can be resampled; calibration errors cannot.
 
     Raises:
-        UnknownName: no such metric.
+        UnknownName, NoInterval: no such metric, or none that can be resampled.
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
 
     >>> found = resample([[0.5, 0.5], [1.0, 0.0]], [1, 0], [np.array([[2.0, 0.0]])], metrics=("brier",))["brier"]
@@ -81,7 +83,7 @@ def resample(
     """
     measured = [get(name) for name in metrics]
     rows = [checked(one, y) for one in p]
-    prepared = [[metric.prepare(*one) for one in rows] for metric in measured]
+    prepared = [[_prepared(name, *one) for one in rows] for name in metrics]
     values = [np.array([_or_nan(metric.fn(*one)) for one in rows]) for metric in measured]
     drawn = [[[f(chunk) for f in seeds] for seeds in prepared] for chunk in counts]
     return {
@@ -99,6 +101,13 @@ def minus(a: Resampled, b: Resampled) -> Resampled:
     if a.drawn.shape != b.drawn.shape:
         raise LengthMismatch("a", a.drawn.size, "b", b.drawn.size)
     return Resampled(a.value - b.value, a.drawn - b.drawn)
+
+
+def _prepared(name: str, p: FloatArray, y: FloatArray) -> OnCounts:
+    way = get(name).prepare
+    if way is None:
+        raise NoInterval(name, "by resampling", [known for known in WITH_INTERVAL if get(known).prepare])
+    return way(p, y)
 
 
 def _or_nan(value: float | None) -> float:

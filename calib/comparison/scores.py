@@ -18,8 +18,8 @@ class SeedScore(BaseModel):
 
     ece: float = Field(description="10 equal-width bins")
     noise_mean: float = Field(description="mean ECE of a perfectly calibrated model with the same confidences")
-    noise_high: float = Field(description="upper end of the 95% band of that ECE")
-    in_band: bool = Field(description="ECE is at most the upper end")
+    noise_high: float = Field(description="such a model stays at or below this ECE on 97.5% of test sets")
+    in_band: bool = Field(description="ECE is at most noise_high")
     brier: float
     log_loss: float
     auroc: float | None

@@ -3,8 +3,9 @@
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t
 
 from calib.checks import FloatArray, checked_p
 from calib.errors import NothingToSave, OutOfRange
@@ -12,7 +13,8 @@ from calib.escalation.outcomes import Outcomes
 from calib.escalation.paired import paired_difference_of_shares, score_statistic
 from calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_large, thresholds_of
 from calib.metrics import Estimate
-from calib.metrics.replicates import resampling_counts
+from calib.metrics.means import mean_interval
+from calib.metrics.reliability import wilson
 
 # One point: what "the same quality" may mean at most (DESIGN 5.9).
 MARGIN = 0.01
@@ -33,7 +35,8 @@ class Saving(BaseModel):
     quality_difference: Estimate = Field(description="quality minus that of all-large, paired")
     non_inferior: bool = Field(description="the whole interval of quality_difference is above -margin")
     above_random: Estimate | None = Field(
-        description="quality minus that of the random mix of the same cost, paired; None where both models cost alike"
+        description="quality minus that of the random mix of the same cost, paired; None where one model serves every "
+        "row, or both cost alike"
     )
     random_saving: float | None = Field(
         description="saving of the random mix of the same quality, in [0, saving of all-medium]; None where the large "
@@ -99,14 +102,14 @@ def saving_at(
     threshold: float,
     margin: float = MARGIN,
     level: float = 0.95,
-    n_replicates: int = 1000,
-    seed: int = 0,
 ) -> Saving:
     """What `threshold` saves against all-large, with paired intervals.
 
-    Intervals of the saving and of the quality above random mix are percentile bootstraps over the same resampled rows;
-    that of the quality difference is Tango's (`paired_difference_of_shares`), which has a width even where no answer
-    differed. The test of non-inferiority is that interval, not the point: its lower end must be above -margin. At
+    The interval of the quality difference is Tango's (`paired_difference_of_shares`), which has a width even where no
+    answer differed. Those of the saving and of the quality above random mix are `mean_interval`'s of their linear
+    parts, widened where few queries decide: to Wilson's interval of the share that medium serves, times what each of
+    these saves; and to Student's. Short of about ten queries that medium serves, unequal prices make them too narrow
+    still. The test of non-inferiority is the first interval, not the point: its lower end must be above -margin. At
     n = 300 it is at least ±1.3 points wide, so a margin of one point cannot be shown, whatever the router; that takes
     some 400 rows without a loss, and thousands with some. Rows are taken as independent.
 
@@ -117,15 +120,13 @@ def saving_at(
         threshold: a confidence below it escalates.
         margin: share of queries whose loss counts as none.
         level: coverage of the intervals.
-        n_replicates: resamples.
-        seed: of the private generator.
 
     Raises:
         NothingToSave: the large model costs nothing on these rows.
         InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=9)
-    >>> found = saving_at(two, [0, 0], [0.9, 0.3], threshold=0.5, n_replicates=10)
+    >>> found = saving_at(two, [0, 0], [0.9, 0.3], threshold=0.5)
     >>> round(found.saving.value, 4), found.quality_difference.value, found.random_saving  # cost 5 of 9
     (0.4444, 0.0, 0.0)
     """
@@ -133,49 +134,29 @@ def saving_at(
         raise NothingToSave(len(outcomes))
     point = curve(outcomes, policy, p, thresholds=[threshold]).point(0)
     large = served_by_large(policy, p, threshold=threshold)
-    columns = (
-        np.where(large, outcomes.large_right, outcomes.medium_right),
-        np.where(large, outcomes.large_cost, outcomes.medium_cost),
-        outcomes.medium_right,
-        outcomes.medium_cost,
-        outcomes.large_right,
-        outcomes.large_cost,
-    )
-    rows = np.stack(columns, axis=1)
-    means = np.concatenate(
-        [c @ rows for c in resampling_counts(len(rows), n_replicates=n_replicates, seed=seed)]
-    ) / len(rows)
-    here, drawn = _claims(rows.mean(axis=0)[None]), _claims(means)
-    saving, above = (_estimate(value[0], values, level) for value, values in zip(here, drawn, strict=True))
-    assert saving is not None
-    gains, losses = (int((sign * (rows[:, 0] - outcomes.large_right) > 0).sum()) for sign in (1, -1))
-    difference = paired_difference_of_shares(gains, losses, len(rows), level=level)
+    right = np.where(large, outcomes.large_right, outcomes.medium_right)
+    gains, losses = (int((sign * (right - outcomes.large_right) > 0).sum()) for sign in (1, -1))
+    difference = paired_difference_of_shares(gains, losses, len(right), level=level)
+    saving = _saved(outcomes, large, level)
     if threshold > 1:  # all-large against itself
-        difference = Estimate(value=0.0, low=0.0, high=0.0)
+        difference = saving = Estimate(value=0.0, low=0.0, high=0.0)
     return Saving(
-        n=len(rows),
+        n=len(right),
         level=level,
         margin=margin,
         point=point,
         saving=saving,
         quality_difference=difference,
         non_inferior=difference.low >= -margin,
-        above_random=above,
-        random_saving=_random_saving(*rows.mean(axis=0)[[0, 2, 3, 4, 5]]),
+        above_random=_above_random(outcomes, large, level),
+        random_saving=_random_saving(float(right.mean()), outcomes),
     )
 
 
 def quality_band(
-    outcomes: Outcomes,
-    policy: ArrayLike,
-    p: ArrayLike,
-    *,
-    thresholds: ArrayLike,
-    level: float = 0.95,
-    n_replicates: int = 1000,
-    seed: int = 0,
+    outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, thresholds: ArrayLike, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper end (t,) of the bootstrap interval of quality at each threshold; pointwise, not simultaneous.
+    """Lower and upper end (t,) of Wilson's interval of quality at each threshold; pointwise, not simultaneous.
 
     Wide, because it holds the luck of which queries were drawn; two methods share that luck, so overlapping bands say
     nothing about their difference. `saving_at` has paired intervals.
@@ -184,44 +165,45 @@ def quality_band(
         outcomes: n rows.
         policy: (n,) index into `POLICIES` of the router's decision.
         p: (n,) confidence in it.
-        thresholds: (t,) some hundred at most: n × t numbers are held.
+        thresholds: (t,) confidences below which to escalate.
         level: coverage.
-        n_replicates: resamples.
-        seed: of the private generator.
 
     >>> one = Outcomes.of(["CORRECT"], ["INCORRECT"], medium_cost=1, large_cost=9)
-    >>> [ends.tolist() for ends in quality_band(one, [0], [0.5], thresholds=[0.0, 1.0], n_replicates=10)]
-    [[1.0, 0.0], [1.0, 0.0]]
+    >>> [ends.round(2).tolist() for ends in quality_band(one, [0], [0.5], thresholds=[0.0, 1.0])]
+    [[0.21, 0.0], [1.0, 0.79]]
     """
-    at = np.asarray(thresholds, dtype=np.float64)
-    large = np.stack([served_by_large(policy, p, threshold=float(t)) for t in at], axis=1)
-    right = np.where(large, outcomes.large_right[:, None], outcomes.medium_right[:, None])
-    drawn = np.concatenate(
-        [c @ right for c in resampling_counts(len(right), n_replicates=n_replicates, seed=seed)]
-    ) / len(right)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    quality = curve(outcomes, policy, p, thresholds=thresholds).quality
+    return wilson(quality * len(outcomes), np.full(len(quality), float(len(outcomes))), level=level)
 
 
-def _claims(means: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(saving, quality above random) of replicates (m, 6); NaN where one is undefined."""
-    quality, cost, q_medium, c_medium, q_large, c_large = means.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (cost - c_medium) / np.where(c_large != c_medium, c_large - c_medium, np.nan)
-        saving = 1 - cost / np.where(c_large > 0, c_large, np.nan)
-    return saving, quality - (q_medium + share * (q_large - q_medium))
+def _saved(outcomes: Outcomes, large: NDArray[np.bool_], level: float) -> Estimate:
+    """1 - cost / cost of all-large, with an interval for how many queries medium serves and for what each costs."""
+    extra = outcomes.large_cost - outcomes.medium_cost
+    price, kept = outcomes.large_cost.mean(), np.where(large, 0.0, extra)
+    value, share = float(kept.mean() / price), 1 - large.mean()
+    low, high = mean_interval(value + (kept - value * outcomes.large_cost) / price, level=level)
+    of_each = value / share if share else extra.mean() / price
+    ends = [float(end) * of_each for end in wilson(np.array(share * len(large)), np.array(len(large)), level=level)]
+    return Estimate(value=value, low=min(low, *ends), high=max(high, *ends))
 
 
-def _random_saving(quality: float, q_medium: float, c_medium: float, q_large: float, c_large: float) -> float | None:
+def _above_random(outcomes: Outcomes, large: NDArray[np.bool_], level: float) -> Estimate | None:
+    """Quality minus that of the random mix of the same cost; None where that mix is the policy itself, or undefined."""
+    extra, better = outcomes.large_cost - outcomes.medium_cost, outcomes.large_right - outcomes.medium_right
+    if large.all() or not large.any() or not extra.mean():
+        return None
+    share = float((large * extra).mean() / extra.mean())
+    rows = (large - share) * better - better.mean() / extra.mean() * (large - share) * extra
+    value = float(((large - share) * better).mean())
+    low, high = mean_interval(value + rows - rows.mean(), level=level)
+    reach = float(t.ppf((1 + level) / 2, len(rows) - 1) * rows.std(ddof=1) / len(rows) ** 0.5)
+    return Estimate(value=value, low=min(low, value - reach), high=max(high, value + reach))
+
+
+def _random_saving(quality: float, outcomes: Outcomes) -> float | None:
+    q_medium, q_large = outcomes.medium_right.mean(), outcomes.large_right.mean()
     if q_large <= q_medium:
         return None
+    c_medium, c_large = outcomes.medium_cost.mean(), outcomes.large_cost.mean()
     share = min(max((quality - q_medium) / (q_large - q_medium), 0.0), 1.0)
     return float(1 - (c_medium + share * (c_large - c_medium)) / c_large)
-
-
-def _estimate(value: float, replicates: FloatArray, level: float) -> Estimate | None:
-    kept = replicates[np.isfinite(replicates)]
-    if not np.isfinite(value) or not len(kept):
-        return None
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value=float(value), low=float(low), high=float(high))

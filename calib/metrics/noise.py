@@ -16,7 +16,10 @@ MIN_ROWS = 20_000
 
 
 class NoiseFloor(NamedTuple):
-    """What a perfectly calibrated p would measure: mean and band of ECE over redrawn labels."""
+    """What a perfectly calibrated p would measure: mean and central band of ECE over redrawn labels.
+
+    At level .95 `low` and `high` are the 2.5% and the 97.5% quantile: such a p exceeds `high` on 2.5% of test sets.
+    """
 
     mean: float
     low: float
@@ -28,17 +31,17 @@ def noise_floor(
 ) -> NoiseFloor:
     """ECE that this very p would measure if it were perfectly calibrated: labels are redrawn from p itself.
 
-    An ECE inside [low, high] is no evidence of miscalibration; n is too small to tell. Bröcker & Smith 2007
-    (consistency resampling), applied to ECE instead of single bins. From 20,000 rows on, the number of right rows in a
-    bin is drawn as a Gaussian of the same mean and variance, where that variance is 400 or more; the rows of other
-    bins are redrawn one by one.
+    An ECE up to `high` is no evidence of miscalibration; n is too small to tell. `ece_interval` then holds 0. Bröcker &
+    Smith 2007 (consistency resampling), applied to ECE instead of single bins. From 20,000 rows on, the number of right
+    rows in a bin is drawn as a Gaussian of the same mean and variance, where that variance is 400 or more; the rows of
+    other bins are redrawn one by one.
 
     Args:
         p: (n,) confidence in [0, 1].
         n_bins: equal-width bins, rule as in `binned.ece`.
         seed: of the private generator.
         n_replicates: redraws.
-        level: coverage of the band.
+        level: coverage of the central band; what is above it has (1 - level) / 2.
 
     Raises:
         InvalidProbability, TooFewExamples: see `calib.checks.checked_p`.

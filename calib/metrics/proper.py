@@ -80,11 +80,12 @@ def brier_skill(p: ArrayLike, y: ArrayLike) -> float | None:
     (0.0, 1.0)
     """
     p, y = checked(p, y)
-    value = float(skill_of(brier_rows(p, y).mean(), y.mean()))
-    return None if np.isnan(value) else value
+    spread = y.mean() * (1 - y.mean())
+    return float(1 - brier_rows(p, y).mean() / spread) if spread > 0 else None
 
 
-def skill_of(score: ArrayLike, q: ArrayLike) -> FloatArray:
-    """Brier skill (…,) of Brier scores at base rates q, NaN where q is 0 or 1."""
-    spread = np.asarray(q) * (1 - np.asarray(q))
-    return np.asarray(1 - score / np.where(spread > 0, spread, np.nan))
+def skill_rows(p: FloatArray, y: FloatArray) -> FloatArray:
+    """Values (n,) whose mean is the Brier skill, and whose spread is that of its linear part in score and base rate."""
+    squares, q = brier_rows(p, y), y.mean()
+    spread, score = q * (1 - q), squares.mean()
+    return np.asarray(1 - squares / spread + score * (1 - 2 * q) / spread**2 * (y - q))

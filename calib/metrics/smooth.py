@@ -24,9 +24,10 @@ def smooth_ece(p: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None) ->
     base rate has smECE 0.
 
     Rows are spread over a grid of 2,048 intervals; the reflected kernel, with all its images, is then diagonal in the
-    cosine basis. Departs from relplot 1.0.3, which cuts the kernel at ±.5, adds 1e-4 to its density and searches s in
-    ten halvings (together up to .002), and which counts rows at exactly 0 and 1 half, as it does not reflect the end
-    nodes of its grid. Below a bandwidth of two intervals the grid shows, and s stays there.
+    cosine basis. Departs from relplot 1.0.3, which cuts the kernel at ±.5, adds 1e-4 to its density, searches s in ten
+    halvings and counts rows at exactly 0 and 1 half, as it does not reflect the end nodes of its grid. Its number was
+    found up to .002 away at thousands of rows, .013 at 120 and .08 at 20 and fewer. Below a bandwidth of two intervals
+    the grid shows, and s stays there.
 
     Args:
         p: (n,) confidence in [0, 1].

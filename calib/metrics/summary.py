@@ -25,9 +25,9 @@ class Summary(BaseModel):
     level: float = Field(description="coverage of every interval here")
     ece: Estimate = Field(description="expected calibration error, 10 equal-width bins, as a fraction")
     noise_mean: float = Field(description="mean ECE that this p would measure if perfectly calibrated")
-    noise_low: float = Field(description="lower end of the noise band")
-    noise_high: float = Field(description="upper end of the noise band")
-    ece_in_noise_band: bool = Field(description="ECE is at most the upper end of the noise band")
+    noise_low: float = Field(description="lower end of the central noise band")
+    noise_high: float = Field(description="upper end: a calibrated p stays at or below it with (1 + level) / 2")
+    ece_in_noise_band: bool = Field(description="ECE is at most noise_high")
     brier: Estimate = Field(description="mean squared error of p")
     brier_skill: Estimate | None = Field(description="1 - Brier / Brier of the constant base rate; None with one class")
     log_loss: Estimate = Field(description="nats, p clipped to [1e-6, 1 - 1e-6]")
@@ -54,7 +54,7 @@ class Summary(BaseModel):
 
 
 def summarise(p: ArrayLike, y: ArrayLike, *, level: float = 0.95, n_replicates: int = 1000, seed: int = 0) -> Summary:
-    """Every metric of (p, y), each with its interval, and the noise floor that ECE must be read against.
+    """Every metric of (p, y), those that have one with an interval, and the noise floor that ECE must be read against.
 
     `ece_in_noise_band` asks only whether ECE is too large: one below the band is luck, not a fault.
 

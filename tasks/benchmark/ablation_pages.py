@@ -1,8 +1,10 @@
 """The tables and the forest plot of an ablation."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from calib.ablation import REFERENCE, VARIANTS
 from calib.metrics import Estimate
@@ -13,12 +15,13 @@ from tasks.benchmark.results import METRICS, is_better, pooled_difference
 from tasks.benchmark.score import Scored
 from tasks.markdown import safe
 
-TITLES = {"brier": "Brier", "ece": "ECE", "auroc": "AUROC"}
+TITLES = {"brier": "Brier", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
 product. Each variant has the default's rows, epochs, learning rates and early stopping. Differences to the default, in
 thousandths, with paired 95% intervals over test queries and training seeds (pigeonhole bootstrap), pooled over sets
 and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better than the
-default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance."""
+default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference alone:
+that of two errors, each too large by its own noise, has no interval."""
 
 
 class Effect(BaseModel):
@@ -31,7 +34,7 @@ class Effect(BaseModel):
     level: str
     router: str | None  # None: both
     brier: Estimate | None
-    ece: Estimate | None
+    ece: float = Field(description="of the means over seeds; no interval, see `calib.metrics.paired_difference`")
     auroc: Estimate | None
 
 
@@ -44,8 +47,20 @@ def effects(scored: Sequence[Scored]) -> list[Effect]:
         for name, variant in VARIANTS.items():
             if name != REFERENCE:
                 pooled = {metric: pooled_difference(chosen, name, REFERENCE, metric) for metric in TITLES}
-                found.append(Effect(variant=name, factor=variant.factor, level=variant.level, router=router, **pooled))
+                ece = float(np.mean([_mean_ece(one, name) - _mean_ece(one, REFERENCE) for one in chosen]))
+                what: dict[str, Any] = {
+                    "variant": name,
+                    "factor": variant.factor,
+                    "level": variant.level,
+                    "router": router,
+                }
+                found.append(Effect(**what, ece=ece, **pooled))
     return found
+
+
+def _mean_ece(scored: Scored, method: str) -> float:
+    """Over training seeds."""
+    return float(np.mean([alone.ece for alone in scored.methods[method].seeds]))
 
 
 def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str) -> str:
@@ -54,8 +69,10 @@ def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str)
     for router in dict.fromkeys(effect.router for effect in found):
         parts.append(f"## {'All routers' if router is None else router.capitalize() + ' router'}")
         own = [effect for effect in found if effect.router == router]
-        rows = [(e.variant, f"{e.factor}: {e.level}", *(_cell(e, metric) for metric in TITLES)) for e in own]
-        parts.append(markdown(("variant", "what", *(f"Δ {title} (10⁻³)" for title in TITLES.values())), rows))
+        rows = [
+            (e.variant, f"{e.factor}: {e.level}", *(_cell(e, m) for m in TITLES), f"{1000 * e.ece:+.1f}") for e in own
+        ]
+        parts.append(markdown(("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE"))), rows))
     parts += ["## By set and router: Δ Brier (10⁻³)", _by_set(scored)]
     return "\n\n".join(parts) + "\n"
 
@@ -67,8 +84,8 @@ def ablation_latex(found: Sequence[Effect], caption: str) -> str:
         if rows and rows[-1][0] != escaped(effect.factor):
             rows.append(())
         cells = [_latex(getattr(effect, metric)) for metric in TITLES]
-        rows.append((escaped(effect.factor), escaped(effect.level), *cells))
-    columns = ("Factor", "Level", *(f"Δ {title} · 1000" for title in TITLES.values()))
+        rows.append((escaped(effect.factor), escaped(effect.level), *cells, f"{1000 * effect.ece:+.1f}"))
+    columns = ("Factor", "Level", *(f"Δ {title} · 1000" for title in (*TITLES.values(), "ECE")))
     return booktabs(columns, rows, caption=caption, label="tab:ablation", text_columns=2)
 
 

@@ -9,8 +9,9 @@ from tasks.benchmark.results import SetTable, Standing, is_better
 from tasks.markdown import safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
-test queries *and* seeds (pigeonhole bootstrap). Noise: mean ECE of a perfectly calibrated model with the same
-confidences, and in brackets the upper end of its 95% band; in band: share of seeds with an ECE at most that. Δ Brier:
+test queries *and* seeds (pigeonhole bootstrap). ECE has none: read it beside noise, the mean ECE of a perfectly
+calibrated model with the same confidences, and in brackets what such a model stays at or below on 97.5% of test sets;
+in band: share of seeds with an ECE at most that. Δ Brier:
 minus the default head's, paired, in thousandths; ▲ the default is significantly better, ▼ significantly worse, = they
 tie. Intervals are not corrected for the number of comparisons."""
 
@@ -52,11 +53,11 @@ def ranks_table(ranks: Sequence[Standing]) -> str:
 
 
 def set_table(table: SetTable) -> str:
-    """Method, ECE ± interval, noise floor, Brier, AUROC, AURC: the table of the method's description."""
+    """Method, ECE, noise floor, Brier, AUROC, AURC: the table of the method's description."""
     rows = [
         (
             _name(line.method),
-            plus_minus(line.ece),
+            f"{line.ece:.3f}",
             f"{line.noise_mean:.3f} (≤ {line.noise_high:.3f})",
             f"{line.in_band:.0%}",
             plus_minus(line.brier, digits=4),
@@ -78,7 +79,7 @@ def shift_table(shifted: Sequence[SetTable]) -> str:
             safe(f"{table.name} → {table.target}"),
             table.router,
             f"{table.accuracy:.2f}",
-            *(_value(table.line(m).ece) for m in methods),
+            *(f"{table.line(m).ece:.3f}" for m in methods),
             *(_value(table.line(m).brier) for m in methods),
         )
         for table in shifted

@@ -16,15 +16,15 @@ METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
 
 
 class Line(BaseModel):
-    """One method in a table; means over seeds, intervals over test queries and seeds."""
+    """One method in a table; means over seeds, intervals of Brier, AUROC and AURC over test queries and seeds."""
 
     model_config = ConfigDict(frozen=True)
 
     method: str
-    ece: Estimate | None
+    ece: float = Field(description="10 equal-width bins; no interval, see `calib.metrics.intervals`")
     noise_mean: float = Field(description="mean ECE of a perfectly calibrated model with the same confidences")
-    noise_high: float = Field(description="upper end of the 95% band of that ECE")
-    in_band: float = Field(description="share of seeds whose ECE is at most the upper end")
+    noise_high: float = Field(description="such a model stays at or below this ECE on 97.5% of test sets")
+    in_band: float = Field(description="share of seeds whose ECE is at most noise_high")
     brier: Estimate | None
     log_loss: float
     auroc: Estimate | None
@@ -144,6 +144,7 @@ def _line(method: str, found: MethodScore, base: MethodScore, seed: int) -> Line
     behind = {m: minus(found.resampled[m], base.resampled[m]) for m in ("brier", "auroc")}
     return Line(
         method=method,
+        ece=_mean(found, "ece"),
         noise_mean=_mean(found, "noise_mean"),
         noise_high=_mean(found, "noise_high"),
         in_band=_mean(found, "in_band"),

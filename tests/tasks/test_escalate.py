@@ -43,7 +43,7 @@ def predictions(made: Made, head: Artifact, tmp_path_factory: pytest.TempPathFac
 def measured(
     predictions: Artifact, examples: Artifact, terms: Terms = FLAT, methods: Sequence[str] = ("entropy", FINAL)
 ) -> Escalation:
-    return escalate.fn(predictions, examples, methods, LABELLED, terms, 0)
+    return escalate.fn(predictions, examples, methods, LABELLED, terms)
 
 
 def changed(examples: Artifact, **columns: list[object]) -> Artifact:

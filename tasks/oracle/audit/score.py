@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from calib.metrics.bootstrap import Estimate
+from calib.metrics.reliability import wilson
 from calib.policy import Grade
 from tasks.oracle.audit.draw import ROLES, AuditRow, Graded, Stratum, graded_answers
 from tasks.oracle.audit.errors import AuditIdTwice, AuditIdUnknown, HumanGradeUnknown, KindUngraded, TooFewGraded
 
 MIN_GRADED = 10
+# Rows that a kind of answers borrows from all others.
+PRIOR_ROWS = 2
 
 _GRADES = tuple(Grade)
 _LETTERS = {grade.value[0]: grade for grade in Grade}
@@ -39,9 +42,7 @@ class AuditResult(BaseModel):
     counted: Matrix = Field(description="graded rows of the sample by both grades")
 
 
-def score(
-    filled: Sequence[AuditRow], labels: pa.Table, *, level: float = 0.95, n_replicates: int = 2000, seed: int = 0
-) -> AuditResult:
+def score(filled: Sequence[AuditRow], labels: pa.Table, *, level: float = 0.95) -> AuditResult:
     """Accuracy, Cohen's kappa and confusion of the judge against people, with intervals.
 
     The sample holds more of the rare grades than the labels do, so each row stands for as many answers as there are of
@@ -50,17 +51,13 @@ def score(
         confusion[j, h] = sum over kinds s with judge's grade j of  N_s * n_{s,h} / n_s
         accuracy = trace / sum;   kappa = (accuracy - e) / (1 - e),   e = sum_g row_g * column_g / sum^2
 
-    Cohen 1960. Intervals are percentiles over replicates that redraw people's grades within each kind (Efron 1979). A
-    kind in which all rows agree adds no spread, which makes the interval too narrow: ten rows that all agree are no
-    evidence against one wrong grade in four (0.75^10 = 0.06). Rows left blank are taken to be blank
-    by chance: whoever leaves out the hard ones flatters the judge.
+    Cohen 1960. Intervals: see `_accuracy`; those of kappa are the same ends, with e as estimated. Rows left blank are
+    taken to be blank by chance: whoever leaves out the hard ones flatters the judge.
 
     Args:
         filled: rows of `draw`, `human_grade` filled in or blank.
         labels: the table the audit was drawn from.
         level: coverage of the intervals.
-        n_replicates: redraws.
-        seed: of the private generator.
 
     Raises:
         AuditIdUnknown, AuditIdTwice, HumanGradeUnknown: a row is not what `draw` gave, or its grade is none.
@@ -75,42 +72,56 @@ def score(
     counts = np.zeros((len(strata), len(_GRADES)), dtype=np.int64)  # (s, h)
     for stratum, grade in human:
         counts[strata.index(stratum), _GRADES.index(grade)] += 1
-    for stratum, n in zip(strata, counts.sum(axis=1), strict=True):
+    graded = counts.sum(axis=1)
+    for stratum, n in zip(strata, graded, strict=True):
         if not n:
             raise KindUngraded(stratum[0], stratum[1].value, sizes[stratum])
     population = np.array([sizes[stratum] for stratum in strata], dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    drawn = [rng.multinomial(row.sum(), row / row.sum(), size=n_replicates) for row in counts]
-    replicates = np.stack(drawn, axis=1)  # (b, s, h)
     judge = np.array([[s[1] == grade for grade in _GRADES] for s in strata], dtype=np.float64)  # (s, j)
-
-    def confusions(of: NDArray[np.int64], kept: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(…, s, h) counts -> (…, j, h) estimated numbers of answers in the strata that are kept."""
-        share = of / of.sum(axis=-1, keepdims=True)
-        return np.asarray(np.einsum("sj,s,...sh->...jh", judge, population * kept, share))
-
-    def estimate(value: float, values: NDArray[np.float64]) -> Estimate:
-        low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return Estimate(value=value, low=float(low), high=float(high))
-
-    everyone = np.ones(len(strata))
-    confusion, resampled = confusions(counts, everyone), confusions(replicates, everyone)
-    kappa, by_role = float(cohen_kappa(confusion)), {}
-    for role in ROLES:
-        kept = np.array([stratum[0] == role for stratum in strata], dtype=np.float64)
-        if kept.any():
-            own = accuracy_of(confusions(replicates, kept))
-            by_role[role] = estimate(float(accuracy_of(confusions(counts, kept))), own)
+    agreed = (judge * counts).sum(axis=1)
+    confusion = np.einsum("sj,sh->jh", judge, population[:, None] * counts / graded[:, None])
+    accuracy = _accuracy(agreed, graded, population, level=level)
+    kappa = None
+    if not np.isnan(cohen_kappa(confusion)):
+        chance = chance_of(confusion)
+        kappa = Estimate(**{end: (value - chance) / (1 - chance) for end, value in accuracy})
+    of_role = {role: np.array([stratum[0] == role for stratum in strata]) for role in ROLES}
     return AuditResult(
         n_graded=len(human),
         n_blank=len(filled) - len(human),
         n_answers=len(answers),
-        accuracy=estimate(float(accuracy_of(confusion)), accuracy_of(resampled)),
-        kappa=None if np.isnan(kappa) else estimate(kappa, cohen_kappa(resampled)),
-        by_role=by_role,
+        accuracy=accuracy,
+        kappa=kappa,
+        by_role={
+            role: _accuracy(agreed[own], graded[own], population[own], level=level)
+            for role, own in of_role.items()
+            if own.any()
+        },
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         counted=tuple(tuple(row) for row in (judge.T @ counts).tolist()),
     )
+
+
+def _accuracy(
+    agreed: NDArray[np.float64], graded: NDArray[np.int64], population: NDArray[np.float64], *, level: float
+) -> Estimate:
+    """Share of the answers of several kinds that are graded as people do, from a sample of each kind.
+
+        value = sum_s w_s agreed_s / graded_s,  w_s = N_s / N
+        Wilson's interval of value in n rows,  n = value' (1 - value') / sum_s w_s² a_s (1 - a_s) / graded_s
+
+    n is how many rows drawn at large would tell as much (Korn & Graubard 1998). a_s adds PRIOR_ROWS rows to a
+    kind, that agree as often as all rows and half a row that does not, and value' = sum_s w_s a_s: ten rows of a kind
+    that all agree are no proof, for the judge could be wrong on one in four (0.75^10 = 0.06). Measured coverage:
+    `tests/bench/coverage.py`.
+    """
+    weight = population / population.sum()
+    overall = (agreed.sum() + 0.5) / (graded.sum() + 1)
+    rate = (agreed + PRIOR_ROWS * overall) / (graded + PRIOR_ROWS)
+    value, shrunk = float(weight @ (agreed / graded)), float(weight @ rate)
+    n = shrunk * (1 - shrunk) / (weight**2 @ (rate * (1 - rate) / graded))
+    low, high = wilson(np.array(value * n), np.array(n), level=level)
+    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def accuracy_of(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,10 +129,15 @@ def accuracy_of(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)))
 
 
+def chance_of(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(…, k, k) -> (…) share on the diagonal if both sides had graded by chance, each as often as it did."""
+    both = confusion.sum(axis=-1) * confusion.sum(axis=-2)
+    return np.asarray(both.sum(axis=-1) / confusion.sum(axis=(-2, -1)) ** 2)
+
+
 def cohen_kappa(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
     """(…, k, k) -> (…) agreement beyond chance, at most 1; NaN where both sides gave one and the same grade only."""
-    total = confusion.sum(axis=(-2, -1))
-    chance = (confusion.sum(axis=-1) * confusion.sum(axis=-2)).sum(axis=-1) / total**2
+    chance = chance_of(confusion)
     room = np.where(chance < 1 - 1e-12, 1 - chance, np.nan)
     return np.asarray((accuracy_of(confusion) - chance) / room)
 

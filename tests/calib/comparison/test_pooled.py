@@ -28,8 +28,8 @@ def test_the_interval_covers_where_queries_vary():
 
 
 def test_the_interval_covers_where_seeds_vary():
-    # five seeds are few: percentiles of a bootstrap of five fall short of their level, though not by much
-    assert 0.80 <= covers(5, seed_sd=0.1, query_sd=0.0) <= 0.97
+    # five seeds are few: without Student's quantile it is 0.86
+    assert covers(5, seed_sd=0.1, query_sd=0.0) >= 0.93
     assert 0.90 <= covers(20, seed_sd=0.1, query_sd=0.0) <= 0.98
 
 

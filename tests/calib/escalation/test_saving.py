@@ -121,9 +121,8 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_intervals_are_paired_and_repeatable() -> None:
     outcomes, policy, p = simulated(500, 1)
-    found = saving_at(outcomes, policy, p, threshold=0.8, seed=3)
-    assert found == saving_at(outcomes, policy, p, threshold=0.8, seed=3)
-    assert found.saving != saving_at(outcomes, policy, p, threshold=0.8, seed=4).saving
+    found = saving_at(outcomes, policy, p, threshold=0.8)
+    assert found == saving_at(outcomes, policy, p, threshold=0.8)
     low, high = quality_band(outcomes, policy, p, thresholds=[0.8])
     # escalated queries are the same answers on both sides and cancel: the paired interval is narrower
     assert found.quality_difference.high - found.quality_difference.low < (high - low)[0]
@@ -132,10 +131,10 @@ def test_intervals_are_paired_and_repeatable() -> None:
 def test_the_paired_interval_covers_the_truth() -> None:
     """95% intervals of saving and quality difference at a fixed threshold, 150 simulated sets of 400 queries."""
     truth, policy, p = simulated(400_000, 999)
-    want = saving_at(truth, policy, p, threshold=0.6, n_replicates=1)
+    want = saving_at(truth, policy, p, threshold=0.6)
     hits = np.zeros(2)
     for seed in range(150):
-        found = saving_at(*simulated(400, seed), threshold=0.6, n_replicates=200, seed=seed)
+        found = saving_at(*simulated(400, seed), threshold=0.6)
         hits += [
             found.saving.low <= want.saving.value <= found.saving.high,
             found.quality_difference.low <= want.quality_difference.value <= found.quality_difference.high,
@@ -144,7 +143,28 @@ def test_the_paired_interval_covers_the_truth() -> None:
     assert (hits < 150).all()
 
 
-def test_the_band_holds_the_curve_and_is_its_bootstrap() -> None:
+def test_where_no_test_query_stays_with_medium_the_saving_can_still_be_above_nothing() -> None:
+    outcomes, policy, _ = simulated(100, 5)
+    found = saving_at(outcomes, policy, np.full(100, 0.5), threshold=0.9)
+    assert (found.saving.low, found.saving.value) == (0, 0)
+    # Wilson's upper end of 0 in 100 is z² / (100 + z²) = .037 of the queries, each of which saves .9
+    assert found.saving.high == pytest.approx(0.9 * 3.8415 / 103.8415, rel=1e-3)
+    assert found.above_random is None  # all-large is a random mix
+
+
+@pytest.mark.parametrize("n", [100, 300])
+def test_the_saving_covers_where_few_queries_stay_with_medium(n: int) -> None:
+    """3% of equal prices: a percentile bootstrap of the saving misses wherever no query was kept."""
+    hits, rng = 0, np.random.default_rng(0)
+    for _ in range(300):
+        p = rng.random(n)
+        outcomes = Outcomes(np.ones(n), np.ones(n), np.ones(n), np.full(n, 10.0))
+        found = saving_at(outcomes, np.zeros(n, int), p, threshold=0.97).saving
+        hits += found.low <= 0.03 * 0.9 <= found.high
+    assert hits >= 276  # .92 of 300; .95 is 285, less two and a half standard deviations
+
+
+def test_the_band_holds_the_curve_and_is_wilsons() -> None:
     outcomes, policy, p = simulated(300, 2)
     at = [0.0, 0.5, 0.7, EVERYTHING]
     low, high = quality_band(outcomes, policy, p, thresholds=at, level=0.95)
