@@ -28,11 +28,12 @@ class NightParams(Params):
         le=365,
         description="label even if all is well when so many nights labelled nothing: answers change without a sign",
     )
-    renew_nights: int = Field(
-        default=10,
+    renew_nights: int | None = Field(
+        default=None,
         ge=1,
         le=1000,
-        description="labelled nights after which a head that is no worse takes over without being shown to be better",
+        description="labelled nights after which a new head takes over that is no worse, though it does no better "
+        "(default: only where calibration or the queries changed)",
     )
     brier_margin: float = Field(
         default=0.01, gt=0, le=0.25, description="a new head's Brier may lie above the serving one's by less than this"

@@ -23,16 +23,16 @@ def doubts(shift: OutcomeShift, health: Health | None) -> tuple[str, ...]:
     return (*shift.reasons, "queries did not change, so a model or a judge did, or the oracle is broken")
 
 
-def renewal_reasons(health: Health | None, *, age: int, renew_after: int) -> tuple[str, ...]:
-    """Why another head may take over that is not shown to be better, in sentences; empty if it must be.
+def renewal_reasons(health: Health | None, *, age: int, renew_after: int | None) -> tuple[str, ...]:
+    """Why another head may take over that does no better, only no worse, in sentences; empty if it must be.
 
     Args:
         health: of the serving head.
         age: nights that labelled something since it was trained, tonight included.
-        renew_after: age from which on a head is renewed whatever its health.
+        renew_after: age from which on a head is renewed whatever its health; None: never.
     """
     found = () if health is None else health.complaints
-    if age >= renew_after:
+    if renew_after is not None and age >= renew_after:
         found = (*found, f"the serving head is {age} labelled nights old, and is renewed from {renew_after} on")
     return found
 

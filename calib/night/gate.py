@@ -1,7 +1,8 @@
 """Whether a new head may take the place of the one that serves: paired evidence on rows that neither has learned from.
 
-A head that works is changed on evidence that another is better, or for a reason to renew it; then it is enough that the
-other is no worse. What is unclear is refused, for the champion works.
+A head that works gives way to one that does better on the same rows and is surely no worse; where there is a reason to
+renew it, no worse is enough. That it be better beyond chance is not asked: simulated (LOG.md, 2026-11-29), heads then
+improve so slowly that users are served worse. What is unclear is refused, for the champion works.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ def decide(
 
     1. There are `min_rows` of them.
     2. Brier is not worse: the paired interval of candidate minus champion ends below `margin`.
-    3. Brier is better: that interval ends below 0; or there is a reason to renew the champion.
+    3. Brier is lower than the champion's on these rows; or there is a reason to renew the champion.
     4. ECE: its interval ends below `target_ece`, or it is not above the champion's, or inside its noise band.
     5. On no slice of `min_slice` rows is Brier significantly worse, with Bonferroni over the slices.
 
@@ -170,12 +171,12 @@ def _brier(difference: Estimate, name: str, rules: GateRules) -> Condition:
 
 
 def _better(difference: Estimate, renewal: Sequence[str]) -> Condition:
-    if difference.high < 0:
-        return Condition(name="better", is_met=True, reason="Brier is better than the champion's beyond chance")
+    if difference.value < 0:
+        return Condition(name="better", is_met=True, reason="Brier is lower than the champion's on these rows")
     if renewal:
         why = "; ".join(renewal)
         return Condition(name="better", is_met=True, reason=f"no worse is enough, for the champion is renewed: {why}")
-    reason = f"Brier is not better than the champion's beyond chance ({difference:+.4f}), and nothing calls for renewal"
+    reason = f"Brier is not lower than the champion's on these rows ({difference:+.4f}), and nothing calls for renewal"
     return Condition(name="better", is_met=False, reason=reason)
 
 

@@ -64,6 +64,7 @@ class World:
         self._offset = 0.5 * self.rng.standard_normal((len(TOPICS), WIDTH))
         self._own = 0.3 * self.rng.standard_normal((len(TOPICS), WIDTH)) / np.sqrt(WIDTH)
         self._fresh: tuple[Examples, NDArray[np.float64]] | None = None
+        self._last: tuple[Head | None, float] = (None, 0.0)
 
     def turn(self, night: int) -> bool:
         """Let happen what does before this night; whether everything became different."""
@@ -88,12 +89,15 @@ class World:
 
     def excess(self, head: Head) -> float:
         """Expected Brier of the head above that of the true rates: E[(p - y)²] = (p - q)² + q(1 - q)."""
+        if self._fresh is not None and self._last[0] is head:
+            return self._last[1]
         if self._fresh is None:
             hidden, logits, rate, _ = self._queries(FRESH, np.random.default_rng(1))
             policy = logits.argmax(axis=1)
             self._fresh = Examples(hidden, logits, policy, policy, np.full(FRESH, "test")), rate
         rows, rate = self._fresh
-        return float(np.square(head(rows) - rate).mean())
+        self._last = (head, float(np.square(head(rows) - rate).mean()))
+        return self._last[1]
 
     def _queries(
         self, n: int, rng: np.random.Generator

@@ -37,7 +37,7 @@ from tests.bench.night_heads import Head, fit
 from tests.bench.night_world import QUERIES, Labelled, World, together
 
 NIGHTS = 1000
-WINDOW, MEMORY, RECENT, RECHECK, RENEW = 1000, 3000, 300, 7, 10
+WINDOW, MEMORY, RECENT, RECHECK = 1000, 3000, 300, 7
 RULES = GateRules()
 ANSWERED_WITHIN = 3
 SCRATCH, WARM = "from scratch", "from the serving head"
@@ -62,12 +62,11 @@ class Count:
 
 @dataclass
 class Serving:
-    """The serving head, the rows it learned from, and labelled nights since."""
+    """The serving head and the rows it learned from."""
 
     head: Head
     learned: Examples
     stored: Artifact
-    age: int = 0
 
 
 def simulate(kind: str, home: Home, *, nights: int = NIGHTS, seed: int = 0) -> Count:
@@ -89,8 +88,6 @@ def simulate(kind: str, home: Home, *, nights: int = NIGHTS, seed: int = 0) -> C
             continue
         quiet = 0
         count.labelled += 1
-        if serving is not None:
-            serving.age += 1
         window = _window([*known, tonight], at_least=rows_of.judged_on(WINDOW, health))
         if rows_of.missing(len(window.rows), held_out_frac=0.3) is not None:
             known.append(tonight)
@@ -98,7 +95,7 @@ def simulate(kind: str, home: Home, *, nights: int = NIGHTS, seed: int = 0) -> C
         doubted = () if serving is None else _doubts(serving.head, known, tonight, health)
         learned = _memory([*known, tonight])
         name, candidate = _candidate(learned, tonight, serving, is_doubted=bool(doubted))
-        renewal = renewal_reasons(health, age=0 if serving is None else serving.age, renew_after=RENEW)
+        renewal = renewal_reasons(health, age=0, renew_after=None)
         verdict = _judge(candidate, serving, window, renewal, night)
         judged = judgement(verdict, doubted, require_approval=False)
         if rows_of.may_teach(is_doubted=bool(doubted), is_accepted=False):

@@ -37,6 +37,7 @@ def test_a_head_is_renewed_for_what_its_health_complains_of_and_not_for_want_of_
     assert renewal_reasons(ILL, age=1, renew_after=10) == ILL.complaints
     assert len(renewal_reasons(ILL, age=10, renew_after=10)) == 2
     assert renewal_reasons(Health(n=10), age=1, renew_after=10) == ()
+    assert renewal_reasons(None, age=9999, renew_after=None) == ()
 
 
 def test_what_the_gate_refuses_is_refused_whatever_else() -> None:

@@ -37,7 +37,7 @@ def test_the_same_head_is_promoted_only_where_a_renewal_is_due_and_every_reason_
     other = decide(q, q, y, slices=slices)
     assert not other.is_promoted
     assert other.reasons == (
-        "Brier is not better than the champion's beyond chance (+0.0000 [+0.0000, +0.0000]), and nothing calls for "
+        "Brier is not lower than the champion's on these rows (+0.0000 [+0.0000, +0.0000]), and nothing calls for "
         "renewal",
     )
 
@@ -46,7 +46,7 @@ def test_a_better_head_is_promoted_without_a_reason_to_renew() -> None:
     q, y = world(1000)
     verdict = decide(q, np.clip(q + 0.15, 0, 1), y)
     assert verdict.is_promoted
-    assert condition(verdict, "better").reason == "Brier is better than the champion's beyond chance"
+    assert condition(verdict, "better").reason == "Brier is lower than the champion's on these rows"
 
 
 def test_a_renewal_lets_in_nothing_that_may_be_worse_by_the_margin() -> None:
@@ -57,13 +57,18 @@ def test_a_renewal_lets_in_nothing_that_may_be_worse_by_the_margin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "is_not_worse", "is_better"),
-    [(-0.02, -0.001, True, True), (-0.02, 0.0, True, False), (-0.02, 0.0099, True, False), (0.0, 0.01, False, False)],
+    ("value", "high", "is_not_worse", "is_better"),
+    [
+        (-0.001, 0.0099, True, True),
+        (0.0, 0.0099, True, False),
+        (0.001, 0.0099, True, False),
+        (-0.001, 0.01, False, True),
+    ],
 )
-def test_better_ends_below_zero_and_no_worse_ends_below_the_margin(
-    low: float, high: float, is_not_worse: bool, is_better: bool
+def test_better_lies_below_zero_and_no_worse_ends_below_the_margin(
+    value: float, high: float, is_not_worse: bool, is_better: bool
 ) -> None:
-    difference = Estimate(value=low, low=low, high=high)
+    difference = Estimate(value=value, low=-0.02, high=high)
     assert gate._brier(difference, "the champion", GateRules()).is_met is is_not_worse
     assert gate._better(difference, ()).is_met is is_better
     assert gate._better(difference, DUE).is_met
