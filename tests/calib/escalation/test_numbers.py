@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
 from calib.escalation import (
@@ -19,8 +20,8 @@ from calib.escalation import (
     served_by_large,
     thresholds_of,
 )
-from calib.escalation.saving import _estimate, _random_saving
-from calib.metrics.replicates import resampling_counts
+from calib.escalation.saving import _random_saving
+from calib.metrics.reliability import wilson
 from tests.calib.escalation.made import POLICY, SIX, P
 
 
@@ -68,68 +69,94 @@ def test_a_score_at_the_critical_value_passes() -> None:
         assert choose_threshold(same, np.zeros(n, int), np.full(n, 0.5)) == chosen
 
 
-def test_a_claim_is_made_with_a_thousand_replicates_of_seed_0_at_95_percent_unless_told_otherwise() -> None:
+def test_a_claim_is_made_at_95_percent_unless_told_otherwise() -> None:
     case = simulated(300, 1)
-    told = saving_at(*case, threshold=0.7, margin=0.01, level=0.95, n_replicates=1000, seed=0)
-    assert saving_at(*case, threshold=0.7) == told
-    band = quality_band(*case, thresholds=[0.7], level=0.95, n_replicates=1000, seed=0)
-    assert np.array_equal(quality_band(*case, thresholds=[0.7]), band)
+    assert saving_at(*case, threshold=0.7) == saving_at(*case, threshold=0.7, margin=0.01, level=0.95)
+    assert np.array_equal(quality_band(*case, thresholds=[0.7]), quality_band(*case, thresholds=[0.7], level=0.95))
 
 
-def test_intervals_of_a_claim_are_percentiles_over_the_same_resampled_queries() -> None:
+def test_a_band_is_wilson_s_interval_of_the_share_answered_right() -> None:
     outcomes, policy, p = simulated(200, 2)
-    found = saving_at(outcomes, policy, p, threshold=0.7, level=0.8, n_replicates=50, seed=5)
-    large = p < 0.7
-    right = np.where(large, outcomes.large_right, outcomes.medium_right)
-    cost = np.where(large, outcomes.large_cost, outcomes.medium_cost)
-    savings, above, qualities = [], [], []
-    for counts in np.concatenate(list(resampling_counts(200, n_replicates=50, seed=5))):
-        rows = np.repeat(np.arange(200), counts.astype(int))
-        ends = random_mix(outcomes.where(rows), [0.0, 1.0])  # all-medium, all-large
-        share = (cost[rows].mean() - ends.cost[0]) / (ends.cost[1] - ends.cost[0])
-        savings.append(1 - cost[rows].mean() / ends.cost[1])
-        above.append(right[rows].mean() - (ends.quality[0] + share * (ends.quality[1] - ends.quality[0])))
-        qualities.append(right[rows].mean())
-    assert found.above_random is not None
-    assert (found.saving.low, found.saving.high) == pytest.approx(np.quantile(savings, [0.1, 0.9]))
-    assert (found.above_random.low, found.above_random.high) == pytest.approx(np.quantile(above, [0.1, 0.9]))
+    right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right).sum()
+    found = quality_band(outcomes, policy, p, thresholds=[0.7], level=0.8)
+    assert [end[0] for end in found] == pytest.approx([float(e) for e in wilson(right, np.array(200.0), level=0.8)])
+
+
+def test_the_quality_difference_counts_the_queries_that_differ() -> None:
+    outcomes, policy, p = simulated(200, 2)
+    right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right)
     gains, losses = ((sign * (right - outcomes.large_right) > 0).sum() for sign in (1, -1))
+    found = saving_at(outcomes, policy, p, threshold=0.7, level=0.8)
     assert found.quality_difference == paired_difference_of_shares(int(gains), int(losses), 200, level=0.8)
-    band = quality_band(outcomes, policy, p, thresholds=[0.7], level=0.8, n_replicates=50, seed=5)
-    assert [end[0] for end in band] == pytest.approx(np.quantile(qualities, [0.1, 0.9]))
+
+
+def test_the_saving_is_at_least_as_wide_as_that_of_a_share_served_by_medium() -> None:
+    """Every query saves 8 of 9: the interval is Wilson's of the share, 30 of 100, times 8 / 9."""
+    n = 100
+    same = Outcomes(np.ones(n), np.ones(n), np.ones(n), np.full(n, 9.0))
+    p = np.where(np.arange(n) < 30, 0.9, 0.1)
+    found = saving_at(same, np.zeros(n, int), p, threshold=0.5)
+    ends = [float(end) * 8 / 9 for end in wilson(np.array(30.0), np.array(100.0), level=0.95)]
+    assert found.saving.value == pytest.approx(0.3 * 8 / 9)
+    assert found.saving.low <= ends[0] + 1e-12
+    assert found.saving.high >= ends[1] - 1e-12
+    # at a threshold that sends everything to large without being above 1 the whole is of the mean price difference
+    none = saving_at(same, np.zeros(n, int), np.full(n, 0.5), threshold=0.9).saving
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(8 / 9 * float(wilson(np.array(0.0), np.array(100.0), level=0.95)[1]))
+
+
+def test_quality_above_random_is_that_of_the_mix_of_the_same_cost() -> None:
+    outcomes, policy, p = simulated(300, 3)
+    found = saving_at(outcomes, policy, p, threshold=0.7, level=0.9)
+    point, ends = found.point, random_mix(outcomes)
+    share = (point.cost - ends.cost[0]) / (ends.cost[1] - ends.cost[0])
+    assert found.above_random is not None
+    assert found.above_random.value == pytest.approx(
+        point.quality - ends.quality[0] - share * (ends.quality[1] - ends.quality[0])
+    )
+    # influence of each row on quality minus the mix's at the same cost, and Student's interval of their mean
+    large, extra = p < 0.7, outcomes.large_cost - outcomes.medium_cost
+    better = outcomes.large_right - outcomes.medium_right
+    slope = better.mean() / extra.mean()
+    influence = (large - share) * (better - slope * extra)
+    reach = t.ppf(0.95, 299) * influence.std(ddof=1) / np.sqrt(300)
+    assert found.above_random.low <= found.above_random.value - reach + 1e-12
+    assert found.above_random.high >= found.above_random.value + reach - 1e-12
+    assert found.above_random.high - found.above_random.low < 2.2 * reach
+
+
+def test_one_model_for_every_query_is_no_mix_to_be_above() -> None:
+    outcomes, policy, p = simulated(50, 4)
+    assert saving_at(outcomes, policy, p, threshold=0.0).above_random is None
+    assert saving_at(outcomes, policy, p, threshold=1.0).above_random is None
+    assert saving_at(outcomes, policy, p, threshold=0.7).above_random is not None
 
 
 def test_no_quality_is_lost_where_the_interval_ends_at_the_margin() -> None:
     case = simulated(300, 1)
-    low = saving_at(*case, threshold=0.9, n_replicates=1).quality_difference.low
-    assert saving_at(*case, threshold=0.9, margin=-low, n_replicates=1).non_inferior
-    assert not saving_at(*case, threshold=0.9, margin=np.nextafter(-low, 0), n_replicates=1).non_inferior
-    assert saving_at(*case, threshold=EVERYTHING, margin=0.0, n_replicates=1).non_inferior
+    low = saving_at(*case, threshold=0.9).quality_difference.low
+    assert saving_at(*case, threshold=0.9, margin=-low).non_inferior
+    assert not saving_at(*case, threshold=0.9, margin=np.nextafter(-low, 0)).non_inferior
+    assert saving_at(*case, threshold=EVERYTHING, margin=0.0).non_inferior
 
 
 def test_only_a_threshold_above_one_is_all_large() -> None:
     """At 1 a query of confidence 1 stays with the medium model: nothing was lost, but it might have been."""
     same = Outcomes(np.ones(50), np.ones(50), np.ones(50), np.full(50, 9.0))
-    found = saving_at(same, np.zeros(50, int), np.ones(50), threshold=1.0, n_replicates=1)
+    found = saving_at(same, np.zeros(50, int), np.ones(50), threshold=1.0)
     assert found.quality_difference.low < 0 < found.quality_difference.high
 
 
 def test_a_random_mix_of_the_same_quality_has_a_share_between_none_and_all() -> None:
-    # medium .5 for 1, large .9 for 9
-    assert _random_saving(0.7, 0.5, 1.0, 0.9, 9.0) == pytest.approx(1 - 5 / 9)
-    assert _random_saving(0.4, 0.5, 1.0, 0.9, 9.0) == pytest.approx(1 - 1 / 9)
-    assert _random_saving(0.95, 0.5, 1.0, 0.9, 9.0) == pytest.approx(0.0)
-    assert _random_saving(0.5, 0.5, 1.0, 0.5, 9.0) is None
-    assert _random_saving(0.5, 0.6, 1.0, 0.5, 9.0) is None
-    assert _random_saving(0.5, 0.5, 1.0, 0.5001, 9.0) == pytest.approx(1 - 1 / 9)
-
-
-def test_an_undefined_replicate_is_left_out_and_an_undefined_value_has_no_estimate() -> None:
-    found = _estimate(0.5, np.array([np.nan, 0.0, 1.0, np.inf]), 0.5)
-    assert found is not None
-    assert (found.value, found.low, found.high) == (0.5, 0.25, 0.75)
-    assert _estimate(np.nan, np.array([0.0, 1.0]), 0.5) is None
-    assert _estimate(0.5, np.array([np.nan]), 0.5) is None
+    # medium is right on 5 of 10 for 1, large on 9 of 10 for 9
+    ten = np.arange(10)
+    outcomes = Outcomes((ten < 5) * 1.0, (ten < 9) * 1.0, np.ones(10), np.full(10, 9.0))
+    assert _random_saving(0.7, outcomes) == pytest.approx(1 - 5 / 9)
+    assert _random_saving(0.4, outcomes) == pytest.approx(1 - 1 / 9)
+    assert _random_saving(0.95, outcomes) == pytest.approx(0.0)
+    for large_right in ((ten < 5), (ten < 4)):
+        assert _random_saving(0.5, Outcomes((ten < 5) * 1.0, large_right * 1.0, np.ones(10), np.full(10, 9.0))) is None
 
 
 def test_a_bad_grade_or_cost_is_named_with_its_row() -> None:
@@ -171,6 +198,8 @@ def test_thresholds_given_are_kept_as_they_are() -> None:
         # d = -.2: B = -4 - 18 × .2 = -7.6, C = .24, q = (sqrt(57.76 - 19.2) + 7.6) / 40 = .345242,
         # Z = (2 + 2) / sqrt(10 (.690483 - .24))
         (3, 1, 10, -0.2, 1.884606),
+        # nothing differs among few: Z = sqrt(n m / (1 - m)) = sqrt(.01 / .99) for d = -m
+        (0, 0, 1, -0.01, 0.100504),
     ],
 )
 def test_the_score_by_hand(gains: int, losses: int, n: int, difference: float, z: float) -> None:

@@ -73,6 +73,16 @@ def test_a_verdict_s_numbers_are_those_of_two_thousand_replicates_at_the_level_a
     assert decide(p, other, y) == decide(p, other, y, seed=0)
 
 
+def test_a_first_head_is_measured_by_the_best_constant_and_by_no_champion() -> None:
+    p, _, y = heads(400)
+    assert "than that of the best constant" in decide(p, None, y).conditions[0].reason
+    off = np.clip(p + 0.2, 0, 1)
+    (ece,) = [c for c in decide(off, None, y).conditions if c.name == "ece"]
+    assert not ece.is_met
+    assert "champion" not in ece.reason
+    assert [c.name for c in decide(p[:50], None, y[:50]).conditions] == ["rows"]
+
+
 def test_the_noise_band_of_ece_is_that_of_the_gate_s_level() -> None:
     p, _, _ = heads(400)
     end = noise_floor(p, level=0.6).high
