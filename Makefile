@@ -9,6 +9,9 @@ export HF_HUB_OFFLINE ?= 1
 # is installed pyarrow imports it into every routecal process (49 MiB).
 REFERENCES := netcal relplot
 
+# Makes mutants for `make mutants`, which installs it. This version: what it makes is part of the score.
+MUTATORS := mutmut==3.8.1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test suite served browser faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
         bench-serve simulate-nights mutants check lock clean
@@ -80,6 +83,10 @@ bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to t
 
 simulate-nights: $(STAMP) ## a thousand nights of each kind: wrong promotions, answers to shifts, broken oracles
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.nights
+
+mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fail a test or be explained; an hour on two cores
+	$(BIN)/pip install --quiet --constraint constraints.txt $(MUTATORS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ROOMS)
 
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .

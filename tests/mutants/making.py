@@ -18,8 +18,11 @@ from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, o
 _OPPOSITES = {"min": "max", "any": "all", "low": "high", "argmin": "argmax", "ROUND_FLOOR": "ROUND_CEILING"}
 SWAPS = _OPPOSITES | {new: old for old, new in _OPPOSITES.items()}
 
+# Mutators that are not used, or not as they are: a test that comes by tells that a variable is None.
+_LEFT_OUT = (operator_string, operator_assignment, operator_arg_removal)
+
 # Calls whose arguments stay, and keywords whose values do.
-_WHOLE = {"cast", "Field", "len", "isinstance", "super"}
+_WHOLE = {"cast", "Field", "len", "isinstance", "__init__"}
 _KEPT = {"description", "dtype", "frozen"}
 
 
@@ -77,14 +80,15 @@ class _Finder(cst.CSTVisitor):
 
 def _changes(node: cst.CSTNode) -> Iterable[cst.CSTNode]:
     for kind, mutate in mutation_operators:
-        if isinstance(node, kind) and mutate not in (operator_string, operator_arg_removal, operator_assignment):
+        if isinstance(node, kind) and mutate not in _LEFT_OUT:
             yield from mutate(node)
     if isinstance(node, cst.Call) and _name(node.func) not in _WHOLE:
+        positional = sum(arg.keyword is None for arg in node.args)
         kept = [arg for arg in node.args if arg.keyword and arg.keyword.value in _KEPT]
-        yield from (new for new in operator_arg_removal(node) if all(arg in new.args for arg in kept))
-    if isinstance(node, cst.Assign) or (isinstance(node, cst.AnnAssign) and not isinstance(node.value, cst.Call)):
-        if _name(getattr(node.value, "func", node.value)) != "ConfigDict":
-            yield from operator_assignment(node)
+        for new in operator_arg_removal(node):
+            # Without a positional argument a call fails, or the next takes its place: any test that makes it tells.
+            if sum(arg.keyword is None for arg in new.args) == positional and all(arg in new.args for arg in kept):
+                yield new
     if isinstance(node, cst.Name) and node.value in SWAPS:
         yield node.with_changes(value=SWAPS[node.value])
     if isinstance(node, cst.If | cst.While | cst.CompIf | cst.IfExp):

@@ -1,5 +1,6 @@
 """Tests run against a mutant: in a fork of a process that has everything of others in memory and nothing of ours."""
 
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -84,6 +85,8 @@ def survivors(
     pytest.main(["--collect-only", "-qq", *_OPTIONS, *tests])
     for name in [name for name in sys.modules if name.split(".")[0] in OURS and not name.startswith("tests.mutants")]:
         del sys.modules[name]
+    gc.collect()
+    gc.freeze()  # pytest collects garbage when it ends, and would go through all of this in every fork
     with TemporaryDirectory() as folder:
         seconds = Path(folder) / "seconds.json"
         begun = time.monotonic()

@@ -217,7 +217,7 @@ class Budget:
         """A cancelled waiter gives back what it was granted in the meantime, or its place."""
         with self._lock:
             if waiter.granted is not None:
-                self._held -= self._holds.pop(waiter.granted, 0)
+                self._held -= self._holds.pop(waiter.granted)
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
             self._serve()
