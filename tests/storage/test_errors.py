@@ -5,6 +5,7 @@ import pytest
 from storage import errors
 
 FACTS = {
+    "LockHeld": ("/home/.night.lock", "process 7"),
     "ArtifactMissing": ("s3://home/labels/0.parquet",),
     "ArtifactCorrupt": ("labels/0.parquet", "aa", "bb"),
     "WrongKind": ("labels/0.parquet", "features", "labels"),
