@@ -84,7 +84,8 @@ bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to t
 simulate-nights: $(STAMP) ## a thousand nights of each kind: wrong promotions, answers to shifts, broken oracles
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.nights
 
-mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fail a test or be explained; an hour on two cores
+# ROOMS='night money' for some rooms, ROOMS='--every 5' for a fifth of the mutants.
+mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fail a test or be explained; about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt $(MUTATORS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ROOMS)
 

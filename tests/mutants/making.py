@@ -23,7 +23,7 @@ _LEFT_OUT = (operator_string, operator_assignment, operator_arg_removal)
 
 # Calls whose arguments stay, and keywords whose values do.
 _WHOLE = {"cast", "Field", "len", "isinstance", "__init__"}
-_KEPT = {"description", "dtype", "frozen"}
+_KEPT = {"description", "dtype", "frozen", "init", "repr", "compare"}
 
 
 class Mutant(NamedTuple):

@@ -21,6 +21,7 @@ from calib.escalation import (
     thresholds_of,
 )
 from calib.escalation.saving import _random_saving
+from calib.metrics.means import mean_interval
 from calib.metrics.reliability import wilson
 from tests.calib.escalation.made import POLICY, SIX, P
 
@@ -126,6 +127,41 @@ def test_quality_above_random_is_that_of_the_mix_of_the_same_cost() -> None:
     assert found.above_random.high - found.above_random.low < 2.2 * reach
 
 
+@pytest.mark.parametrize(("threshold", "is_skewed_down"), [(0.5, False), (0.95, True)])
+def test_an_interval_above_random_ends_at_the_farther_of_the_skewed_end_and_student_s(
+    threshold: float, is_skewed_down: bool
+) -> None:
+    """Prices of large are lognormal: few queries carry the mean, and one end lies farther out than Student's."""
+    rng = np.random.default_rng(1)
+    p, n = rng.random(200), 200
+    medium, large_right = (rng.random(n) < 0.5) * 1.0, (rng.random(n) < 0.97) * 1.0
+    outcomes = Outcomes(medium, large_right, np.ones(n), 1 + rng.lognormal(1, 1.5, n))
+    found = saving_at(outcomes, np.zeros(n, int), p, threshold=threshold).above_random
+    large, extra, better = p < threshold, outcomes.large_cost - 1, large_right - medium
+    share = (large * extra).mean() / extra.mean()
+    influence = (large - share) * (better - better.mean() / extra.mean() * extra)
+    assert found is not None
+    low, high = mean_interval(found.value + influence - influence.mean(), level=0.95)
+    reach = t.ppf(0.975, n - 1) * influence.std(ddof=1) / np.sqrt(n)
+    assert bool(low < found.value - reach) is is_skewed_down
+    assert bool(high > found.value + reach) is not is_skewed_down
+    ends = (low, found.value + reach) if is_skewed_down else (found.value - reach, high)
+    assert (found.low, found.high) == pytest.approx(ends)
+
+
+def test_a_saving_varies_with_what_each_query_saves_and_with_what_all_large_costs() -> None:
+    """Influence of each row on a ratio of means: (saved - saving × price of large) / mean price of large."""
+    rng = np.random.default_rng(0)
+    n, p = 2000, rng.random(2000)
+    price = 2 + rng.lognormal(1, 1.0, n)
+    outcomes = Outcomes(np.ones(n), np.ones(n), np.full(n, 0.5), price)
+    found = saving_at(outcomes, np.zeros(n, int), p, threshold=0.5).saving
+    saved = np.where(p < 0.5, 0.0, price - 0.5)
+    assert found.value == pytest.approx(saved.mean() / price.mean())
+    ends = mean_interval(found.value + (saved - found.value * price) / price.mean(), level=0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(float(end) for end in ends))
+
+
 def test_one_model_for_every_query_is_no_mix_to_be_above() -> None:
     outcomes, policy, p = simulated(50, 4)
     assert saving_at(outcomes, policy, p, threshold=0.0).above_random is None
@@ -179,6 +215,11 @@ def test_a_random_mix_has_every_number_of_a_curve_and_is_its_two_ends_unless_tol
     ends = random_mix(SIX)
     assert ends.threshold.tolist() == ends.escalated.tolist() == ends.large.tolist() == [0.0, 1.0]
     assert ends.quality.tolist() == pytest.approx([2 / 6, 5 / 6])
+
+
+def test_neighbours_with_nothing_between_are_split_by_the_upper_one_wherever_they_stand() -> None:
+    just = np.nextafter(0.5, 1)
+    assert thresholds_of([0, 0, 0], [0.25, 0.5, just]).tolist() == [0.0, 0.375, just, EVERYTHING]
 
 
 def test_thresholds_given_are_kept_as_they_are() -> None:

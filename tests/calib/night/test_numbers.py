@@ -83,6 +83,13 @@ def test_a_first_head_is_measured_by_the_best_constant_and_by_no_champion() -> N
     assert [c.name for c in decide(p[:50], None, y[:50]).conditions] == ["rows"]
 
 
+def test_what_is_no_worse_is_said_to_be_so_and_what_may_be_worse_too() -> None:
+    for high, words in ((0.009, "is not worse"), (0.01, "may be worse")):
+        reason = gate._brier(Estimate(value=0.0, low=-0.01, high=high), "the champion", GateRules()).reason
+        assert reason.startswith(f"Brier {words} than that of the champion: +0.0000 [-0.0100,")
+        assert ("lies below the margin 0.01" in reason) is (high < 0.01)
+
+
 def test_the_noise_band_of_ece_is_that_of_the_gate_s_level() -> None:
     p, _, _ = heads(400)
     end = noise_floor(p, level=0.6).high

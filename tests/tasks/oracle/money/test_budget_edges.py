@@ -32,6 +32,11 @@ def test_what_is_spent_or_held_is_rounded_up_to_a_picodollar() -> None:
     assert asyncio.run(budget.enter(0.1 * PICO)).usd == PICO
 
 
+def test_a_cap_of_one_picodollar_lets_one_through() -> None:
+    Budget(PICO).reserve(PICO)
+    assert asyncio.run(Budget(PICO).enter(PICO)).usd == PICO
+
+
 def test_what_an_earlier_process_reserved_is_held_even_beyond_the_cap() -> None:
     budget = Budget(1.0)
     carried = budget.carry(1.5)

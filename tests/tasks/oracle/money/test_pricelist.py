@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from tasks.oracle.call import Call, Usage
+from tasks.oracle.money import pricelist
 from tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse
 from tasks.oracle.money.pricing import Prices, UnknownPrice
 
@@ -121,6 +123,21 @@ def test_a_clash_is_told_by_the_numbers_of_both_prices() -> None:
     assert str(caught.value).startswith("price 3 (b) of f.toml: holds on the same days as price 2;")
     with pytest.raises(PricesInvalid, match=r"^price 1 \(no model\) of f.toml"):
         parsed("[[price]]\ninput_usd = 1\noutput_usd = 1")
+
+
+def test_the_newest_list_is_that_of_the_last_day_and_must_say_where_its_prices_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pricelist, "files", lambda package: tmp_path)
+    (tmp_path / "prices").mkdir()
+    text = "[[price]]\nmodel = '{}'\ninput_usd = 1\noutput_usd = 1\n"
+    for day, model in (("2026-02-01", "new"), ("2026-01-01", "old")):
+        (tmp_path / "prices" / f"{day}.toml").write_text(text.format(model) + "source = 's'\n", encoding="utf-8")
+    name, (price,) = pricelist.newest()
+    assert (name, price.model) == ("tasks/oracle/money/prices/2026-02-01.toml", "new")
+    (tmp_path / "prices" / "2026-03-01.toml").write_text(text.format("newer"), encoding="utf-8")
+    with pytest.raises(PricesInvalid, match=r"^price 1 .* of tasks/oracle/money/prices/2026-03-01.toml: source is"):
+        pricelist.newest()
 
 
 def call(**config: object) -> Call:
