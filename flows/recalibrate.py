@@ -67,7 +67,9 @@ def _night(params: RecalibrateParams) -> Night:
     if few is not None:
         return _end(_ending(evening, "gathering", (few,), made, health), evening.known.told)
     found = contest(evening, tonight, window, health, params)
-    judged = judgement(found.verdict, found.doubts, require_approval=params.require_approval)
+    judged = judgement(
+        found.verdict, found.doubts, require_approval=params.require_approval, displaced=evening.displaced
+    )
     action, reasons = judged.action, judged.reasons
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
     ending = _ending(evening, action, reasons, made, health, found)

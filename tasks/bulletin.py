@@ -68,7 +68,7 @@ def _headline(evaluation: Evaluation) -> str:
     return f"ECE {_shown(last.ece)}, Brier {_shown(last.brier)}, AUROC {_shown(last.auroc)} on {last.n} test queries"
 
 
-def _shown(estimate: Estimate | None) -> str:
+def _shown(estimate: Estimate | float | None) -> str:
     return "–" if estimate is None else f"{estimate:.3f}"
 
 

@@ -51,7 +51,7 @@ def intervals(
     """Intervals of several metrics, each by what covers its truth.
 
     - ece: test inversion (`calibration_interval`); holds 0 where noise explains all.
-    - brier, log_loss, brier_skill: of a mean with skewed values (`means`).
+    - brier, brier_skill: of a mean with skewed values (`means`).
     - auroc, aurc, augrc: the standard error of the bootstrap (Efron 1979) on the logit scale, whose ends stay in
       [0, 1] and which is near to normal where few rows decide. Where every replicate gives 0 or 1, Wilson's interval
       of as many trials as the rarer class has rows.
@@ -115,7 +115,7 @@ def paired_difference(
     """metric(p_a, y) - metric(p_b, y) with an interval over the same rows.
 
     Far narrower than the two intervals side by side suggest, since both methods meet the same hard queries. For
-    brier, log_loss and brier_skill that of the mean difference (`means`), for auroc, aurc and augrc percentiles over
+    brier and brier_skill that of the mean difference (`means`), for auroc, aurc and augrc percentiles over
     the same resampled rows. A difference of calibration errors has none: each is too large by its own noise.
 
     Args:
@@ -128,7 +128,7 @@ def paired_difference(
         seed: of the private generator.
 
     Returns:
-        For brier and log_loss a negative difference speaks for a; None where the metric is undefined.
+        For brier a negative difference speaks for a; None where the metric is undefined.
 
     Raises:
         UnknownName, NoInterval: no such metric, or none whose differences have an interval.

@@ -10,6 +10,7 @@ from calib.metrics.binned import ece_debiased, ece_equal_mass
 from calib.metrics.bootstrap import Estimate, intervals
 from calib.metrics.murphy import brier_parts
 from calib.metrics.noise import noise_floor
+from calib.metrics.proper import log_loss
 from calib.metrics.ranking import auprc
 from calib.metrics.selective import coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
 from calib.metrics.significance import kuiper_test, spiegelhalter_test
@@ -30,7 +31,7 @@ class Summary(BaseModel):
     ece_in_noise_band: bool = Field(description="ECE is at most noise_high")
     brier: Estimate = Field(description="mean squared error of p")
     brier_skill: Estimate | None = Field(description="1 - Brier / Brier of the constant base rate; None with one class")
-    log_loss: Estimate = Field(description="nats, p clipped to [1e-6, 1 - 1e-6]")
+    log_loss: float = Field(description="nats, p clipped to [1e-6, 1 - 1e-6]")
     auroc: Estimate | None = Field(description="P(right has more confidence than wrong); None with one class")
     mean_p: float = Field(description="mean confidence")
     accuracy: float = Field(description="fraction of rows on which the router was right")
@@ -73,7 +74,7 @@ def summarise(p: ArrayLike, y: ArrayLike, *, level: float = 0.95, n_replicates: 
     (0.0, 0.1875, 0.0, 0.5, 0.75)
     """
     p, y = checked(p, y)
-    names = ("ece", "brier", "log_loss", "brier_skill", "auroc", "aurc", "augrc")
+    names = ("ece", "brier", "brier_skill", "auroc", "aurc", "augrc")
     found = intervals(p, y, metrics=names, level=level, n_replicates=n_replicates, seed=seed)
     floor = noise_floor(p, level=level, n_replicates=n_replicates, seed=seed)
     sure = {name: estimate for name, estimate in found.items() if estimate is not None}
@@ -89,7 +90,7 @@ def summarise(p: ArrayLike, y: ArrayLike, *, level: float = 0.95, n_replicates: 
         ece_in_noise_band=sure["ece"].value <= floor.high,
         brier=sure["brier"],
         brier_skill=found["brier_skill"],
-        log_loss=sure["log_loss"],
+        log_loss=log_loss(p, y),
         auroc=found["auroc"],
         mean_p=float(p.mean()),
         accuracy=float(y.mean()),

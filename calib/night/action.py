@@ -44,38 +44,28 @@ class Judgement(BaseModel):
 
     action: Action
     reasons: tuple[str, ...] = Field(description="in sentences")
-    asks: bool = Field(default=False, description="a person is to be asked while the night waits; see `answered`")
+    asks: bool = Field(default=False, description="a person is to be asked while the night waits")
 
 
-def judgement(verdict: Verdict, doubts: tuple[str, ...], *, require_approval: bool) -> Judgement:
+def judgement(
+    verdict: Verdict, doubts: tuple[str, ...], *, require_approval: bool, displaced: str | None = None
+) -> Judgement:
     """What becomes of a candidate before anybody has said anything.
 
-    Refused by the gate is refused, whatever else. What passes the gate is promoted, unless the outcomes are doubted or
-    a person wants to approve each promotion; then it waits.
+    Refused by the gate is refused, whatever else. What passes the gate is promoted, unless the outcomes are doubted, or
+    a head serves that it was not compared with, or a person wants to approve each promotion; then it waits.
 
     Args:
         verdict: of the gate.
         doubts: see the function `doubts`.
         require_approval: a person approves every promotion, and is asked now.
+        displaced: what serves that the candidate could not be compared with, in a sentence; None: nothing of the kind.
     """
     if not verdict.is_promoted:
         return Judgement(action="refused", reasons=(*verdict.reasons, *doubts))
+    unclear = doubts if displaced is None else (displaced, *doubts)
     if require_approval:
-        return Judgement(action="waiting", reasons=(*doubts, *verdict.reasons), asks=True)
-    if doubts:
-        return Judgement(action="waiting", reasons=doubts)
+        return Judgement(action="waiting", reasons=(*unclear, *verdict.reasons), asks=True)
+    if unclear:
+        return Judgement(action="waiting", reasons=unclear)
     return Judgement(action="promoted", reasons=verdict.reasons)
-
-
-def answered(waiting: Judgement, *, promote: bool | None, said: str) -> Judgement:
-    """What becomes of a candidate that a person was asked about.
-
-    Args:
-        waiting: before the answer.
-        promote: the answer; None: nobody answered in time, and it waits on.
-        said: who answered what, or that nobody did, in a sentence; the first of the reasons, or the last of one that
-            waits on.
-    """
-    if promote is None:
-        return Judgement(action="waiting", reasons=(*waiting.reasons, said))
-    return Judgement(action="promoted" if promote else "refused", reasons=(said, *waiting.reasons))

@@ -43,6 +43,16 @@ class Evening(NamedTuple):
         return Rows.model_validate(self.in_force.lineage[ROWS]) if self.in_force is not None and self._is_ours else None
 
     @property
+    def displaced(self) -> str | None:
+        """What serves that no head of this night can be compared with, in a sentence; None if nothing of the kind."""
+        if self.in_force is None or self._is_ours:
+            return None
+        return (
+            f"entry {self.in_force.number} serves another router, or was labelled by other models, so the new head was "
+            "compared with a constant alone"
+        )
+
+    @property
     def age(self) -> int:
         """Nights that labelled something since the serving head was trained, tonight included if it does."""
         run_id = None if self.in_force is None else self.in_force.lineage.get(RUN)

@@ -72,7 +72,8 @@ def test_nothing_is_cut_and_no_line_is_wider_than_the_terminal(width: int, what:
     ("width", "shown", "left_out"),
     [
         (180, ["ECE", "noise ≤", "Brier", "log loss", "AUROC", "AURC"], []),
-        (120, ["ECE", "noise ≤", "Brier", "log loss", "AUROC"], ["AURC"]),
+        (120, ["ECE", "noise ≤", "Brier", "log loss", "AUROC", "AURC"], []),
+        (105, ["ECE", "noise ≤", "Brier", "log loss", "AUROC"], ["AURC"]),
         (80, ["ECE", "Brier", "AUROC"], ["AURC", "log loss", "noise ≤"]),
     ],
 )

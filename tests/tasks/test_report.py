@@ -124,6 +124,8 @@ def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> Non
             want = (
                 f"{found['noise_mean']:.3f} ≤ {found['noise_high']:.3f}"
                 if key is None
+                else f"{found[key]:.3f}"
+                if key == "log_loss"
                 else f"{found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]"
             )
             assert " ".join(cell.split()) == want

@@ -4,7 +4,7 @@ import pytest
 
 from calib.drift import Drift
 from calib.metrics import Estimate
-from calib.night.action import Judgement, answered, doubts, judgement, renewal_reasons
+from calib.night.action import Judgement, doubts, judgement, renewal_reasons
 from calib.night.gate import Condition, Verdict
 from calib.night.health import Health
 from calib.night.outcome_shift import OutcomeShift
@@ -62,14 +62,9 @@ def test_with_approval_required_a_person_is_asked_and_hears_doubts_first(doubted
     assert found == Judgement(action="waiting", reasons=(*doubted, "it is no worse", "it costs"), asks=True)
 
 
-@pytest.mark.parametrize(("promote", "action"), [(True, "promoted"), (False, "refused")])
-def test_an_answer_decides_and_is_the_first_reason(promote: bool, action: str) -> None:
-    waiting = Judgement(action="waiting", reasons=("it is no worse",), asks=True)
-    found = answered(waiting, promote=promote, said="Ada said so")
-    assert found == Judgement(action=action, reasons=("Ada said so", "it is no worse"))
-
-
-def test_without_an_answer_it_waits_on() -> None:
-    waiting = Judgement(action="waiting", reasons=("it is no worse",), asks=True)
-    found = answered(waiting, promote=None, said="nobody has answered")
-    assert found == Judgement(action="waiting", reasons=("it is no worse", "nobody has answered"))
+def test_what_could_displace_a_head_that_it_was_not_compared_with_waits() -> None:
+    found = judgement(PASSED, (), require_approval=False, displaced="another router serves")
+    assert found == Judgement(action="waiting", reasons=("another router serves",))
+    found = judgement(PASSED, DOUBT, require_approval=True, displaced="another router serves")
+    assert found.reasons == ("another router serves", *DOUBT, "it is no worse", "it costs")
+    assert judgement(REFUSED, (), require_approval=False, displaced="another router serves").action == "refused"
