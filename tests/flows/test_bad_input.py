@@ -93,7 +93,7 @@ def test_no_model_and_no_reference_for_the_local_oracle(
 
 
 def test_steps_before_what_they_need(capsys: Capture) -> None:
-    assert "no features: run `routecal extract` first" in refused(capsys, "train")
+    assert "no labels: run `routecal label` first" in refused(capsys, "train")
     assert "no examples: run `routecal train` first" in refused(capsys, "evaluate")
     assert "no artifacts: run" in refused(capsys, "stats")
     assert "no examples: run" in refused(capsys, "export")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import Abort
 
@@ -23,6 +24,7 @@ from tasks.night.waiting import ASKS, FLOW_RUN
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}
+NIGHTS = FlowFilter(name=FlowFilterName(any_=["night"]))
 
 
 @flow
@@ -55,7 +57,7 @@ def test_a_night_of_a_deployment_during_another_is_cancelled_and_says_why(monkey
     with held(AT_WORK), pytest.raises(Abort):
         night()
     with get_client(sync_client=True) as client:
-        (newest,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        (newest,) = client.read_flow_runs(flow_filter=NIGHTS, sort=FlowRunSort.START_TIME_DESC, limit=1)
     assert newest.state is not None
     assert newest.state.is_cancelled()
     assert newest.state.message is not None

@@ -94,7 +94,10 @@ def test_only_judges_are_asked_and_answers_stay(labels: Artifact, server: Gemini
         assert row["judge_cost_usd"] > 0
 
 
-def test_the_changes_are_shown_and_the_labels_recorded(labels: Artifact, server: GeminiServer, capsys: Capture) -> None:
+def test_the_changes_are_shown_and_the_labels_recorded(
+    labels: Artifact, server: GeminiServer, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     capsys.readouterr()
     assert rejudge(server) == 0
     out = capsys.readouterr().out
@@ -154,8 +157,13 @@ def test_a_stopped_run_goes_on_where_it_stopped(labels: Artifact, server: Gemini
 
 
 def test_recorded_outcomes_are_judged_where_answers_were_kept(
-    server: GeminiServer, capsys: Capture, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    server: GeminiServer,
+    capsys: Capture,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     asked = texts(6)
     outcomes = outcome_rows(asked, ["Standard_Query"] * 6)
     for i, row in enumerate(outcomes):

@@ -15,6 +15,7 @@ FACTS = {
     "DiskFull": ("/home",),
     "InputMissing": ("q.csv",),
     "InputEmpty": ("q.csv",),
+    "InputChanged": ("q.csv",),
     "InputUnreadable": ("q.parquet", "no footer", "run git lfs pull"),
     "MissingColumn": ("q.csv", "query", ("question", "id"), "--columns query=question"),
     "WrongMapping": ("query", "it is no pair"),

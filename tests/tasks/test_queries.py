@@ -37,7 +37,7 @@ def test_near_identical_queries_stay_together() -> None:
 
 def test_what_export_wrote_comes_back(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "sft_data.jsonl"
-    assert export_jsonl(made.examples, path) == 200
+    assert export_jsonl(made.examples, path, held_out=True) == (200, 0)
     queries, labels = import_decisions(str(path))
     given = {row["query_id"]: row for row in read_table(made.labels).to_pylist()}
     found = read_table(labels).to_pylist()

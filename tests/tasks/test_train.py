@@ -148,14 +148,6 @@ def test_one_class_is_refused(made: Made) -> None:
         train_sft.fn(examples, made.features, SHAPE, SFT)
 
 
-@pytest.mark.parametrize(("n", "warned"), [(60, True), (100, False)])
-def test_few_examples_are_warned_of(made: Made, n: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
-    policies = dict(zip(*(read_table(made.labels)[c].to_pylist() for c in ("query_id", "true_policy")), strict=True))
-    ids = read_table(store_queries(texts(n)))["query_id"].to_pylist()
-    load_examples(with_policies(made, [policies[i] for i in ids]), made.features)
-    assert ("intervals are widened to 99%" in caplog.text) == warned
-
-
 def test_too_few_examples_are_refused(made: Made) -> None:
     with pytest.raises(TooFewExamples, match="29 labelled examples are too few"):
         load_examples(with_policies(made, ["Standard_Query", "Complex_Query"] * 14 + ["Standard_Query"]), made.features)
