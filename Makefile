@@ -13,7 +13,7 @@ REFERENCES := netcal relplot
 MUTATORS := mutmut==3.8.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
+.PHONY: help setup demo serve test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
         bench-serve simulate-nights mutants check lock clean
 
 help:            ## show these targets
@@ -60,6 +60,9 @@ wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make se
 
 gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py
+
+beside-faults: $(STAMP) ## browser, gemma and fuzz, one after the other: what CI runs while `faults` waits
+	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints

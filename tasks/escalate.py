@@ -166,7 +166,8 @@ def _alone(found: Escalation) -> str:
     """What the router itself saves, and at what loss."""
     (cost, quality), (all_cost, all_quality) = (found.policies[name] for name in ("router alone", "all-large"))
     return (
-        f" The router alone saves {1 - cost / all_cost:.1%} at {100 * (quality - all_quality):+.1f} points of quality."
+        f" The router alone saves {1 - cost / all_cost:.1%} (in {found.unit}) at {100 * (quality - all_quality):+.1f} "
+        "points of quality."
     )
 
 

@@ -96,10 +96,8 @@ def test_setting_up_twice_makes_everything_once(served: None) -> None:
     (schedule,) = night.schedules
     assert not schedule.active
     assert schedule.schedule.timezone == "Europe/Berlin"
-    assert night.global_concurrency_limit is not None
-    assert night.global_concurrency_limit.limit == 1
-    assert night.concurrency_options is not None
-    assert night.concurrency_options.collision_strategy == "CANCEL_NEW"
+    # Prefect would kill a night that waits for having lost its slot: one night at a time is the flow's own rule.
+    assert night.global_concurrency_limit is None
     assert night.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
     assert night.work_pool_name == "local"
 

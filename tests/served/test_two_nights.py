@@ -12,20 +12,23 @@ def test_of_nights_at_once_one_goes_on_and_the_others_are_cancelled(served: Serv
     inbox.mkdir()
     (inbox / "q.jsonl").write_bytes(Path(world["queries"]).read_bytes())
     known = {name: world[name] for name in ("outcomes", "router_path")}
-    # A seed of its own, so that no other test has decided this already; and long enough to be disturbed.
-    night = {"inbox": str(inbox), "target_ece": 0.5, "epochs": 40, "hidden_units": 8, "seed": 77}
+    # A seed of its own, so that no other test has decided this already; and it waits, so that it can be disturbed.
+    night = {"inbox": str(inbox), "target_ece": 0.5, "epochs": 8, "hidden_units": 8, "seed": 77}
+    night |= {"require_approval": True, "renew_nights": 1}
     deployment = served.offer("recalibrate-nightly", **known, **night, medium_price=1, large_price=20)
     home = Home(root=str(served.folder / "artifacts"))
     before = len(history(home))
     both = [served.start(deployment) for _ in range(2)]
-    states = {run: served.until(run, "RUNNING", "CANCELLED", "COMPLETED", "FAILED", "CRASHED") for run in both}
-    (going,) = [run for run, state in states.items() if state["type"] == "RUNNING"]
+    states = {run: served.until(run, "PAUSED", "CANCELLED", "COMPLETED", "FAILED", "CRASHED") for run in both}
+    (going,) = [run for run, state in states.items() if state["type"] == "PAUSED"]
     by_hand = served.start(deployment)
-    states[by_hand] = served.until(by_hand, "CANCELLED", "RUNNING", "COMPLETED", "FAILED", "CRASHED")
-    assert served.state(going)["type"] == "RUNNING"
+    states[by_hand] = served.until(by_hand, "CANCELLED", "PAUSED", "COMPLETED", "FAILED", "CRASHED")
+    assert served.state(going)["type"] == "PAUSED"
     del states[going]
     for state in states.values():
         assert state["type"] == "CANCELLED"
-        assert "is at work, and there is one at a time; nothing was done" in state["message"]
+        assert ", and there is one at a time; nothing was done" in state["message"]
+    assert f"waits for the approval of entry {before + 1}" in states[by_hand]["message"]
+    assert served.ask("POST", f"/flow_runs/{going}/resume", run_input={"promote": False})["status"] == "ACCEPT"
     assert served.until(going, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"
-    assert len(history(home)) == before + 1
+    assert [entry.action for entry in history(home)[before:]] == ["waiting", "refused"]

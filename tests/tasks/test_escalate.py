@@ -181,7 +181,8 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
     assert "shown" not in everything
     (cost, quality), (_, best) = found.policies["router alone"], found.policies["all-large"]
     assert everything.endswith(
-        f"The router alone saves {1 - cost / 20:.1%} at {100 * (quality - best):+.1f} points of quality."
+        f"The router alone saves {1 - cost / 20:.1%} (in {found.unit}) at {100 * (quality - best):+.1f} points of "
+        "quality."
     )
     assert "(in the unit of the prices given)" in line
     assert "A random mix of that quality saves" in line
