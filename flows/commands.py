@@ -62,10 +62,10 @@ proof
   ablate         the default head with one choice changed at a time: a forest plot, Markdown and LaTeX tables
 
 every night
-  recalibrate    gather new queries, check the serving head, label, train, and promote a head that is no worse
+  recalibrate    gather new queries, check the serving head, label, train, and promote a head that does better
   demo-night     one such night on the demo's queries, router and oracle, to see what a night does
   heads          which head serves, and every decision that led there
-  promote        promote a candidate that waits for approval, or was refused
+  promote        promote the candidate that waits; with --entry N --force, one that was refused
   rollback       put the head back that served before
 
 labels from an API

@@ -56,7 +56,7 @@ class NightParams(Params):
 
 
 class RecalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, NightParams):
-    """One night: gather, check the serving head, label, train, and promote a head that is no worse."""
+    """One night: gather, check the serving head, label, train, and promote a head that does better."""
 
 
 class HeadsParams(Params):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def made(console: Console, artifact: Artifact) -> None:
     """Where an artifact is, and of a table how long it is."""
     rows = f"{artifact.kind}  {artifact.rows} rows  " if artifact.kind in ("labels", "features") else ""
-    console.print(f"{rows}{artifact.uri}", markup=False, highlight=False, soft_wrap=True)
+    _say(console, f"{rows}{artifact.uri}")
 
 
 def trained(console: Console, head: Artifact) -> None:
@@ -42,14 +42,14 @@ def trained(console: Console, head: Artifact) -> None:
 
     made(console, head)
     if (data := fact_of(head, "data")) is not None:
-        console.print(f"data    {data}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"data    {data}")
 
 
 def labelled(console: Console, result: Artifact | Audited | Plan) -> None:
     """The labels; or a plan; or the labels and how to go on with the sample of them."""
     if isinstance(result, Plan):
         for line in shown(result):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _say(console, line)
     elif isinstance(result, Artifact):
         made(console, result)
     else:
@@ -60,7 +60,7 @@ def labelled(console: Console, result: Artifact | Audited | Plan) -> None:
             f"        routecal audit --file {result.sheet} --labels {result.labels.uri}",
         )
         for line in lines:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _say(console, line)
 
 
 def rejudged(console: Console, result: Rejudged) -> None:
@@ -140,10 +140,10 @@ def _methods(width: int, methods: dict[str, Summary]) -> tuple[list[str], list[l
 
 def compared(console: Console, result: Compared) -> None:
     """The page of a benchmark, and where its numbers are."""
-    console.print(result.page, markup=False, highlight=False, soft_wrap=True)
+    _say(console, result.page)
     for name, artifact in result.artifacts.items():
-        console.print(f"{name:<12} {artifact.uri}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{'report':<12} {result.report}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"{name:<12} {artifact.uri}")
+    _say(console, f"{'report':<12} {result.report}")
 
 
 def told(console: Console, night: Night) -> None:
@@ -161,15 +161,15 @@ def told(console: Console, night: Night) -> None:
 def decided(console: Console, entry: Entry) -> None:
     """What a person decided."""
     serving = "nothing" if entry.champion is None else entry.champion.uri
-    console.print(f"entry {entry.number}: {entry.action}", markup=False, highlight=False)
-    console.print(f"serving {serving}", markup=False, highlight=False, soft_wrap=True)
+    _say(console, f"entry {entry.number}: {entry.action}")
+    _say(console, f"serving {serving}")
 
 
 def exported(console: Console, result: Exported) -> None:
     """How many examples were written, whose, where to, and how many were held back."""
     left_out = f"; {result.n_held_out} held-out rows left out (--held-out writes them too)" if result.n_held_out else ""
     line = f"{result.n} examples of run {result.run_id} written to {result.path}{left_out}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _say(console, line)
 
 
 def tables(console: Console, results: list[Table]) -> None:

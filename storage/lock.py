@@ -1,7 +1,7 @@
 """A lock that a living process holds on a file of this machine: whatever ends the process frees it.
 
 `flock` belongs to the open file, so neither a kill nor a power cut leaves one behind, and the name of the file says
-nothing. On a network mount it holds as far as the mount supports it (NFS does).
+nothing. On a network mount it holds as far as the mount supports it; none was tried.
 """
 
 import errno

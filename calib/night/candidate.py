@@ -73,6 +73,9 @@ def _cross_fitted(contender: Contender) -> tuple[FloatArray, FloatArray]:
         is_out = np.arange(len(rows)) % FOLDS == fold
         kept = np.ones(len(p), bool)
         kept[rows[is_out]] = False
+        if not is_out.any():
+            continue
         # With nothing left to fit on, what was fitted is all there is.
-        q[is_out] = (fit(p[kept], y[kept]) if kept.any() else fitted)(p[rows[is_out]]) if is_out.any() else q[is_out]
+        again = fit(p[kept], y[kept]) if kept.any() else fitted
+        q[is_out] = again(p[rows[is_out]])
     return q, y[rows]

@@ -17,7 +17,7 @@ from calib.errors import LengthMismatch
 from calib.metrics import Estimate, intervals, noise_floor, paired_difference
 from calib.night.health import MIN_WINDOW
 
-# Bootstrap replicates: enough for both ends of a Bonferroni interval over ten slices.
+# Redrawn labels for the interval of ECE; those of Brier are computed.
 REPLICATES = 2000
 
 
@@ -124,7 +124,7 @@ def decide(
             `calib.night.action.renewal_reasons`.
         decisions: what users get of the candidate and of the champion; a promotion that escalates more says so.
         rules: thresholds.
-        seed: of the bootstrap.
+        seed: of the redrawn labels.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
@@ -137,11 +137,11 @@ def decide(
     other = np.full(len(y), y.mean()) if champion is None else checked(champion, y)[0]
     name = "the best constant" if champion is None else "the champion"
     own, theirs = (_measured(q, y, rules, seed) for q in (p, other))
-    brier = _difference(p, other, y, rules.level, seed)
+    brier = _difference(p, other, y, rules.level)
     conditions = [_brier(brier, name, rules), _ece(p, own["ece"], None if champion is None else theirs["ece"], rules)]
     if champion is not None:
         conditions.insert(1, _better(brier, renewal))
-        conditions += _slices(p, other, y, slices or {}, rules, seed)
+        conditions += _slices(p, other, y, slices or {}, rules)
     return Verdict(
         n=len(y),
         conditions=tuple(conditions),
@@ -157,8 +157,8 @@ def _measured(p: FloatArray, y: FloatArray, rules: GateRules, seed: int) -> dict
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
 
-def _difference(p: FloatArray, other: FloatArray, y: FloatArray, level: float, seed: int) -> Estimate:
-    found = paired_difference("brier", p, other, y, level=level, n_replicates=REPLICATES, seed=seed)
+def _difference(p: FloatArray, other: FloatArray, y: FloatArray, level: float) -> Estimate:
+    found = paired_difference("brier", p, other, y, level=level)
     assert found is not None  # Brier is defined on any rows
     return found
 
@@ -206,7 +206,7 @@ def _ece(p: FloatArray, own: Estimate, theirs: Estimate | None, rules: GateRules
 
 
 def _slices(
-    p: FloatArray, other: FloatArray, y: FloatArray, slices: Mapping[str, ArrayLike], rules: GateRules, seed: int
+    p: FloatArray, other: FloatArray, y: FloatArray, slices: Mapping[str, ArrayLike], rules: GateRules
 ) -> list[Condition]:
     """A condition for each slice that is large enough to have a veto."""
     rows: dict[str, NDArray[np.bool_]] = {name: np.asarray(mask, dtype=bool) for name, mask in slices.items()}
@@ -217,7 +217,7 @@ def _slices(
     conditions = []
     for name, mask in large.items():
         level = 1 - (1 - rules.level) / len(large)
-        difference = _difference(p[mask], other[mask], y[mask], level, seed)
+        difference = _difference(p[mask], other[mask], y[mask], level)
         is_met = difference.low <= 0
         verb = "is not significantly worse" if is_met else "is significantly worse"
         reason = f"Brier on {name} (n = {mask.sum()}) {verb} than the champion's: {difference:+.4f}"

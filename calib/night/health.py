@@ -62,7 +62,7 @@ def examine(p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, threshold
         y: (n,) {0, 1}.
         drift: of new queries, if there are any.
         threshold: below which it escalates.
-        seed: of the bootstrap.
+        seed: of the redrawn labels.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch: see `calib.checks.checked`.

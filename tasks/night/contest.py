@@ -70,7 +70,7 @@ def judge(
         window: the held-out rows.
         renewal: why the champion is to be renewed, see `calib.night.action.renewal_reasons`.
         rules: of the gate.
-        seed: of its bootstrap.
+        seed: of its redrawn labels.
     """
     head = open_head(new, window.features)
     p, y = told(head, window)

@@ -4,9 +4,12 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
+import pytest
+from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
@@ -20,6 +23,12 @@ FORM_WITHIN_S = 60
 T = TypeVar("T")
 # What somebody does to a run that waits, with a client of the server.
 Person = Callable[[SyncPrefectClient, UUID], Any]
+
+
+def pretend_deployed(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    """Let a module of ours take this run for one of a deployment."""
+    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
+    monkeypatch.setattr(module, "runtime", found)
 
 
 def form(client: SyncPrefectClient, run: UUID) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from prefect.states import Crashed, Running
 
 from flows import approval
 from flows.approval import ask
-from tests.flows.people import Person, beside, form
+from tests.flows.people import Person, beside, form, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 
@@ -25,8 +24,7 @@ pytestmark = pytest.mark.usefixtures("_own_results")
 @pytest.fixture(autouse=True)
 def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a run of a deployment, but looked at more often."""
-    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
-    monkeypatch.setattr(approval, "runtime", found)
+    pretend_deployed(monkeypatch, approval)
     monkeypatch.setattr(approval, "POLL_S", 0.5)
 
 

@@ -1,11 +1,10 @@
 """A night that waits: whoever decides first decides, in the UI or in a terminal, and the night tells how it ended."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows import approval
@@ -16,7 +15,7 @@ from storage.registry import Entry, append, history
 from tasks.night import decision
 from tasks.night.story import ENDING, Ending, Night
 from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by, waiting
-from tests.flows.people import beside
+from tests.flows.people import beside, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 
@@ -24,8 +23,7 @@ pytestmark = pytest.mark.usefixtures("_own_results")
 @pytest.fixture(autouse=True)
 def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a run of a deployment, but looked at more often."""
-    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
-    monkeypatch.setattr(approval, "runtime", found)
+    pretend_deployed(monkeypatch, approval)
     monkeypatch.setattr(approval, "POLL_S", 0.5)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
@@ -21,6 +21,7 @@ from storage.registry import append
 from tasks.errors import NightRuns
 from tasks.night.story import ENDING
 from tasks.night.waiting import ASKS, FLOW_RUN
+from tests.flows.people import pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}
@@ -52,8 +53,7 @@ def test_a_night_from_a_terminal_during_another_is_refused_with_one_sentence() -
 
 
 def test_a_night_of_a_deployment_during_another_is_cancelled_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = SimpleNamespace(deployment=SimpleNamespace(id="of a deployment"), flow_run=runtime.flow_run)
-    monkeypatch.setattr(lock_of_nights, "runtime", found)
+    pretend_deployed(monkeypatch, lock_of_nights)
     with held(AT_WORK), pytest.raises(Abort):
         night()
     with get_client(sync_client=True) as client:

@@ -32,3 +32,16 @@ def cases(draw: st.DrawFn) -> tuple[Outcomes, np.ndarray, np.ndarray]:
     )
     p = np.round(rng.random(n), 1) if draw(st.booleans()) else rng.random(n)
     return outcomes, rng.integers(0, 3, n), p
+
+
+def simulated(n: int, seed: int, *, own_prices: bool = False) -> tuple[Outcomes, np.ndarray, np.ndarray]:
+    """Queries of known difficulty: medium is right with probability p, large with (2 + p) / 3.
+
+    Large costs ten times as much, or where `own_prices`, every answer has a price of its own, large from 5 to 20 and
+    medium from 1 to 2.
+    """
+    rng = np.random.default_rng(seed)
+    p = rng.beta(4, 2, n)
+    medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
+    costs = (rng.uniform(1, 2, n), rng.uniform(5, 20, n)) if own_prices else (np.ones(n), np.full(n, 10.0))
+    return Outcomes(medium * 1.0, large * 1.0, *costs), np.zeros(n, int), p

@@ -23,15 +23,7 @@ from calib.escalation import (
 from calib.escalation.saving import _random_saving
 from calib.metrics.means import mean_interval
 from calib.metrics.reliability import wilson
-from tests.calib.escalation.made import POLICY, SIX, P
-
-
-def simulated(n: int, seed: int) -> tuple[Outcomes, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    p = rng.beta(4, 2, n)
-    medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
-    costs = rng.uniform(1, 2, n), rng.uniform(5, 20, n)
-    return Outcomes(medium * 1.0, large * 1.0, *costs), np.zeros(n, int), p
+from tests.calib.escalation.made import POLICY, SIX, P, simulated
 
 
 def test_one_point_of_quality_may_be_lost_at_confidence_95_percent() -> None:
@@ -71,20 +63,20 @@ def test_a_score_at_the_critical_value_passes() -> None:
 
 
 def test_a_claim_is_made_at_95_percent_unless_told_otherwise() -> None:
-    case = simulated(300, 1)
+    case = simulated(300, 1, own_prices=True)
     assert saving_at(*case, threshold=0.7) == saving_at(*case, threshold=0.7, margin=0.01, level=0.95)
     assert np.array_equal(quality_band(*case, thresholds=[0.7]), quality_band(*case, thresholds=[0.7], level=0.95))
 
 
 def test_a_band_is_wilson_s_interval_of_the_share_answered_right() -> None:
-    outcomes, policy, p = simulated(200, 2)
+    outcomes, policy, p = simulated(200, 2, own_prices=True)
     right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right).sum()
     found = quality_band(outcomes, policy, p, thresholds=[0.7], level=0.8)
     assert [end[0] for end in found] == pytest.approx([float(e) for e in wilson(right, np.array(200.0), level=0.8)])
 
 
 def test_the_quality_difference_counts_the_queries_that_differ() -> None:
-    outcomes, policy, p = simulated(200, 2)
+    outcomes, policy, p = simulated(200, 2, own_prices=True)
     right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right)
     gains, losses = ((sign * (right - outcomes.large_right) > 0).sum() for sign in (1, -1))
     found = saving_at(outcomes, policy, p, threshold=0.7, level=0.8)
@@ -108,7 +100,7 @@ def test_the_saving_is_at_least_as_wide_as_that_of_a_share_served_by_medium() ->
 
 
 def test_quality_above_random_is_that_of_the_mix_of_the_same_cost() -> None:
-    outcomes, policy, p = simulated(300, 3)
+    outcomes, policy, p = simulated(300, 3, own_prices=True)
     found = saving_at(outcomes, policy, p, threshold=0.7, level=0.9)
     point, ends = found.point, random_mix(outcomes)
     share = (point.cost - ends.cost[0]) / (ends.cost[1] - ends.cost[0])
@@ -163,14 +155,14 @@ def test_a_saving_varies_with_what_each_query_saves_and_with_what_all_large_cost
 
 
 def test_one_model_for_every_query_is_no_mix_to_be_above() -> None:
-    outcomes, policy, p = simulated(50, 4)
+    outcomes, policy, p = simulated(50, 4, own_prices=True)
     assert saving_at(outcomes, policy, p, threshold=0.0).above_random is None
     assert saving_at(outcomes, policy, p, threshold=1.0).above_random is None
     assert saving_at(outcomes, policy, p, threshold=0.7).above_random is not None
 
 
 def test_no_quality_is_lost_where_the_interval_ends_at_the_margin() -> None:
-    case = simulated(300, 1)
+    case = simulated(300, 1, own_prices=True)
     low = saving_at(*case, threshold=0.9).quality_difference.low
     assert saving_at(*case, threshold=0.9, margin=-low).non_inferior
     assert not saving_at(*case, threshold=0.9, margin=np.nextafter(-low, 0)).non_inferior

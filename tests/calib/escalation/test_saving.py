@@ -13,15 +13,7 @@ from calib.escalation import (
     quality_band,
     saving_at,
 )
-from tests.calib.escalation.made import POLICY, SIX, P, cases
-
-
-def simulated(n: int, seed: int) -> tuple[Outcomes, np.ndarray, np.ndarray]:
-    """Queries of known difficulty: medium is right with probability p, large (ten times dearer) with (2 + p) / 3."""
-    rng = np.random.default_rng(seed)
-    p = rng.beta(4, 2, n)
-    medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
-    return Outcomes(medium * 1.0, large * 1.0, np.ones(n), np.full(n, 10.0)), np.zeros(n, int), p
+from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
 
 def test_the_walk_stops_at_the_first_loss_too_many() -> None:
