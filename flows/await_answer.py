@@ -27,7 +27,7 @@ def await_answer(entry: Entry, *, hours: float) -> Ending:
     """
     until = datetime.now(UTC) + timedelta(hours=hours)
     at = f"{until:%Y-%m-%d %H:%M} UTC"
-    awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote`"
+    awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote` or `decline`"
     logger.info("%s", awaited)
     said = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
     if said is not None:
@@ -56,7 +56,8 @@ def question(entry: Entry, at: str) -> str:
     lines += ["", "What is known of it:", "", *(f"- {safe(reason)}" for reason in entry.reasons), "", "To answer:", ""]
     lines += [
         "- in the UI: **Resume** this run (in the menu ⋮), with Promote on or off",
-        f"- in a terminal, with the same `ROUTECAL_HOME`: `routecal promote --entry {entry.number}`; the run then ends",
+        f"- in a terminal, with the same `ROUTECAL_HOME`: `routecal promote --entry {entry.number}` or "
+        f"`routecal decline --entry {entry.number}`; the run then ends",
         "- later: if nobody answers, the candidate is kept, and the same command promotes it until another head takes "
         "over",
     ]

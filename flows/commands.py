@@ -24,6 +24,7 @@ COMMANDS = {
     "demo-night": Command("flows.demo_night", "demo_night", "DemoNightParams", "flows.demo_params", "told"),
     "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
     "promote": Command("flows.registry", "promote", "PromoteParams", "flows.night_params", "decided"),
+    "decline": Command("flows.registry", "decline", "DeclineParams", "flows.night_params", "decided"),
     "rollback": Command("flows.registry", "rollback", "RollbackParams", "flows.night_params", "decided"),
     "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
     "benchmark": Command("flows.benchmark", "benchmark", "BenchmarkParams", "flows.trial_params", "compared"),
@@ -39,7 +40,7 @@ COMMANDS = {
 FLAGS = ("--verbose", "--refresh")
 
 # From here these run without Prefect, whose server takes longer to start than they do.
-QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "rollback"}
+QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "decline", "rollback"}
 
 HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help
 
@@ -66,6 +67,7 @@ every night
   demo-night     one such night on the demo's queries, router and oracle, to see what a night does
   heads          which head serves, and every decision that led there
   promote        promote the candidate that waits; with --entry N --force, one that was refused
+  decline        refuse the candidate that waits; the head that serves serves on
   rollback       put the head back that served before
 
 labels from an API

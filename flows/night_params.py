@@ -72,6 +72,15 @@ class PromoteParams(Params):
     force: bool = Field(default=False, description="promote the entry's candidate although it was refused")
 
 
+class DeclineParams(Params):
+    """Refuse the candidate that waits for approval; the head that serves goes on serving."""
+
+    entry: int | None = Field(
+        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
+    )
+    note: str = Field(default="", max_length=500, description="why; the registry and the night's page keep it")
+
+
 class RollbackParams(Params):
     """Put back the head that served before, or the one that an entry of `routecal heads` put in force."""
 

@@ -1,8 +1,8 @@
-"""What people do with the registry: look at it, promote a candidate that waits, put an earlier head back."""
+"""What people do with the registry: look at it, promote or decline a candidate that waits, put an earlier head back."""
 
 from prefect import flow
 
-from flows.night_params import HeadsParams, PromoteParams, RollbackParams
+from flows.night_params import DeclineParams, HeadsParams, PromoteParams, RollbackParams
 from storage.registry import Entry
 from tasks.listing import Table
 from tasks.night import decision
@@ -18,6 +18,12 @@ def heads(params: HeadsParams) -> Table:
 def promote(params: PromoteParams) -> Entry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
     return decision.promote(params.entry, force=params.force)
+
+
+@flow(name="decline", flow_run_name="decline entry {params.entry}")
+def decline(params: DeclineParams) -> Entry:
+    """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
+    return decision.decline(params.entry, note=params.note)
 
 
 @flow(name="rollback", flow_run_name="roll back to entry {params.entry}")

@@ -121,6 +121,32 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
     )
 
 
+def decline(number: int | None = None, *, note: str = "") -> Entry:
+    """Refuse the newest candidate that waits, or the one of an entry that waits; the head that serves serves on.
+
+    Args:
+        number: of the entry; None: the newest whose candidate waits.
+        note: why.
+
+    Raises:
+        NothingToPromote: no candidate waits, or that of the entry does not.
+        RegistryChanged: somebody decided at the same moment; nothing was written.
+    """
+    entries = registry.history(Home.from_env())
+    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
+    if entry not in waiting(entries):
+        raise NothingToPromote(f"the candidate of entry {entry.number} does not wait any more")
+    return registry.append(
+        Home.from_env(),
+        "refused",
+        champion=entries[-1].champion,
+        candidate=entry.candidate,
+        after=entries[-1].number,
+        reasons=["declined by hand" + (f": {note}" if note else ""), *entry.reasons],
+        lineage=entry.lineage,
+    )
+
+
 def _newest_waiting(entries: Sequence[Entry]) -> Entry:
     if found := waiting(entries):
         return found[-1]

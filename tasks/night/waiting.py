@@ -96,8 +96,9 @@ def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
         )
         serving = "" if since.champion is None else since.champion.sha256[:16]
         return _answered(entry, "waiting", said, serving)
-    # The answer of the night itself says who answered; what a person has written does not.
-    said = since.reasons[0] if since.run_id else f"{since.action} by hand while the night waited (entry {since.number})"
+    said = since.reasons[0]
+    if not since.run_id and since.action == "promoted":  # by hand, which repeats the reasons of the night
+        said = f"promoted by hand while the night waited (entry {since.number})"
     return _answered(entry, since.action, said)
 
 

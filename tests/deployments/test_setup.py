@@ -24,7 +24,7 @@ from deployments.surroundings import BATCHES, ROOT, environment
 DECLARED = yaml.safe_load(FILE.read_text())["deployments"]
 NAMES = {
     *("label", "extract", "train", "evaluate", "calibrate", "recalibrate-nightly", "ablate", "demo"),
-    *("promote", "rollback", "demo-night"),
+    *("promote", "decline", "rollback", "demo-night"),
 }
 
 

@@ -94,6 +94,14 @@ def test_promote_in_a_terminal_answers_the_night_that_waits(heads: list[Artifact
     assert night["reasons"][0] == "promoted by hand while the night waited (entry 3)"
 
 
+def test_decline_in_a_terminal_ends_the_night_that_waits(heads: list[Artifact]) -> None:
+    wait(heads)
+    night = beside(lambda *_: decision.decline(note="too dear"), lambda: waiting_night(hours=0.1))["night"]
+    assert actions() == ["promoted", "waiting", "refused"]
+    assert (night["action"], night["serving"]) == ("refused", "1" * 16)
+    assert night["reasons"] == ["declined by hand: too dear", "Brier is lower"]
+
+
 def test_of_an_answer_in_the_ui_and_one_in_a_terminal_the_first_counts(heads: list[Artifact]) -> None:
     wait(heads)
 
@@ -131,5 +139,5 @@ def test_a_candidate_that_nobody_answers_for_can_be_promoted_later(heads: list[A
 
 def test_the_question_says_why_until_when_and_how_to_answer(heads: list[Artifact]) -> None:
     said = question(wait(heads), "2026-11-30 02:00 UTC")
-    for part in ("Until 2026-11-30 02:00 UTC", "- Brier is lower", "**Resume**", "`routecal promote --entry 2`"):
+    for part in ("Until 2026-11-30 02:00 UTC", "- Brier is", "**Resume**", "promote --entry 2`", "decline --entry 2`"):
         assert part in said

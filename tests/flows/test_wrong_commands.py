@@ -128,7 +128,7 @@ def test_models_of_one_price_are_no_mistake() -> None:
 
 def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:
     assert KNOWN.keys() - RUNS.keys() == {
-        *("heads", "promote", "rollback", "ledger", "stats"),
+        *("heads", "promote", "decline", "rollback", "ledger", "stats"),
         "demo-night",  # makes all that it reads
     }
 

@@ -187,6 +187,7 @@ VALUES = [
     (f"{BENCH} --labels 10", f"--labels is '10': {WHOLE} of at least 60"),
     ("ablate --data empty --rows 20", f"--rows is '20': {WHOLE} of at least 200"),
     ("promote --entry 0", "--entry is '0'"),
+    ("decline --entry 0", "--entry is '0'"),
     ("rollback --entry last", "--entry is 'last'"),
     (f"{GEMINI} --tpm 0", "--tpm is '0'"),
     (f"{GEMINI} --concurrency 0", f"--concurrency is '0': {WHOLE} from 1 to 1000"),
@@ -194,6 +195,7 @@ VALUES = [
     (f"{NIGHT} --window 10", f"--window is '10': {WHOLE} from 100 to 100000"),
     (f"{NIGHT} --night-queries 0", "--night-queries is '0'"),
     (f"{NIGHT} --recheck-nights 0", "--recheck-nights is '0'"),
+    (f"{NIGHT} --renew-nights 0", f"--renew-nights is '0': {WHOLE} from 1 to 1000"),
     (f"{LABEL} --limit 0 --shard-size 0", "--limit is '0': give a whole number of at least 1; --shard-size is '0'"),
 ]
 

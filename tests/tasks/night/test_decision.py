@@ -90,6 +90,25 @@ def test_an_entry_without_such_a_candidate_is_refused(number: int, heads: list[A
     check_refused(f"entry {number} holds no candidate that waits or was refused", number)
 
 
+def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list[Artifact]) -> None:
+    write(heads, ("promoted", 0), ("waiting", 1), ("waiting", 2))
+    declined = decision.decline(note="too dear")
+    assert (declined.action, declined.candidate, declined.champion) == ("refused", heads[2], heads[0])
+    assert declined.reasons == ("declined by hand: too dear", "because of 2")
+    assert [row["decision"] for row in decision.heads().rows] == ["refused", "waited", "waiting", "promoted"]
+    assert decision.decline(2).reasons == ("declined by hand", "because of 1")
+    before = history(Home.from_env())
+    for number, sentence in (
+        (None, "no candidate waits"),
+        (3, "the candidate of entry 3 does not wait any more"),
+        (4, "the candidate of entry 4 does not wait any more"),
+        (1, "entry 1 holds no candidate"),
+    ):
+        with pytest.raises(NothingToPromote, match=re.escape(sentence)):
+            decision.decline(number)
+    assert history(Home.from_env()) == before
+
+
 def test_an_empty_home_is_told_in_words_where_heads_would_be_listed() -> None:
     (row,) = decision.heads().rows
     assert "nothing was decided" in row[""]
