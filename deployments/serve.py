@@ -41,11 +41,7 @@ def serve() -> int:
         signal.signal(number, lambda *_: kill.set() if stop.is_set() else stop.set())
     api = env["PREFECT_API_URL"]
     with ExitStack() as stack:
-        if _answers(api):
-            return _refuse(
-                f"something answers at {api} already; stop it, or set PREFECT_SERVER_API_PORT to a free port"
-            )
-        if wrong := unusable(env):
+        if wrong := unusable_folder(env):
             return _refuse(wrong)
         folder = _folder(env)
         try:
@@ -53,8 +49,14 @@ def serve() -> int:
         except LockHeld as held:
             return _refuse(
                 f"`make serve` runs in {folder} already ({held.note}), and two would write to one database; stop it, "
-                "or set PREFECT_HOME to another folder"
+                "or set PREFECT_HOME to another folder and PREFECT_SERVER_API_PORT to another port"
             )
+        if _answers(api):
+            return _refuse(
+                f"something answers at {api} already; stop it, or set PREFECT_SERVER_API_PORT to a free port"
+            )
+        if wrong := unusable_port(env):
+            return _refuse(wrong)
         server = stack.enter_context(_running("server", ["deployments.server"], env, kill, holds=lock))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
@@ -81,12 +83,17 @@ def serve() -> int:
     return 0
 
 
-def unusable(env: Mapping[str, str]) -> str:
-    """Why no server could run with these variables, though they are well spelled; empty if nothing is in its way."""
+def unusable_folder(env: Mapping[str, str]) -> str:
+    """Why a server could not write where these variables say; empty if it can."""
     for name, default in (("PREFECT_HOME", ".prefect"), ("ROUTECAL_HOME", "artifacts")):
         folder = local_path(env.get(name) or default)
         if folder is not None and (reason := refusal(ROOT / folder)):
             return f"{folder} cannot be written to ({reason}); set {name} to a folder that can"
+    return ""
+
+
+def unusable_port(env: Mapping[str, str]) -> str:
+    """Why a server could not listen where these variables say; empty if it can."""
     host, port = env["PREFECT_SERVER_API_HOST"], env["PREFECT_SERVER_API_PORT"]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -17,6 +17,8 @@ from prefect.input import Keyset, RunInput, keyset_from_paused_state
 from prefect.states import Paused, Running
 from pydantic import Field
 
+from tasks.markdown import safe
+
 logger = logging.getLogger(__name__)
 
 # Of the artifact that says what is awaited.
@@ -84,6 +86,17 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
             if not is_waiting:
                 raise Abort("the run goes on elsewhere, or was ended")
         return _go_on(client, run, keys["response"])
+
+
+def tell_answer(what: str, said: str) -> None:
+    """Put what became of the question in its place, under the artifact's key.
+
+    Args:
+        what: was asked about.
+        said: in a sentence.
+    """
+    if runtime.deployment.id is not None:
+        create_markdown_artifact(f"# {what} waits no more\n\n{safe(said)}\n", key=ARTIFACT, description=safe(said))
 
 
 def _go_on(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:

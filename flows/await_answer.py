@@ -1,14 +1,17 @@
 """A night that waits for a person: what it asks, and what becomes of the answer."""
 
+import gc
 import logging
 from datetime import UTC, datetime, timedelta
 
-from flows.approval import ask
+from flows.approval import ask, tell_answer
 from storage.layout import Home
 from storage.registry import Entry, history
+from tasks.extract import open_router
 from tasks.markdown import safe
 from tasks.night.story import Ending
 from tasks.night.waiting import answer, ending_of, is_decided
+from tasks.oracle.local import local_model
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ def await_answer(entry: Entry, *, hours: float) -> Ending:
     at = f"{until:%Y-%m-%d %H:%M} UTC"
     awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote` or `decline`"
     logger.info("%s", awaited)
+    _let_models_go()
     said = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
     if said is not None:
         action = "promoted" if said.promote else "refused"
@@ -37,11 +41,20 @@ def await_answer(entry: Entry, *, hours: float) -> Ending:
             logger.warning("%s, which comes after another decision and changes nothing", words)
     ending = ending_of(entry, history(Home.from_env()))
     if is_decided(entry):
+        tell_answer(f"Entry {entry.number}", ending.night.reasons[0])
         return ending
     still = f"nobody has approved entry {entry.number}; `routecal promote --entry {entry.number}` still can"
+    tell_answer(f"The run of entry {entry.number}", still)
     return ending.model_copy(
         update={"night": ending.night.model_copy(update={"reasons": (still, *ending.night.reasons)})}
     )
+
+
+def _let_models_go() -> None:
+    """Hours may pass, and others need the memory."""
+    open_router.cache_clear()
+    local_model.cache_clear()
+    gc.collect()
 
 
 def question(entry: Entry, at: str) -> str:
@@ -55,7 +68,7 @@ def question(entry: Entry, at: str) -> str:
     lines += [f"Until {at}; the head that serves goes on serving. It is entry {entry.number} of `routecal heads`."]
     lines += ["", "What is known of it:", "", *(f"- {safe(reason)}" for reason in entry.reasons), "", "To answer:", ""]
     lines += [
-        "- in the UI: **Resume** this run (in the menu ⋮), with Promote on or off",
+        "- in the UI: **Resume** this run (the button on its page), with Promote on or off",
         f"- in a terminal, with the same `ROUTECAL_HOME`: `routecal promote --entry {entry.number}` or "
         f"`routecal decline --entry {entry.number}`; the run then ends",
         "- later: if nobody answers, the candidate is kept, and the same command promotes it until another head takes "

@@ -7,8 +7,9 @@ from flows.demo_inputs import demo_inputs
 from flows.demo_params import DemoNightParams, DemoParams
 from flows.errors import OtherRouterServes
 from flows.night_params import RecalibrateParams
+from flows.one_night import one_night
 from flows.params import EscalationParams
-from flows.recalibrate import recalibrate
+from flows.recalibrate import in_words, night_of
 from storage.artifact import Artifact
 from storage.layout import Home
 from tasks import runs
@@ -26,14 +27,16 @@ def demo_night(params: DemoNightParams) -> Night:
         OtherRouterServes: the registry serves a head of another router, which this night could replace.
     """
     check(params)
-    runs.start("demo-night")
-    inputs = demo_inputs(params, seed=params.seed)
-    _check_registry(refer_checkpoint(inputs.router.uri))
-    prices = {name: DemoParams.model_fields[name].default for name in EscalationParams.model_fields}
-    chosen = params.model_dump(exclude={"questions"})
-    night = RecalibrateParams(inbox=inbox_of(inputs.queries).uri, **inputs.params, **prices, **chosen)
-    # Its body and not a flow run of its own: an approval is asked for, and given, on the page of this run.
-    return recalibrate.fn(night)
+    with one_night():
+        runs.start("demo-night")
+        inputs = demo_inputs(params, seed=params.seed)
+        _check_registry(refer_checkpoint(inputs.router.uri))
+        prices = {name: DemoParams.model_fields[name].default for name in EscalationParams.model_fields}
+        chosen = params.model_dump(exclude={"questions"})
+        night = RecalibrateParams(inbox=inbox_of(inputs.queries).uri, **inputs.params, **prices, **chosen)
+        check(night)
+        # No flow run of its own: an approval is asked for, and given, on the page of this run.
+        return in_words(night_of(night))
 
 
 def _check_registry(router: Artifact) -> None:

@@ -30,7 +30,7 @@ from flows.params import (
     TrainRouterParams,
 )
 from flows.trial_params import TrialParams
-from tasks.errors import InboxMissing
+from tasks.errors import InboxMissing, OptionMissing
 from tasks.oracle.audit.errors import AuditExists
 from tasks.oracle.money.pricing import Prices
 
@@ -78,6 +78,14 @@ def _see_inbox(params: NightParams) -> None:
     local = places.local_path(params.inbox)
     if local is not None and not local.is_dir():
         raise InboxMissing(params.inbox)
+
+
+def _see_night_outcomes(params: RecalibrateParams) -> None:
+    """`label` finds outcomes beside its queries; an inbox is a folder of queries alone."""
+    if params.oracle == "replay" and params.outcomes is None:
+        raise OptionMissing(
+            "recorded outcomes for the queries of the inbox", "name their file with --outcomes, or choose an --oracle"
+        )
 
 
 def _see_provider(params: ProviderParams) -> None:
@@ -150,6 +158,7 @@ INPUTS: tuple[tuple[Any, Any], ...] = (
     (RecalibrateParams, _see_width),
     (AnsweringParams, _see_oracle),
     (ProviderParams, _see_provider),
+    (RecalibrateParams, _see_night_outcomes),
     (LabelParams, _see_sheet),
     (TrainParams, _see_stored),
     (TrainRouterParams, _see_base),

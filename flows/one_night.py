@@ -62,7 +62,7 @@ def _lock(path: Path) -> Iterator[None]:
                 if other.get(FLOW_RUN) != own or time.monotonic() > until:
                     entry = entry_asked_by(other.get(FLOW_RUN, ""))
                     raise NightRuns(
-                        other.get("run", "of another process"),
+                        other.get("run") or "of another process",
                         other.get("since", "a moment ago"),
                         entry and entry.number,
                     ) from error

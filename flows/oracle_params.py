@@ -110,7 +110,9 @@ class AnsweringParams(Params):
         description="replay: recorded outcomes; local: a causal model on this machine; gemini: Gemini models; "
         "openai: any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM …)",
     )
-    outcomes: str | None = Field(default=None, description="recorded outcomes, for replay (default: the queries file)")
+    outcomes: str | None = Field(
+        default=None, description="recorded outcomes, for replay (default: the queries file; a night has none)"
+    )
     columns: Columns = None
     local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
     local_model_name: str = Field(default="a local model", description="what the report calls it")

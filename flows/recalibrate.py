@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, runtime
+from prefect.states import Completed
 
 from calib.night.action import judgement
 from calib.night.health import Health, may_rest
@@ -28,7 +29,7 @@ from tasks.night.evening import Evening
 from tasks.night.health import check_champion
 from tasks.night.inbox import gather
 from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
-from tasks.night.story import ENDING, Ending, Night, cost_of, tell
+from tasks.night.story import ENDING, Ending, Night, cost_of, headline, tell
 from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
 from tasks.router import refer_checkpoint, trained_on
 
@@ -43,14 +44,24 @@ def recalibrate(params: RecalibrateParams) -> Night:
     """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
     check(params)
     with one_night():
-        # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
-        if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
-            ending = await_answer(asked, hours=params.approval_hours)
-            return _end(ending, Known.of(Home.from_env(), ending.key).told)
-        return _night(params)
+        return in_words(night_of(params))
 
 
-def _night(params: RecalibrateParams) -> Night:
+def in_words(night: Night) -> Night:
+    """What a flow returns so that its run is Completed with a message; whoever calls the flow gets the night itself."""
+    return cast(Night, Completed(message=headline(night), data=night))
+
+
+def night_of(params: RecalibrateParams) -> Night:
+    """The night itself, for whoever holds the lock of the home, in the flow run that tells of it.
+
+    Args:
+        params: checked.
+    """
+    # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
+    if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
+        ending = await_answer(asked, hours=params.approval_hours)
+        return _end(ending, Known.of(Home.from_env(), ending.key).told)
     run_id = runs.start(FLOW)
     evening = _evening(run_id, params)
     if (ending := decision.decided()) is not None:
@@ -172,6 +183,7 @@ def _ending(
 def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
     """Tell of a night, and record it so that the next one finds its rows."""
     night = ending.night
+    logger.info("%s", headline(night))
     facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
     if ending.is_doubted:
         facts[DOUBTED] = True

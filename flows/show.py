@@ -162,6 +162,8 @@ def decided(console: Console, entry: Entry) -> None:
     """What a person decided."""
     serving = "nothing" if entry.champion is None else entry.champion.uri
     _say(console, f"entry {entry.number}: {entry.action}")
+    for reason in entry.reasons:
+        _say(console, f"why     {reason}")
     _say(console, f"serving {serving}")
 
 

@@ -7,7 +7,7 @@ calibrated model lies above 0 in every draw.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import bisect, brentq
 
 from calib.checks import FloatArray
@@ -27,6 +27,7 @@ def ece_interval(
 
         low  = the least e >= 0 with    P(ECE of redrawn labels >= ECE | true error e) > (1 - level) / 2
         high = the largest e with       P(ECE of redrawn labels <= ECE | true error e) > (1 - level) / 2
+        P    = (redraws as far + 1) / (redraws + 1), whose test keeps its level with any number of redraws
 
     Labels are redrawn per bin, Binomial(rows, accuracy). A true error e does not say where it lies, so each e is tested
     at the gaps between confidence and accuracy that are the nearest to those measured, in units of their variances,
@@ -44,7 +45,7 @@ def ece_interval(
         y: (n,) {0, 1}.
         level: coverage.
         n_bins: equal-width bins, rule as in `cells`.
-        n_replicates: redraws per tested error; at least 100 / (1 - level) to resolve the ends.
+        n_replicates: redraws per tested error; from 2 / (1 - level) on, and more make the ends less noisy.
         seed: of the private generator.
 
     Returns:
@@ -62,10 +63,10 @@ def ece_interval(
     tail = (1 - level) / 2
 
     def is_as_large(error: float) -> float:
-        return float((gaps.redrawn(error, n_replicates, seed) >= gaps.ece - ROUNDING).mean() - tail)
+        return _p_value(gaps.redrawn(error, n_replicates, seed) >= gaps.ece - ROUNDING) - tail
 
     def is_as_small(error: float) -> float:
-        return float((gaps.redrawn(error, n_replicates, seed) <= gaps.ece + ROUNDING).mean() - tail)
+        return _p_value(gaps.redrawn(error, n_replicates, seed) <= gaps.ece + ROUNDING) - tail
 
     step = TOLERANCE * gaps.spread
     far = min(gaps.ece + 8 * gaps.spread, gaps.largest)
@@ -73,6 +74,11 @@ def ece_interval(
         _crossing(is_as_large, 0.0, gaps.ece, step=step),
         _crossing(is_as_small, gaps.largest if is_as_small(far) > 0 else far, gaps.ece, step=step),
     )
+
+
+def _p_value(is_as_far: NDArray[np.bool_]) -> float:
+    """Of a Monte Carlo test: what was measured counts as one redraw (Davison & Hinkley 1997, section 4.2.1)."""
+    return float((is_as_far.sum() + 1) / (len(is_as_far) + 1))
 
 
 def _crossing(excess: Callable[[float], float], outer: float, inner: float, *, step: float) -> float:

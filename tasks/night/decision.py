@@ -103,6 +103,11 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
     entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
     if entry.candidate == entries[-1].champion:
         raise NothingToPromote(f"the candidate of entry {entry.number} serves already")
+    if (served := _served(entry, entries)) is not None:
+        raise NothingToPromote(
+            f"the candidate of entry {entry.number} served from entry {served} on and was taken out of service since; "
+            f"`routecal rollback --entry {served}` puts it in force again"
+        )
     refused = _refused(entry, entries)
     if refused is not None and not force:
         said = "; ".join(refused.reasons)
@@ -116,7 +121,10 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
         champion=entry.candidate,
         candidate=entry.candidate,
         after=entries[-1].number,
-        reasons=[f"promoted by hand; entry {entry.number} said: {'; '.join((refused or entry).reasons)}"],
+        reasons=[
+            f"promoted by hand; entry {entry.number} said: {'; '.join((refused or entry).reasons)}",
+            *_overtaken(entries, by=entry.candidate),
+        ],
         lineage=entry.lineage,
     )
 
@@ -147,10 +155,20 @@ def decline(number: int | None = None, *, note: str = "") -> Entry:
     )
 
 
+def _overtaken(entries: Sequence[Entry], *, by: Artifact | None) -> list[str]:
+    """Of the candidates that wait: that they do no more, once this other head is in force."""
+    return [f"the candidate of entry {e.number} waits no more" for e in waiting(entries) if e.candidate != by]
+
+
+def _served(entry: Entry, entries: Sequence[Entry]) -> int | None:
+    """The last entry that put this one's candidate in force; None if none did."""
+    return next((e.number for e in reversed(registry.champions(entries)) if e.champion == entry.candidate), None)
+
+
 def _newest_waiting(entries: Sequence[Entry]) -> Entry:
     if found := waiting(entries):
         return found[-1]
-    passed = [e for e in entries if e.action in OPEN and e.candidate != entries[-1].champion]
+    passed = [e for e in entries if e.action in OPEN and _served(e, entries) is None]
     if not passed:
         raise NothingToPromote("no candidate waits")
     number, action = passed[-1].number, passed[-1].action
@@ -198,15 +216,28 @@ def roll_back(number: int | None = None) -> Entry:
     else:
         target = next((e for e in past if e.number == number), None)
     if target is None or target.champion is None:
-        what = "no other head served before" if number is None else f"entry {number} put no head in force"
-        raise NothingToPromote(what)
+        raise NothingToPromote(f"entry {number} put no head in force" if number else _nothing_before(past))
+    if target.champion == entries[-1].champion:
+        raise NothingToPromote(f"the head of entry {target.number} serves already")
     return registry.append(
         Home.from_env(),
         "rolled back",
         champion=target.champion,
         after=entries[-1].number,
-        reasons=[f"rolled back by hand to the head of entry {target.number}"],
+        reasons=[f"rolled back by hand to the head of entry {target.number}", *_overtaken(entries, by=target.champion)],
         lineage=target.lineage,
+    )
+
+
+def _nothing_before(past: Sequence[Entry]) -> str:
+    """Why there is no head to go back to, and which heads a person can still put in force."""
+    others = [e for e in past if e.champion != past[-1].champion]
+    if not others:
+        return "no other head has served"
+    number = others[-1].number
+    return (
+        f"the head that serves was the first, so none served before it; `routecal rollback --entry {number}` puts "
+        f"that of entry {number} in force again"
     )
 
 

@@ -35,7 +35,7 @@ _WHAT = {
 _TO_DO = {
     "promoted": "nothing; `routecal rollback` puts the head before it back",
     "refused": "nothing; what served before serves on, and `routecal heads` lists the refused head",
-    "waiting": "read the reasons, then `routecal promote` or `decline`; until then what served before serves on",
+    "waiting": "read the reasons, then `routecal promote` or `decline`; nothing changes until then",
     "quiet": "nothing; the next night looks again",
     "gathering": "nothing; the next nights label more, sooner with a higher --night-queries",
 }

@@ -313,7 +313,7 @@ def test_refusals_survive_pickling() -> None:
 
 def test_seeded_edits_are_refused_or_read_as_transformers_reads_them(tmp_path: Path) -> None:
     # a part of the thousand that `python -m tests.fuzz.checkpoints` tries; what passes is written down there
-    cases = list(run(90, 0, tmp_path))
+    cases = list(run(40, 0, tmp_path))
     assert not [case for case in cases if case.verdict not in ("refused", "read")]
-    assert sum(case.verdict == "refused" for case in cases) > 45
-    assert sum(case.verdict == "read" for case in cases) > 5
+    assert sum(case.verdict == "refused" for case in cases) > 20
+    assert sum(case.verdict == "read" for case in cases) > 2

@@ -1,6 +1,7 @@
 """A night that waits: whoever decides first decides, in the UI or in a terminal, and the night tells how it ended."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -135,6 +136,18 @@ def test_a_candidate_that_nobody_answers_for_can_be_promoted_later(heads: list[A
     assert night["reasons"][0] == "nobody has approved entry 2; `routecal promote --entry 2` still can"
     assert actions() == ["promoted", "waiting"]
     assert decision.promote().champion == heads[1]
+
+
+def test_what_was_loaded_is_let_go_before_hours_of_waiting(
+    heads: list[Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = []
+    for name in ("open_router", "local_model"):
+        cache = SimpleNamespace(cache_clear=lambda name=name: let_go.append(name))
+        monkeypatch.setattr(f"flows.await_answer.{name}", cache)
+    wait(heads)
+    waiting_night(hours=1e-4)
+    assert let_go == ["open_router", "local_model"]
 
 
 def test_the_question_says_why_until_when_and_how_to_answer(heads: list[Artifact]) -> None:

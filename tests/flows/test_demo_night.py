@@ -11,10 +11,12 @@ from flows.demo_night import demo_night
 from flows.demo_params import DemoNightParams
 from flows.errors import OtherRouterServes
 from flows.night_params import RecalibrateParams
+from flows.one_night import one_night
 from storage.folder import write_folder
 from storage.ingest import read_queries
 from storage.layout import Home
 from storage.registry import append, history
+from tasks.errors import NightRuns
 from tasks.night.story import Night
 from tasks.router import refer_checkpoint
 from tests.tasks.made import store_queries, texts
@@ -32,7 +34,7 @@ def asked(router_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> list[Reca
         found.append(params)
         return Night(run_id="recalibrate-1", action="quiet", reasons=(), n_new=0)
 
-    monkeypatch.setattr(flow.recalibrate, "fn", begun)
+    monkeypatch.setattr(flow, "night_of", begun)
     return found
 
 
@@ -55,3 +57,10 @@ def test_a_demo_night_is_refused_where_another_router_serves(asked, states) -> N
         demo_night(DemoNightParams())
     assert asked == []
     assert len(history(home)) == 1
+
+
+def test_a_demo_night_beside_another_night_prepares_nothing(asked, states, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "demo_inputs", lambda params, *, seed: pytest.fail("it has prepared something"))
+    with one_night(), pytest.raises(NightRuns, match="nothing was done"):
+        demo_night(DemoNightParams())
+    assert asked == []

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.sorting import FlowRunSort
 
 from calib.calibrated_router import CalibratedRouter
 from flows import recalibrate as night_flow
@@ -18,6 +21,7 @@ from storage.registry import append, champion, history
 from tasks.errors import InboxMissing, NothingToPromote
 from tasks.night import decision
 from tasks.night.known import NIGHT
+from tasks.night.story import headline
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")
@@ -81,6 +85,11 @@ def test_a_head_is_promoted_serves_and_rests_while_all_is_well(params, world, st
     # nothing new: nothing is asked, nothing is decided, and it is told all the same
     second = recalibrate(params)
     assert (second.action, second.n_new, second.n_labelled) == ("quiet", 0, 0)
+    with get_client(sync_client=True) as client:
+        name = FlowFilter(name=FlowFilterName(any_=["recalibrate"]))
+        runs = client.read_flow_runs(flow_filter=name, sort=FlowRunSort.START_TIME_DESC, limit=2)
+    messages = [run.state.message for run in runs if run.state is not None]
+    assert messages == ["Nothing was labelled: the inbox holds no query without a label", headline(first)]
     assert len(history(Home.from_env())) == 1
     told = [m.artifacts[NIGHT] for m in manifests(Home.from_env(), "recalibrate")]
     assert [read_table(row)["action"][0].as_py() for row in told] == ["promoted", "quiet"]
@@ -129,7 +138,7 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
 def test_going_back_twice_goes_back_further(params, states) -> None:
     one, two, three = (recalibrate(params.model_copy(update={"seed": seed})) for seed in range(3))
     assert (one.action, two.action, three.action) == ("promoted", "quiet", "quiet")
-    with pytest.raises(NothingToPromote, match="no other head served before"):
+    with pytest.raises(NothingToPromote, match="no other head has served"):
         decision.roll_back()
     with pytest.raises(NothingToPromote, match="no candidate waits"):
         decision.promote()

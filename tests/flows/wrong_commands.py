@@ -328,6 +328,7 @@ PLACES = [
     (f"{LABEL} --oracle local --local-model q.jsonl", "q.jsonl holds no Hugging Face checkpoint"),
     ("train-router --queries q.jsonl --base-model empty", "empty holds no Hugging Face checkpoint"),
     ("benchmark --data empty --base-model nowhere", "nowhere holds no Hugging Face checkpoint"),
+    (NIGHT, "no recorded outcomes for the queries of the inbox: name their file with --outcomes"),
     ("recalibrate --inbox nowhere --router-path router", "there is no folder nowhere to gather queries from"),
     ("recalibrate --inbox q.jsonl --router-path router", "there is no folder q.jsonl to gather queries from"),
     ("benchmark --data nowhere", "there is no folder nowhere (--data)"),

@@ -61,6 +61,8 @@ def test_people_are_told_that_a_night_waits(here: Machine, night: str) -> None:
     said = here.served.ask("GET", f"/artifacts/{here.served.artifact('recalibrate-approval')}")
     assert said["flow_run_id"] == night
     assert "`routecal promote --entry 1`" in said["data"]
+    logged = here.served.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [night]}})
+    assert any(line["message"].startswith("entry 1 waits for approval until ") for line in logged)
     listed = terminal(here, "heads")
     assert " waiting " in listed.stdout, listed.stderr
 
@@ -138,9 +140,10 @@ def test_promote_in_a_terminal_answers_and_an_answer_after_it_is_refused(here: M
     assert told.facts["reasons"][0] == "promoted by hand while the night waited (entry 2)"
 
 
-def test_a_second_make_serve_in_the_same_folder_is_refused(here: Machine, night: str) -> None:
-    env = here.env | {"PREFECT_SERVER_API_PORT": str(free_port())}
-    env.pop("PREFECT_API_URL")
+@pytest.mark.parametrize("is_same_port", [True, False])
+def test_a_second_make_serve_in_the_same_folder_is_refused(here: Machine, night: str, is_same_port: bool) -> None:
+    env = here.env if is_same_port else here.env | {"PREFECT_SERVER_API_PORT": str(free_port())}
+    env = {name: value for name, value in env.items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "deployments.serve"]
     second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert second.returncode == 2

@@ -159,7 +159,7 @@ def test_paid_once_in_any_order(ledger_url):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20 if ledger_url.startswith("sqlite") else 10,
+            max_examples=14 if ledger_url.startswith("sqlite") else 6,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,

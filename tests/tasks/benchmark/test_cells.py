@@ -18,7 +18,7 @@ from tasks.benchmark.features import load_features
 from tests.tasks.benchmark.conftest import Small
 from tests.tasks.benchmark.made import permuted
 
-FEW = {name: ablation.VARIANTS[name] for name in (ablation.REFERENCE, "SFT twice", "reward linear", "residual off")}
+FEW = {name: ablation.VARIANTS[name] for name in (ablation.REFERENCE, "SFT twice")}
 
 
 def cell(small: Small, rows: Artifact, group: str, *, router: Artifact | None = None, **changes: Any) -> Artifact:

@@ -36,7 +36,9 @@ def check_refused(sentence: str, number: int | None = None, *, force: bool = Fal
 
 def test_promote_takes_the_newest_candidate_that_waits_and_no_refused_one(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("waiting", 2), ("refused", 3))
-    assert decision.promote().champion == heads[2]
+    promoted = decision.promote()
+    assert promoted.champion == heads[2]
+    assert promoted.reasons[1:] == ("the candidate of entry 2 waits no more",)
     # The older one waits no more, since another head serves now.
     check_refused("no candidate waits; entry 4 was refused, and `routecal promote --entry 4 --force`")
     assert decision.promote(2).champion == heads[1]
@@ -88,6 +90,32 @@ def test_of_two_people_in_terminals_at_the_same_moment_one_decides(
 def test_an_entry_without_such_a_candidate_is_refused(number: int, heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("promoted", 1))
     check_refused(f"entry {number} holds no candidate that waits or was refused", number)
+
+
+def test_a_head_that_was_rolled_back_is_put_back_by_rollback_and_promoted_by_nobody(heads: list[Artifact]) -> None:
+    write(heads, ("promoted", 0), ("waiting", 1), ("promoted", 1))
+    assert decision.roll_back().champion == heads[0]
+    check_refused("no candidate waits")
+    for force in (False, True):
+        check_refused(
+            "was taken out of service since; `routecal rollback --entry 3` puts it in force again", 2, force=force
+        )
+    before = history(Home.from_env())
+    for number, sentence in (
+        (None, "the head that serves was the first, so none served before it; `routecal rollback --entry 3`"),
+        (1, "the head of entry 1 serves already"),
+        (2, "entry 2 put no head in force"),
+    ):
+        with pytest.raises(NothingToPromote, match=re.escape(sentence)):
+            decision.roll_back(number)
+    assert history(Home.from_env()) == before
+    assert decision.roll_back(3).champion == heads[1]
+
+
+def test_a_rollback_says_what_waits_no_more(heads: list[Artifact]) -> None:
+    write(heads, ("promoted", 0), ("promoted", 1), ("waiting", 2))
+    said = "rolled back by hand to the head of entry 1", "the candidate of entry 3 waits no more"
+    assert decision.roll_back().reasons == said
 
 
 def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list[Artifact]) -> None:
