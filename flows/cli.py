@@ -128,8 +128,13 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         from flows.server import reach_server
 
         reach_server()
+    from prefect.exceptions import Abort
+
     with shown(console(stderr=True)), interruptible():
-        result = action(params)
+        try:
+            result = action(params)
+        except Abort as ended:  # which leaves the run in the state that it was given
+            raise ended.__cause__ or ended from None
     getattr(importlib.import_module("flows.show"), command.shown_by)(_paper(), result)
     return 0
 

@@ -63,7 +63,18 @@ class HeadsParams(Params):
     """Which head serves, and every decision that led there, newest first."""
 
 
-class PromoteParams(Params):
+class EntryParams(Params):
+    """Which entry of the registry is meant."""
+
+    entry: int | None = None
+
+    @property
+    def named(self) -> str:
+        """For the name of the run."""
+        return "the newest" if self.entry is None else f"entry {self.entry}"
+
+
+class PromoteParams(EntryParams):
     """Promote the candidate that waits for approval; with its entry and --force also one that was refused."""
 
     entry: int | None = Field(
@@ -72,7 +83,7 @@ class PromoteParams(Params):
     force: bool = Field(default=False, description="promote the entry's candidate although it was refused")
 
 
-class DeclineParams(Params):
+class DeclineParams(EntryParams):
     """Refuse the candidate that waits for approval; the head that serves goes on serving."""
 
     entry: int | None = Field(
@@ -81,7 +92,12 @@ class DeclineParams(Params):
     note: str = Field(default="", max_length=500, description="why; the registry and the night's page keep it")
 
 
-class RollbackParams(Params):
+class RollbackParams(EntryParams):
     """Put back the head that served before, or the one that an entry of `routecal heads` put in force."""
 
     entry: int | None = Field(default=None, ge=1, description="of `routecal heads` (default: the head before)")
+
+    @property
+    def named(self) -> str:
+        """For the name of the run."""
+        return "the head before" if self.entry is None else f"entry {self.entry}"

@@ -34,8 +34,7 @@ def one_night() -> Iterator[None]:
     once, the registry lets one decide.
 
     Raises:
-        NightRuns: another night has not ended yet; in a terminal.
-        Abort: the same in a run of a deployment, which is Cancelled by now and says so.
+        Abort: another night has not ended yet, as the `NightRuns` that causes it says; the run is Cancelled by now.
     """
     path = local_path(f"{Home.from_env().root}/{LOCK}")
     with ExitStack() as held:
@@ -79,9 +78,7 @@ def _read(note: str) -> dict[str, str]:
 
 
 def _drop(error: NightRuns) -> None:
-    """End this run: a late one of a schedule is cancelled, which is no failure that people are told of."""
-    if runtime.deployment.id is None:
-        raise error
+    """End this run: one that is late is cancelled, which is no failure that people are told of."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(str(runtime.flow_run.id)), Cancelled(message=str(error)), force=True)
-    raise Abort(str(error))
+    raise Abort(str(error)) from error

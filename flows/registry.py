@@ -14,19 +14,19 @@ def heads(params: HeadsParams) -> Table:
     return decision.heads()
 
 
-@flow(name="promote", flow_run_name="promote entry {params.entry}")
+@flow(name="promote", flow_run_name="promote {params.named}")
 def promote(params: PromoteParams) -> Entry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
     return decision.promote(params.entry, force=params.force)
 
 
-@flow(name="decline", flow_run_name="decline entry {params.entry}")
+@flow(name="decline", flow_run_name="decline {params.named}")
 def decline(params: DeclineParams) -> Entry:
     """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
     return decision.decline(params.entry, note=params.note)
 
 
-@flow(name="rollback", flow_run_name="roll back to entry {params.entry}")
+@flow(name="rollback", flow_run_name="roll back to {params.named}")
 def rollback(params: RollbackParams) -> Entry:
     """Put an earlier head back."""
     return decision.roll_back(params.entry)

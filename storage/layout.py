@@ -35,6 +35,14 @@ class Home(BaseModel):
         """The home that ROUTECAL_HOME names, else ./artifacts."""
         return cls(root=os.environ.get(VARIABLE) or DEFAULT)
 
+    @property
+    def absence(self) -> str:
+        """What to say beside "nothing is there yet" where the folder is not there either; empty where it is."""
+        local = local_path(self.root)
+        if local is None or local.is_dir():
+            return ""
+        return f"there is no folder {local}; name the one that you mean with {VARIABLE} (default {DEFAULT})"
+
     def folder(self, kind: str) -> str:
         """The folder, or URL prefix, of one kind of artifact."""
         return f"{self.root}/{kind}"

@@ -236,14 +236,19 @@ class NightRuns(TaskError):
 
 
 class NothingServes(TaskError):
-    """The registry names no head."""
+    """The registry names no head.
 
-    def __init__(self, home: str) -> None:
-        super().__init__(home)
-        self.home = home
+    Args:
+        home: its root.
+        absence: see `storage.layout.Home.absence`.
+    """
+
+    def __init__(self, home: str, absence: str = "") -> None:
+        super().__init__(home, absence)
+        self.home, self.absence = home, absence
 
     def __str__(self) -> str:
-        return f"no head was promoted in {self.home} yet; `routecal recalibrate` promotes the first"
+        return self.absence or f"no head was promoted in {self.home} yet; `routecal recalibrate` promotes the first"
 
 
 class NothingToPromote(TaskError):

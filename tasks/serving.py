@@ -39,7 +39,7 @@ class Champion:
         self._looking = threading.Lock()
         artifact = champion(self._home)
         if artifact is None:
-            raise NothingServes(self._home.root)
+            raise NothingServes(self._home.root, self._home.absence)
         self.router, self._serving = self._opened(artifact), artifact
         self._looked, self._complaint = time.monotonic(), ""
 

@@ -229,6 +229,12 @@ def roll_back(number: int | None = None) -> Entry:
     )
 
 
+def _decision(entry: Entry, entries: Sequence[Entry]) -> str:
+    """What an entry says; of one that waited, until which entry."""
+    since = decided_since(entry, entries) if entry.action == "waiting" else None
+    return entry.action if since is None else f"waited until {since.number}"
+
+
 def _nothing_before(past: Sequence[Entry]) -> str:
     """Why there is no head to go back to, and which heads a person can still put in force."""
     others = [e for e in past if e.champion != past[-1].champion]
@@ -246,15 +252,17 @@ def heads() -> Table:
     title = "Decisions about the serving head, newest first"
     entries = registry.history(Home.from_env())
     if not entries:
-        nothing = f"nothing was decided in {Home.from_env().root} yet; `routecal recalibrate` promotes the first head"
+        home = Home.from_env()
+        nothing = (
+            home.absence or f"nothing was decided in {home.root} yet; `routecal recalibrate` promotes the first head"
+        )
         return Table(title, [""], [{"": nothing}])
-    open_ = {e.number for e in waiting(entries)}
     columns = ["entry", "at", "decision", "serves", "candidate", "why"]
     rows = [
         {
             "entry": e.number,
             "at": f"{e.at:%Y-%m-%d %H:%M}",
-            "decision": "waited" if e.action == "waiting" and e.number not in open_ else e.action,
+            "decision": _decision(e, entries),
             "serves": "–" if e.champion is None else e.champion.sha256[:16],
             "candidate": "–" if e.candidate is None else e.candidate.sha256[:16],
             "why": "; ".join(e.reasons),

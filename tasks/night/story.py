@@ -29,6 +29,7 @@ _WHAT = {
     "promoted": "A new head was promoted",
     "refused": "The new head was refused",
     "waiting": "A new head waits for a person",
+    "overtaken": "Another head was put in force while a new one waited",
     "quiet": "Nothing was labelled",
     "gathering": "There are too few labels for a decision",
 }
@@ -36,6 +37,7 @@ _TO_DO = {
     "promoted": "nothing; `routecal rollback` puts the head before it back",
     "refused": "nothing; what served before serves on, and `routecal heads` lists the refused head",
     "waiting": "read the reasons, then `routecal promote` or `decline`; nothing changes until then",
+    "overtaken": "nothing; the new head is kept, and `routecal promote --entry` with its number still promotes it",
     "quiet": "nothing; the next night looks again",
     "gathering": "nothing; the next nights label more, sooner with a higher --night-queries",
 }
@@ -62,7 +64,9 @@ class Night(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     run_id: str
-    action: str = Field(description="promoted, refused, waiting; quiet: nothing labelled; gathering: too few rows")
+    action: str = Field(
+        description="promoted, refused, waiting, overtaken; quiet: nothing labelled; gathering: too few rows"
+    )
     reasons: tuple[str, ...] = Field(description="why, in sentences")
     n_new: int = Field(description="queries without a label")
     n_labelled: int = 0

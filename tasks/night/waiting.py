@@ -95,7 +95,7 @@ def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
             f"`routecal promote --entry {entry.number}` promotes it all the same"
         )
         serving = "" if since.champion is None else since.champion.sha256[:16]
-        return _answered(entry, "waiting", said, serving)
+        return _answered(entry, "overtaken", said, serving)
     said = since.reasons[0]
     if not since.run_id and since.action == "promoted":  # by hand, which repeats the reasons of the night
         said = f"promoted by hand while the night waited (entry {since.number})"

@@ -84,7 +84,7 @@ def test_an_answer_in_the_ui_is_written_after_the_entry_that_waited(
     # The run's Retry finds its decision, and the candidate waits no more.
     assert entry_asked_by("own") is None
     assert waiting(history(Home.from_env())) == []
-    assert decision.heads().rows[1]["decision"] == "waited"
+    assert decision.heads().rows[1]["decision"] == "waited until 3"
 
 
 def test_promote_in_a_terminal_answers_the_night_that_waits(heads: list[Artifact]) -> None:
@@ -125,7 +125,7 @@ def test_an_answer_does_not_overrule_a_head_that_was_put_in_force_meanwhile(head
     night = beside(meanwhile, lambda: waiting_night(hours=0.1))["night"]
     assert actions() == ["promoted", "waiting", "promoted"]
     assert history(Home.from_env())[-1].champion == heads[2]
-    assert (night["action"], night["serving"]) == ("waiting", "3" * 16)
+    assert (night["action"], night["serving"]) == ("overtaken", "3" * 16)
     assert night["reasons"][0].startswith("entry 3 has put another head in force since")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import Abort
 
 from flows import demo_night as flow
 from flows.checks import check
@@ -16,7 +17,6 @@ from storage.folder import write_folder
 from storage.ingest import read_queries
 from storage.layout import Home
 from storage.registry import append, history
-from tasks.errors import NightRuns
 from tasks.night.story import Night
 from tasks.router import refer_checkpoint
 from tests.tasks.made import store_queries, texts
@@ -61,6 +61,6 @@ def test_a_demo_night_is_refused_where_another_router_serves(asked, states) -> N
 
 def test_a_demo_night_beside_another_night_prepares_nothing(asked, states, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "demo_inputs", lambda params, *, seed: pytest.fail("it has prepared something"))
-    with one_night(), pytest.raises(NightRuns, match="nothing was done"):
+    with one_night(), pytest.raises(Abort, match="nothing was done"):
         demo_night(DemoNightParams())
     assert asked == []

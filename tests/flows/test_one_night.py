@@ -13,15 +13,14 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import Abort
 
+from flows import cli
 from flows import one_night as lock_of_nights
 from flows.one_night import LOCK, one_night
 from storage.layout import Home
 from storage.lock import locked
 from storage.registry import append
-from tasks.errors import NightRuns
 from tasks.night.story import ENDING
 from tasks.night.waiting import ASKS, FLOW_RUN
-from tests.flows.people import pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}
@@ -43,31 +42,31 @@ def test_nights_one_after_the_other_do_their_work() -> None:
     assert [night(), night()] == ["done", "done"]
 
 
-def test_a_night_from_a_terminal_during_another_is_refused_with_one_sentence() -> None:
-    with held(AT_WORK), pytest.raises(NightRuns) as refused:
+def test_a_night_during_another_is_cancelled_and_says_why() -> None:
+    with held(AT_WORK), pytest.raises(Abort) as ended:
         night()
-    assert str(refused.value) == (
+    sentence = (
         "the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, is at work, and there is one at a time; nothing "
         "was done, and the next night gathers what this one would have"
     )
-
-
-def test_a_night_of_a_deployment_during_another_is_cancelled_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_deployed(monkeypatch, lock_of_nights)
-    with held(AT_WORK), pytest.raises(Abort):
-        night()
+    assert str(ended.value) == str(ended.value.__cause__) == sentence
     with get_client(sync_client=True) as client:
         (newest,) = client.read_flow_runs(flow_filter=NIGHTS, sort=FlowRunSort.START_TIME_DESC, limit=1)
     assert newest.state is not None
     assert newest.state.is_cancelled()
-    assert newest.state.message is not None
-    assert newest.state.message.startswith("the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, is at work")
+    assert newest.state.message == sentence
+
+
+def test_a_terminal_ends_with_the_sentence_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with held(AT_WORK):
+        assert cli.main(["demo-night"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("routecal: the night recalibrate on inbox, begun 2026-")
 
 
 def test_a_night_that_waits_for_approval_keeps_others_out_and_they_say_what_is_awaited() -> None:
     lineage = {ASKS: True, ENDING: {}, FLOW_RUN: "other"}
     append(Home.from_env(), "waiting", champion=None, after=0, run_id="night", lineage=lineage)
-    with held(AT_WORK), pytest.raises(NightRuns, match=re.escape("waits for the approval of entry 1")):
+    with held(AT_WORK), pytest.raises(Abort, match=re.escape("waits for the approval of entry 1")):
         night()
 
 

@@ -49,6 +49,9 @@ def thresholds(serving: Champion) -> set[float]:
 
 
 def test_nothing_serves_before_the_first_promotion() -> None:
+    with pytest.raises(NothingServes, match=r"there is no folder .*; name the one that you mean with ROUTECAL_HOME"):
+        Champion()
+    Path(Home.from_env().root).mkdir()
     with pytest.raises(NothingServes, match=r"no head was promoted in .* yet; `routecal recalibrate`"):
         Champion()
 

@@ -123,7 +123,7 @@ def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list
     declined = decision.decline(note="too dear")
     assert (declined.action, declined.candidate, declined.champion) == ("refused", heads[2], heads[0])
     assert declined.reasons == ("declined by hand: too dear", "because of 2")
-    assert [row["decision"] for row in decision.heads().rows] == ["refused", "waited", "waiting", "promoted"]
+    assert [row["decision"] for row in decision.heads().rows] == ["refused", "waited until 4", "waiting", "promoted"]
     assert decision.decline(2).reasons == ("declined by hand", "because of 1")
     before = history(Home.from_env())
     for number, sentence in (
@@ -139,10 +139,15 @@ def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list
 
 def test_an_empty_home_is_told_in_words_where_heads_would_be_listed() -> None:
     (row,) = decision.heads().rows
+    assert row[""].startswith(
+        f"there is no folder {Home.from_env().root}; name the one that you mean with ROUTECAL_HOME"
+    )
+    Path(Home.from_env().root).mkdir()
+    (row,) = decision.heads().rows
     assert "nothing was decided" in row[""]
     check_refused("no candidate waits")
 
 
 def test_heads_tells_what_waits_from_what_waited(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("refused", 1), ("waiting", 2))
-    assert [row["decision"] for row in decision.heads().rows] == ["waiting", "refused", "waited", "promoted"]
+    assert [row["decision"] for row in decision.heads().rows] == ["waiting", "refused", "waited until 3", "promoted"]
