@@ -65,7 +65,7 @@ def choose_threshold(
         outcomes: n validation (or calibration) rows, never test rows.
         policy: (n,) index into `POLICIES` of the router's decision.
         p: (n,) confidence in it.
-        margin: share of queries whose loss counts as none, at least 0.
+        margin: share of queries whose loss counts as none, in [0, 1).
         confidence: that the margin is kept, in [.5, 1).
 
     Returns:
@@ -79,8 +79,8 @@ def choose_threshold(
     >>> choose_threshold(three, [0, 0, 0], [0.75, 0.5, 0.25], confidence=0.5)  # medium is wrong at 0.25 only
     0.375
     """
-    if not margin >= 0:
-        raise OutOfRange("margin", margin, "at least 0: the share of queries that may be lost")
+    if not 0 <= margin < 1:
+        raise OutOfRange("margin", margin, "at least 0 and below 1: the share of queries that may be lost")
     if not 0.5 <= confidence < 1:
         raise OutOfRange("confidence", confidence, "at least .5 and below 1")
     at = thresholds_of(policy, p)
@@ -89,7 +89,7 @@ def choose_threshold(
     d = np.where(policy == COMPLEX, 0.0, outcomes.medium_right - outcomes.large_right)[order]
     kept_from = np.searchsorted(p[order], at, side="left")
     gains, losses = (np.concatenate([np.cumsum(v[::-1])[::-1], [0.0]])[kept_from] for v in (d > 0, d < 0))
-    statistic = score_statistic(gains, losses, len(p), difference=-min(margin, 1 - 1e-12))
+    statistic = score_statistic(gains, losses, len(p), difference=-margin)
     failed = np.flatnonzero(statistic[:-1] < NormalDist().inv_cdf(confidence))  # the last is all-large itself
     return float(at[failed[-1] + 1] if len(failed) else at[0])
 

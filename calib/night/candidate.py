@@ -69,12 +69,10 @@ def _cross_fitted(contender: Contender) -> tuple[FloatArray, FloatArray]:
     fit = RECALIBRATORS[fitted.name]
     rows = np.flatnonzero(is_judged)
     q = np.empty(len(rows))
-    for fold in range(FOLDS):
+    for fold in range(min(FOLDS, len(rows))):
         is_out = np.arange(len(rows)) % FOLDS == fold
         kept = np.ones(len(p), bool)
         kept[rows[is_out]] = False
-        if not is_out.any():
-            continue
         # With nothing left to fit on, what was fitted is all there is.
         again = fit(p[kept], y[kept]) if kept.any() else fitted
         q[is_out] = again(p[rows[is_out]])

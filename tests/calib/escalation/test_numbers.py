@@ -47,9 +47,10 @@ def test_everything_is_the_next_number_above_one() -> None:
 
 def test_parameters_may_take_their_limits() -> None:
     assert choose_threshold(SIX, POLICY, P, margin=0, confidence=0.5) == pytest.approx(0.8)
-    assert choose_threshold(SIX, POLICY, P, margin=1, confidence=0.999) == 0
-    with pytest.raises(OutOfRange, match="margin"):
-        choose_threshold(SIX, POLICY, P, margin=-1e-9)
+    assert choose_threshold(SIX, POLICY, P, margin=0.999, confidence=0.999) == 0
+    for margin in (-1e-9, 1.0):
+        with pytest.raises(OutOfRange, match="margin"):
+            choose_threshold(SIX, POLICY, P, margin=margin)
     for confidence in (0.4999, 1.0):
         with pytest.raises(OutOfRange, match="confidence"):
             choose_threshold(SIX, POLICY, P, confidence=confidence)

@@ -13,6 +13,9 @@ from calib.escalation import (
     quality_band,
     saving_at,
 )
+from calib.metrics import Estimate
+from calib.metrics.means import mean_interval
+from calib.metrics.reliability import wilson
 from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
 
@@ -85,8 +88,8 @@ def test_a_claim_by_hand() -> None:
 
 def test_all_large_saves_nothing_and_loses_nothing() -> None:
     found = saving_at(SIX, POLICY, P, threshold=EVERYTHING)
-    assert (found.saving.low, found.saving.high) == (0, 0)
-    assert (found.quality_difference.low, found.quality_difference.high) == (0, 0)
+    nothing = Estimate(value=0.0, low=0.0, high=0.0)
+    assert found.saving == found.quality_difference == nothing
     assert found.non_inferior
 
 
@@ -101,6 +104,25 @@ def test_what_is_undefined_is_none() -> None:
 def test_a_free_large_model_leaves_nothing_to_save() -> None:
     with pytest.raises(NothingToSave, match="costs 0 on all 1 queries"):
         saving_at(Outcomes.of(["CORRECT"], ["CORRECT"], medium_cost=0, large_cost=0), [0], [0.5], threshold=0.5)
+    # free on one of two queries: nothing but the other is saved on
+    two = Outcomes(np.ones(2), np.ones(2), np.array([0.0, 1.0]), np.array([0.0, 4.0]))
+    assert saving_at(two, [0, 0], [0.9, 0.9], threshold=0.5).saving.value == 0.75
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize(("threshold", "n"), [(0.7, 300), (0.97, 60)])
+def test_the_saving_is_that_of_the_mean_and_of_the_share_at_the_level_given(
+    level: float, threshold: float, n: int
+) -> None:
+    outcomes, policy, p = simulated(n, 1, own_prices=True)
+    large = p < threshold
+    price = outcomes.large_cost.mean()
+    kept = np.where(large, 0.0, outcomes.large_cost - outcomes.medium_cost)
+    value, share = kept.mean() / price, 1 - large.mean()
+    mean = mean_interval(value + (kept - value * outcomes.large_cost) / price, level=level)
+    of_share = [float(end) * value / share for end in wilson(np.array(share * n), np.array(n), level=level)]
+    found = saving_at(outcomes, policy, p, threshold=threshold, level=level).saving
+    assert (found.low, found.high) == pytest.approx((min(mean[0], of_share[0]), max(mean[1], of_share[1])))
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ def test_a_slice_is_worse_only_beyond_what_is_found_by_chance_on_as_many_slices(
     alone = decide(candidate, champion, y, slices={"slice 0": slices["slice 0"]}, rules=rules)
     assert not condition(alone, "slice").is_met
     assert "slice 0 (n = 200) is significantly worse" in condition(alone, "slice").reason
-    assert all(
-        c.is_met for c in decide(candidate, champion, y, slices=slices, rules=rules).conditions if c.name == "slice"
-    )
+    of_slices = [c for c in decide(candidate, champion, y, slices=slices, rules=rules).conditions if c.name == "slice"]
+    assert all(c.is_met for c in of_slices)
+    assert all(f"slice {k} (n = 200) is not significantly worse" in c.reason for k, c in enumerate(of_slices))
 
 
 def test_a_promotion_that_escalates_more_says_so_with_both_shares() -> None:

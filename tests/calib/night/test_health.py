@@ -61,6 +61,7 @@ def test_drift_that_is_not_found_is_none() -> None:
 def test_a_head_is_examined_from_a_hundred_rows_on() -> None:
     p, y = world(100)
     assert examine(p[:99], y[:99]) == Health(n=99)
+    assert examine(p[:99], y[:99], drift=DRIFT) == Health(n=99, drift=DRIFT)
     found = examine(p, y, drift=DRIFT, threshold=0.5, seed=3)
     assert (found.n, found.drift, found.escalated) == (100, DRIFT, float((p < 0.5).mean()))
     assert found.ece is not None
