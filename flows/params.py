@@ -182,7 +182,7 @@ class EscalationParams(Params):
     )
     price_unit: str = Field(default="the unit of the prices given", description="of the two prices, for the report")
     margin: float = Field(
-        default=0.01, ge=0, le=1, description="share of queries whose loss against all-large counts as none"
+        default=0.01, ge=0, lt=1, description="share of queries whose loss against all-large counts as none"
     )
 
     margin_confidence: float = Field(

@@ -212,7 +212,7 @@ NUMBERS = [
     ("train", "cost-ratio", "a number above 0 and of at most 1000", "0"),
     ("evaluate", "medium-price", "a number of at least 0", "-0.1"),
     ("evaluate", "large-price", "a number above 0", "0"),
-    ("evaluate", "margin", "a number from 0 to 1", "1.5"),
+    ("evaluate", "margin", "a number of at least 0 and below 1", "1"),
     ("evaluate", "margin-confidence", "a number of at least 0.5 and below 1", "1"),
     (NIGHT, "brier-margin", "a number above 0 and of at most 0.25", "0"),
     (NIGHT, "target-ece", "a number above 0 and of at most 1", "0"),
