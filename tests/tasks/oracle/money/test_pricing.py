@@ -1,6 +1,7 @@
 """Costs by hand, bounds that hold, and lists of prices that are refused."""
 
 import pickle
+import time
 import tomllib
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -258,8 +259,9 @@ def test_a_missing_price_says_which_lines_to_add_and_they_work(tmp_path: Path) -
     mine = Prices.load(path)
     mine.check(['my "own" model'], at=NOV)
     assert mine.usd('my "own" model', Usage(5, 0, 5, 5), tier="online", at=NOV) == 0.0
-    # free is free, counted or not
+    # free is free, counted or not, and a cached token of no prompt is a contradiction
     assert mine.usd('my "own" model', Usage(), tier="online", at=NOV) == 0.0
+    assert mine.usd('my "own" model', Usage(None, 1, 5, 5), tier="online", at=NOV) is None
     with pytest.raises(UnknownPrice, match=r"prices\.toml"):
         mine.check(["other"], at=NOV)
 
@@ -268,6 +270,30 @@ def test_an_expired_price_is_no_price(tmp_path: Path) -> None:
     prices = Prices.load(listed(tmp_path, MINE + "valid_from = 2026-01-01\nvalid_until = 2026-11-21"))
     with pytest.raises(UnknownPrice, match=r"for 2026-11-22 .known is one from 2026-01-01 until 2026-11-21"):
         prices.check(["mine"], at=NOV)
+    prices = Prices.load(listed(tmp_path, MINE + "valid_until = 2026-11-21"))
+    with pytest.raises(UnknownPrice, match=r"known is one until 2026-11-21"):
+        prices.check(["mine"], at=NOV)
+
+
+def test_a_call_to_a_model_without_a_price_has_no_worst_case() -> None:
+    with pytest.raises(UnknownPrice, match="no price of nobody"):
+        Prices.load().worst_usd(call("nobody"), tier="online", at=NOV)
+
+
+def test_a_decision_writes_nothing(tmp_path: Path) -> None:
+    prices = Prices.load(listed(tmp_path, MINE.replace("mine", "gemini-decision-1").replace("2.5", "1000")))
+    assert prices.worst_usd(decide(""), tier="online", at=NOV) == (OVERHEAD_TOKENS + len("{}")) / 1_000_000
+
+
+def test_prices_go_by_the_day_of_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")  # where it is January by then
+    time.tzset()
+    try:
+        million = Usage(1_000_000, 0, 0, 0)
+        assert Prices.load().usd("gemini-3.8-flash", million, tier="online", at=LAST_OF_2026) == 0.75
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_users_price_comes_first_where_it_holds(tmp_path: Path) -> None:
@@ -298,6 +324,7 @@ def test_an_openai_endpoint_needs_a_price_of_the_users_own(tmp_path: Path) -> No
         ("", "holds no"),
         ("price = []", "holds no"),
         ("price = 1", "holds no"),
+        ("price = [1, {model = 'a', input_usd = 1, output_usd = 1}]", "holds no"),
         ("[price]\nmodel = 'a'", "holds no"),
         ("[[prices]]\nmodel = 'a'", "'prices'"),
         ("[[price]\n", "not TOML"),
