@@ -63,12 +63,15 @@ def test_rules_out_of_range_are_refused(name: str, allowed: tuple[float, ...], r
 def test_a_verdict_s_numbers_are_those_of_two_thousand_replicates_at_the_level_and_seed_given() -> None:
     p, other, y = heads(400)
     part = np.arange(400) < 250
+    off = np.clip(p + 0.15, 0, 1)
     for seed in range(5):  # the ends of ECE's interval lie on a grid, so two seeds may well agree
         how = {"level": 0.9, "n_replicates": 2000, "seed": seed}
         verdict = decide(p, other, y, slices={"part": part}, rules=GateRules(level=0.9), seed=seed)
         assert verdict.brier_difference == paired_difference("brier", p, other, y, **how)
         assert verdict.candidate == intervals(p, y, metrics=("ece", "brier"), **how)
         assert verdict.champion == intervals(other, y, metrics=("ece", "brier"), **how)
+        worse = decide(off, other, y, rules=GateRules(level=0.9), seed=seed)
+        assert worse.candidate == intervals(off, y, metrics=("ece", "brier"), **how)
     assert verdict.n == 400
     assert f"{paired_difference('brier', p[part], other[part], y[part], **how):+.4f}" in verdict.conditions[-1].reason
     assert decide(p, other, y) == decide(p, other, y, seed=0)
@@ -114,13 +117,14 @@ def test_more_is_escalated_where_the_printed_percentages_say_so() -> None:
 
 def test_health_is_measured_with_the_seed_given_and_nothing_is_escalated_without_a_threshold() -> None:
     p, _, y = heads(150)
+    off = np.clip(p + 0.15, 0, 1)
     for seed in range(5):
-        found, measured = examine(p, y, seed=seed), intervals(p, y, metrics=("ece", "brier"), seed=seed)
+        found, measured = examine(off, y, seed=seed), intervals(off, y, metrics=("ece", "brier"), seed=seed)
         assert (found.ece, found.brier) == (measured["ece"], measured["brier"])
-    assert found.noise_high == noise_floor(p).high
+    assert found.noise_high == noise_floor(off).high
     assert found.escalated == 0.0
     for n in range(110, 150, 5):
-        assert examine(p[:n], y[:n]) == examine(p[:n], y[:n], seed=0)
+        assert examine(off[:n], y[:n]) == examine(off[:n], y[:n], seed=0)
 
 
 def surely(loss: float, n: int = 40) -> tuple[list[float], list[int]]:
