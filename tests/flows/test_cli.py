@@ -35,6 +35,11 @@ def test_help_names_every_command(argv: list[str], capsys: Capture) -> None:
     assert all(re.search(rf"^  {command} ", out, re.MULTILINE) for command in cli.COMMANDS)
 
 
+def test_version_says_which_code_this_is(capsys: Capture) -> None:
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"routecal \d+\.\d+\.\d+(\+g[0-9a-f]{12})?\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> None:
     assert cli.main([command, "--help"]) == 0
