@@ -12,6 +12,7 @@ import pytest
 
 import flows
 from flows import cli
+from flows.commands import QUICK
 from tasks import runs
 from tasks.examples import block_names
 from tests.flows.refusal import Capture
@@ -46,6 +47,13 @@ def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> 
     out = capsys.readouterr().out
     assert f"routecal {command}" in out
     assert not {option for option in options(command) if not re.search(rf"{option}\b", out)}
+
+
+def test_what_looks_at_stored_things_loads_neither_torch_nor_matplotlib() -> None:
+    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"flows.show"})
+    code = f"import sys, {', '.join(modules)}; print(*{{'torch', 'matplotlib', 'transformers'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("module", sorted({command.module for command in cli.COMMANDS.values()}))
