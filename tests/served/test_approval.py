@@ -61,8 +61,12 @@ def test_people_are_told_that_a_night_waits(here: Machine, night: str) -> None:
     said = here.served.ask("GET", f"/artifacts/{here.served.artifact('recalibrate-approval')}")
     assert said["flow_run_id"] == night
     assert "`routecal promote --entry 1`" in said["data"]
-    logged = here.served.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [night]}})
-    assert any(line["message"].startswith("entry 1 waits for approval until ") for line in logged)
+
+    def is_logged() -> bool:  # some seconds later
+        lines = here.served.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [night]}})
+        return any(line["message"].startswith("entry 1 waits for approval until ") for line in lines)
+
+    here.wait(is_logged)
     listed = terminal(here, "heads")
     assert " waiting " in listed.stdout, listed.stderr
 
