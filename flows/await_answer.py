@@ -9,7 +9,7 @@ from storage.layout import Home
 from storage.registry import Entry, history
 from tasks.extract import open_router
 from tasks.markdown import safe
-from tasks.night.story import Ending
+from tasks.night.outcome import Ending
 from tasks.night.waiting import answer, ending_of, is_decided
 from tasks.oracle.local import local_model
 

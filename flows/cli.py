@@ -56,6 +56,11 @@ def main(argv: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0 if words else 2
+    if words[0] == "--version":
+        from tasks.version import code_version
+
+        print(f"routecal {code_version()}")
+        return 0
     from calib.errors import CalibError
     from flows.options import HelpAsked
     from storage.errors import StorageError

@@ -42,7 +42,7 @@ FLAGS = ("--verbose", "--refresh")
 # From here these run without Prefect, whose server takes longer to start than they do.
 QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "decline", "rollback"}
 
-HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help
+HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help        routecal --version
 
 Calibrated confidence for a frozen LLM router.
 

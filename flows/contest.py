@@ -14,7 +14,8 @@ from tasks.evaluate import FINAL
 from tasks.night.contest import choose_candidate, classes, judge
 from tasks.night.evening import Evening
 from tasks.night.health import check_oracle, share_escalated
-from tasks.night.known import KEY, ROWS, RUN, Rows, held_out, pooled
+from tasks.night.known import ROWS, RUN, Rows, held_out, pooled
+from tasks.night.outcome import KEY
 from tasks.train import recalibrate_head, train_on, train_rl
 from tasks.version import code_version
 

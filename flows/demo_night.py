@@ -14,7 +14,7 @@ from storage.artifact import Artifact
 from storage.layout import Home
 from tasks import runs
 from tasks.night import decision
-from tasks.night.story import Night
+from tasks.night.outcome import Night
 from tasks.queries import inbox_of
 from tasks.router import refer_checkpoint
 

@@ -28,8 +28,9 @@ from tasks.night import decision
 from tasks.night.evening import Evening
 from tasks.night.health import check_champion
 from tasks.night.inbox import gather
-from tasks.night.known import DOUBTED, FLOW, KEY, NIGHT, Known, Rows, held_out, key_of
-from tasks.night.story import ENDING, Ending, Night, cost_of, headline, tell
+from tasks.night.known import DOUBTED, NIGHT, Known, Rows, held_out, key_of
+from tasks.night.outcome import ENDING, FLOW, KEY, Ending, Night
+from tasks.night.story import cost_of, headline, tell
 from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
 from tasks.router import refer_checkpoint, trained_on
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flows.label import Audited
     from flows.rejudge import Rejudged
     from tasks.benchmark.report import Compared
-    from tasks.night.story import Night
+    from tasks.night.outcome import Night
     from tasks.oracle.audit.score import AuditResult
     from tasks.stats import Exported
 

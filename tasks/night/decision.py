@@ -13,8 +13,7 @@ from storage.manifest import manifests
 from storage.registry import Action, Entry
 from tasks.errors import NothingToPromote
 from tasks.listing import Table
-from tasks.night.known import FLOW, KEY
-from tasks.night.story import Ending
+from tasks.night.outcome import FLOW, KEY, Ending
 from tasks.night.waiting import FLOW_RUN, decided_since, ending_of, is_a_night, waiting
 
 # Actions that leave a candidate which a person can promote.

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from storage.artifact import Artifact
 from storage.registry import Entry
 from tasks.night.inbox import Gathered
-from tasks.night.known import KEY, ROWS, RUN, Known, Rows
+from tasks.night.known import ROWS, RUN, Known, Rows
+from tasks.night.outcome import KEY
 from tasks.oracle.spec import OracleSpec
 
 

@@ -17,12 +17,12 @@ from storage.manifest import Manifest, manifests
 from storage.registry import history
 from tasks.carry_over import ids_of_now
 from tasks.extract import Reading
+from tasks.night.outcome import FLOW, KEY
 from tasks.oracle.spec import OracleSpec
 from tasks.tables import joined
 
-FLOW = "recalibrate"
-# In a night's manifest: the fact that says whose night it was, and the artifacts that tell of it.
-KEY, NIGHT, EXAMPLES, QUERIES = "key", "night", "examples", "queries"
+# In a night's manifest: the artifacts that tell of it.
+NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"
 # A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
 DOUBTED, RUN = "doubted", "run_id"
 # In an entry of the registry: the rows that its head learned from.

@@ -10,18 +10,16 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
-from pydantic import BaseModel, ConfigDict, Field
 
 from calib import plots
 from calib.metrics import Estimate
-from calib.night.gate import Verdict
-from calib.night.health import Health
 from calib.plots import NightPoint
 from storage.artifact import Artifact, read_table, write_table
 from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
 from tasks.markdown import safe
+from tasks.night.outcome import Night
 from tasks.tables import joined
 
 # What a night comes to, and what is left for a person to do.
@@ -54,44 +52,6 @@ _COLUMNS = {
 }
 # Nights that the page lists.
 LISTED = 14
-# In an entry of the registry: how its night ends.
-ENDING = "ending"
-
-
-class Night(BaseModel):
-    """What a night found and decided."""
-
-    model_config = ConfigDict(frozen=True)
-
-    run_id: str
-    action: str = Field(
-        description="promoted, refused, waiting, overtaken; quiet: nothing labelled; gathering: too few rows"
-    )
-    reasons: tuple[str, ...] = Field(description="why, in sentences")
-    n_new: int = Field(description="queries without a label")
-    n_labelled: int = 0
-    n_files: int = 0
-    unreadable: tuple[str, ...] = Field(default=(), description="files that were passed over")
-    cost_usd: float | None = Field(default=None, description="of tonight's labels, as far as prices are known")
-    health: Health | None = Field(default=None, description="of the head that served before")
-    verdict: Verdict | None = None
-    escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
-    serving: str = Field(default="", description="version of the head that serves afterwards")
-    report: str | None = None
-
-
-class Ending(BaseModel):
-    """What a night that has decided still has to do: tell, and record what it made. Its decision carries this along.
-
-    A night that is killed in between is ended by whichever comes next, its own Retry or another night.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    night: Night
-    key: str = Field(description="see `tasks.night.known.key_of`")
-    made: dict[str, Artifact] = Field(description="by the names that the night's manifest has for them")
-    is_doubted: bool = Field(default=False, description="its outcomes changed and no change of the queries explains it")
 
 
 @task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)

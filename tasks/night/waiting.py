@@ -8,7 +8,7 @@ from storage.artifact import Artifact
 from storage.errors import RegistryChanged
 from storage.layout import Home
 from storage.registry import Action, Entry
-from tasks.night.story import ENDING, Ending
+from tasks.night.outcome import ENDING, Ending
 
 # In an entry's lineage: its night goes on when a person has answered; and the share that the candidate escalates.
 ASKS, ESCALATED = "asks", "escalated"

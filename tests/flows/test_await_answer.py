@@ -14,7 +14,7 @@ from storage.artifact import Artifact
 from storage.layout import Home
 from storage.registry import Entry, append, history
 from tasks.night import decision
-from tasks.night.story import ENDING, Ending, Night
+from tasks.night.outcome import ENDING, Ending, Night
 from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by, waiting
 from tests.flows.people import beside, pretend_deployed
 

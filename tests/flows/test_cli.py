@@ -12,6 +12,7 @@ import pytest
 
 import flows
 from flows import cli
+from flows.commands import QUICK
 from tasks import runs
 from tasks.examples import block_names
 from tests.flows.refusal import Capture
@@ -35,12 +36,24 @@ def test_help_names_every_command(argv: list[str], capsys: Capture) -> None:
     assert all(re.search(rf"^  {command} ", out, re.MULTILINE) for command in cli.COMMANDS)
 
 
+def test_version_says_which_code_this_is(capsys: Capture) -> None:
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"routecal \d+\.\d+\.\d+(\+g[0-9a-f]{12})?\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> None:
     assert cli.main([command, "--help"]) == 0
     out = capsys.readouterr().out
     assert f"routecal {command}" in out
     assert not {option for option in options(command) if not re.search(rf"{option}\b", out)}
+
+
+def test_what_looks_at_stored_things_loads_neither_torch_nor_matplotlib() -> None:
+    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"flows.show"})
+    code = f"import sys, {', '.join(modules)}; print(*{{'torch', 'matplotlib', 'transformers'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("module", sorted({command.module for command in cli.COMMANDS.values()}))

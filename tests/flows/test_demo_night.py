@@ -17,7 +17,7 @@ from storage.folder import write_folder
 from storage.ingest import read_queries
 from storage.layout import Home
 from storage.registry import append, history
-from tasks.night.story import Night
+from tasks.night.outcome import Night
 from tasks.router import refer_checkpoint
 from tests.tasks.made import store_queries, texts
 

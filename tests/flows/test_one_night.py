@@ -19,7 +19,7 @@ from flows.one_night import LOCK, one_night
 from storage.layout import Home
 from storage.lock import locked
 from storage.registry import append
-from tasks.night.story import ENDING
+from tasks.night.outcome import ENDING
 from tasks.night.waiting import ASKS, FLOW_RUN
 
 pytestmark = pytest.mark.usefixtures("_own_results")

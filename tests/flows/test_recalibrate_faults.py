@@ -18,7 +18,8 @@ from storage.folder import digest_folder
 from storage.layout import Home
 from storage.manifest import Manifest, manifests
 from storage.registry import champion, history
-from tasks.night.known import EXAMPLES, FLOW, KEY, NIGHT
+from tasks.night.known import EXAMPLES, NIGHT
+from tasks.night.outcome import FLOW, KEY
 from tests.bench.workload import ROOT, environment
 from tests.flows.killed_nights import Ended, Nights, nights
 from tests.flows.lakes import lakes_file

@@ -16,7 +16,8 @@ from tasks.carry_over import digest_for_job, has_rough_ids, under_one_identity
 from tasks.errors import NothingInCommon, OldIds
 from tasks.examples import join
 from tasks.label import store_labelled, unlabelled
-from tasks.night.known import EXAMPLES, KEY, QUERIES, Known
+from tasks.night.known import EXAMPLES, QUERIES, Known
+from tasks.night.outcome import KEY
 from tasks.oracle.api import Labelled
 from tests.tasks.made import store_labels, store_queries, texts
 

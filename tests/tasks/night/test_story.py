@@ -13,7 +13,8 @@ from storage.layout import Home
 from storage.query import connect, run
 from storage.schemas import SCHEMAS
 from tasks.markdown import safe
-from tasks.night.story import Night, _row, cost_of, headline, lines, page
+from tasks.night.outcome import Night
+from tasks.night.story import _row, cost_of, headline, lines, page
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
 
