@@ -27,7 +27,7 @@ COMMANDS = [
     ("''", "'' is not a command"),
     ("q.jsonl", "'q.jsonl' is not a command"),
     ("--queries q.jsonl label", "'--queries' is not a command"),
-    ("--versions", "'--version' is not a command"),
+    ("--versions", "'--versions' is not a command"),
     ("'label --queries q.jsonl'", "is not a command"),
     ("'la\x1b[31mbel'", r"'la\x1b[31mbel' is not a command"),
 ]
