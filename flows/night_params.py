@@ -66,7 +66,9 @@ class HeadsParams(Params):
 class EntryParams(Params):
     """Which entry of the registry is meant."""
 
-    entry: int | None = None
+    entry: int | None = Field(
+        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
+    )
 
     @property
     def named(self) -> str:
@@ -77,18 +79,12 @@ class EntryParams(Params):
 class PromoteParams(EntryParams):
     """Promote the candidate that waits for approval; with its entry and --force also one that was refused."""
 
-    entry: int | None = Field(
-        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
-    )
     force: bool = Field(default=False, description="promote the entry's candidate although it was refused")
 
 
 class DeclineParams(EntryParams):
     """Refuse the candidate that waits for approval; the head that serves goes on serving."""
 
-    entry: int | None = Field(
-        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
-    )
     note: str = Field(default="", max_length=500, description="why; the registry and the night's page keep it")
 
 
