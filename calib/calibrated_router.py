@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
+from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch, NotServable
+from routecal.calib.errors import NonFinite
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch

@@ -10,8 +10,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from routecal.calib import recalibrate
+from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
+from routecal.calib.errors import LengthMismatch, NotBinary, OutOfRange
 from routecal.calib.examples import Examples
 from routecal.calib.learn import recipe
 from routecal.calib.learn.cross_fit import Deal

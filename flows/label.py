@@ -11,8 +11,8 @@ from routecal.flows.label_api import label_by_api
 from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams, OracleParams
 from routecal.flows.param_checks import check
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
-from routecal.storage.plain_text import plain
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
 from routecal.tasks.label import check_labelled, label_shard

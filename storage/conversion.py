@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
-from routecal.storage.errors import BadRows
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
+from routecal.storage.input_errors import BadRows
 from routecal.storage.query_identity import query_id
 from routecal.storage.row_files import Rows
 from routecal.storage.value_parsing import is_missing, text

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from routecal.storage.atomic import resolve
-from routecal.storage.errors import InputMissing
+from routecal.storage.input_errors import InputMissing
 
 
 def files_in(folder: str, endings: Sequence[str]) -> list[str]:

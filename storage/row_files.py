@@ -12,7 +12,7 @@ import fsspec
 from routecal.storage.column_names import Wanted
 from routecal.storage.columnar import read_arrow, read_parquet
 from routecal.storage.delimited import read_csv
-from routecal.storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
+from routecal.storage.input_errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from routecal.storage.json_rows import read_json
 from routecal.storage.text_lines import GZIP, refuse_other_formats
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import task
 
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch
+from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import Ensemble, LoadedHead, load
 from routecal.calib.learn import rl, sft

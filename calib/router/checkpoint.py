@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from routecal.calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable, RouterUnusable
+from routecal.calib.errors import CalibError, UnknownName
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.router.config_checks import DTYPES, check_room, check_values, read_config
 from routecal.calib.router.weight_files import (

@@ -10,7 +10,13 @@ import pytest
 from huggingface_hub import constants
 
 from routecal.calib.calibrated_router import CalibratedRouter, Decision, Serving, pack
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NotQueries, NotServable, QueryUnreadable
+from routecal.calib.checkpoint_errors import (
+    CheckpointMissing,
+    FeatureMismatch,
+    NotQueries,
+    NotServable,
+    QueryUnreadable,
+)
 from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS

@@ -17,7 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import routecal
 from routecal import ConfidenceEstimator, Ensemble
 from routecal.calib import recalibrate
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import LengthMismatch, NotBinary, OutOfRange, UnknownName
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.rewards import ImproperReward
 from routecal.calib.metrics import auroc, brier

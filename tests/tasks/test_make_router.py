@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.storage.artifact import read_table

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from routecal.calib.calibrated_router import CalibratedRouter, Serving, pack
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.head import load
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig

@@ -5,7 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from routecal.calib.errors import Collapsed, FeatureMismatch, TooFewExamples, UnknownName
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import Collapsed, TooFewExamples, UnknownName
 from routecal.calib.head import ConfidenceHead, HeadConfig
 from routecal.calib.learn import rl, sft
 from routecal.calib.learn.rl import PRESETS, RLConfig

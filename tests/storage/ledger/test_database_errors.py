@@ -96,7 +96,9 @@ def test_an_unknown_holder_is_another_process(place, hold, monkeypatch):
 def test_a_newer_ledger(ledger_url):
     with Ledger.open(ledger_url) as ledger:
         ledger._transactions.run(lambda con: con.execute(text("UPDATE meta SET value = '2'")))
-    with pytest.raises(LedgerNewer, match=r"written by a newer routecal \(form 2, this one knows 1\); update routecal"):
+    with pytest.raises(
+        LedgerNewer, match=r"written by a newer routecal \(format 2, this one reads 1\); upgrade routecal"
+    ):
         Ledger.open(ledger_url)
 
 
@@ -153,7 +155,7 @@ def test_a_damaged_database(place):
 def test_a_place_that_takes_no_file(tmp_path, below):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(LedgerNotWritable, match="point ROUTECAL_HOME or ROUTECAL_LEDGER_URL at a place that can"):
+    with pytest.raises(LedgerNotWritable, match="set ROUTECAL_HOME or ROUTECAL_LEDGER_URL to a place that can"):
         Ledger.open(f"sqlite:///{tmp_path}/{below}")
 
 

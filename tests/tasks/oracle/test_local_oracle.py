@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from routecal.calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import read_table
 from routecal.storage.refer import folder_at
