@@ -10,7 +10,7 @@ class FeatureMismatch(CalibError, ValueError):
     head: object
     features: object
     sentence = (
-        "the head was trained on features with {field} = {head!r}, and these have {features!r}; extract them again "
+        "the head was trained on features with {field} = {head!r}, these have {features!r}; extract them again "
         "with the head's own router and settings, or train a new head"
     )
 
@@ -51,7 +51,7 @@ class QueryUnreadable(CalibError, ValueError):
 
     def __str__(self) -> str:
         first = ", ".join(map(str, self.rows[:5])) + ", …" * (len(self.rows) > 5)
-        return f"{len(self.rows)} of {self.n} queries cannot be read (rows {first}, counted from 0): {self.reason}"
+        return f"{len(self.rows)} of {self.n} queries cannot be read (rows {first}, from 0): {self.reason}"
 
 
 class HeadUnusable(CalibError, ValueError):

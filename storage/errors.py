@@ -16,7 +16,7 @@ class ArtifactMissing(StorageError, FileNotFoundError):
     uri: str
     sentence = (
         "the artifact {uri} does not exist any more; if it was moved, set ROUTECAL_HOME to the folder that holds the "
-        "artifacts now, otherwise repeat the command that wrote it"
+        "artifacts now, otherwise repeat the command that made it"
     )
 
 

@@ -64,5 +64,5 @@ def test_what_depends_on_the_facts():
     assert "7 of 40 queries cannot be read (rows 0, 1, 2, 3, 4, …, " in str(
         checkpoint_errors.QueryUnreadable(tuple(range(7)), 40, "blank")
     )
-    assert "(rows 0, 1, counted from 0): blank" in str(checkpoint_errors.QueryUnreadable((0, 1), 40, "blank"))
+    assert "(rows 0, 1, from 0): blank" in str(checkpoint_errors.QueryUnreadable((0, 1), 40, "blank"))
     assert str(errors.UnknownName("reward", "x", {"b": 1, "a": 2})) == "'x' is not a known reward; choose one of a, b"

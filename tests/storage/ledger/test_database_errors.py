@@ -96,9 +96,7 @@ def test_an_unknown_holder_is_another_process(place, hold, monkeypatch):
 def test_a_newer_ledger(ledger_url):
     with Ledger.open(ledger_url) as ledger:
         ledger._transactions.run(lambda con: con.execute(text("UPDATE meta SET value = '2'")))
-    with pytest.raises(
-        LedgerNewer, match=r"written by a newer routecal \(format 2, this one reads 1\); upgrade routecal"
-    ):
+    with pytest.raises(LedgerNewer, match=r"written by a newer routecal \(format 2, this one reads 1\); upgrade"):
         Ledger.open(ledger_url)
 
 
