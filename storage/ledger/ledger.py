@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, update
 
 from routecal.storage.errors import StorageError
-from routecal.storage.ledger import batch_statements, holders, reads
+from routecal.storage.ledger import job_statements, reads
 from routecal.storage.ledger import sessions as sessions_
 from routecal.storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
 from routecal.storage.ledger.schema import begin
@@ -222,7 +222,7 @@ class Ledger:
         Raises:
             JobHeld: another session that lives is; two would spend the same money.
         """
-        self._run(lambda con: holders.hold(con, job, self._writer()))
+        self._run(lambda con: job_statements.hold(con, job, self._writer()))
 
     def intend_batch(
         self, name: str, *, provider: str, model: str, job: str, keys_sha256: str, n: int, reserved_usd: float
@@ -230,7 +230,7 @@ class Ledger:
         """Say that a batch is about to be created under the display name `name`; the fields are those of `Batch`."""
         facts: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
         facts |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd}
-        self._run(lambda con: batch_statements.intend(con, facts, self._writer()))
+        self._run(lambda con: job_statements.intend(con, facts, self._writer()))
 
     def batch_created(self, name: str, job_name: str) -> None:
         """Say that the batch exists and how the provider calls it.
@@ -238,7 +238,7 @@ class Ledger:
         Raises:
             UnknownName: it was not intended.
         """
-        self._run(lambda con: batch_statements.change(con, name, {"job_name": job_name, "state": "created"}))
+        self._run(lambda con: job_statements.change(con, name, {"job_name": job_name, "state": "created"}))
 
     def end_batch(self, name: str, state: str) -> None:
         """Say that nothing more is to be expected of the batch, and how it ended; the first word stays.
@@ -247,11 +247,11 @@ class Ledger:
             UnknownName: it was not intended.
         """
         ended_at = stamp(self._now())
-        self._run(lambda con: batch_statements.change(con, name, {"state": state, "ended_at": ended_at}))
+        self._run(lambda con: job_statements.change(con, name, {"state": state, "ended_at": ended_at}))
 
     def open_batches(self, job: str) -> list[Batch]:
         """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
-        return self._run(lambda con: batch_statements.still_open(con, job), writes=False)
+        return self._run(lambda con: job_statements.still_open(con, job), writes=False)
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool = True) -> T:
         if self._is_closed:

@@ -3,8 +3,6 @@
 A URL in these errors is the one that `storage.ledger.url.shown` gives: it holds no password.
 """
 
-from collections.abc import Iterable
-
 from routecal.storage.errors import StorageError
 
 ELSEWHERE = "set ROUTECAL_LEDGER_URL to another place"
@@ -52,14 +50,11 @@ class LedgerLocked(LedgerError, TimeoutError):
     """Other processes kept the ledger locked for longer than we wait."""
 
     url: str
-    pids: tuple[int, ...]
     wait_s: float
-
-    def __str__(self) -> str:
-        return (
-            f"the ledger {self.url} has been locked by {holder(self.pids)} for {self.wait_s:g} s; "
-            f"wait until it is done, end it, or {ELSEWHERE}"
-        )
+    sentence = (
+        "the ledger {url} has been locked by another process for {wait_s:g} s; wait until it is done, end it (`fuser` "
+        f"on the file names it), or {ELSEWHERE}"
+    )
 
 
 class LedgerUnreachable(LedgerError, ConnectionError):
@@ -113,15 +108,3 @@ class LedgerDamaged(LedgerError, ValueError):
         f"{{url}} is not a ledger that can be read ({{reason}}); restore a copy of it, or {ELSEWHERE}: without it, its "
         "calls would be paid again"
     )
-
-
-def holder(pids: Iterable[int]) -> str:
-    """Who has the lock, in words.
-
-    >>> holder([12]), holder([12, 15]), holder([])
-    ('process 12', 'processes 12, 15', 'another process')
-    """
-    listed = sorted(pids)
-    if not listed:
-        return "another process"
-    return f"{'process' if len(listed) == 1 else 'processes'} {', '.join(map(str, listed))}"
