@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from routecal.flows.oracle_params import Params
+from routecal.flows.form import Params
 from routecal.flows.params import MAX_SEED, EscalationParams, HeadParams
 
 

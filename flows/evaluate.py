@@ -104,9 +104,3 @@ def evaluate_heads(
         evaluation=evaluation,
         data=facts.get("Data", ""),
     )
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("evaluate")

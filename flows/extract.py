@@ -28,9 +28,3 @@ def extract(params: ExtractParams) -> Artifact:
 def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard_size: int) -> Artifact:
     """Read shard by shard; finished shards are not done again."""
     return joined([extract_shard(s, router, reading) for s in track(shards(queries, shard_size), "extract")])
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("extract")

@@ -105,9 +105,3 @@ def label_queries(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Art
     if isinstance(oracle, ReplayOracle):
         oracle = matched(oracle, queries)
     return joined([label_shard(s, oracle, OracleMatrix()) for s in track(shards(queries, shard_size), "label")])
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("label")

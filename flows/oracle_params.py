@@ -5,18 +5,14 @@ See `flows.params` for the rules.
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
+
+from routecal.flows.form import Params
 
 # Models that answer and grade unless others are named, of the gemini oracle.
 MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
 
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
-
-
-class Params(BaseModel):
-    """What all parameter models share: unknown options, empty texts, NaN and infinity are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_min_length=1, allow_inf_nan=False)
 
 
 Columns = Annotated[

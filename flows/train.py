@@ -88,9 +88,3 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
     features = features or features_for(labels)
     check_together(labels, features)
     return {"queries": queries or runs.newest("queries"), "labels": labels, "features": features}
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("train")

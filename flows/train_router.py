@@ -34,9 +34,3 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)
     return router
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("train-router")
