@@ -15,6 +15,10 @@ from routecal.flows.option_names import options_of, spelled
 
 WIDTH = 110
 ENDING = """
+Prefect server
+  serve         Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C
+  deploy        Put the deployments on the server at PREFECT_API_URL
+
 Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: after an interruption,
 repeat the same command and it goes on where it stopped. Before COMMAND, --refresh recomputes everything and --verbose
 shows Prefect's log. `routecal completion bash|zsh|fish` prints a script that completes commands and options.
@@ -101,12 +105,17 @@ def _text(info: FieldInfo) -> str:
     """What a field is, and its default where the description does not say it."""
     default = info.get_default(call_default_factory=True)
     text = info.description or ""
-    if info.is_required() or default in (None, [], {}, ()) or "default" in text.lower():
+    if info.is_required() or default in (None, [], {}, ()) or "Default:" in text:
         return text
-    if isinstance(default, bool):
-        shown = "on" if default else "off"
-    else:
-        shown = ",".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
+    match default:
+        case bool():
+            shown = "on" if default else "off"
+        case float():
+            shown = f"{default:g}"
+        case list() | tuple():
+            shown = ",".join(map(str, default))
+        case _:
+            shown = str(default)
     return f"{text} Default: {shown}."
 
 

@@ -16,12 +16,12 @@ from routecal.calib.errors import CheckpointMissing
 from routecal.calib.head import load
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.head_registry import append, history
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading
 from routecal.tasks.night import manual_decisions
 from routecal.tasks.runs import copy_to
 from routecal.tasks.serving import Champion
