@@ -66,6 +66,11 @@ def main(argv: Sequence[str]) -> int:
 
     name, *options = words
     try:
+        if name == "completion":
+            from routecal.flows.completion import completion
+
+            print(completion(options))
+            return 0
         return _run(name, options, verbose="--verbose" in flags, refresh="--refresh" in flags)
     except HelpAsked as asked:
         from routecal.flows.help_text import command_help
@@ -76,6 +81,9 @@ def main(argv: Sequence[str]) -> int:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
     except (CalibError, StorageError, TaskError) as error:
         return _refuse(str(error))
+    except BrokenPipeError:  # whoever reads the output has enough of it, as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return _refuse(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", 130)
     except Exception as error:

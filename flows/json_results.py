@@ -1,10 +1,10 @@
 """What a command comes to as one JSON document, for programs: `--json`."""
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 
 def as_json(result: Any) -> str:
@@ -22,13 +22,13 @@ def as_json(result: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, lists and values that JSON knows; a named tuple is a mapping."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+    """Mappings, lists and values that JSON knows; a named tuple is a mapping, which pydantic makes a list of."""
     if hasattr(value, "_asdict"):
         return _plain(value._asdict())
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return to_jsonable_python(value)
