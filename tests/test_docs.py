@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from routecal.calib.baselines import BASELINES
 from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.flows import cli
+from routecal.flows.commands import COMMANDS
 from routecal.tasks.oracle import ORACLES
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +45,11 @@ def test_every_command_parses() -> None:
         # `a | b | c` lists alternatives
         alternatives = [names, *(word for before, word in pairwise(rest) if before == "|")]
         for name in (n for n in alternatives if n not in ("--help", "--verbose", "--refresh")):
-            assert name in cli.COMMANDS, line
-            model = getattr(import_module(cli.COMMANDS[name].params_in), cli.COMMANDS[name].params)
-            known = {"--help"} | {"--" + field.replace("_", "-") for field in model.model_fields}
+            assert name in COMMANDS, line
+            model = COMMANDS[name].params
+            known = {"--help", "--help-all", "--json", "--config"} | {
+                "--" + field.replace("_", "-") for field in model.model_fields
+            }
             known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
             known |= {
                 "--" + str(a) for i in model.model_fields.values() for a in getattr(i.validation_alias, "choices", ())
