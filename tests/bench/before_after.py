@@ -1,6 +1,6 @@
 """Draw the first picture of the documentation from what `routecal benchmark` stored; nothing in it is set by hand.
 
-    routecal benchmark --data FOLDER --sets simpleqa_gpt4o --routers overconfident --layers=-1 --poolings last --no-shifted
+    routecal benchmark --data FOLDER --sets simpleqa_gpt4o --routers overconfident --no-shifted
     python -m tests.bench.before_after docs/before-after.png
 
 Takes the newest benchmark run of ROUTECAL_HOME, and of its seeds the first.
@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from routecal.calib.checks import FloatArray
-from routecal.calib.metrics import brier, ece, noise_floor
 from routecal.calib.methods import DEFAULT
+from routecal.calib.metrics import brier, ece, noise_floor
 from routecal.calib.plots import before_after
 from routecal.storage.artifact import read_table
 from routecal.storage.layout import Home
