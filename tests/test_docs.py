@@ -9,10 +9,11 @@ from pathlib import Path
 from types import FunctionType
 
 import pytest
+
 from routecal.calib.baselines import BASELINES
+from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.calib.rewards import REWARDS
 from routecal.flows import cli
 from routecal.storage.query import names as queries
 from routecal.storage.schemas import SCHEMAS
