@@ -10,6 +10,8 @@ from types import FunctionType
 
 import pytest
 
+import routecal
+from routecal.__main__ import ON_A_SERVER
 from routecal.calib.baselines import BASELINES
 from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
@@ -18,8 +20,6 @@ from routecal.flows import cli
 from routecal.storage.query import names as queries
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.oracle import ORACLES
-
-import routecal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("calib", "storage", "tasks", "flows", "deployments", "routecal")
@@ -72,13 +72,16 @@ def test_every_command_parses(text: str) -> None:
         # `a | b | c` lists alternatives
         alternatives = [names, *(word for before, word in pairwise(rest) if before == "|")]
         for name in (n for n in alternatives if n not in ("--help", "--verbose", "--refresh", "COMMAND", "NAME")):
-            assert name in cli.COMMANDS, line
+            assert name in cli.COMMANDS or name in ON_A_SERVER, line
             used = {word.split("=")[0] for word in rest if word.startswith("--")}
             assert used <= options(name), f"{line}: {used - options(name)}"
 
 
 def options(name: str) -> set[str]:
     """Every spelling of every option of a command."""
+    if name in ON_A_SERVER:
+        source = Path(import_module(ON_A_SERVER[name]).__file__ or "").read_text(encoding="utf-8")
+        return {"--help", *re.findall(r'add_argument\("(--[a-z-]+)"', source)}
     model = getattr(import_module(cli.COMMANDS[name].params_in), cli.COMMANDS[name].params)
     known = {"--help"} | {"--" + field.replace("_", "-") for field in model.model_fields}
     known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
@@ -89,13 +92,15 @@ def options(name: str) -> set[str]:
 
 @page
 def test_every_option_in_prose_is_one_of_some_command(text: str) -> None:
-    known = {"--version", "--refresh", "--verbose"}.union(*map(options, cli.COMMANDS))
+    known = {"--version", "--refresh", "--verbose"}.union(*map(options, (*cli.COMMANDS, *ON_A_SERVER)))
     used = {code.split()[0].split("=")[0] for code in inline(text) if re.match(r"--\w", code)}
     assert used <= known, used - known
 
 
 def test_every_command_is_listed() -> None:
-    assert {f"`routecal {name}`" for name in cli.COMMANDS} <= set(re.findall(r"`[^`]+`", PAGES["docs/commands.md"]))
+    assert {f"`routecal {name}`" for name in (*cli.COMMANDS, *ON_A_SERVER)} <= set(
+        re.findall(r"`[^`]+`", PAGES["docs/commands.md"])
+    )
 
 
 @page
