@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from routecal.calib.checks import FloatArray
-from routecal.calib.methods import DEFAULT
 from routecal.calib.metrics import brier, ece, noise_floor
 from routecal.calib.plots import before_after
+from routecal.calib.trial.methods import DEFAULT
 from routecal.storage.artifact import read_table
 from routecal.storage.layout import Home
 from routecal.storage.manifest import newest_first
