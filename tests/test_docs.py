@@ -176,6 +176,19 @@ def test_what_the_reference_shows_has_a_docstring(name: str) -> None:
     assert not {one for one, value in public.items() if isinstance(value, type | FunctionType) and not value.__doc__}
 
 
+def intervals(text: str) -> set[str]:
+    """Every interval of two numbers with a point, with ASCII signs."""
+    return set(re.findall(r"\[[+-]?\d*\.\d+, [+-]?\d*\.\d+\]", text.replace("−", "-")))
+
+
+def test_every_interval_of_a_result_is_of_the_log() -> None:
+    log = (ROOT / "LOG.md").read_text(encoding="utf-8")
+    # The demo's table stands on the page alone; the log refers to it.
+    results = re.sub(r"^## The demo\n.*?(?=^## )", "", PAGES["docs/results.md"], flags=re.DOTALL | re.MULTILINE)
+    assert len(intervals(results)) > 40
+    assert intervals(results + PAGES["README.md"]) <= intervals(log)
+
+
 # What the code cites of the method and the design, with section numbers; the anchors are on the page on the method.
 CITED = re.compile(r"METHOD\.md step (\d)|DESIGN (\d\.\d+)")
 
