@@ -3,6 +3,7 @@
 from prefect import flow
 
 from routecal.flows.night_params import DeclineParams, HeadsParams, PromoteParams, RollbackParams
+from routecal.flows.run_messages import completed
 from routecal.storage.head_registry import Entry
 from routecal.tasks.night import head_decisions
 from routecal.tasks.result_table import Table
@@ -17,19 +18,24 @@ def heads(params: HeadsParams) -> Table:
 @flow(name="promote", flow_run_name="promote {params.named}")
 def promote(params: PromoteParams) -> Entry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
-    return head_decisions.promote(params.entry, force=params.force)
+    return _decided(head_decisions.promote(params.entry, force=params.force))
 
 
 @flow(name="decline", flow_run_name="decline {params.named}")
 def decline(params: DeclineParams) -> Entry:
     """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
-    return head_decisions.decline(params.entry, note=params.note)
+    return _decided(head_decisions.decline(params.entry, note=params.note))
 
 
 @flow(name="rollback", flow_run_name="roll back to {params.named}")
 def rollback(params: RollbackParams) -> Entry:
     """Put an earlier head back."""
-    return head_decisions.roll_back(params.entry)
+    return _decided(head_decisions.roll_back(params.entry))
+
+
+def _decided(entry: Entry) -> Entry:
+    serving = "nothing" if entry.champion is None else f"head {entry.champion.sha256[:16]}"
+    return completed(entry, f"entry {entry.number}: {entry.action}; {serving} serves")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from routecal.flows.label_api import Work, by_api
 from routecal.flows.oracle_choice import judges_of, pace_of
 from routecal.flows.oracle_params import RejudgeParams
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.label import check_labelled
@@ -47,7 +48,8 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     tables = changes(before, labels)
     for table, key in zip(tables, ("medium", "large", "policy"), strict=True):
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
-    return Rejudged(labels, tables)
+    message = f"{labels.rows} labels judged again; {tables[-1].title}"
+    return completed(Rejudged(labels, tables), message, labels=labels.uri)
 
 
 if __name__ == "__main__":

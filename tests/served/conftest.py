@@ -90,8 +90,8 @@ class Served(NamedTuple):
         return found
 
     def artifact(self, key: str) -> str:
-        """The newest artifact of that key; its id."""
-        found = self.ask("POST", "/artifacts/filter", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC")
+        """The newest artifact whose key is like that (% stands for anything); its id."""
+        found = self.ask("POST", "/artifacts/filter", artifacts={"key": {"like_": key}}, sort="CREATED_DESC")
         return str(found[0]["id"])
 
     def log(self, name: str) -> str:
