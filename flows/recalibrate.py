@@ -183,11 +183,11 @@ def _ending(
 
 def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
     """Tell of a night, and record it so that the next one finds its rows."""
-    night = ending.night
+    night, router = ending.night, ending.made["router"].sha256
     facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
     if ending.is_doubted:
         facts[DOUBTED] = True
-    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier)}, **facts)
+    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier, router)}, **facts)
     return night
 
 

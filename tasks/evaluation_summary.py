@@ -13,10 +13,7 @@ from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.figure_texts import cost_quality_text, reliability_text
 from routecal.tasks.markdown import safe
 from routecal.tasks.report import DRAWN
-from routecal.tasks.report_link import report_link
-
-# Hexadecimal digits of a router's hash that tell routers apart in the name of an artifact.
-SHORT = 8
+from routecal.tasks.report_link import SHORT, report_link
 
 
 @task(name="publish", task_run_name="publish the result in the UI", cache_policy=NO_CACHE)

@@ -5,6 +5,9 @@ from pathlib import PurePosixPath
 import httpx
 from prefect.client.orchestration import get_client
 
+# Hexadecimal digits of a router's hash that tell routers apart in the key of an artifact.
+SHORT = 8
+
 
 def report_link(report: str) -> str | None:
     """Address of a report on this run's Prefect server; None where that does not serve it (`routecal serve` does).

@@ -135,5 +135,5 @@ def test_a_promotion_waits_until_somebody_resumes_the_run(served: Served, page: 
     _, entry = history(home)
     assert entry.action == "promoted"
     assert entry.reasons[0].startswith("approved in the UI")
-    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('recalibrate')}")
+    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('night-%')}")
     page.locator('img[src^="data:image/png;base64,"]').first.wait_for()
