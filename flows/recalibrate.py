@@ -172,6 +172,7 @@ def _ending(
         escalated=contest.escalated if contest is not None and promoted else health and health.escalated,
         serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
+        money="" if contest is None else contest.money,
     )
     return Ending(
         night=night,

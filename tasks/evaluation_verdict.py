@@ -29,7 +29,7 @@ class KeyFigure(NamedTuple):
 def headline(evaluation: Evaluation) -> str:
     """The verdict in one line: what is saved at what quality and whether that is shown, then the calibration."""
     last = _last(evaluation)
-    return f"{_money(evaluation.escalation)}; ECE {last.ece.value:.3f} on {last.n} test queries"
+    return f"{money(evaluation.escalation)}; ECE {last.ece.value:.3f} on {last.n} test queries"
 
 
 def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
@@ -69,7 +69,8 @@ def next_steps(evaluation: Evaluation, calibrated: str | None) -> list[str]:
     return steps
 
 
-def _money(escalation: Escalation | None) -> str:
+def money(escalation: Escalation | None) -> str:
+    """What escalating saves, at what change of quality, and whether that is shown; or why nothing is known."""
     saving = _saving(escalation)
     if escalation is None or saving is None:
         return "What escalating saves is not known" + (f" ({escalation.note})" if escalation is not None else "")

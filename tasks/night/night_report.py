@@ -57,7 +57,7 @@ _COLUMNS = {
 LISTED = 14
 
 
-@task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)
+@task(name="tell", task_run_name="publish the night: {night.action}", cache_policy=NO_CACHE)
 def tell(night: Night, earlier: Sequence[Artifact], router: str) -> Artifact:
     """Store the night's row and publish its page; the artifact `night-ROUTER` shows the history of pages in the UI.
 
@@ -87,17 +87,17 @@ def headline(night: Night) -> str:
 
 
 def _meaning(night: Night) -> str:
-    """What the decision means: the share that goes to the large model, and both heads' calibration."""
+    """What the decision means: what the new head saves, whether it costs more, and both heads' calibration."""
     verdict = night.verdict
     if verdict is None or "ece" not in verdict.candidate:
         return next(iter(night.reasons), "")
     before = verdict.champion.get("ece")
     against = "" if before is None else f", {before.value:.3f} with the {_OTHER[night.action]}"
     quality = f"calibration error (ECE) {verdict.candidate['ece'].value:.3f}{against}, on {verdict.n} held-out queries"
-    if night.action != "promoted" or night.escalated is None:
+    if night.action == "refused" or not night.money:
         return quality
-    more = "; more than before" if verdict.facts else "; no more than before" if before is not None else ""
-    return f"it sends {night.escalated:.1%} of queries to the large model{more}; {quality}"
+    more = f"; it escalates more queries than the {_OTHER[night.action]}" if verdict.facts else ""
+    return f"{night.money[0].lower()}{night.money[1:]}{more}; {quality}"
 
 
 def lines(night: Night) -> dict[str, list[str]]:
@@ -125,7 +125,7 @@ def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link:
         link: address at which the server of the UI serves the report, if it does.
     """
     what, *reason = headline(night).split(": ", 1)
-    shown = [f"# {what}", "", *(safe(one) for one in reason), ""]
+    shown = [f"# {what}", "", *(safe(one[0].upper() + one[1:]) for one in reason), ""]
     for title, sentences in lines(night).items():
         shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:

@@ -60,6 +60,10 @@ def test_what_is_missing_is_said_in_the_state_and_what_to_do(served: Served, wor
         state = served.until(run, "FAILED", "COMPLETED", "CRASHED")
         assert state["type"] == "FAILED"
         assert said in state["message"]
+        # In the log it is one sentence, and no traceback.
+        (error,) = served.errors(run)
+        assert said in error
+        assert "Traceback" not in error
         begun = served.ask("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run]}})
         assert not [task for task in begun if task["name"].startswith(("label", "extract"))]
 

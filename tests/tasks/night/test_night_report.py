@@ -43,7 +43,7 @@ def test_the_page_says_what_why_at_what_cost_what_serves_and_what_to_do() -> Non
     text = told(night(report="/home/reports/r/report.html", serving="abc", escalated=0.4567, n_files=1))
     assert text.startswith(
         "# The new head was refused\n\n"
-        "calibration error \\(ECE\\) 0.200, 0.030 with the serving head, on 400 held-out queries\n"
+        "Calibration error \\(ECE\\) 0.200, 0.030 with the serving head, on 400 held-out queries\n"
     )
     # Statistics come last.
     titles = re.findall(r"\*\*(\w[\w ]*)\*\*", text)
@@ -77,18 +77,22 @@ def test_no_sentence_is_said_twice() -> None:
 @pytest.mark.parametrize(
     ("facts", "champion", "said"),
     [
-        (("it costs more",), True, "it sends 45.7% of queries to the large model; more than before; calibration error"),
-        ((), True, "it sends 45.7% of queries to the large model; no more than before; calibration error"),
-        ((), False, "it sends 45.7% of queries to the large model; calibration error (ECE) 0.200, on 400 held-out"),
+        (("it costs more",), True, "saves 12%; it escalates more queries than the head before; calibration error"),
+        ((), True, "saves 12%; calibration error (ECE) 0.200, 0.030 with the head before, on 400 held-out"),
+        ((), False, "saves 12%; calibration error (ECE) 0.200, on 400 held-out"),
     ],
 )
 def test_a_promotion_begins_with_what_it_means_for_cost_and_quality(
     facts: tuple[str, ...], champion: bool, said: str
 ) -> None:
-    one = night(action="promoted", escalated=0.4567)
+    one = night(action="promoted", money="Saves 12%")
     assert one.verdict is not None
     verdict = one.verdict.model_copy(update={"facts": facts} | ({} if champion else {"champion": {}}))
-    assert headline(one.model_copy(update={"verdict": verdict})).startswith(f"A new head was promoted: {said}")
+    one = one.model_copy(update={"verdict": verdict})
+    assert headline(one).startswith(f"A new head was promoted: {said}")
+    # What a head would have saved that does not serve is no news.
+    assert "12%" not in headline(one.model_copy(update={"action": "refused"}))
+    assert "12%" in headline(one.model_copy(update={"action": "waiting"}))
 
 
 def test_the_picture_says_what_it_shows_and_the_report_is_a_link_where_it_is_served() -> None:
