@@ -7,9 +7,7 @@ from typing import TypeVar, cast
 from prefect.context import FlowRunContext
 from prefect.states import Completed
 
-from routecal.calib.errors import CalibError
-from routecal.storage.errors import StorageError
-from routecal.tasks.errors import TaskError
+from routecal.root_error import RoutecalError
 
 R = TypeVar("R")
 
@@ -48,7 +46,7 @@ class PlainMessages(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged; it is changed in place."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, CalibError | StorageError | TaskError):
+        if isinstance(error, RoutecalError):
             # The task's, the engine's and the process's own records repeat what the flow's says.
             if record.name != "prefect.flow_runs" or not str(record.msg).startswith("Encountered exception"):
                 return False

@@ -11,10 +11,10 @@ from prefect import task
 from prefect.cache_policies import INPUTS
 
 from routecal.calib.policy import OracleMatrix
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
-from routecal.storage.errors import NoOutcomeMatches
+from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.storage.layout import Home
-from routecal.storage.plain_text import plain
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import STORED, WhileItStands
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
@@ -135,12 +135,12 @@ def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | Api
         )
     others = Counter(in_short(reason) for reason in reasons.values() if reason != NO_TRUTH)
     if others or not without:
-        counts = ", ".join(f"{reason} ({n})" for reason, n in others.most_common())
+        listed = ", ".join(f"{reason} ({n})" for reason, n in others.most_common())
         logger.warning(
             "%d of %d queries got no label and are left out%s",
             queries.rows - labels.rows - len(without),
             queries.rows,
-            f": {counts}" if counts else "",
+            f": {listed}" if listed else "",
         )
 
 
