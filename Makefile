@@ -12,6 +12,9 @@ REFERENCES := netcal relplot
 # Makes mutants for `make mutants`, which installs it. This version: what it makes is part of the score.
 MUTATORS := mutmut==3.8.1
 
+# Folders that setup.py installs as packages of `routecal`.
+ROOMS := calib storage tasks flows deployments
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
         bench-serve simulate-nights mutants world-facts check lock clean
@@ -32,7 +35,7 @@ demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and t
 	$(BIN)/routecal demo
 
 serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, until Ctrl-C; prints the address of the UI
-	$(BIN)/python -m deployments.serve
+	$(BIN)/python -m routecal.deployments.serve
 
 # Checks need one core for a minute and a half, and the suite does not wait for them.
 test: $(STAMP)   ## every check, and every test but those of `make served` and `make gemma`, offline
@@ -100,6 +103,7 @@ check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell --skip='.venv,artifacts,*.egg-info,.git,constraints.txt' .
+	mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(ROOMS)) build/names/routecal/
 	$(BIN)/mypy
 
 lock:            ## resolve the newest versions that pyproject.toml allows and write constraints.txt

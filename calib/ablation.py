@@ -7,11 +7,11 @@ its early stopping, on the same rows.
 
 from typing import NamedTuple
 
-from calib.examples import Examples
-from calib.methods import AS_WRITTEN, WRITTEN
-from calib.recipe import Headed, Recipe, train
-from calib.rl_config import RLConfig
-from calib.sft import SFTConfig
+from routecal.calib.examples import Examples
+from routecal.calib.methods import AS_WRITTEN, WRITTEN
+from routecal.calib.recipe import Headed, Recipe, train
+from routecal.calib.rl_config import RLConfig
+from routecal.calib.sft import SFTConfig
 
 GROUP = "ablation"
 REFERENCE = "default"

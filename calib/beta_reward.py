@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
+from routecal.calib.errors import OutOfRange
+from routecal.calib.shapes import check_against
 from scipy.special import betainc, betaln
 from torch import Tensor
-
-from calib.errors import OutOfRange
-from calib.shapes import check_against
 
 # Where alpha or beta is below 1 the weight of `beta` is infinite at an end; its slope is taken no nearer than this.
 SLOPE_EPS = 1e-6

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from routecal.calib.baselines.columns import Standard, router_columns
+from routecal.calib.baselines.contract import learnable
+from routecal.calib.baselines.heldout import N_FOLDS, deal
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import ChosenOnTest, LengthMismatch, UnknownName
+from routecal.calib.examples import Examples
+from routecal.calib.metrics.proper import log_loss_rows
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
-
-from calib.baselines.columns import Standard, router_columns
-from calib.baselines.contract import learnable
-from calib.baselines.heldout import N_FOLDS, deal
-from calib.checks import FloatArray
-from calib.errors import ChosenOnTest, LengthMismatch, UnknownName
-from calib.examples import Examples
-from calib.metrics.proper import log_loss_rows
 
 # Inverse strengths of the probe's L2 penalty: a decade apart is enough to rank blocks.
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

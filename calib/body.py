@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from routecal.calib.errors import RouterUnusable
+from routecal.calib.pooling import Block, Places, pooled
 from torch import Tensor
-
-from calib.errors import RouterUnusable
-from calib.pooling import Block, Places, pooled
 
 # Rows are batched by this many tokens: enough to fill two cores' caches, small enough to stay in them.
 TOKENS_PER_BATCH = 512

@@ -9,16 +9,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
-from calib.folder_digest import folder_digest
-from calib.head import LoadedHead, load
-from calib.head.folder import CONFIG, WEIGHTS
-from calib.head.hub import fetch
-from calib.policy import POLICIES, Policy
-from calib.pooling import DEFAULT
-from calib.prompts import texts_of
-from calib.router import FrozenRouter, RouterOutput
+from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
+from routecal.calib.folder_digest import folder_digest
+from routecal.calib.head import LoadedHead, load
+from routecal.calib.head.folder import CONFIG, WEIGHTS
+from routecal.calib.head.hub import fetch
+from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.pooling import DEFAULT
+from routecal.calib.prompts import texts_of
+from routecal.calib.router import FrozenRouter, RouterOutput
 
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"

@@ -15,12 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-from calib.config_values import DTYPES, check_room, check_values, read_config
-from calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
-from calib.policy import POLICIES, Policy
-from calib.weight_files import check_folder, check_numbers, check_tokenizer, stored_tensors
-from calib.weights_fit import Loading, check_finite, check_fit, is_buffer, left_out
+from routecal.calib.config_values import DTYPES, check_room, check_values, read_config
+from routecal.calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
+from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.weight_files import check_folder, check_numbers, check_tokenizer, stored_tensors
+from routecal.calib.weights_fit import Loading, check_finite, check_fit, is_buffer, left_out
 
 Kind = Literal["sequence_classification", "causal"]
 # Encoder-decoders whose reading was compared with transformers' own.

@@ -2,8 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples
+from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples
 
 FloatArray = NDArray[np.float64]
 

@@ -23,10 +23,9 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 import torch
+from routecal.calib.shapes import check_against, check_rows
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-
-from calib.shapes import check_against, check_rows
 
 Kind = Literal["logit-normal", "beta"]
 

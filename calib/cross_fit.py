@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-
-from calib.checks import FloatArray
-from calib.errors import OutOfRange
-from calib.examples import WARN_BELOW, Examples
-from calib.head import ConfidenceHead, Ensemble, HeadConfig, HeadShape
-from calib.training import StepLog, threads_for
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import OutOfRange
+from routecal.calib.examples import WARN_BELOW, Examples
+from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, HeadShape
+from routecal.calib.training import StepLog, threads_for
 
 if TYPE_CHECKING:
-    from calib.rl_config import RLConfig
-    from calib.sft import SFTConfig
+    from routecal.calib.rl_config import RLConfig
+    from routecal.calib.sft import SFTConfig
 
 FOLDS = 5
 # Labelled rows from which on the splits are taken as they are: a head that has 12,000 to learn from gains little from

@@ -8,10 +8,9 @@ shows in no feature: only labels find it, which is why a quiet spell must end.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import LengthMismatch
 from scipy.stats import ks_2samp
-
-from calib.checks import FloatArray
-from calib.errors import LengthMismatch
 
 # Rows on either side below which nothing is found: with 12 columns KS would see only distances above .6 there.
 MIN_ROWS = 30

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from routecal.calib.errors import CalibError, CheckpointUnusable, RouterUnusable
+from routecal.calib.prompts import Prompts, cut
 from torch import Tensor
-
-from calib.errors import CalibError, CheckpointUnusable, RouterUnusable
-from calib.prompts import Prompts, cut
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "

@@ -4,19 +4,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from routecal.calib import recalibrate, recipe
+from routecal.calib.checks import FloatArray
+from routecal.calib.cross_fit import Deal
+from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
+from routecal.calib.examples import Examples
+from routecal.calib.recipe import Recipe
+from routecal.calib.rl import RLConfig
+from routecal.calib.sft import SFTConfig
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
-
-from calib import recalibrate, recipe
-from calib.checks import FloatArray
-from calib.cross_fit import Deal
-from calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
-from calib.examples import Examples
-from calib.recipe import Recipe
-from calib.rl import RLConfig
-from calib.sft import SFTConfig
 
 # Without router logits the head starts from a constant and has all to learn; the loops' own rates are for small
 # corrections of a router that is right most of the time.

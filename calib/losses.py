@@ -4,10 +4,9 @@ Outcomes y may be soft, in [0, 1], in every term. Shapes other than those named 
 """
 
 import torch
+from routecal.calib.shapes import check_draws, check_rows
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-
-from calib.shapes import check_draws, check_rows
 
 
 def surrogate(p: Tensor, r: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from calib.baselines import BASELINES, Predictor, usable
-from calib.errors import UnknownName
-from calib.examples import Examples
-from calib.recipe import Recipe, train
-from calib.rl import preset
-from calib.sft import SFTConfig
+from routecal.calib.baselines import BASELINES, Predictor, usable
+from routecal.calib.errors import UnknownName
+from routecal.calib.examples import Examples
+from routecal.calib.recipe import Recipe, train
+from routecal.calib.rl import preset
+from routecal.calib.sft import SFTConfig
 
 # The method in question, and the baselines that have to be beaten by name.
 DEFAULT = "SFT + RL + recalibration"

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
+from routecal.calib.losses import leave_one_out
+from routecal.calib.shapes import check_draws
 from torch import Tensor
-
-from calib.losses import leave_one_out
-from calib.shapes import check_draws
 
 # All confidences within this standard deviation, or all nearer than this to 0 or 1, is collapse.
 COLLAPSED_STD = 1e-3

@@ -22,9 +22,8 @@ from dataclasses import dataclass, fields
 from typing import Literal, Self, get_args
 
 import torch
+from routecal.calib.errors import UnknownName
 from torch import Tensor
-
-from calib.errors import UnknownName
 
 Pooling = Literal["last", "mean", "decision"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import FloatArray, checked_p
-from calib.errors import LengthMismatch
+from routecal.calib.checks import FloatArray, checked_p
+from routecal.calib.errors import LengthMismatch
 
 PARTS = {"router": 0.40, "labelled": 0.30, "test": 0.30}
 # Written out: a running sum of the fractions would end at 0.7000000000000001.

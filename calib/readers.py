@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from routecal.calib.body import Body
+from routecal.calib.errors import RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import Places
 from torch import Tensor
-
-from calib.body import Body
-from calib.errors import RouterUnusable
-from calib.policy import POLICIES
-from calib.pooling import Places
 
 # Asked after the router's own decision; its answer is P(True) / (P(True) + P(False)).
 QUESTION = "\nIs this routing decision right? True/False\nAnswer:"

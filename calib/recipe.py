@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Self
 
 from pydantic import Field
-
-from calib import cross_fit, rl, sft
-from calib.checks import FloatArray
-from calib.cross_fit import Deal, Plan
-from calib.examples import Examples
-from calib.head import Ensemble
-from calib.recalibrate import Identity, Recalibrator, choose
-from calib.rl import RLConfig
-from calib.sft import SFTConfig
-from calib.training import StepLog
+from routecal.calib import cross_fit, rl, sft
+from routecal.calib.checks import FloatArray
+from routecal.calib.cross_fit import Deal, Plan
+from routecal.calib.examples import Examples
+from routecal.calib.head import Ensemble
+from routecal.calib.recalibrate import Identity, Recalibrator, choose
+from routecal.calib.rl import RLConfig
+from routecal.calib.sft import SFTConfig
+from routecal.calib.training import StepLog
 
 
 class Recipe(Plan):

@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-# Keys of calib.rewards and their aliases, written out for a form to show them; a test compares the two.
+# Keys of routecal.calib.rewards and their aliases, written out for a form to show them; a test compares the two.
 RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]

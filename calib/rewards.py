@@ -19,11 +19,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from routecal.calib.beta_reward import beta, cost_weighted
+from routecal.calib.errors import UnknownName
+from routecal.calib.shapes import check_against
 from torch import Tensor
-
-from calib.beta_reward import beta, cost_weighted
-from calib.errors import UnknownName
-from calib.shapes import check_against
 
 Reward = Callable[[Tensor, Tensor], Tensor]
 

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
-
-from calib import rewards
-from calib.confidence_policy import Beta, ConfidencePolicy, expectation, keep_in_range
-from calib.examples import Examples
-from calib.head import ConfidenceHead
-from calib.losses import (
+from routecal.calib import rewards
+from routecal.calib.confidence_policy import Beta, ConfidencePolicy, expectation, keep_in_range
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead
+from routecal.calib.losses import (
     bernoulli_kl,
     calibration_gap,
     ranking_gap,
@@ -19,10 +17,10 @@ from calib.losses import (
     smooth_calibration_gap,
     surrogate,
 )
-from calib.monitors import gradient_variance, mass_at_ends
-from calib.rl_config import PRESETS, RLConfig, preset
-from calib.shapes import check_rows
-from calib.training import (
+from routecal.calib.monitors import gradient_variance, mass_at_ends
+from routecal.calib.rl_config import PRESETS, RLConfig, preset
+from routecal.calib.shapes import check_rows
+from routecal.calib.training import (
     Rows,
     StepLog,
     Watch,
@@ -33,6 +31,7 @@ from calib.training import (
     threads_for,
     update,
 )
+from torch import Tensor
 
 __all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
 

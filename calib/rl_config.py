@@ -3,11 +3,10 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib import rewards
-from calib.confidence_policy import Beta, ConfidencePolicy, Kind, LogitNormal
-from calib.errors import UnknownName
-from calib.reward_names import RewardName
+from routecal.calib import rewards
+from routecal.calib.confidence_policy import Beta, ConfidencePolicy, Kind, LogitNormal
+from routecal.calib.errors import UnknownName
+from routecal.calib.reward_names import RewardName
 
 
 class RLConfig(BaseModel):
@@ -17,7 +16,7 @@ class RLConfig(BaseModel):
 
     reward: RewardName = Field(
         default="brier",
-        description="key of calib.rewards; calibration is METHOD.md's name for linear, which is improper",
+        description="key of routecal.calib.rewards; calibration is METHOD.md's name for linear, which is improper",
     )
     reward_alpha: float = Field(default=1.0, gt=0, le=100, description="alpha of reward beta; 1 and 1 is brier")
     reward_beta: float = Field(default=1.0, gt=0, le=100, description="beta of reward beta")

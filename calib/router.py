@@ -20,16 +20,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-from calib.body import Body, batches
-from calib.checkpoint import kind_of, label_order, load
-from calib.dry_pass import MIXED, check_reading, check_vocabulary, in_a_sentence, samples
-from calib.errors import NonFinite, QueryUnreadable, RouterUnusable
-from calib.policy import POLICIES
-from calib.pooling import DEFAULT, Block, blocks_of
-from calib.prompts import QUERY_TOKENS, Prompts, cut, texts_of
-from calib.readers import QUESTION, Classifier, Speaker
-from calib.window import learned_positions, window_of
+from routecal.calib.body import Body, batches
+from routecal.calib.checkpoint import kind_of, label_order, load
+from routecal.calib.dry_pass import MIXED, check_reading, check_vocabulary, in_a_sentence, samples
+from routecal.calib.errors import NonFinite, QueryUnreadable, RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import DEFAULT, Block, blocks_of
+from routecal.calib.prompts import QUERY_TOKENS, Prompts, cut, texts_of
+from routecal.calib.readers import QUESTION, Classifier, Speaker
+from routecal.calib.window import learned_positions, window_of
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from routecal.calib.errors import OnePolicy, UnknownName
+from routecal.calib.policy import POLICIES
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-
-from calib.errors import OnePolicy, UnknownName
-from calib.policy import POLICIES
 
 # Strengths tried, from nearly constant to nearly unregularised, chosen by cross-validated log loss.
 STRENGTHS = np.logspace(-5, 0, 6)

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.examples import Examples
-from calib.head import ConfidenceHead
-from calib.monitors import mass_at_ends
-from calib.training import Rows, StepLog, Watch, adamw, batch_size, prepare, threads_for, update
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead
+from routecal.calib.monitors import mass_at_ends
+from routecal.calib.training import Rows, StepLog, Watch, adamw, batch_size, prepare, threads_for, update
 
 
 class SFTConfig(BaseModel):

@@ -1,8 +1,7 @@
 """Shapes of torch tensors, checked before torch broadcasts them: (b, 1) beside (b,) is b² rows, and no error."""
 
+from routecal.calib.errors import ShapeMismatch, TooFewExamples
 from torch import Tensor
-
-from calib.errors import ShapeMismatch, TooFewExamples
 
 
 def check_rows(**tensors: Tensor) -> None:
@@ -17,7 +16,7 @@ def check_rows(**tensors: Tensor) -> None:
     >>> check_rows(p=torch.zeros(3, 1), y=torch.zeros(3))
     Traceback (most recent call last):
     ...
-    calib.errors.ShapeMismatch: p has shape (3, 1), y has shape (3,); give one value per row, (b,)
+    routecal.calib.errors.ShapeMismatch: p has shape (3, 1), y has shape (3,); give one value per row, (b,)
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) > 1:

@@ -7,13 +7,12 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from routecal.calib.errors import Collapsed, TooFewExamples
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead
+from routecal.calib.head.inputs import as_tensor
+from routecal.calib.monitors import COLLAPSED_STD, Health
 from torch import Tensor
-
-from calib.errors import Collapsed, TooFewExamples
-from calib.examples import Examples
-from calib.head import ConfidenceHead
-from calib.head.inputs import as_tensor
-from calib.monitors import COLLAPSED_STD, Health
 
 Stage = Literal["sft", "rl"]
 

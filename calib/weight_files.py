@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from routecal.calib.errors import CheckpointMissing, CheckpointUnusable
 from safetensors import SafetensorError, safe_open
-
-from calib.errors import CheckpointMissing, CheckpointUnusable
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
+from routecal.calib.errors import CheckpointUnusable
 from torch import Tensor
-
-from calib.errors import CheckpointUnusable
 
 # Buffers that older versions saved and every model computes by itself. Nothing else may be left over but the next two:
 # a tensor that nobody reads shows that the config is not the one that the weights were saved with.

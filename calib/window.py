@@ -3,8 +3,7 @@
 from typing import Any
 
 import torch
-
-from calib.errors import RouterUnusable
+from routecal.calib.errors import RouterUnusable
 
 
 def window_of(path: str, model: Any, tokenizer: Any, wanted: int | None) -> int:

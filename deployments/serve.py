@@ -18,11 +18,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
-
-from deployments.surroundings import ROOT, complaint, environment
-from flows.places import local_path, refusal
-from storage.errors import LockHeld
-from storage.lock import locked
+from routecal.deployments.surroundings import ROOT, complaint, environment
+from routecal.flows.places import local_path, refusal
+from routecal.storage.errors import LockHeld
+from routecal.storage.lock import locked
 
 LOCK = "serve.lock"
 STARTS_WITHIN_S = 120.0
@@ -57,7 +56,7 @@ def serve() -> int:
             )
         if wrong := unusable_port(env):
             return _refuse(wrong)
-        server = stack.enter_context(_running("server", ["deployments.server"], env, kill, holds=lock))
+        server = stack.enter_context(_running("server", ["routecal.deployments.server"], env, kill, holds=lock))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
             if stop.is_set():
@@ -65,7 +64,7 @@ def serve() -> int:
             return _refuse("the server did not start; what it says is in .prefect/server.log")
         print("deploying …", flush=True)
         # In a session of its own: Ctrl-C would end it with a traceback.
-        setup = [sys.executable, "-m", "deployments.setup"]
+        setup = [sys.executable, "-m", "routecal.deployments.setup"]
         done = subprocess.run(setup, cwd=ROOT, env=env, check=False, start_new_session=True)
         if stop.is_set():
             return 0

@@ -1,4 +1,4 @@
-"""`python -m deployments.server` is `prefect server start` with one thing put right: locks of SQLite.
+"""`python -m routecal.deployments.server` is `prefect server start` with one thing put right: locks of SQLite.
 
 Prefect begins most transactions as DEFERRED. One that reads first and writes then fails with "database is locked", at
 once and whatever the time-out, where another has written in between (https://www.sqlite.org/isolation.html). Under a

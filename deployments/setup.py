@@ -1,7 +1,7 @@
 """What a server needs: a pool, limits, automations, and the deployments. Safe to repeat.
 
-python -m deployments.setup                                     processes on this machine, as `make serve` does
-python -m deployments.setup --pool docker --image routecal:1    containers
+python -m routecal.deployments.setup                                     processes on this machine, as `make serve` does
+python -m routecal.deployments.setup --pool docker --image routecal:1    containers
 """
 
 import argparse
@@ -13,14 +13,13 @@ import tempfile
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.utilities.templating import apply_values
-
-from deployments.automations import automations, renew
-from deployments.kept import kept, remember
-from deployments.pools import Pool, make_pool, pool_of
-from deployments.surroundings import ROOT, complaint, environment
-from flows.errors import ServerUnreachable
-from flows.server import check_given
-from tasks.oracle.quota import quota_size
+from routecal.deployments.automations import automations, renew
+from routecal.deployments.kept import kept, remember
+from routecal.deployments.pools import Pool, make_pool, pool_of
+from routecal.deployments.surroundings import ROOT, complaint, environment
+from routecal.flows.errors import ServerUnreachable
+from routecal.flows.server import check_given
+from routecal.tasks.oracle.quota import quota_size
 
 FILE = ROOT / "deployments/prefect.yaml"
 
@@ -52,7 +51,7 @@ def deploy(client: SyncPrefectClient, pool: Pool) -> None:
 
 def main() -> None:
     """Set up the server at PREFECT_API_URL."""
-    parser = argparse.ArgumentParser(prog="python -m deployments.setup", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m routecal.deployments.setup", description=main.__doc__)
     parser.add_argument("--pool", choices=("process", "docker", "kubernetes"), default="process")
     parser.add_argument("--image", default="routecal:latest", help="with the project in /app (default: %(default)s)")
     parser.add_argument("--data", default="/data", help="folder of the host that containers see as /data")

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flows.surroundings import surroundings
+from routecal.flows.surroundings import surroundings
 
 ROOT = Path(__file__).parents[1]
 HOST, PORT = "127.0.0.1", 4200
@@ -46,7 +46,7 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "3",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "calib,storage,tasks,flows",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "routecal",
         "PREFECT_CLI_PROMPT": "false",
         "ROUTECAL_ROOT": str(ROOT),
         "ROUTECAL_TIMEZONE": "UTC",

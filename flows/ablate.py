@@ -2,14 +2,13 @@
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-
-from calib.ablation import GROUP, REFERENCE
-from flows.checks import check
-from flows.trial import fitted, prepared, scored
-from flows.trial_params import AblateParams
-from tasks import runs
-from tasks.benchmark.ablation_pages import ablation_latex, ablation_page, ablation_plot, effects
-from tasks.benchmark.report import Compared, write_benchmark
+from routecal.calib.ablation import GROUP, REFERENCE
+from routecal.flows.checks import check
+from routecal.flows.trial import fitted, prepared, scored
+from routecal.flows.trial_params import AblateParams
+from routecal.tasks import runs
+from routecal.tasks.benchmark.ablation_pages import ablation_latex, ablation_page, ablation_plot, effects
+from routecal.tasks.benchmark.report import Compared, write_benchmark
 
 
 @flow(name="ablate", flow_run_name="ablate on {params.data}")
@@ -38,6 +37,6 @@ def ablate(params: AblateParams) -> Compared:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("ablate")

@@ -1,12 +1,11 @@
 """Flow `audit`: the judge scored by people."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.oracle_params import AuditParams
-from tasks import runs
-from tasks.audit import score_audit
-from tasks.oracle.audit.score import AuditResult
+from routecal.flows.checks import check
+from routecal.flows.oracle_params import AuditParams
+from routecal.tasks import runs
+from routecal.tasks.audit import score_audit
+from routecal.tasks.oracle.audit.score import AuditResult
 
 
 @flow(name="audit")
@@ -17,6 +16,6 @@ def audit(params: AuditParams) -> AuditResult:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("audit")

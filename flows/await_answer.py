@@ -4,14 +4,14 @@ import gc
 import logging
 from datetime import UTC, datetime, timedelta
 
-from flows.approval import ask, tell_answer
-from storage.layout import Home
-from storage.registry import Entry, history
-from tasks.extract import open_router
-from tasks.markdown import safe
-from tasks.night.outcome import Ending
-from tasks.night.waiting import answer, ending_of, is_decided
-from tasks.oracle.local import local_model
+from routecal.flows.approval import ask, tell_answer
+from routecal.storage.layout import Home
+from routecal.storage.registry import Entry, history
+from routecal.tasks.extract import open_router
+from routecal.tasks.markdown import safe
+from routecal.tasks.night.outcome import Ending
+from routecal.tasks.night.waiting import answer, ending_of, is_decided
+from routecal.tasks.oracle.local import local_model
 
 logger = logging.getLogger(__name__)
 

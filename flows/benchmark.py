@@ -2,16 +2,15 @@
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-
-from calib.methods import DEFAULT, METHODS
-from flows.checks import check
-from flows.trial import fitted, prepared, scored
-from flows.trial_params import BenchmarkParams
-from tasks import runs
-from tasks.benchmark.bars import RAW, TEMPERATURE, bars
-from tasks.benchmark.pages import benchmark_page
-from tasks.benchmark.report import Compared, write_benchmark
-from tasks.benchmark.results import set_table, standings
+from routecal.calib.methods import DEFAULT, METHODS
+from routecal.flows.checks import check
+from routecal.flows.trial import fitted, prepared, scored
+from routecal.flows.trial_params import BenchmarkParams
+from routecal.tasks import runs
+from routecal.tasks.benchmark.bars import RAW, TEMPERATURE, bars
+from routecal.tasks.benchmark.pages import benchmark_page
+from routecal.tasks.benchmark.report import Compared, write_benchmark
+from routecal.tasks.benchmark.results import set_table, standings
 
 
 @flow(name="benchmark", flow_run_name="benchmark {params.data}")
@@ -43,6 +42,6 @@ def benchmark(params: BenchmarkParams) -> Compared:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("benchmark")

@@ -1,20 +1,19 @@
 """Flow `calibrate`: from queries to a calibrated head and its report."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.evaluate import Evaluated, evaluate_heads
-from flows.extract import extract_queries
-from flows.label import labels_for
-from flows.oracles import oracle_of
-from flows.params import CalibrateParams
-from flows.train import train_head
-from tasks import runs
-from tasks.examples import join
-from tasks.extract import check_router, n_truncated
-from tasks.queries import import_queries
-from tasks.router import refer_checkpoint, unseen_by
-from tasks.version import code_version
+from routecal.flows.checks import check
+from routecal.flows.evaluate import Evaluated, evaluate_heads
+from routecal.flows.extract import extract_queries
+from routecal.flows.label import labels_for
+from routecal.flows.oracles import oracle_of
+from routecal.flows.params import CalibrateParams
+from routecal.flows.train import train_head
+from routecal.tasks import runs
+from routecal.tasks.examples import join
+from routecal.tasks.extract import check_router, n_truncated
+from routecal.tasks.queries import import_queries
+from routecal.tasks.router import refer_checkpoint, unseen_by
+from routecal.tasks.version import code_version
 
 
 @flow(name="calibrate", flow_run_name="calibrate {params.queries} by {params.oracle}")
@@ -42,6 +41,6 @@ def calibrate(params: CalibrateParams) -> Evaluated:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("calibrate")

@@ -14,8 +14,8 @@ from contextlib import redirect_stderr
 from difflib import get_close_matches
 from typing import Any
 
-from flows.commands import COMMANDS, FLAGS, HELP, QUICK
-from flows.terminal import TERMINATED, end_on_signals, interruptible
+from routecal.flows.commands import COMMANDS, FLAGS, HELP, QUICK
+from routecal.flows.terminal import TERMINATED, end_on_signals, interruptible
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
 _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardIncomplete": 75, "Interrupted": 130}
@@ -46,7 +46,7 @@ def restart(name: str) -> None:
     For `python -m flows.NAME`, which has imported Prefect by now: its settings are read on import, so they must be in
     the environment before.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "flows.cli", name, *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-m", "routecal.flows.cli", name, *sys.argv[1:]])
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,15 +57,15 @@ def main(argv: Sequence[str]) -> int:
         print(HELP, end="")
         return 0 if words else 2
     if words[0] == "--version":
-        from tasks.version import code_version
+        from routecal.tasks.version import code_version
 
         print(f"routecal {code_version()}")
         return 0
-    from calib.errors import CalibError
-    from flows.options import HelpAsked
-    from storage.errors import StorageError
-    from tasks.errors import TaskError
-    from tasks.oracle.engine.stops import LabellingStopped
+    from routecal.calib.errors import CalibError
+    from routecal.flows.options import HelpAsked
+    from routecal.storage.errors import StorageError
+    from routecal.tasks.errors import TaskError
+    from routecal.tasks.oracle.engine.stops import LabellingStopped
 
     name, *options = words
     try:
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from flows.faults import of_the_server, record
+        from routecal.flows.faults import of_the_server, record
 
         if (what := of_the_server(error)) is not None:
             return _refuse(
@@ -98,9 +98,9 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
 
     Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
     """
-    from flows.errors import CommandUnknown, FlagMisplaced
-    from flows.options import parse
-    from flows.places import check_home
+    from routecal.flows.errors import CommandUnknown, FlagMisplaced
+    from routecal.flows.options import parse
+    from routecal.flows.places import check_home
 
     if name not in COMMANDS:
         if name in FLAGS:
@@ -110,27 +110,27 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     command = COMMANDS[name]
     check_home()
     params = parse(getattr(importlib.import_module(command.params_in), command.params), name, options)
-    from flows.checks import check
+    from routecal.flows.checks import check
 
     check(params)
     is_quick = name in QUICK or getattr(params, "dry_run", False)
     _settings(verbose=verbose, refresh=refresh)
     if not is_quick:
-        from flows.server import check_given, check_prefect_home
-        from storage.layout import Home
+        from routecal.flows.server import check_given, check_prefect_home
+        from routecal.storage.layout import Home
 
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
-    from flows.paper import console
-    from tasks.progress import shown
+    from routecal.flows.paper import console
+    from routecal.tasks.progress import shown
 
     _load_prefect()
     action: Any = getattr(importlib.import_module(command.module), command.flow)
     if is_quick:
         action = action.fn
     else:
-        from flows.server import reach_server
+        from routecal.flows.server import reach_server
 
         reach_server()
     from prefect.exceptions import Abort
@@ -140,13 +140,13 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
             result = action(params)
         except Abort as ended:  # which leaves the run in the state that it was given
             raise ended.__cause__ or ended from None
-    getattr(importlib.import_module("flows.show"), command.shown_by)(_paper(), result)
+    getattr(importlib.import_module("routecal.flows.show"), command.shown_by)(_paper(), result)
     return 0
 
 
 def _settings(*, verbose: bool, refresh: bool) -> None:
     """Prefect's surroundings, before it is imported; whatever the user set stays."""
-    from flows.surroundings import surroundings
+    from routecal.flows.surroundings import surroundings
 
     for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
         os.environ.setdefault(variable, value)
@@ -160,7 +160,7 @@ def _load_prefect() -> None:
             importlib.import_module("prefect.settings").get_current_settings()
             importlib.import_module("prefect")
     except Exception as error:
-        from flows.errors import PrefectSettings
+        from routecal.flows.errors import PrefectSettings
 
         raise PrefectSettings(_reason(error)) from error
     sys.stderr.write(said.getvalue())
@@ -178,13 +178,13 @@ def _reason(error: Exception) -> str:
 
 def _paper() -> Any:
     """Standard output. A file or a pipe has no width that tables would have to be cut to."""
-    from flows.paper import console
+    from routecal.flows.paper import console
 
     return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 
 def _refuse(sentence: str, code: int = 2) -> int:
-    from storage.plain import plain
+    from routecal.storage.plain import plain
 
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)

@@ -9,31 +9,41 @@ class Command(NamedTuple):
     module: str
     flow: str
     params: str
-    params_in: str = "flows.params"
+    params_in: str = "routecal.flows.params"
     shown_by: str = "made"
 
 
 COMMANDS = {
-    "demo": Command("flows.demo", "demo", "DemoParams", "flows.demo_params", "evaluated"),
-    "calibrate": Command("flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
-    "label": Command("flows.label", "label", "LabelParams", "flows.oracle_params", "labelled"),
-    "extract": Command("flows.extract", "extract", "ExtractParams"),
-    "train": Command("flows.train", "train", "TrainParams", shown_by="trained"),
-    "evaluate": Command("flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
-    "recalibrate": Command("flows.recalibrate", "recalibrate", "RecalibrateParams", "flows.night_params", "told"),
-    "demo-night": Command("flows.demo_night", "demo_night", "DemoNightParams", "flows.demo_params", "told"),
-    "heads": Command("flows.registry", "heads", "HeadsParams", "flows.night_params", "table"),
-    "promote": Command("flows.registry", "promote", "PromoteParams", "flows.night_params", "decided"),
-    "decline": Command("flows.registry", "decline", "DeclineParams", "flows.night_params", "decided"),
-    "rollback": Command("flows.registry", "rollback", "RollbackParams", "flows.night_params", "decided"),
-    "train-router": Command("flows.train_router", "train_router_flow", "TrainRouterParams"),
-    "benchmark": Command("flows.benchmark", "benchmark", "BenchmarkParams", "flows.trial_params", "compared"),
-    "ablate": Command("flows.ablate", "ablate", "AblateParams", "flows.trial_params", "compared"),
-    "audit": Command("flows.audit", "audit", "AuditParams", "flows.oracle_params", "audited"),
-    "rejudge": Command("flows.rejudge", "rejudge", "RejudgeParams", "flows.oracle_params", "rejudged"),
-    "ledger": Command("flows.ledger", "ledger", "LedgerParams", "flows.oracle_params", "table"),
-    "stats": Command("flows.stats", "stats", "StatsParams", shown_by="tables"),
-    "export": Command("flows.export", "export", "ExportParams", shown_by="exported"),
+    "demo": Command("routecal.flows.demo", "demo", "DemoParams", "routecal.flows.demo_params", "evaluated"),
+    "calibrate": Command("routecal.flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
+    "label": Command("routecal.flows.label", "label", "LabelParams", "routecal.flows.oracle_params", "labelled"),
+    "extract": Command("routecal.flows.extract", "extract", "ExtractParams"),
+    "train": Command("routecal.flows.train", "train", "TrainParams", shown_by="trained"),
+    "evaluate": Command("routecal.flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
+    "recalibrate": Command(
+        "routecal.flows.recalibrate", "recalibrate", "RecalibrateParams", "routecal.flows.night_params", "told"
+    ),
+    "demo-night": Command(
+        "routecal.flows.demo_night", "demo_night", "DemoNightParams", "routecal.flows.demo_params", "told"
+    ),
+    "heads": Command("routecal.flows.registry", "heads", "HeadsParams", "routecal.flows.night_params", "table"),
+    "promote": Command("routecal.flows.registry", "promote", "PromoteParams", "routecal.flows.night_params", "decided"),
+    "decline": Command("routecal.flows.registry", "decline", "DeclineParams", "routecal.flows.night_params", "decided"),
+    "rollback": Command(
+        "routecal.flows.registry", "rollback", "RollbackParams", "routecal.flows.night_params", "decided"
+    ),
+    "train-router": Command("routecal.flows.train_router", "train_router_flow", "TrainRouterParams"),
+    "benchmark": Command(
+        "routecal.flows.benchmark", "benchmark", "BenchmarkParams", "routecal.flows.trial_params", "compared"
+    ),
+    "ablate": Command("routecal.flows.ablate", "ablate", "AblateParams", "routecal.flows.trial_params", "compared"),
+    "audit": Command("routecal.flows.audit", "audit", "AuditParams", "routecal.flows.oracle_params", "audited"),
+    "rejudge": Command(
+        "routecal.flows.rejudge", "rejudge", "RejudgeParams", "routecal.flows.oracle_params", "rejudged"
+    ),
+    "ledger": Command("routecal.flows.ledger", "ledger", "LedgerParams", "routecal.flows.oracle_params", "table"),
+    "stats": Command("routecal.flows.stats", "stats", "StatsParams", shown_by="tables"),
+    "export": Command("routecal.flows.export", "export", "ExportParams", shown_by="exported"),
 }
 
 # Of the whole program; they stand before the command.

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from flows.demo_params import DemoInputs
-from flows.errors import OptionsConflict, WrongValues
-from flows.night_params import RecalibrateParams
-from flows.options import spelled
-from flows.oracle_params import (
+from routecal.flows.demo_params import DemoInputs
+from routecal.flows.errors import OptionsConflict, WrongValues
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.options import spelled
+from routecal.flows.oracle_params import (
     AnsweringParams,
     JudgeParams,
     LabelParams,
@@ -17,11 +17,11 @@ from flows.oracle_params import (
     QueryParams,
     RejudgeParams,
 )
-from flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
-from flows.trial_params import TrialParams
-from storage.columns import mapping_of
-from tasks.errors import ExtraMissing, NothingToPlan, OptionMissing
-from tasks.oracle.providers.address import address_of
+from routecal.flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
+from routecal.flows.trial_params import TrialParams
+from routecal.storage.columns import mapping_of
+from routecal.tasks.errors import ExtraMissing, NothingToPlan, OptionMissing
+from routecal.tasks.oracle.providers.address import address_of
 
 # Options that only some oracles read. What paces and bounds them is left out: it harms nobody where nothing is asked.
 _READ_BY = {

@@ -2,22 +2,22 @@
 
 from typing import Any, NamedTuple
 
-from calib.night.action import doubts, renewal_reasons
-from calib.night.candidate import may_warm_start
-from calib.night.gate import Verdict
-from calib.night.health import Health
-from flows.evaluate import evaluate_heads
-from flows.night_params import RecalibrateParams
-from flows.train import train_head
-from storage.artifact import Artifact
-from tasks.evaluate import FINAL
-from tasks.night.contest import choose_candidate, classes, judge
-from tasks.night.evening import Evening
-from tasks.night.health import check_oracle, share_escalated
-from tasks.night.known import ROWS, RUN, Rows, held_out, pooled
-from tasks.night.outcome import KEY
-from tasks.train import recalibrate_head, train_on, train_rl
-from tasks.version import code_version
+from routecal.calib.night.action import doubts, renewal_reasons
+from routecal.calib.night.candidate import may_warm_start
+from routecal.calib.night.gate import Verdict
+from routecal.calib.night.health import Health
+from routecal.flows.evaluate import evaluate_heads
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.train import train_head
+from routecal.storage.artifact import Artifact
+from routecal.tasks.evaluate import FINAL
+from routecal.tasks.night.contest import choose_candidate, classes, judge
+from routecal.tasks.night.evening import Evening
+from routecal.tasks.night.health import check_oracle, share_escalated
+from routecal.tasks.night.known import ROWS, RUN, Rows, held_out, pooled
+from routecal.tasks.night.outcome import KEY
+from routecal.tasks.train import recalibrate_head, train_on, train_rl
+from routecal.tasks.version import code_version
 
 # Held-out rows of the nights just before, which tonight's outcomes are compared with.
 RECENT = 300

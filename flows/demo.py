@@ -1,14 +1,13 @@
 """Flow `demo`: the whole pipeline on world facts and a real Gemma, ending in the same `calibrate` a user runs."""
 
 from prefect import flow
-
-from flows.calibrate import calibrate
-from flows.checks import check
-from flows.demo_inputs import demo_inputs
-from flows.demo_params import DemoParams
-from flows.evaluate import Evaluated
-from flows.params import CalibrateParams, EscalationParams, HeadParams
-from tasks import runs
+from routecal.flows.calibrate import calibrate
+from routecal.flows.checks import check
+from routecal.flows.demo_inputs import demo_inputs
+from routecal.flows.demo_params import DemoParams
+from routecal.flows.evaluate import Evaluated
+from routecal.flows.params import CalibrateParams, EscalationParams, HeadParams
+from routecal.tasks import runs
 
 
 @flow(name="demo", flow_run_name="demo on {params.questions} world facts")
@@ -23,6 +22,6 @@ def demo(params: DemoParams) -> Evaluated:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("demo")

@@ -2,16 +2,16 @@
 
 from typing import Any, NamedTuple
 
-from flows.demo_params import DemoInputs
-from flows.label import label_queries
-from storage.artifact import Artifact
-from tasks.extract import Reading
-from tasks.gemma import convert_gemma
-from tasks.oracle.prompts import prompts_sha256
-from tasks.oracle.spec import LocalOracle
-from tasks.progress import underway
-from tasks.queries import make_world_facts, set_apart
-from tasks.router import check_base, train_router
+from routecal.flows.demo_params import DemoInputs
+from routecal.flows.label import label_queries
+from routecal.storage.artifact import Artifact
+from routecal.tasks.extract import Reading
+from routecal.tasks.gemma import convert_gemma
+from routecal.tasks.oracle.prompts import prompts_sha256
+from routecal.tasks.oracle.spec import LocalOracle
+from routecal.tasks.progress import underway
+from routecal.tasks.queries import make_world_facts, set_apart
+from routecal.tasks.router import check_base, train_router
 
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3

@@ -1,22 +1,21 @@
 """Flow `demo-night`: a night of recalibration on the demo's queries, router and oracle."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.demo_inputs import demo_inputs
-from flows.demo_params import DemoNightParams, DemoParams
-from flows.errors import OtherRouterServes
-from flows.night_params import RecalibrateParams
-from flows.one_night import one_night
-from flows.params import EscalationParams
-from flows.recalibrate import in_words, night_of
-from storage.artifact import Artifact
-from storage.layout import Home
-from tasks import runs
-from tasks.night import decision
-from tasks.night.outcome import Night
-from tasks.queries import inbox_of
-from tasks.router import refer_checkpoint
+from routecal.flows.checks import check
+from routecal.flows.demo_inputs import demo_inputs
+from routecal.flows.demo_params import DemoNightParams, DemoParams
+from routecal.flows.errors import OtherRouterServes
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.one_night import one_night
+from routecal.flows.params import EscalationParams
+from routecal.flows.recalibrate import in_words, night_of
+from routecal.storage.artifact import Artifact
+from routecal.storage.layout import Home
+from routecal.tasks import runs
+from routecal.tasks.night import decision
+from routecal.tasks.night.outcome import Night
+from routecal.tasks.queries import inbox_of
+from routecal.tasks.router import refer_checkpoint
 
 
 @flow(name="demo-night", flow_run_name="a night on {params.questions} world facts")
@@ -47,6 +46,6 @@ def _check_registry(router: Artifact) -> None:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("demo-night")

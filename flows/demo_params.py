@@ -1,9 +1,8 @@
 """Parameters of the demo's two flows. What a demo runs on is never a parameter: it makes its own."""
 
 from pydantic import Field
-
-from flows.oracle_params import Params
-from flows.params import MAX_SEED, EscalationParams, HeadParams
+from routecal.flows.oracle_params import Params
+from routecal.flows.params import MAX_SEED, EscalationParams, HeadParams
 
 
 class DemoInputs(Params):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from storage.plain import plain
-from tasks.errors import TaskError
+from routecal.storage.plain import plain
+from routecal.tasks.errors import TaskError
 
 
 class CommandUnknown(TaskError, ValueError):

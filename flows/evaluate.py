@@ -4,19 +4,18 @@ from typing import Any
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
-
-from flows.checks import check
-from flows.params import EscalationParams, EvaluateParams
-from storage.artifact import Artifact
-from tasks import runs
-from tasks.bulletin import publish
-from tasks.escalate import escalate, pack_router
-from tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
-from tasks.extract import Reading
-from tasks.progress import underway
-from tasks.report import write_report
-from tasks.slices import score_slices
-from tasks.train import held_out_splits, refer_head
+from routecal.flows.checks import check
+from routecal.flows.params import EscalationParams, EvaluateParams
+from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
+from routecal.tasks.bulletin import publish
+from routecal.tasks.escalate import escalate, pack_router
+from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
+from routecal.tasks.extract import Reading
+from routecal.tasks.progress import underway
+from routecal.tasks.report import write_report
+from routecal.tasks.slices import score_slices
+from routecal.tasks.train import held_out_splits, refer_head
 
 # What an evaluation reads beside heads.
 INPUTS = ("examples", "labels", "features")
@@ -107,6 +106,6 @@ def evaluate_heads(
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("evaluate")

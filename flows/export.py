@@ -1,11 +1,10 @@
 """Flow `export`: the examples of one run as the method's JSONL."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.params import ExportParams
-from tasks.stats import Exported
-from tasks.stats import export as write
+from routecal.flows.checks import check
+from routecal.flows.params import ExportParams
+from routecal.tasks.stats import Exported
+from routecal.tasks.stats import export as write
 
 
 @flow(name="export", flow_run_name="export to {params.output_file}")
@@ -16,6 +15,6 @@ def export(params: ExportParams) -> Exported:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("export")

@@ -1,16 +1,15 @@
 """Flow `extract`: what the frozen router makes of every query."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.params import ExtractParams
-from storage.artifact import Artifact
-from tasks import runs
-from tasks.extract import Reading, extract_shard
-from tasks.progress import track
-from tasks.queries import import_queries
-from tasks.router import refer_checkpoint, unseen_by
-from tasks.tables import joined, shards
+from routecal.flows.checks import check
+from routecal.flows.params import ExtractParams
+from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
+from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.progress import track
+from routecal.tasks.queries import import_queries
+from routecal.tasks.router import refer_checkpoint, unseen_by
+from routecal.tasks.tables import joined, shards
 
 
 @flow(name="extract", flow_run_name="extract {params.queries}")
@@ -31,6 +30,6 @@ def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("extract")

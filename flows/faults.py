@@ -6,8 +6,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.places import local_path
-from storage.plain import plain
+from routecal.flows.places import local_path
+from routecal.storage.plain import plain
 
 
 def record(error: BaseException, command: str) -> str:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows import places
-from flows.conflicts import commas
-from flows.errors import DemoIsACommand, WrongValues
-from flows.night_params import NightParams, RecalibrateParams
-from flows.options import spelled
-from flows.oracle_params import (
+from routecal.flows import places
+from routecal.flows.conflicts import commas
+from routecal.flows.errors import DemoIsACommand, WrongValues
+from routecal.flows.night_params import NightParams, RecalibrateParams
+from routecal.flows.options import spelled
+from routecal.flows.oracle_params import (
     DECISION,
     LARGE,
     MEDIUM,
@@ -21,7 +21,7 @@ from flows.oracle_params import (
     QueryParams,
     RejudgeParams,
 )
-from flows.params import (
+from routecal.flows.params import (
     CalibrateParams,
     EvaluateParams,
     ExportParams,
@@ -29,10 +29,10 @@ from flows.params import (
     TrainParams,
     TrainRouterParams,
 )
-from flows.trial_params import TrialParams
-from tasks.errors import InboxMissing, OptionMissing
-from tasks.oracle.audit.errors import AuditExists
-from tasks.oracle.money.pricing import Prices
+from routecal.flows.trial_params import TrialParams
+from routecal.tasks.errors import InboxMissing, OptionMissing
+from routecal.tasks.oracle.audit.errors import AuditExists
+from routecal.tasks.oracle.money.pricing import Prices
 
 
 def _see_demo(path: str, kind: str, command: str) -> None:

@@ -5,26 +5,25 @@ from typing import NamedTuple
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
-
-from calib.policy import OracleMatrix
-from flows.checks import check
-from flows.label_api import label_by_api
-from flows.oracle_params import LabelParams, OracleParams
-from flows.oracles import oracle_of, pace_of
-from storage.artifact import Artifact
-from storage.plain import plain
-from tasks import runs
-from tasks.audit import draw_audit
-from tasks.label import check_labelled, label_shard
-from tasks.oracle.engine.stops import LabellingStopped
-from tasks.oracle.planning.forecast import Plan
-from tasks.oracle.planning.text import shown
-from tasks.oracle.replay import matched
-from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
-from tasks.plan import plan_labels
-from tasks.progress import track
-from tasks.queries import import_queries
-from tasks.tables import joined, shards
+from routecal.calib.policy import OracleMatrix
+from routecal.flows.checks import check
+from routecal.flows.label_api import label_by_api
+from routecal.flows.oracle_params import LabelParams, OracleParams
+from routecal.flows.oracles import oracle_of, pace_of
+from routecal.storage.artifact import Artifact
+from routecal.storage.plain import plain
+from routecal.tasks import runs
+from routecal.tasks.audit import draw_audit
+from routecal.tasks.label import check_labelled, label_shard
+from routecal.tasks.oracle.engine.stops import LabellingStopped
+from routecal.tasks.oracle.planning.forecast import Plan
+from routecal.tasks.oracle.planning.text import shown
+from routecal.tasks.oracle.replay import matched
+from routecal.tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
+from routecal.tasks.plan import plan_labels
+from routecal.tasks.progress import track
+from routecal.tasks.queries import import_queries
+from routecal.tasks.tables import joined, shards
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +107,6 @@ def label_queries(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Art
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("label")

@@ -9,27 +9,26 @@ from typing import Literal, NamedTuple
 
 from prefect import Task
 from prefect.futures import PrefectFuture
-
-from calib.policy import OracleMatrix
-from flows.oracle_params import OracleParams
-from flows.oracles import pace_of
-from storage.artifact import Artifact
-from tasks.label import label_finished, label_shard, no_labels
-from tasks.oracle.bulletin import publish_summary
-from tasks.oracle.engine.desk import Desk, desk_for
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.signals import stopping_on_signal
-from tasks.oracle.engine.stops import LabellingStopped
-from tasks.oracle.gate.breaker import DayQuotaReached
-from tasks.oracle.later import schedule_again
-from tasks.oracle.meter import line
-from tasks.oracle.providers.choice import providers_for
-from tasks.oracle.quota import quota_size, slots_for
-from tasks.oracle.rejudging import ApiJudges
-from tasks.oracle.spec import ApiOracle
-from tasks.progress import counted
-from tasks.progress_artifact import ProgressArtifact
-from tasks.tables import joined, shards
+from routecal.calib.policy import OracleMatrix
+from routecal.flows.oracle_params import OracleParams
+from routecal.flows.oracles import pace_of
+from routecal.storage.artifact import Artifact
+from routecal.tasks.label import label_finished, label_shard, no_labels
+from routecal.tasks.oracle.bulletin import publish_summary
+from routecal.tasks.oracle.engine.desk import Desk, desk_for
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.signals import stopping_on_signal
+from routecal.tasks.oracle.engine.stops import LabellingStopped
+from routecal.tasks.oracle.gate.breaker import DayQuotaReached
+from routecal.tasks.oracle.later import schedule_again
+from routecal.tasks.oracle.meter import line
+from routecal.tasks.oracle.providers.choice import providers_for
+from routecal.tasks.oracle.quota import quota_size, slots_for
+from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.spec import ApiOracle
+from routecal.tasks.progress import counted
+from routecal.tasks.progress_artifact import ProgressArtifact
+from routecal.tasks.tables import joined, shards
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,9 @@
 """Flow `ledger`: what was paid."""
 
 from prefect import flow
-
-from flows.oracle_params import LedgerParams
-from tasks.listing import Table
-from tasks.spend import spend
+from routecal.flows.oracle_params import LedgerParams
+from routecal.tasks.listing import Table
+from routecal.tasks.spend import spend
 
 
 @flow(name="ledger")
@@ -14,6 +13,6 @@ def ledger(params: LedgerParams) -> Table:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("ledger")

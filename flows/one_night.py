@@ -12,13 +12,12 @@ from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.exceptions import Abort
 from prefect.states import Cancelled
-
-from storage.atomic import local_path
-from storage.errors import LockHeld
-from storage.layout import Home
-from storage.lock import locked
-from tasks.errors import NightRuns
-from tasks.night.waiting import FLOW_RUN, entry_asked_by
+from routecal.storage.atomic import local_path
+from routecal.storage.errors import LockHeld
+from routecal.storage.layout import Home
+from routecal.storage.lock import locked
+from routecal.tasks.errors import NightRuns
+from routecal.tasks.night.waiting import FLOW_RUN, entry_asked_by
 
 LOCK = ".night.lock"
 # How long a Retry waits for a process of the same run, which was thought dead and looks every ten seconds.

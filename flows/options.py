@@ -13,10 +13,9 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-
-from flows.commands import FLAGS
-from flows.errors import FlagMisplaced, OptionRepeated, OptionUnknown, WordUnexpected, WrongValues
-from flows.values import allowed
+from routecal.flows.commands import FLAGS
+from routecal.flows.errors import FlagMisplaced, OptionRepeated, OptionUnknown, WordUnexpected, WrongValues
+from routecal.flows.values import allowed
 
 Model = TypeVar("Model", bound=BaseModel)
 

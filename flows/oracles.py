@@ -3,18 +3,25 @@
 import hashlib
 
 from prefect import runtime
-
-from flows.oracle_params import DECISION, LARGE, MEDIUM, JudgeParams, OracleParams, ProviderParams, RejudgeParams
-from storage.artifact import Artifact
-from tasks.carry_over import digest_for_job
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.grading.cascade import prompt_versions
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.prompts import prompts_sha256
-from tasks.oracle.providers.address import address_of
-from tasks.oracle.rejudging import ApiJudges
-from tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
-from tasks.queries import import_outcomes
+from routecal.flows.oracle_params import (
+    DECISION,
+    LARGE,
+    MEDIUM,
+    JudgeParams,
+    OracleParams,
+    ProviderParams,
+    RejudgeParams,
+)
+from routecal.storage.artifact import Artifact
+from routecal.tasks.carry_over import digest_for_job
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.cascade import prompt_versions
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.prompts import prompts_sha256
+from routecal.tasks.oracle.providers.address import address_of
+from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.spec import ApiOracle, LocalOracle, OracleSpec
+from routecal.tasks.queries import import_outcomes
 
 # How sure a lone judge must be where there is a second one to ask.
 UNSURE_BELOW = 0.7
@@ -32,7 +39,7 @@ def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
     if params.oracle == "local":
         assert params.local_model is not None
         # Torch comes with it, which the other oracles do without.
-        from tasks.router import refer_checkpoint
+        from routecal.tasks.router import refer_checkpoint
 
         checkpoint = refer_checkpoint(params.local_model, kind="models")
         return LocalOracle(name=params.local_model_name, checkpoint=checkpoint, prompts_sha256=prompts_sha256())

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
-
-from storage.plain import CONTROL
+from routecal.storage.plain import CONTROL
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:

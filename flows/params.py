@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-
-from calib.reward_names import RewardName
-from flows.oracle_params import OracleParams, Params, QueryParams
+from routecal.calib.reward_names import RewardName
+from routecal.flows.oracle_params import OracleParams, Params, QueryParams
 
 if TYPE_CHECKING:
-    from calib.cross_fit import Plan
-    from calib.rl import RLConfig
-    from calib.sft import SFTConfig
-    from tasks.escalate import Terms
-    from tasks.extract import Reading
+    from routecal.calib.cross_fit import Plan
+    from routecal.calib.rl import RLConfig
+    from routecal.calib.sft import SFTConfig
+    from routecal.tasks.escalate import Terms
+    from routecal.tasks.extract import Reading
 
 # Of scikit-learn, whose generators take 32 bits.
 MAX_SEED = 2**32 - 1
@@ -53,7 +52,7 @@ class RouterParams(Params):
     @property
     def reading(self) -> Reading:
         """How the router reads a query, and what is kept of it."""
-        from tasks.extract import Reading
+        from routecal.tasks.extract import Reading
 
         return Reading(
             template=self.template,
@@ -109,21 +108,21 @@ class HeadParams(Params):
     @property
     def plan(self) -> Plan:
         """Which heads, and how many."""
-        from calib.cross_fit import Plan
+        from routecal.calib.cross_fit import Plan
 
         return Plan(**{name: getattr(self, name) for name in ("hidden_units", "residual", "pca", "folds", "members")})
 
     @property
     def sft(self) -> SFTConfig:
         """Configuration of the warm start."""
-        from calib.sft import SFTConfig
+        from routecal.calib.sft import SFTConfig
 
         return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
 
     @property
     def rl(self) -> RLConfig:
         """Configuration of the RL stage: the preset, with what was asked for instead."""
-        from calib.rl import RLConfig, preset
+        from routecal.calib.rl import RLConfig, preset
 
         rewarded = {name: getattr(self, name) for name in ("reward_alpha", "reward_beta", "cost_ratio")}
         asked = {"reward": self.reward_type, "epochs": self.epochs, **rewarded}
@@ -192,7 +191,7 @@ class EscalationParams(Params):
     @property
     def terms(self) -> Terms:
         """All of it."""
-        from tasks.escalate import Terms
+        from routecal.tasks.escalate import Terms
 
         return Terms(
             medium_price=self.medium_price,

@@ -5,9 +5,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from calib.errors import CheckpointMissing
-from flows.errors import FolderMissing, NotAFile, PlaceUnusable
-from storage.errors import HomeNotWritable, InputMissing, InputUnreadable
+from routecal.calib.errors import CheckpointMissing
+from routecal.flows.errors import FolderMissing, NotAFile, PlaceUnusable
+from routecal.storage.errors import HomeNotWritable, InputMissing, InputUnreadable
 
 
 def input_file(option: str, path: str | None) -> None:

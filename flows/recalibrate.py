@@ -6,33 +6,32 @@ from typing import Any, cast
 
 from prefect import flow, runtime
 from prefect.states import Completed
-
-from calib.night.action import judgement
-from calib.night.health import Health, may_rest
-from calib.night.rows import judged_on, missing
-from flows.await_answer import await_answer
-from flows.checks import check
-from flows.contest import Contest, contest
-from flows.extract import extract_queries
-from flows.label import labels_so_far
-from flows.night_params import RecalibrateParams
-from flows.one_night import one_night
-from flows.oracles import oracle_of
-from storage.artifact import Artifact
-from storage.identity import FRACTIONS
-from storage.layout import Home
-from tasks import runs
-from tasks.examples import join
-from tasks.label import check_labelled
-from tasks.night import decision
-from tasks.night.evening import Evening
-from tasks.night.health import check_champion
-from tasks.night.inbox import gather
-from tasks.night.known import DOUBTED, NIGHT, Known, Rows, held_out, key_of
-from tasks.night.outcome import ENDING, FLOW, KEY, Ending, Night
-from tasks.night.story import cost_of, headline, tell
-from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
-from tasks.router import refer_checkpoint, trained_on
+from routecal.calib.night.action import judgement
+from routecal.calib.night.health import Health, may_rest
+from routecal.calib.night.rows import judged_on, missing
+from routecal.flows.await_answer import await_answer
+from routecal.flows.checks import check
+from routecal.flows.contest import Contest, contest
+from routecal.flows.extract import extract_queries
+from routecal.flows.label import labels_so_far
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.one_night import one_night
+from routecal.flows.oracles import oracle_of
+from routecal.storage.artifact import Artifact
+from routecal.storage.identity import FRACTIONS
+from routecal.storage.layout import Home
+from routecal.tasks import runs
+from routecal.tasks.examples import join
+from routecal.tasks.label import check_labelled
+from routecal.tasks.night import decision
+from routecal.tasks.night.evening import Evening
+from routecal.tasks.night.health import check_champion
+from routecal.tasks.night.inbox import gather
+from routecal.tasks.night.known import DOUBTED, NIGHT, Known, Rows, held_out, key_of
+from routecal.tasks.night.outcome import ENDING, FLOW, KEY, Ending, Night
+from routecal.tasks.night.story import cost_of, headline, tell
+from routecal.tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
+from routecal.tasks.router import refer_checkpoint, trained_on
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +192,6 @@ def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("recalibrate")

@@ -1,11 +1,10 @@
 """What people do with the registry: look at it, promote or decline a candidate that waits, put an earlier head back."""
 
 from prefect import flow
-
-from flows.night_params import DeclineParams, HeadsParams, PromoteParams, RollbackParams
-from storage.registry import Entry
-from tasks.listing import Table
-from tasks.night import decision
+from routecal.flows.night_params import DeclineParams, HeadsParams, PromoteParams, RollbackParams
+from routecal.storage.registry import Entry
+from routecal.tasks.listing import Table
+from routecal.tasks.night import decision
 
 
 @flow(name="heads")
@@ -33,6 +32,6 @@ def rollback(params: RollbackParams) -> Entry:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("heads")

@@ -4,17 +4,16 @@ from typing import NamedTuple
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-
-from flows.checks import check
-from flows.label_api import Work, by_api
-from flows.oracle_params import RejudgeParams
-from flows.oracles import judges_of, pace_of
-from storage.artifact import Artifact
-from tasks import runs
-from tasks.label import check_labelled
-from tasks.listing import Table
-from tasks.rejudge import changes, queries_of, rejudge_finished, rejudge_shard
-from tasks.tables import shards
+from routecal.flows.checks import check
+from routecal.flows.label_api import Work, by_api
+from routecal.flows.oracle_params import RejudgeParams
+from routecal.flows.oracles import judges_of, pace_of
+from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
+from routecal.tasks.label import check_labelled
+from routecal.tasks.listing import Table
+from routecal.tasks.rejudge import changes, queries_of, rejudge_finished, rejudge_shard
+from routecal.tasks.tables import shards
 
 
 class Rejudged(NamedTuple):
@@ -51,6 +50,6 @@ def rejudge(params: RejudgeParams) -> Rejudged:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("rejudge")

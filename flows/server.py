@@ -14,10 +14,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
-
-from flows import temporary_server
-from flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
-from flows.places import refusal
+from routecal.flows import temporary_server
+from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
+from routecal.flows.places import refusal
 
 ANSWERS_WITHIN_S = 5.0
 EXAMPLE = "http://127.0.0.1:4200/api"

@@ -8,26 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-
-from calib.policy import Grade
-from flows.tabular import draw, fits
-from storage.artifact import Artifact
-from storage.plain import plain
-from storage.registry import Entry
-from tasks.listing import Table
-from tasks.oracle.planning.forecast import Plan
-from tasks.oracle.planning.text import shown
+from routecal.calib.policy import Grade
+from routecal.flows.tabular import draw, fits
+from routecal.storage.artifact import Artifact
+from routecal.storage.plain import plain
+from routecal.storage.registry import Entry
+from routecal.tasks.listing import Table
+from routecal.tasks.oracle.planning.forecast import Plan
+from routecal.tasks.oracle.planning.text import shown
 
 if TYPE_CHECKING:
     # Torch comes with some of them, and what prints the plan of a dry run has no use for it.
-    from calib.metrics.summary import Summary
-    from flows.evaluate import Evaluated
-    from flows.label import Audited
-    from flows.rejudge import Rejudged
-    from tasks.benchmark.report import Compared
-    from tasks.night.outcome import Night
-    from tasks.oracle.audit.score import AuditResult
-    from tasks.stats import Exported
+    from routecal.calib.metrics.summary import Summary
+    from routecal.flows.evaluate import Evaluated
+    from routecal.flows.label import Audited
+    from routecal.flows.rejudge import Rejudged
+    from routecal.tasks.benchmark.report import Compared
+    from routecal.tasks.night.outcome import Night
+    from routecal.tasks.oracle.audit.score import AuditResult
+    from routecal.tasks.stats import Exported
 
 
 def made(console: Console, artifact: Artifact) -> None:
@@ -38,7 +37,7 @@ def made(console: Console, artifact: Artifact) -> None:
 
 def trained(console: Console, head: Artifact) -> None:
     """Where a head is, and what it was trained on."""
-    from tasks.runs import fact_of
+    from routecal.tasks.runs import fact_of
 
     made(console, head)
     if (data := fact_of(head, "data")) is not None:
@@ -90,9 +89,9 @@ def audited(console: Console, result: AuditResult) -> None:
 
 def evaluated(console: Console, result: Evaluated) -> None:
     """The table of methods, where things are, what speaks against the head, and what escalating saves."""
-    from tasks.escalate import sentence
-    from tasks.evaluate import FINAL, RIVAL
-    from tasks.findings import findings
+    from routecal.tasks.escalate import sentence
+    from routecal.tasks.evaluate import FINAL, RIVAL
+    from routecal.tasks.findings import findings
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))
@@ -148,7 +147,7 @@ def compared(console: Console, result: Compared) -> None:
 
 def told(console: Console, night: Night) -> None:
     """What a night decided, why, what it cost, what serves and what to do."""
-    from tasks.night.story import headline, lines
+    from routecal.tasks.night.story import headline, lines
 
     _say(console, headline(night))
     for title, sentences in lines(night).items():

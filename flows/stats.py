@@ -1,9 +1,8 @@
 """Flow `stats`: dataset balance and reliability of one run."""
 
 from prefect import flow
-
-from flows.params import StatsParams
-from tasks import stats as tables
+from routecal.flows.params import StatsParams
+from routecal.tasks import stats as tables
 
 
 @flow(name="stats")
@@ -13,6 +12,6 @@ def stats(params: StatsParams) -> list[tables.Table]:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("stats")

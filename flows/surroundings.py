@@ -2,7 +2,7 @@
 
 import os
 
-from storage.layout import Home
+from routecal.storage.layout import Home
 
 
 def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:

@@ -1,21 +1,20 @@
 """Flow `train`: a calibrated head from labels and features."""
 
 from prefect import flow
-
-from calib.pooling import DEFAULT
-from flows.checks import check
-from flows.extract import extract_queries
-from flows.params import HeadParams, TrainParams
-from storage.artifact import Artifact
-from tasks import runs
-from tasks.carry_over import under_one_identity
-from tasks.evaluate import FINAL
-from tasks.examples import block_names, choose_blocks, join
-from tasks.extract import Reading
-from tasks.queries import import_decisions
-from tasks.router import refer_checkpoint
-from tasks.together import check_together, features_for, name_of
-from tasks.train import recalibrate_head, refer_head, train_rl, train_sft
+from routecal.calib.pooling import DEFAULT
+from routecal.flows.checks import check
+from routecal.flows.extract import extract_queries
+from routecal.flows.params import HeadParams, TrainParams
+from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
+from routecal.tasks.carry_over import under_one_identity
+from routecal.tasks.evaluate import FINAL
+from routecal.tasks.examples import block_names, choose_blocks, join
+from routecal.tasks.extract import Reading
+from routecal.tasks.queries import import_decisions
+from routecal.tasks.router import refer_checkpoint
+from routecal.tasks.together import check_together, features_for, name_of
+from routecal.tasks.train import recalibrate_head, refer_head, train_rl, train_sft
 
 # The stages' heads by the names that tables and manifests show.
 SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
@@ -91,6 +90,6 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("train")

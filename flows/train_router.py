@@ -1,17 +1,16 @@
 """Flow `train-router`: a router for people who have none yet."""
 
 from prefect import flow
-
-from flows.checks import check
-from flows.label import labels_for
-from flows.oracles import oracle_of
-from flows.params import TrainRouterParams
-from storage.artifact import Artifact
-from tasks import runs
-from tasks.extract import Reading
-from tasks.progress import underway
-from tasks.queries import import_queries
-from tasks.router import check_base, refer_checkpoint, train_router
+from routecal.flows.checks import check
+from routecal.flows.label import labels_for
+from routecal.flows.oracles import oracle_of
+from routecal.flows.params import TrainRouterParams
+from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
+from routecal.tasks.extract import Reading
+from routecal.tasks.progress import underway
+from routecal.tasks.queries import import_queries
+from routecal.tasks.router import check_base, refer_checkpoint, train_router
 
 
 @flow(name="train-router", flow_run_name="train a router on {params.queries}")
@@ -37,6 +36,6 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
 
 
 if __name__ == "__main__":
-    from flows.cli import restart
+    from routecal.flows.cli import restart
 
     restart("train-router")

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from calib.pooling import DEFAULT
-from flows.trial_params import TrialParams
-from storage.artifact import Artifact
-from tasks.benchmark.cells import choose_block, fit_cell, fit_router
-from tasks.benchmark.features import extract_sets, headless
-from tasks.benchmark.score import Scored, read_scored, score_cells
-from tasks.benchmark.sets import OutcomeSet, import_sets
-from tasks.gemma import convert_gemma
-from tasks.progress import track
-from tasks.router import refer_checkpoint
+from routecal.calib.pooling import DEFAULT
+from routecal.flows.trial_params import TrialParams
+from routecal.storage.artifact import Artifact
+from routecal.tasks.benchmark.cells import choose_block, fit_cell, fit_router
+from routecal.tasks.benchmark.features import extract_sets, headless
+from routecal.tasks.benchmark.score import Scored, read_scored, score_cells
+from routecal.tasks.benchmark.sets import OutcomeSet, import_sets
+from routecal.tasks.gemma import convert_gemma
+from routecal.tasks.progress import track
+from routecal.tasks.router import refer_checkpoint
 
 
 def prepared(params: TrialParams) -> tuple[list[OutcomeSet], Artifact]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-
-from flows.oracle_params import Params
+from routecal.flows.oracle_params import Params
 
 if TYPE_CHECKING:
-    from tasks.extract import Reading
+    from routecal.tasks.extract import Reading
 
 
 class TrialParams(Params):
@@ -51,7 +50,7 @@ class TrialParams(Params):
     @property
     def reading(self) -> Reading:
         """How the base model reads a query."""
-        from tasks.extract import Reading
+        from routecal.tasks.extract import Reading
 
         return Reading(layers=tuple(self.layers), poolings=tuple(self.poolings))
 

@@ -21,11 +21,10 @@ from pydantic import (
     field_serializer,
     model_validator,
 )
-
-from storage.atomic import disk_errors, local_path, publish, resolve, staging
-from storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
-from storage.layout import Home
-from storage.schemas import conform
+from routecal.storage.atomic import disk_errors, local_path, publish, resolve, staging
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
+from routecal.storage.layout import Home
+from routecal.storage.schemas import conform
 
 _KIND_KEY = b"routecal.kind"
 

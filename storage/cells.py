@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from storage.schemas import GRADES
+from routecal.storage.schemas import GRADES
 
 # What can be seen neither, though Unicode calls it a letter, a mark or a symbol.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xFE00, 0xFE10)}

@@ -6,10 +6,9 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from storage.columns import Wanted
-from storage.errors import InputUnreadable
-from storage.text_lines import refuse_other_formats
+from routecal.storage.columns import Wanted
+from routecal.storage.errors import InputUnreadable
+from routecal.storage.text_lines import refuse_other_formats
 
 Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]
 

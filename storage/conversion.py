@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 
-from storage.cells import is_missing, text
-from storage.errors import BadRows
-from storage.identity import query_id
-from storage.plain import plain
-from storage.rows import Rows
+from routecal.storage.cells import is_missing, text
+from routecal.storage.errors import BadRows
+from routecal.storage.identity import query_id
+from routecal.storage.plain import plain
+from routecal.storage.rows import Rows
 
 # (line, what is wrong with it)
 Faults = list[tuple[int, str]]

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from storage.columns import Wanted
-from storage.errors import InputUnreadable, MissingColumn, StorageError
-from storage.text_lines import text_lines
+from routecal.storage.columns import Wanted
+from routecal.storage.errors import InputUnreadable, MissingColumn, StorageError
+from routecal.storage.text_lines import text_lines
 
 _DELIMITERS = (",", ";", "\t")
 _LONGEST_CELL = 2**31 - 1

@@ -6,7 +6,7 @@ Arguments are the facts; `__str__` is the sentence: what came, what is allowed, 
 
 from collections.abc import Iterable
 
-from storage.plain import plain
+from routecal.storage.plain import plain
 
 # Faulty rows that a sentence names; the others are counted.
 _NAMED = 5

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from storage.errors import DuplicateRows, SchemaMismatch
-from storage.identity import split_of
-from storage.schemas import SCHEMAS
+from routecal.storage.errors import DuplicateRows, SchemaMismatch
+from routecal.storage.identity import split_of
+from routecal.storage.schemas import SCHEMAS
 
 
 class Joined(NamedTuple):

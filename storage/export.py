@@ -6,9 +6,8 @@ from os import PathLike, fspath
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from storage.artifact import Artifact, read_table
-from storage.atomic import write_chunks
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.atomic import write_chunks
 
 _COLUMNS = ("query", "router_policy", "true_policy", "is_correct")
 _BATCH = 10_000

@@ -5,10 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from storage.artifact import Artifact
-from storage.atomic import discard, disk_errors, flush, full_disk, local_path, resolve, staging
-from storage.errors import ArtifactCorrupt, ArtifactMissing
-from storage.layout import Home
+from routecal.storage.artifact import Artifact
+from routecal.storage.atomic import discard, disk_errors, flush, full_disk, local_path, resolve, staging
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing
+from routecal.storage.layout import Home
 
 
 def digest_folder(path: Path) -> str:

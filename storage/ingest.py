@@ -5,13 +5,12 @@ from os import PathLike, fspath
 from pathlib import PurePosixPath
 
 import pyarrow as pa
-
-from storage.cells import amount, grade, instant, references, spellings, text, whole_number
-from storage.columns import QUERY_COLUMNS, Wanted
-from storage.conversion import check_ids, converted, identified, refuse
-from storage.repeats import Repeats, repeats, tell
-from storage.rows import Rows, read_rows
-from storage.schemas import SCHEMAS
+from routecal.storage.cells import amount, grade, instant, references, spellings, text, whole_number
+from routecal.storage.columns import QUERY_COLUMNS, Wanted
+from routecal.storage.conversion import check_ids, converted, identified, refuse
+from routecal.storage.repeats import Repeats, repeats, tell
+from routecal.storage.rows import Rows, read_rows
+from routecal.storage.schemas import SCHEMAS
 
 # The first of these that the file has is the user's own id.
 _ID_COLUMNS = ("id", "external_id", "query_id")

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from storage.columns import Wanted
-from storage.errors import InputUnreadable
-from storage.text_lines import text_lines
+from routecal.storage.columns import Wanted
+from routecal.storage.errors import InputUnreadable
+from routecal.storage.text_lines import text_lines
 
 Read = tuple[dict[str, list[object]], list[int], list[tuple[int, str]]]
 

@@ -8,9 +8,8 @@ import uuid
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
-
-from storage.atomic import local_path, resolve, write_chunks
-from storage.errors import DiskFull, HomeNotWritable, StorageError
+from routecal.storage.atomic import local_path, resolve, write_chunks
+from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
 
 VARIABLE = "ROUTECAL_HOME"
 DEFAULT = "./artifacts"

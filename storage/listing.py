@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from storage.atomic import resolve
-from storage.errors import InputMissing
+from routecal.storage.atomic import resolve
+from routecal.storage.errors import InputMissing
 
 
 def files_in(folder: str, endings: Sequence[str]) -> list[str]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.atomic import disk_errors
-from storage.errors import LockHeld
+from routecal.storage.atomic import disk_errors
+from routecal.storage.errors import LockHeld
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
-
-from storage.artifact import Artifact, within
-from storage.atomic import resolve, write_chunks
-from storage.layout import Home
+from routecal.storage.artifact import Artifact, within
+from routecal.storage.atomic import resolve, write_chunks
+from routecal.storage.layout import Home
 
 log = logging.getLogger(__name__)
 

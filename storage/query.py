@@ -5,12 +5,11 @@ from importlib.resources import files
 
 import duckdb
 import pyarrow as pa
+from routecal.storage.artifact import Artifact
+from routecal.storage.atomic import local_path, resolve
+from routecal.storage.errors import ArtifactMissing, UnknownName
 
-from storage.artifact import Artifact
-from storage.atomic import local_path, resolve
-from storage.errors import ArtifactMissing, UnknownName
-
-_FOLDER = files("storage") / "sql"
+_FOLDER = files("routecal.storage") / "sql"
 
 
 def names() -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from storage.artifact import Artifact, digest_file, kind_of, read_table
-from storage.atomic import local_path
-from storage.errors import ArtifactCorrupt, ArtifactMissing, WrongKind
-from storage.folder import digest_folder
+from routecal.storage.artifact import Artifact, digest_file, kind_of, read_table
+from routecal.storage.atomic import local_path
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, WrongKind
+from routecal.storage.folder import digest_folder
 
 
 def table_at(uri: str, kind: str) -> Artifact:

@@ -14,11 +14,10 @@ from typing import Literal
 
 from fsspec import AbstractFileSystem
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-
-from storage.artifact import Artifact, within
-from storage.atomic import disk_errors, flush, local_path, resolve, staging
-from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
-from storage.layout import Home
+from routecal.storage.artifact import Artifact, within
+from routecal.storage.atomic import disk_errors, flush, local_path, resolve, staging
+from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
+from routecal.storage.layout import Home
 
 FOLDER = "registry"
 # Of entries. It rises when an older version would misread them; what is only added, older versions pass over.

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from storage.plain import plain
-from storage.rows import Rows
+from routecal.storage.plain import plain
+from routecal.storage.rows import Rows
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,12 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
-
-from storage.columnar import read_arrow, read_parquet
-from storage.columns import Wanted
-from storage.delimited import read_csv
-from storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
-from storage.json_rows import read_json
-from storage.text_lines import GZIP, refuse_other_formats
+from routecal.storage.columnar import read_arrow, read_parquet
+from routecal.storage.columns import Wanted
+from routecal.storage.delimited import read_csv
+from routecal.storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
+from routecal.storage.json_rows import read_json
+from routecal.storage.text_lines import GZIP, refuse_other_formats
 
 _READERS: dict[str, Any] = {
     ".jsonl": read_json,

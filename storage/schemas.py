@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from storage.benchmark_schemas import BENCHMARK
-from storage.errors import SchemaMismatch, UnknownName
+from routecal.storage.benchmark_schemas import BENCHMARK
+from routecal.storage.errors import SchemaMismatch, UnknownName
 
 GRADES = ("CORRECT", "INCORRECT", "NOT_ATTEMPTED")
 

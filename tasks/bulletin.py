@@ -5,13 +5,12 @@ import base64
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-
-from calib.metrics import Estimate, Summary
-from storage.atomic import resolve
-from tasks.escalate import sentence
-from tasks.evaluate import FINAL, RIVAL, Evaluation
-from tasks.findings import findings
-from tasks.markdown import safe
+from routecal.calib.metrics import Estimate, Summary
+from routecal.storage.atomic import resolve
+from routecal.tasks.escalate import sentence
+from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation
+from routecal.tasks.findings import findings
+from routecal.tasks.markdown import safe
 
 COLUMNS = ("ece", "brier", "log_loss", "auroc", "aurc")
 # Under these keys the UI keeps the history of all runs.

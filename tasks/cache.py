@@ -8,10 +8,9 @@ from typing import Any
 from prefect.cache_policies import INPUTS, CachePolicy
 from prefect.context import TaskRunContext
 from pydantic import BaseModel
-
-from storage.artifact import Artifact
-from storage.atomic import resolve
-from tasks.code import digest_code
+from routecal.storage.artifact import Artifact
+from routecal.storage.atomic import resolve
+from routecal.tasks.code import digest_code
 
 # Options of every task here: results are JSON and always stored, or Retry would run finished tasks again.
 STORED = {"persist_result": True, "result_serializer": "json"}

@@ -4,13 +4,12 @@ import json
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from storage.artifact import Artifact, digest_table, read_metadata, read_table, write_table
-from storage.identity import is_rough, query_id, rough_half
-from storage.layout import Home
-from storage.manifest import manifest_of
-from tasks.errors import OldIds
-from tasks.label import UNLABELLED
+from routecal.storage.artifact import Artifact, digest_table, read_metadata, read_table, write_table
+from routecal.storage.identity import is_rough, query_id, rough_half
+from routecal.storage.layout import Home
+from routecal.storage.manifest import manifest_of
+from routecal.tasks.errors import OldIds
+from routecal.tasks.label import UNLABELLED
 
 
 def has_rough_ids(table: Artifact) -> bool:

@@ -7,13 +7,13 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from calib.errors import UnknownName
+from routecal.calib.errors import UnknownName
 
 # Imports are followed into these: what is imported there is used. A module of tasks imports for all of its steps, and
 # counts with its own text alone.
-FOLLOWED = ("calib", "storage")
+FOLLOWED = ("routecal.calib", "routecal.storage")
 # Sentences; no result depends on them.
-NO_EFFECT = ("calib.errors", "storage.errors")
+NO_EFFECT = ("routecal.calib.errors", "routecal.storage.errors")
 
 
 def digest_code(*modules: str) -> str:
@@ -81,8 +81,9 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 def _file(name: str) -> Path | None:
     """The file of a module of the followed packages; None for anything else."""
-    package, *parts = name.split(".")
-    if package not in _roots() or name in NO_EFFECT:
+    top, package, *parts = (*name.split("."), "", "")
+    root = _roots().get(f"{top}.{package}")
+    if root is None or name in NO_EFFECT:
         return None
-    path = _roots()[package].joinpath(*parts)
+    path = root.joinpath(*filter(None, parts))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)

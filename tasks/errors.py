@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from storage.plain import plain
+from routecal.storage.plain import plain
 
 
 class TaskError(Exception):

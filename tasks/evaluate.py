@@ -3,20 +3,19 @@
 import pyarrow as pa
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.baselines import BASELINES, usable
-from calib.cross_fit import unseen
-from calib.examples import LABELLED, WARN_BELOW
-from calib.metrics.bootstrap import Estimate, paired_difference
-from calib.metrics.summary import Summary, summarise
-from calib.pooling import DEFAULT
-from storage.artifact import Artifact, read_table, write_table
-from storage.layout import Home
-from tasks.cache import STORED, cache_on
-from tasks.escalate import Escalation
-from tasks.examples import load_examples
-from tasks.slices import Slices
-from tasks.train import open_head
+from routecal.calib.baselines import BASELINES, usable
+from routecal.calib.cross_fit import unseen
+from routecal.calib.examples import LABELLED, WARN_BELOW
+from routecal.calib.metrics.bootstrap import Estimate, paired_difference
+from routecal.calib.metrics.summary import Summary, summarise
+from routecal.calib.pooling import DEFAULT
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.escalate import Escalation
+from routecal.tasks.examples import load_examples
+from routecal.tasks.slices import Slices
+from routecal.tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
@@ -35,7 +34,11 @@ class Evaluation(BaseModel):
     escalation: Escalation | None = Field(default=None, description="what escalating by confidence costs and brings")
 
 
-@task(name="predict", cache_policy=cache_on(__name__, "tasks.examples", "calib.baselines", "calib.cross_fit"), **STORED)
+@task(
+    name="predict",
+    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.baselines", "routecal.calib.cross_fit"),
+    **STORED,
+)
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence on all splits of `heads`, and of the baselines that these features allow, on the last head's blocks.
 
@@ -67,7 +70,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
-    cache_policy=cache_on(__name__, "calib.metrics"),
+    cache_policy=cache_on(__name__, "routecal.calib.metrics"),
     **STORED,
 )
 def score(predictions: Artifact, seed: int) -> Evaluation:

@@ -7,17 +7,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-
-from calib import blocks as blocks_of
-from calib.examples import LABELLED, Examples
-from calib.policy import POLICIES
-from calib.pooling import DEFAULT
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.examples import join_examples, rows_of
-from storage.identity import share_of
-from storage.layout import Home
-from tasks.cache import STORED, cache_on
-from tasks.errors import NothingInCommon
+from routecal.calib import blocks as blocks_of
+from routecal.calib.examples import LABELLED, Examples
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import DEFAULT
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.examples import join_examples, rows_of
+from routecal.storage.identity import share_of
+from routecal.storage.layout import Home
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.errors import NothingInCommon
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 @task(
     name="join",
     task_run_name="join {labels.rows} labels to features",
-    cache_policy=cache_on(__name__, "storage.examples"),
+    cache_policy=cache_on(__name__, "routecal.storage.examples"),
     **STORED,
 )
 def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
@@ -46,7 +45,7 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
 
 @task(
     name="choose block",
-    cache_policy=cache_on(__name__, "calib.blocks"),
+    cache_policy=cache_on(__name__, "routecal.calib.blocks"),
     **STORED,
 )
 def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str]:

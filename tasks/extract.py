@@ -8,15 +8,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.errors import NonFinite
-from calib.policy import POLICIES
-from calib.pooling import DEFAULT, Pooling
-from calib.router import FrozenRouter, RouterOutput
-from storage.artifact import Artifact, read_table, write_table
-from storage.folder import local_folder
-from storage.layout import Home
-from tasks.cache import ON_INPUTS, STORED
+from routecal.calib.errors import NonFinite
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import DEFAULT, Pooling
+from routecal.calib.router import FrozenRouter, RouterOutput
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.folder import local_folder
+from routecal.storage.layout import Home
+from routecal.tasks.cache import ON_INPUTS, STORED
 
 logger = logging.getLogger(__name__)
 

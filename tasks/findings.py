@@ -1,9 +1,9 @@
 """What of an evaluation a person must know before they use the head, in plain sentences."""
 
-from calib.examples import WARN_BELOW
-from calib.metrics import Estimate
-from calib.policy import Policy
-from tasks.evaluate import Evaluation
+from routecal.calib.examples import WARN_BELOW
+from routecal.calib.metrics import Estimate
+from routecal.calib.policy import Policy
+from routecal.tasks.evaluate import Evaluation
 
 _GOES_TO = {Policy.STANDARD: "the medium model", Policy.COMPLEX: "the large model", Policy.AMBIGUOUS: "neither model"}
 

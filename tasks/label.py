@@ -9,23 +9,22 @@ from textwrap import shorten
 
 from prefect import task
 from prefect.cache_policies import INPUTS
-
-from calib.policy import OracleMatrix
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.errors import NoOutcomeMatches
-from storage.layout import Home
-from storage.plain import plain
-from storage.schemas import SCHEMAS
-from tasks.cache import STORED, WhileItStands
-from tasks.errors import NoGroundTruth, NothingLabelled
-from tasks.oracle import ORACLES
-from tasks.oracle.api import BROKEN_REPLY, REFUSED, Labelled
-from tasks.oracle.engine.desk import Desk, open_desk
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.labelled import JUDGE_ERROR, ROLES, UNCONFIRMED
-from tasks.oracle.quota import quota_slots
-from tasks.oracle.rejudging import ApiJudges
-from tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.errors import NoOutcomeMatches
+from routecal.storage.layout import Home
+from routecal.storage.plain import plain
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.cache import STORED, WhileItStands
+from routecal.tasks.errors import NoGroundTruth, NothingLabelled
+from routecal.tasks.oracle import ORACLES
+from routecal.tasks.oracle.api import BROKEN_REPLY, REFUSED, Labelled
+from routecal.tasks.oracle.engine.desk import Desk, open_desk
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.labelled import JUDGE_ERROR, ROLES, UNCONFIRMED
+from routecal.tasks.oracle.quota import quota_slots
+from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 
 logger = logging.getLogger(__name__)
 

@@ -80,7 +80,7 @@ def _lines(console: Console) -> Iterator[None]:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] in ("calib", "storage", "tasks", "flows")
+    return record.name.startswith("routecal.")
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The same items; a flow run that takes long over them has a progress artifact."""
-    from tasks.progress_artifact import ProgressArtifact, in_a_run
+    from routecal.tasks.progress_artifact import ProgressArtifact, in_a_run
 
     if not in_a_run():
         yield from items

@@ -8,19 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import task
-
-from calib.policy import POLICIES
-from storage.artifact import Artifact, read_table, write_table
-from storage.columns import mapping_of
-from storage.folder import write_folder
-from storage.identity import query_id, share_of
-from storage.ingest import read_outcomes, read_policies, read_queries
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.cache import ON_INPUTS, STORED
-from tasks.oracle.replay import CUT
-from tasks.oracle.spec import ReplayOracle
-from tasks.worldfacts import world_facts
+from routecal.calib.policy import POLICIES
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.columns import mapping_of
+from routecal.storage.folder import write_folder
+from routecal.storage.identity import query_id, share_of
+from routecal.storage.ingest import read_outcomes, read_policies, read_queries
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.oracle.replay import CUT
+from routecal.tasks.oracle.spec import ReplayOracle
+from routecal.tasks.worldfacts import world_facts
 
 # Bump when the questions of a seed, or the ids of queries, change. 2: ids hold what can change an answer.
 WORLD_FACTS_VERSION = "2"

@@ -9,17 +9,16 @@ import jinja2
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-
-from calib import plots
-from calib.escalation import Line
-from storage.artifact import Artifact, read_table
-from storage.atomic import write_files
-from storage.layout import Home
-from storage.query import connect, run
-from tasks.escalate import Escalation, sentence
-from tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
-from tasks.findings import findings
-from tasks.train import read_log
+from routecal.calib import plots
+from routecal.calib.escalation import Line
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.atomic import write_files
+from routecal.storage.layout import Home
+from routecal.storage.query import connect, run
+from routecal.tasks.escalate import Escalation, sentence
+from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
+from routecal.tasks.findings import findings
+from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
 DRAWN = ("entropy", "temperature", "SFT", FINAL)
@@ -115,7 +114,7 @@ def _page(
             "Router accuracy": run(con, "router_accuracy"),
             "True policies by topic and split": run(con, "policy_balance"),
         }
-    page = (files("tasks") / "report.html").read_text(encoding="utf-8")
+    page = (files("routecal.tasks") / "report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["data_uri"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode()
     text = environment.from_string(page).render(

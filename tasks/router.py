@@ -8,21 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import task
-
-from calib.checkpoint import attach_routing_head
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from calib.routing_head import fit_routing_head
-from calib.weight_files import check_folder
-from storage.artifact import Artifact, read_table, write_table
-from storage.examples import rows_of
-from storage.folder import local_folder, write_folder
-from storage.identity import rough_half
-from storage.layout import Home
-from storage.refer import folder_at
-from tasks.cache import ON_INPUTS, STORED, cache_on
-from tasks.errors import NothingUnseen
-from tasks.extract import CHECK_VERSION, Reading
+from routecal.calib.checkpoint import attach_routing_head
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.calib.routing_head import fit_routing_head
+from routecal.calib.weight_files import check_folder
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.examples import rows_of
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.identity import rough_half
+from routecal.storage.layout import Home
+from routecal.storage.refer import folder_at
+from routecal.tasks.cache import ON_INPUTS, STORED, cache_on
+from routecal.tasks.errors import NothingUnseen
+from routecal.tasks.extract import CHECK_VERSION, Reading
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,13 @@ def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -
 @task(
     name="train router",
     task_run_name="train a routing head on {labels.rows} labels",
-    cache_policy=cache_on(__name__, "storage.examples", "calib.routing_head", "calib.checkpoint", "calib.router"),
+    cache_policy=cache_on(
+        __name__,
+        "routecal.storage.examples",
+        "routecal.calib.routing_head",
+        "routecal.calib.checkpoint",
+        "routecal.calib.router",
+    ),
     **STORED,
 )
 def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:

@@ -6,14 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prefect import runtime
-
-from storage.artifact import Artifact
-from storage.atomic import resolve, sweep
-from storage.folder import local_folder
-from storage.layout import Home
-from storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
-from storage.refer import table_at
-from tasks.errors import OptionMissing, RunLacks, RunUnknown
+from routecal.storage.artifact import Artifact
+from routecal.storage.atomic import resolve, sweep
+from routecal.storage.folder import local_folder
+from routecal.storage.layout import Home
+from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
+from routecal.storage.refer import table_at
+from routecal.tasks.errors import OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.
 _MADE_BY = {

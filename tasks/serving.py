@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from calib.calibrated_router import CalibratedRouter, Decision
-from calib.errors import CalibError
-from storage.artifact import Artifact
-from storage.errors import StorageError
-from storage.folder import local_folder
-from storage.layout import Home
-from storage.registry import champion
-from tasks.errors import NothingServes
+from routecal.calib.calibrated_router import CalibratedRouter, Decision
+from routecal.calib.errors import CalibError
+from routecal.storage.artifact import Artifact
+from routecal.storage.errors import StorageError
+from routecal.storage.folder import local_folder
+from routecal.storage.layout import Home
+from routecal.storage.registry import champion
+from routecal.tasks.errors import NothingServes
 
 logger = logging.getLogger(__name__)
 

@@ -6,11 +6,10 @@ import numpy as np
 import pyarrow as pa
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.metrics import Summary, by_slice, deciles
-from storage.artifact import Artifact, read_table
-from storage.examples import rows_of
-from tasks.cache import STORED, cache_on
+from routecal.calib.metrics import Summary, by_slice, deciles
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.examples import rows_of
+from routecal.tasks.cache import STORED, cache_on
 
 # Smaller topics are taken together: their noise bands hold nearly any ECE.
 FEWEST = 20
@@ -26,7 +25,7 @@ class Slices(BaseModel):
     tables: dict[str, dict[str, Summary]] = Field(description="kind of slice -> slice -> its numbers")
 
 
-@task(name="slices", cache_policy=cache_on(__name__, "storage.examples", "calib.metrics"), **STORED)
+@task(name="slices", cache_policy=cache_on(__name__, "routecal.storage.examples", "routecal.calib.metrics"), **STORED)
 def score_slices(predictions: Artifact, examples: Artifact, method: str, seed: int) -> Slices:
     """`method` on the test split by the router's policy, by topic (where there are some) and by decile of length.
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage.ledger import Ledger
-from storage.ledger.url import locate, shown
-from tasks.errors import OptionMissing
-from tasks.listing import Table
+from routecal.storage.ledger import Ledger
+from routecal.storage.ledger.url import locate, shown
+from routecal.tasks.errors import OptionMissing
+from routecal.tasks.listing import Table
 
 _COLUMNS = ["day", "model", "stage", "calls", "failed", "tokens_in", "tokens_out", "USD", "unknown"]
 

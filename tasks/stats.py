@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from storage.artifact import Artifact, read_table
-from storage.errors import UnknownName
-from storage.export import export_jsonl
-from storage.query import connect, run
-from tasks.errors import OptionMissing, RunLacks
-from tasks.listing import Table
-from tasks.runs import latest_with_any, run_named, run_with
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.errors import UnknownName
+from routecal.storage.export import export_jsonl
+from routecal.storage.query import connect, run
+from routecal.tasks.errors import OptionMissing, RunLacks
+from routecal.tasks.listing import Table
+from routecal.tasks.runs import latest_with_any, run_named, run_with
 
 # Title, query, the artifacts it reads, its parameters.
 _TABLES: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (

@@ -4,9 +4,8 @@ import json
 from collections.abc import Sequence
 
 import pyarrow as pa
-
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.layout import Home
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.layout import Home
 
 # Metadata that is a JSON object with entries for some of the rows, or of the queries that got none.
 _BY_ROW = "unlabelled"

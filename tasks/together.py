@@ -1,12 +1,12 @@
 """Labels and features that different runs made, and whether they are of the same queries."""
 
-from storage.artifact import Artifact, read_table
-from storage.errors import ArtifactMissing
-from storage.identity import rough_half
-from storage.layout import Home
-from storage.manifest import newest_first
-from tasks.errors import MixedQueries
-from tasks.runs import newest, recorded_beside, run_of
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.errors import ArtifactMissing
+from routecal.storage.identity import rough_half
+from routecal.storage.layout import Home
+from routecal.storage.manifest import newest_first
+from routecal.tasks.errors import MixedQueries
+from routecal.tasks.runs import newest, recorded_beside, run_of
 
 
 def features_for(labels: Artifact) -> Artifact:

@@ -6,31 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-
-from calib import rl, sft
-from calib.cross_fit import Deal, Plan, steps, untrained
-from calib.errors import CheckpointMissing, FeatureMismatch
-from calib.examples import LABELLED
-from calib.head import Ensemble, LoadedHead, load
-from calib.pooling import DEFAULT
-from calib.recalibrate import Identity, Recalibrator, choose
-from calib.rl import RLConfig
-from calib.sft import SFTConfig
-from calib.training import StepLog
-from storage.artifact import Artifact, read_metadata
-from storage.folder import local_folder, write_folder
-from storage.layout import Home
-from storage.refer import folder_at
-from tasks.cache import STORED, cache_on
-from tasks.examples import load_examples
-from tasks.progress import track
-from tasks.version import code_version
+from routecal.calib import rl, sft
+from routecal.calib.cross_fit import Deal, Plan, steps, untrained
+from routecal.calib.errors import CheckpointMissing, FeatureMismatch
+from routecal.calib.examples import LABELLED
+from routecal.calib.head import Ensemble, LoadedHead, load
+from routecal.calib.pooling import DEFAULT
+from routecal.calib.recalibrate import Identity, Recalibrator, choose
+from routecal.calib.rl import RLConfig
+from routecal.calib.sft import SFTConfig
+from routecal.calib.training import StepLog
+from routecal.storage.artifact import Artifact, read_metadata
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.layout import Home
+from routecal.storage.refer import folder_at
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.examples import load_examples
+from routecal.tasks.progress import track
+from routecal.tasks.version import code_version
 
 # What a head is worth nothing without: features made otherwise mean other numbers.
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256", "special_tokens")
 
 
-@task(name="SFT", cache_policy=cache_on(__name__, "tasks.examples", "calib.sft", "calib.cross_fit"), **STORED)
+@task(
+    name="SFT",
+    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.sft", "routecal.calib.cross_fit"),
+    **STORED,
+)
 def train_sft(
     examples: Artifact, features: Artifact, plan: Plan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
 ) -> Artifact:
@@ -41,7 +44,7 @@ def train_sft(
 
 @task(
     name="SFT from the champion",
-    cache_policy=cache_on(__name__, "tasks.examples", "calib.sft", "calib.cross_fit"),
+    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.sft", "routecal.calib.cross_fit"),
     **STORED,
 )
 def train_on(examples: Artifact, features: Artifact, start: Artifact, cfg: SFTConfig) -> Artifact:
@@ -57,7 +60,11 @@ def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]
     return _store(ensemble, Identity(), {**lineage, "stage": "sft", "training": cfg.model_dump()}, log)
 
 
-@task(name="RL", cache_policy=cache_on(__name__, "tasks.examples", "calib.rl", "calib.cross_fit"), **STORED)
+@task(
+    name="RL",
+    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.rl", "routecal.calib.cross_fit"),
+    **STORED,
+)
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
     """`start` calibrated by policy gradient on a reward: each head on its calibrating fold, or on that split."""
     loaded = open_head(start, features)
@@ -69,7 +76,9 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
 
 @task(
     name="recalibrate",
-    cache_policy=cache_on(__name__, "tasks.examples", "calib.recalibrate", "calib.cross_fit"),
+    cache_policy=cache_on(
+        __name__, "routecal.tasks.examples", "routecal.calib.recalibrate", "routecal.calib.cross_fit"
+    ),
     **STORED,
 )
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:

@@ -7,13 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from calib.baselines import BASELINES
-from calib.metrics import METRICS
-from calib.recalibrate import RECALIBRATORS
-from calib.rewards import REWARDS
-from flows import cli
-from tasks.oracle import ORACLES
+from routecal.calib.baselines import BASELINES
+from routecal.calib.metrics import METRICS
+from routecal.calib.recalibrate import RECALIBRATORS
+from routecal.calib.rewards import REWARDS
+from routecal.flows import cli
+from routecal.tasks.oracle import ORACLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

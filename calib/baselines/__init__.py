@@ -4,16 +4,16 @@ A baseline is `fit(labelled, seed=...) -> predictor`, where labelled holds the t
 predictor is a frozen dataclass `(examples) -> p (n,)`. To add one, write a file and a row of BASELINES in `registry`.
 """
 
-from calib.baselines.base_rate import Constant, constant
-from calib.baselines.boosted import Boosted, boosting
-from calib.baselines.contract import Fit, Predictor
-from calib.baselines.heldout import Recalibrated
-from calib.baselines.logistic import Probe, probe, probe_with_logit
-from calib.baselines.nearest import Neighbours, neighbours
-from calib.baselines.registry import BASELINES, get, usable
-from calib.baselines.router import MaxProb, Raw, entropy, margin, max_prob, temperature
-from calib.baselines.scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
-from calib.baselines.spoken import Verbal, verbal, verbal_platt
+from routecal.calib.baselines.base_rate import Constant, constant
+from routecal.calib.baselines.boosted import Boosted, boosting
+from routecal.calib.baselines.contract import Fit, Predictor
+from routecal.calib.baselines.heldout import Recalibrated
+from routecal.calib.baselines.logistic import Probe, probe, probe_with_logit
+from routecal.calib.baselines.nearest import Neighbours, neighbours
+from routecal.calib.baselines.registry import BASELINES, get, usable
+from routecal.calib.baselines.router import MaxProb, Raw, entropy, margin, max_prob, temperature
+from routecal.calib.baselines.scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
+from routecal.calib.baselines.spoken import Verbal, verbal, verbal_platt
 
 __all__ = [
     "BASELINES",

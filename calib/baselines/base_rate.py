@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-
-from calib.baselines.contract import refuse_empty
-from calib.checks import FloatArray
-from calib.examples import Examples
+from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.head import start
+from routecal.calib.head.inputs import CLIP_STD, as_tensor
 from sklearn.decomposition import PCA
-
-from calib.checks import FloatArray
-from calib.examples import Examples
-from calib.head import start
-from calib.head.inputs import CLIP_STD, as_tensor
 
 
 @dataclass(frozen=True, eq=False)

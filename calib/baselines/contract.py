@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from calib.checks import FloatArray
-from calib.errors import TooFewExamples
-from calib.examples import Examples
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import TooFewExamples
+from routecal.calib.examples import Examples
 
 Predictor = Callable[[Examples], FloatArray]
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from calib.baselines.contract import Predictor
-from calib.checks import FloatArray
-from calib.examples import Examples
-from calib.recalibrate import Recalibrator, choose
+from routecal.calib.baselines.contract import Predictor
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.recalibrate import Recalibrator, choose
 
 N_FOLDS = 5
 

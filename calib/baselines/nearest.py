@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from routecal.calib.baselines.base_rate import constant
+from routecal.calib.baselines.columns import Reduced
+from routecal.calib.baselines.contract import Predictor, learnable
+from routecal.calib.baselines.heldout import recalibrated
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.metrics.proper import log_loss_rows
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
-
-from calib.baselines.base_rate import constant
-from calib.baselines.columns import Reduced
-from calib.baselines.contract import Predictor, learnable
-from calib.baselines.heldout import recalibrated
-from calib.checks import FloatArray
-from calib.examples import Examples
-from calib.metrics.proper import log_loss_rows
 
 N_COMPONENTS = 50
 NEIGHBOURS = (5, 10, 20, 50, 100, 200, 500)

@@ -1,15 +1,15 @@
 """The baselines by name."""
 
-from calib.baselines.base_rate import constant
-from calib.baselines.boosted import boosting
-from calib.baselines.contract import Fit
-from calib.baselines.logistic import probe, probe_with_logit
-from calib.baselines.nearest import neighbours
-from calib.baselines.router import entropy, margin, max_prob, temperature
-from calib.baselines.scaled import entropy_platt, margin_platt, max_prob_platt
-from calib.baselines.spoken import verbal, verbal_platt
-from calib.errors import UnknownName
-from calib.examples import Examples
+from routecal.calib.baselines.base_rate import constant
+from routecal.calib.baselines.boosted import boosting
+from routecal.calib.baselines.contract import Fit
+from routecal.calib.baselines.logistic import probe, probe_with_logit
+from routecal.calib.baselines.nearest import neighbours
+from routecal.calib.baselines.router import entropy, margin, max_prob, temperature
+from routecal.calib.baselines.scaled import entropy_platt, margin_platt, max_prob_platt
+from routecal.calib.baselines.spoken import verbal, verbal_platt
+from routecal.calib.errors import UnknownName
+from routecal.calib.examples import Examples
 
 # In the order of the tables: no information, the router's outputs, its hidden state, its own word.
 BASELINES: dict[str, Fit] = {

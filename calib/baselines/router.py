@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.head.start import HIGHEST, LOWEST
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
-
-from calib.baselines.contract import refuse_empty
-from calib.checks import FloatArray
-from calib.examples import Examples
-from calib.head.start import HIGHEST, LOWEST
 
 
 class Statistic(NamedTuple):

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.checks import FloatArray, checked_p, logit
+from routecal.calib.errors import ColumnMissing
+from routecal.calib.examples import Examples
+from routecal.calib.recalibrate import platt_parameters
 from scipy.special import expit
-
-from calib.baselines.contract import refuse_empty
-from calib.checks import FloatArray, checked_p, logit
-from calib.errors import ColumnMissing
-from calib.examples import Examples
-from calib.recalibrate import platt_parameters
 
 
 @dataclass(frozen=True)

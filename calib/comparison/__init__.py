@@ -4,9 +4,9 @@
 `ranks` says which methods are first, and which tie.
 """
 
-from calib.comparison.pooled import mean_over, over_seeds, ties
-from calib.comparison.ranks import Rank, rank
-from calib.comparison.resampled import COMPARED, Resampled, minus, paired_counts, resample
+from routecal.calib.comparison.pooled import mean_over, over_seeds, ties
+from routecal.calib.comparison.ranks import Rank, rank
+from routecal.calib.comparison.resampled import COMPARED, Resampled, minus, paired_counts, resample
 
 __all__ = [
     "COMPARED",

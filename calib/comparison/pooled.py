@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from routecal.calib.checks import FloatArray
+from routecal.calib.comparison.resampled import Resampled
+from routecal.calib.metrics.bootstrap import Estimate
 from scipy.stats import norm, t
-
-from calib.checks import FloatArray
-from calib.comparison.resampled import Resampled
-from calib.metrics.bootstrap import Estimate
 
 
 def ties(difference: Estimate | None) -> bool:

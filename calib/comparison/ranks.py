@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from routecal.calib.comparison.pooled import mean_over, ties
+from routecal.calib.comparison.resampled import Resampled, minus
+from routecal.calib.metrics.bootstrap import Estimate
 from scipy.stats import rankdata
-
-from calib.comparison.pooled import mean_over, ties
-from calib.comparison.resampled import Resampled, minus
-from calib.metrics.bootstrap import Estimate
 
 
 class Rank(NamedTuple):

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import FloatArray, checked
-from calib.errors import LengthMismatch, NoInterval
-from calib.metrics import get
-from calib.metrics.registry import WITH_INTERVAL
-from calib.metrics.replicates import OnCounts
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import LengthMismatch, NoInterval
+from routecal.calib.metrics import get
+from routecal.calib.metrics.registry import WITH_INTERVAL
+from routecal.calib.metrics.replicates import OnCounts
 
 # Resamples made at a time. Fixed, as it decides which numbers a generator draws for which stratum.
 PER_CHUNK = 100

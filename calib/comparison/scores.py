@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.checks import FloatArray, checked
-from calib.comparison.resampled import Resampled, resample
-from calib.metrics import auroc, brier, ece, log_loss, noise_floor
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.comparison.resampled import Resampled, resample
+from routecal.calib.metrics import auroc, brier, ece, log_loss, noise_floor
 
 
 class SeedScore(BaseModel):

@@ -3,10 +3,10 @@
 First version: point estimates and bootstrap intervals. A threshold with a finite-sample guarantee is not here yet.
 """
 
-from calib.escalation.outcomes import Outcomes
-from calib.escalation.paired import paired_difference_of_shares, score_statistic
-from calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
-from calib.escalation.tradeoff import (
+from routecal.calib.escalation.outcomes import Outcomes
+from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
+from routecal.calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
+from routecal.calib.escalation.tradeoff import (
     EVERYTHING,
     Curve,
     Line,

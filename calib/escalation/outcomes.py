@@ -6,10 +6,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import FloatArray
-from calib.errors import GradeUnknown, InvalidCost, InvalidLabel, LengthMismatch, PriceUnknown, TooFewExamples
-from calib.policy import Grade
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import GradeUnknown, InvalidCost, InvalidLabel, LengthMismatch, PriceUnknown, TooFewExamples
+from routecal.calib.policy import Grade
 
 
 @dataclass(frozen=True)

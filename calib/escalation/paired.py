@@ -7,10 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray
+from routecal.calib.metrics import Estimate
 from scipy.optimize import brentq
-
-from calib.checks import FloatArray
-from calib.metrics import Estimate
 
 
 def score_statistic(gains: ArrayLike, losses: ArrayLike, n: int, *, difference: float) -> FloatArray:

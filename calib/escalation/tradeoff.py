@@ -14,11 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.checks import FloatArray, checked_p
-from calib.errors import LengthMismatch
-from calib.escalation.outcomes import Outcomes
-from calib.policy import POLICIES, Policy
+from routecal.calib.checks import FloatArray, checked_p
+from routecal.calib.errors import LengthMismatch
+from routecal.calib.escalation.outcomes import Outcomes
+from routecal.calib.policy import POLICIES, Policy
 
 COMPLEX = POLICIES.index(Policy.COMPLEX)
 # The threshold that even p = 1 lies below: everything is escalated.

@@ -3,8 +3,7 @@
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from calib.policy import POLICIES
+from routecal.calib.policy import POLICIES
 
 
 class HeadShape(BaseModel):

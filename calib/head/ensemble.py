@@ -5,14 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import FeatureMismatch, OutOfRange, TooFewExamples
+from routecal.calib.head.config import HeadConfig
+from routecal.calib.head.folder import Stored
+from routecal.calib.head.model import ConfidenceHead
+from routecal.calib.recalibrate import Identity, Recalibrator
 from torch import Tensor
-
-from calib.checks import FloatArray
-from calib.errors import FeatureMismatch, OutOfRange, TooFewExamples
-from calib.head.config import HeadConfig
-from calib.head.folder import Stored
-from calib.head.model import ConfidenceHead
-from calib.recalibrate import Identity, Recalibrator
 
 
 class Ensemble(Stored):

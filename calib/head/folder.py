@@ -10,15 +10,14 @@ from typing import Any, Self, TypeVar
 
 import torch
 from pydantic import ValidationError
+from routecal.calib.errors import CheckpointMissing, HeadUnusable, UnknownName
+from routecal.calib.head import hub
+from routecal.calib.head.card import model_card
+from routecal.calib.head.config import HeadConfig
+from routecal.calib.recalibrate import Recalibrator, from_json, to_json
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
-
-from calib.errors import CheckpointMissing, HeadUnusable, UnknownName
-from calib.head import hub
-from calib.head.card import model_card
-from calib.head.config import HeadConfig
-from calib.recalibrate import Recalibrator, from_json, to_json
 
 WEIGHTS, CONFIG, CARD = "head.safetensors", "config.json", "README.md"
 

@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from routecal.calib.checks import FloatArray
 from sklearn.decomposition import PCA
 from torch import Tensor
-
-from calib.checks import FloatArray
 
 # An input that hardly varied in training may take any value later; it is clipped at this many standard deviations.
 CLIP_STD = 8.0

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from calib.checks import FloatArray
-from calib.head.ensemble import Ensemble
-from calib.head.folder import read
-from calib.pooling import DEFAULT
-from calib.recalibrate import Recalibrator
+from routecal.calib.checks import FloatArray
+from routecal.calib.head.ensemble import Ensemble
+from routecal.calib.head.folder import read
+from routecal.calib.pooling import DEFAULT
+from routecal.calib.recalibrate import Recalibrator
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from routecal.calib.checks import FloatArray
+from routecal.calib.head.inputs import CLIP_STD, moments, router_logit
 from scipy.optimize import minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
-
-from calib.checks import FloatArray
-from calib.head.inputs import CLIP_STD, moments, router_logit
 
 # Log odds are clipped here. Two equal logits make those of the margin minus infinity, and one such row would bend a
 # whole fit; at the other end only what float64 cannot hold is cut, since saturated routers differ up there.

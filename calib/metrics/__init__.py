@@ -1,14 +1,14 @@
 """Metrics over (p, y): confidence in [0, 1] and whether the router's policy was right."""
 
-from calib.metrics.binned import ece, ece_debiased, ece_equal_mass
-from calib.metrics.bootstrap import Estimate, intervals, paired_difference
-from calib.metrics.murphy import BrierParts, brier_parts, brier_reliability, brier_resolution
-from calib.metrics.noise import NoiseFloor, noise_floor
-from calib.metrics.proper import brier, brier_skill, log_loss
-from calib.metrics.ranking import auprc, auroc
-from calib.metrics.registry import METRICS, Metric, get
-from calib.metrics.reliability import ReliabilityBins, reliability_bins
-from calib.metrics.selective import (
+from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
+from routecal.calib.metrics.bootstrap import Estimate, intervals, paired_difference
+from routecal.calib.metrics.murphy import BrierParts, brier_parts, brier_reliability, brier_resolution
+from routecal.calib.metrics.noise import NoiseFloor, noise_floor
+from routecal.calib.metrics.proper import brier, brier_skill, log_loss
+from routecal.calib.metrics.ranking import auprc, auroc
+from routecal.calib.metrics.registry import METRICS, Metric, get
+from routecal.calib.metrics.reliability import ReliabilityBins, reliability_bins
+from routecal.calib.metrics.selective import (
     augrc,
     aurc,
     coverage_at_risk,
@@ -16,10 +16,10 @@ from calib.metrics.selective import (
     e_aurc,
     risk_at_coverage,
 )
-from calib.metrics.significance import CalibrationTest, ks, ks_test, kuiper, kuiper_test, spiegelhalter_test
-from calib.metrics.slices import by_slice, deciles
-from calib.metrics.smooth import smooth_ece
-from calib.metrics.summary import Summary, summarise
+from routecal.calib.metrics.significance import CalibrationTest, ks, ks_test, kuiper, kuiper_test, spiegelhalter_test
+from routecal.calib.metrics.slices import by_slice, deciles
+from routecal.calib.metrics.smooth import smooth_ece
+from routecal.calib.metrics.summary import Summary, summarise
 
 __all__ = [
     "METRICS",

@@ -4,13 +4,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import OutOfRange, UnknownName
+from routecal.calib.metrics.cells import BinSums, bin_index, bin_sums
+from routecal.calib.metrics.reliability import ReliabilityBins, reliability_bins, wilson
+from routecal.calib.metrics.ties import Ties, ties
 from scipy.special import ndtr
-
-from calib.checks import FloatArray, checked
-from calib.errors import OutOfRange, UnknownName
-from calib.metrics.cells import BinSums, bin_index, bin_sums
-from calib.metrics.reliability import ReliabilityBins, reliability_bins, wilson
-from calib.metrics.ties import Ties, ties
 
 Norm = Literal[1, 2, "max"]
 

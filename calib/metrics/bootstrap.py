@@ -7,15 +7,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import LengthMismatch, NoInterval
+from routecal.calib.metrics.calibration_interval import ece_interval
+from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get
+from routecal.calib.metrics.reliability import wilson
+from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 from scipy.special import expit, logit
-
-from calib.checks import FloatArray, checked
-from calib.errors import LengthMismatch, NoInterval
-from calib.metrics.calibration_interval import ece_interval
-from calib.metrics.means import mean_interval
-from calib.metrics.registry import METRICS, WITH_INTERVAL, get
-from calib.metrics.reliability import wilson
-from calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 
 
 class Estimate(BaseModel):

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import FloatArray, checked
-from calib.errors import OutOfRange
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import OutOfRange
 
 # Rows at a time: few enough that their arrays stay in the caches, enough that two threads seldom wait for each other.
 CHUNK = 1 << 17

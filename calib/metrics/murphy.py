@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked
-from calib.metrics.cells import BinSums, bin_sums
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.metrics.cells import BinSums, bin_sums
 
 
 class BrierParts(NamedTuple):

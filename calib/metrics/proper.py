@@ -2,8 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from calib.checks import EPS, FloatArray, checked
+from routecal.calib.checks import EPS, FloatArray, checked
 
 
 def brier_rows(p: FloatArray, y: FloatArray) -> FloatArray:

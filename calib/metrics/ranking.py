@@ -2,9 +2,8 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked
-from calib.metrics.ties import Ties, packed_keys, ties
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.metrics.ties import Ties, packed_keys, ties
 
 
 def auroc(p: ArrayLike, y: ArrayLike) -> float | None:

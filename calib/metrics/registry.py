@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from calib.errors import UnknownName
-from calib.metrics.binned import ece, ece_debiased, ece_equal_mass
-from calib.metrics.murphy import brier_reliability, brier_resolution
-from calib.metrics.proper import brier, brier_rows, brier_skill, log_loss, skill_rows
-from calib.metrics.ranking import auprc, auroc, auroc_of
-from calib.metrics.replicates import OnRows, OnTies, Prepare
-from calib.metrics.selective import (
+from routecal.calib.errors import UnknownName
+from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
+from routecal.calib.metrics.murphy import brier_reliability, brier_resolution
+from routecal.calib.metrics.proper import brier, brier_rows, brier_skill, log_loss, skill_rows
+from routecal.calib.metrics.ranking import auprc, auroc, auroc_of
+from routecal.calib.metrics.replicates import OnRows, OnTies, Prepare
+from routecal.calib.metrics.selective import (
     augrc,
     augrc_of,
     aurc,
@@ -20,8 +20,8 @@ from calib.metrics.selective import (
     e_aurc,
     risk_at_coverage,
 )
-from calib.metrics.significance import ks, kuiper
-from calib.metrics.smooth import smooth_ece
+from routecal.calib.metrics.significance import ks, kuiper
+from routecal.calib.metrics.smooth import smooth_ece
 
 
 class Metric(NamedTuple):

@@ -5,9 +5,8 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import FloatArray
-from calib.metrics.cells import bin_sums
+from routecal.calib.checks import FloatArray
+from routecal.calib.metrics.cells import bin_sums
 
 
 @dataclass(frozen=True)

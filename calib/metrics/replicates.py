@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-
-from calib.checks import FloatArray
-from calib.metrics.ties import Ties
+from routecal.calib.checks import FloatArray
+from routecal.calib.metrics.ties import Ties
 
 OnCounts = Callable[[FloatArray], FloatArray]
 

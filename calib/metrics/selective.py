@@ -9,10 +9,9 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked
-from calib.errors import OutOfRange
-from calib.metrics.ties import Ties, ties
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import OutOfRange
+from routecal.calib.metrics.ties import Ties, ties
 
 
 def aurc(p: ArrayLike, y: ArrayLike) -> float:

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.metrics.ties import Ties, ties
 from scipy.special import ndtr
-
-from calib.checks import FloatArray, checked
-from calib.metrics.ties import Ties, ties
 
 
 class CalibrationTest(NamedTuple):

@@ -2,10 +2,9 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from calib.checks import checked
-from calib.errors import LengthMismatch, OutOfRange
-from calib.metrics.summary import Summary, summarise
+from routecal.calib.checks import checked
+from routecal.calib.errors import LengthMismatch, OutOfRange
+from routecal.calib.metrics.summary import Summary, summarise
 
 
 def by_slice(

@@ -4,17 +4,16 @@ from math import isfinite
 
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.checks import checked
-from calib.metrics.binned import ece_debiased, ece_equal_mass
-from calib.metrics.bootstrap import Estimate, intervals
-from calib.metrics.murphy import brier_parts
-from calib.metrics.noise import noise_floor
-from calib.metrics.proper import log_loss
-from calib.metrics.ranking import auprc
-from calib.metrics.selective import coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
-from calib.metrics.significance import kuiper_test, spiegelhalter_test
-from calib.metrics.smooth import smooth_ece
+from routecal.calib.checks import checked
+from routecal.calib.metrics.binned import ece_debiased, ece_equal_mass
+from routecal.calib.metrics.bootstrap import Estimate, intervals
+from routecal.calib.metrics.murphy import brier_parts
+from routecal.calib.metrics.noise import noise_floor
+from routecal.calib.metrics.proper import log_loss
+from routecal.calib.metrics.ranking import auprc
+from routecal.calib.metrics.selective import coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
+from routecal.calib.metrics.significance import kuiper_test, spiegelhalter_test
+from routecal.calib.metrics.smooth import smooth_ece
 
 
 class Summary(BaseModel):

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from calib.checks import FloatArray
+from routecal.calib.checks import FloatArray
 
 
 class Ties(NamedTuple):

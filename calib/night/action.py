@@ -3,10 +3,9 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.night.gate import Verdict
-from calib.night.health import Health
-from calib.night.outcome_shift import OutcomeShift
+from routecal.calib.night.gate import Verdict
+from routecal.calib.night.health import Health
+from routecal.calib.night.outcome_shift import OutcomeShift
 
 Action = Literal["promoted", "refused", "waiting"]
 

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from calib.checks import FloatArray
-from calib.metrics import brier
-from calib.recalibrate import Recalibrator
-from calib.recalibrate.registry import RECALIBRATORS
+from routecal.calib.checks import FloatArray
+from routecal.calib.metrics import brier
+from routecal.calib.recalibrate import Recalibrator
+from routecal.calib.recalibrate.registry import RECALIBRATORS
 
 # Of tonight's rows on which the router is right, and as many on which it is wrong, from which on the serving head is
 # also trained on, on tonight's alone.

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.checks import FloatArray, checked
-from calib.errors import LengthMismatch
-from calib.metrics import Estimate, intervals, noise_floor, paired_difference
-from calib.night.health import MIN_WINDOW
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.errors import LengthMismatch
+from routecal.calib.metrics import Estimate, intervals, noise_floor, paired_difference
+from routecal.calib.night.health import MIN_WINDOW
 
 # Redrawn labels for the interval of ECE; those of Brier are computed.
 REPLICATES = 2000

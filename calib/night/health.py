@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.checks import checked
-from calib.drift import Drift
-from calib.metrics import Estimate, intervals, noise_floor
+from routecal.calib.checks import checked
+from routecal.calib.drift import Drift
+from routecal.calib.metrics import Estimate, intervals, noise_floor
 
 # Held-out rows below which calibration cannot be judged.
 MIN_WINDOW = 100

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from calib.night.health import MIN_WINDOW, Health
+from routecal.calib.night.health import MIN_WINDOW, Health
 
 # Held-out rows that heads are judged on where queries drifted: older ones tell of queries that come no more. Simulated
 # (LOG.md, 2026-11-29): with 1,000 a sudden shift is answered in the fourth night, with these in the second.

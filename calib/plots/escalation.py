@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-
-from calib.escalation.tradeoff import Line
-from calib.plots.style import GREY, Format, blank, looks, plain, render
+from routecal.calib.escalation.tradeoff import Line
+from routecal.calib.plots.style import GREY, Format, blank, looks, plain, render
 
 
 class Band(NamedTuple):

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-
-from calib.metrics import Estimate
-from calib.plots.style import GREY, Format, blank, look, plain, render
+from routecal.calib.metrics import Estimate
+from routecal.calib.plots.style import GREY, Format, blank, look, plain, render
 
 
 def forest_plot(

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from calib.plots.style import GREY, Format, blank, look, plain, render
+from routecal.calib.plots.style import GREY, Format, blank, look, plain, render
 
 # Dates written under the axis, at most.
 TICKS = 8

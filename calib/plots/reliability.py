@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.metrics import brier, ece, reliability_bins
+from routecal.calib.metrics.cells import bin_index
+from routecal.calib.plots.style import GREY, Format, Look, blank, looks, plain, render
 from scipy.stats import binom
-
-from calib.checks import FloatArray, checked
-from calib.metrics import brier, ece, reliability_bins
-from calib.metrics.cells import bin_index
-from calib.plots.style import GREY, Format, Look, blank, looks, plain, render
 
 FEW = 10  # a line through bins thinner than this would draw noise
 Rows = tuple[ArrayLike, ArrayLike]

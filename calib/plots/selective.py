@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked
-from calib.plots.style import GREY, Format, blank, looks, plain, render
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.plots.style import GREY, Format, blank, looks, plain, render
 
 POINTS = 400  # more would not be seen, and make vector files heavy
 

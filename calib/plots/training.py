@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from calib.checks import FloatArray
-from calib.plots.style import GREY, LINES, Format, blank, look, plain, render
-from calib.training import StepLog
+from routecal.calib.checks import FloatArray
+from routecal.calib.plots.style import GREY, LINES, Format, blank, look, plain, render
+from routecal.calib.training import StepLog
 
 LEAST_SPAN = 0.005  # of the Brier axis: a smaller change is noise at any n we meet, and should look flat
 MANY = 20  # more steps than this are drawn faintly under their moving average

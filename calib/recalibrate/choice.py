@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked
-from calib.metrics.proper import log_loss_rows
-from calib.recalibrate.contract import Recalibrator
-from calib.recalibrate.identity import Identity
-from calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS
+from routecal.calib.checks import FloatArray, checked
+from routecal.calib.metrics.proper import log_loss_rows
+from routecal.calib.recalibrate.contract import Recalibrator
+from routecal.calib.recalibrate.identity import Identity
+from routecal.calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS
 
 # How many standard errors of the paired difference a simpler candidate may lie behind, identity as any other.
 #

@@ -3,8 +3,7 @@
 from typing import ClassVar, Protocol
 
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray
+from routecal.calib.checks import FloatArray
 
 
 class Recalibrator(Protocol):

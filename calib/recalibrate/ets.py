@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import EPS, FloatArray, checked, checked_p
+from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
 from scipy.optimize import minimize
-
-from calib.checks import EPS, FloatArray, checked, checked_p
-from calib.recalibrate.temperature import Temperature, fit_temperature
 
 # Rate of the exponential prior on the two hedging weights: they stay 0 until more than four nats speak for them.
 RATE = 4.0

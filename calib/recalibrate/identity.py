@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from numpy.typing import ArrayLike
-
-from calib.checks import FloatArray, checked, checked_p
+from routecal.calib.checks import FloatArray, checked, checked_p
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray, checked, checked_p, logit
+from routecal.calib.recalibrate.monotone import monotone_logistic
 from scipy.special import expit
-
-from calib.checks import FloatArray, checked, checked_p, logit
-from calib.recalibrate.monotone import monotone_logistic
 
 
 @dataclass(frozen=True)

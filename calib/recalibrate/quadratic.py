@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from routecal.calib.checks import FloatArray, checked, checked_p, logit
+from routecal.calib.recalibrate.monotone import fit_slopes, rise
 from scipy.special import expit
-
-from calib.checks import FloatArray, checked, checked_p, logit
-from calib.recalibrate.monotone import fit_slopes, rise
 
 ENDS = (0.025, 0.975)
 

@@ -6,19 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from numpy.typing import ArrayLike
-
-from calib.errors import UnknownName
-from calib.recalibrate.beta import Beta, fit_beta
-from calib.recalibrate.contract import Recalibrator
-from calib.recalibrate.ets import ETS, fit_ets
-from calib.recalibrate.histogram import Histogram, fit_histogram
-from calib.recalibrate.identity import Identity, fit_identity
-from calib.recalibrate.isotonic import Isotonic, fit_isotonic
-from calib.recalibrate.platt import Platt, fit_platt
-from calib.recalibrate.quadratic import Quadratic, fit_quadratic
-from calib.recalibrate.spline import Spline, fit_spline
-from calib.recalibrate.temperature import Temperature, fit_temperature
-from calib.recalibrate.venn_abers import VennAbers, fit_venn_abers
+from routecal.calib.errors import UnknownName
+from routecal.calib.recalibrate.beta import Beta, fit_beta
+from routecal.calib.recalibrate.contract import Recalibrator
+from routecal.calib.recalibrate.ets import ETS, fit_ets
+from routecal.calib.recalibrate.histogram import Histogram, fit_histogram
+from routecal.calib.recalibrate.identity import Identity, fit_identity
+from routecal.calib.recalibrate.isotonic import Isotonic, fit_isotonic
+from routecal.calib.recalibrate.platt import Platt, fit_platt
+from routecal.calib.recalibrate.quadratic import Quadratic, fit_quadratic
+from routecal.calib.recalibrate.spline import Spline, fit_spline
+from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
+from routecal.calib.recalibrate.venn_abers import VennAbers, fit_venn_abers
 
 FAMILIES: dict[str, type[Any]] = {
     cls.name: cls

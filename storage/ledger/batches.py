@@ -6,12 +6,11 @@ An intent is written before a job is created: if the process dies in between, th
 from collections.abc import Mapping
 from typing import Any
 
+from routecal.storage.errors import UnknownName
+from routecal.storage.ledger.records import Batch
+from routecal.storage.ledger.tables import BATCHES
+from routecal.storage.ledger.writes import Writer, insert
 from sqlalchemy import Connection, select, update
-
-from storage.errors import UnknownName
-from storage.ledger.records import Batch
-from storage.ledger.tables import BATCHES
-from storage.ledger.writes import Writer, insert
 
 _COLUMNS = [BATCHES.c[name] for name in Batch.__dataclass_fields__]
 

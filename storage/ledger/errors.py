@@ -5,7 +5,7 @@ A URL in these errors is the one `storage.ledger.url.shown` gives: it holds no p
 
 from collections.abc import Iterable
 
-from storage.errors import StorageError
+from routecal.storage.errors import StorageError
 
 ELSEWHERE = "point ROUTECAL_LEDGER_URL elsewhere"
 

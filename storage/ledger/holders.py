@@ -1,11 +1,10 @@
 """One spender per budget: a job with a cap is held by one session at a time."""
 
+from routecal.storage.ledger.errors import JobHeld
+from routecal.storage.ledger.sessions import Session
+from routecal.storage.ledger.tables import HOLDERS, SESSIONS
+from routecal.storage.ledger.writes import Writer, insert
 from sqlalchemy import Connection, select, update
-
-from storage.ledger.errors import JobHeld
-from storage.ledger.sessions import Session
-from storage.ledger.tables import HOLDERS, SESSIONS
-from storage.ledger.writes import Writer, insert
 
 
 def hold(connection: Connection, job: str, writer: Writer) -> None:

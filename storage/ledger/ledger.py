@@ -11,18 +11,17 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from routecal.storage.errors import StorageError
+from routecal.storage.ledger import batches, holders, reads
+from routecal.storage.ledger import sessions as sessions_
+from routecal.storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
+from routecal.storage.ledger.schema import begin
+from routecal.storage.ledger.sessions import Session, stamp
+from routecal.storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
+from routecal.storage.ledger.transactions import Transactions
+from routecal.storage.ledger.url import locate
+from routecal.storage.ledger.writes import Writer, append, claim, end, note, release, retire
 from sqlalchemy import Connection, update
-
-from storage.errors import StorageError
-from storage.ledger import batches, holders, reads
-from storage.ledger import sessions as sessions_
-from storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
-from storage.ledger.schema import begin
-from storage.ledger.sessions import Session, stamp
-from storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
-from storage.ledger.transactions import Transactions
-from storage.ledger.url import locate
-from storage.ledger.writes import Writer, append, claim, end, note, release, retire
 
 __all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
+from routecal.storage.ledger.records import Bought, Spent
+from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
+from routecal.storage.ledger.writes import Writer, chunks, dead_among
 from sqlalchemy import Connection, func, select, text
-
-from storage.ledger.records import Bought, Spent
-from storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
-from storage.ledger.writes import Writer, chunks, dead_among
 
 
 def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:
@@ -58,5 +57,5 @@ def lost(connection: Connection, job: str) -> int:
 
 def spend(connection: Connection) -> list[dict[str, Any]]:
     """The rows of `storage/sql/ledger/spend.sql`."""
-    query = (files("storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
+    query = (files("routecal.storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
     return [dict(row) for row in connection.execute(text(query)).mappings()]

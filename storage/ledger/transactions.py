@@ -12,11 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-
-from storage.ledger.ballast import Ballast, is_full
-from storage.ledger.errors import (
+from routecal.storage.ledger.ballast import Ballast, is_full
+from routecal.storage.ledger.errors import (
     LedgerDamaged,
     LedgerFull,
     LedgerLocked,
@@ -25,10 +22,12 @@ from storage.ledger.errors import (
     LedgerUnreachable,
     holder,
 )
-from storage.ledger.locks import holders
-from storage.ledger.tables import META
-from storage.ledger.trouble import trouble
-from storage.ledger.url import scrub, shown
+from routecal.storage.ledger.locks import holders
+from routecal.storage.ledger.tables import META
+from routecal.storage.ledger.trouble import trouble
+from routecal.storage.ledger.url import scrub, shown
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 

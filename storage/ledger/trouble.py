@@ -4,9 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
+from routecal.storage.ledger.ballast import has_room
 from sqlalchemy.exc import DBAPIError
-
-from storage.ledger.ballast import has_room
 
 # locked: another process has it; gone: the server went away; again: the server took back one of two transactions that
 # waited for each other; closed: the server will not let us in; the others as their errors say.

@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
+from routecal.storage.atomic import local_path
+from routecal.storage.layout import DEFAULT, Home
+from routecal.storage.ledger.errors import LedgerUrlInvalid
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
-
-from storage.atomic import local_path
-from storage.layout import DEFAULT, Home
-from storage.ledger.errors import LedgerUrlInvalid
 
 VARIABLE = "ROUTECAL_LEDGER_URL"
 FILE = "ledger.sqlite"

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
+from routecal.storage.ledger.records import Attempt, Bought, Claim, End, Start
+from routecal.storage.ledger.sessions import Session
+from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-
-from storage.ledger.records import Attempt, Bought, Claim, End, Start
-from storage.ledger.sessions import Session
-from storage.ledger.tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
 
 T = TypeVar("T")
 

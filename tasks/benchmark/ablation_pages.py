@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.ablation import REFERENCE, VARIANTS
-from calib.metrics import Estimate
-from calib.plots import forest_plot
-from tasks.benchmark.latex import booktabs, escaped, interval
-from tasks.benchmark.pages import difference, markdown
-from tasks.benchmark.results import METRICS, is_better, pooled_difference
-from tasks.benchmark.score import Scored
-from tasks.markdown import safe
+from routecal.calib.ablation import REFERENCE, VARIANTS
+from routecal.calib.metrics import Estimate
+from routecal.calib.plots import forest_plot
+from routecal.tasks.benchmark.latex import booktabs, escaped, interval
+from routecal.tasks.benchmark.pages import difference, markdown
+from routecal.tasks.benchmark.results import METRICS, is_better, pooled_difference
+from routecal.tasks.benchmark.score import Scored
+from routecal.tasks.markdown import safe
 
 TITLES = {"brier": "Brier", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
@@ -34,7 +33,9 @@ class Effect(BaseModel):
     level: str
     router: str | None  # None: both
     brier: Estimate | None
-    ece: float = Field(description="of the means over seeds; no interval, see `calib.metrics.paired_difference`")
+    ece: float = Field(
+        description="of the means over seeds; no interval, see `calib.metrics.paired_difference`"
+    )
     auroc: Estimate | None
 
 

@@ -9,21 +9,20 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from prefect import task
-
-from calib import ablation, methods, routing_head
-from calib import blocks as blocks_of
-from calib.baselines import Predictor
-from calib.examples import Examples
-from calib.policy import POLICIES
-from calib.pooling import DEFAULT
-from calib.protocol import draw_labelled
-from storage.artifact import Artifact, read_table, write_table
-from storage.folder import local_folder, write_folder
-from storage.identity import share_of
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.benchmark.features import load_features
-from tasks.cache import STORED, cache_on
+from routecal.calib import ablation, methods, routing_head
+from routecal.calib import blocks as blocks_of
+from routecal.calib.baselines import Predictor
+from routecal.calib.examples import Examples
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import DEFAULT
+from routecal.calib.protocol import draw_labelled
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.identity import share_of
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.benchmark.features import load_features
+from routecal.tasks.cache import STORED, cache_on
 
 # Test rows of another set that methods are tried on under shift: enough to see a shift, which is large.
 SHIFTED_ROWS = 1000
@@ -32,7 +31,7 @@ SHIFTED_ROWS = 1000
 @task(
     name="fit router",
     task_run_name="fit the {kind} router of {name}",
-    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.routing_head"),
+    cache_policy=cache_on(__name__, "routecal.tasks.benchmark.features", "routecal.calib.routing_head"),
     **STORED,
 )
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
@@ -51,7 +50,9 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
 @task(
     name="choose block",
     task_run_name="choose a block for {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.blocks", "calib.protocol"),
+    cache_policy=cache_on(
+        __name__, "routecal.tasks.benchmark.features", "routecal.calib.blocks", "routecal.calib.protocol"
+    ),
     **STORED,
 )
 def choose_block(
@@ -68,7 +69,13 @@ def choose_block(
 @task(
     name="fit methods",
     task_run_name="fit {group} on {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.ablation", "calib.methods", "calib.protocol"),
+    cache_policy=cache_on(
+        __name__,
+        "routecal.tasks.benchmark.features",
+        "routecal.calib.ablation",
+        "routecal.calib.methods",
+        "routecal.calib.protocol",
+    ),
     **STORED,
 )
 def fit_cell(

@@ -9,19 +9,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-
-from calib.checkpoint import attach_routing_head
-from calib.pooling import DEFAULT
-from storage.artifact import Artifact, read_table, write_table
-from storage.folder import local_folder, write_folder
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.benchmark.sets import OutcomeSet
-from tasks.cache import ON_INPUTS, STORED
-from tasks.examples import block_names
-from tasks.extract import Reading, extract_shard
-from tasks.progress import track
-from tasks.tables import joined, shards
+from routecal.calib.checkpoint import attach_routing_head
+from routecal.calib.pooling import DEFAULT
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.benchmark.sets import OutcomeSet
+from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.examples import block_names
+from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.progress import track
+from routecal.tasks.tables import joined, shards
 
 # Bump when a backbone without a head becomes another router than it is.
 BACKBONE_VERSION = "1"

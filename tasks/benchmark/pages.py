@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from calib.methods import AS_WRITTEN, DEFAULT
-from calib.metrics import Estimate
-from tasks.benchmark.bars import PROBE, RAW, TEMPERATURE, Bar
-from tasks.benchmark.results import SetTable, Standing, is_better
-from tasks.markdown import safe
+from routecal.calib.methods import AS_WRITTEN, DEFAULT
+from routecal.calib.metrics import Estimate
+from routecal.tasks.benchmark.bars import PROBE, RAW, TEMPERATURE, Bar
+from routecal.tasks.benchmark.results import SetTable, Standing, is_better
+from routecal.tasks.markdown import safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
 test queries *and* seeds (pigeonhole bootstrap). ECE has none: read it beside noise, the mean ECE of a perfectly

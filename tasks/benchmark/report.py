@@ -6,13 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.atomic import write_files
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.benchmark.results import differences, scores
-from tasks.benchmark.score import Scored
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.atomic import write_files
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.benchmark.results import differences, scores
+from routecal.tasks.benchmark.score import Scored
 
 
 class Compared(BaseModel):

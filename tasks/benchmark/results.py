@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib import metrics
-from calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, ties
-from calib.comparison.scores import MethodScore
-from calib.methods import DEFAULT
-from calib.metrics import Estimate
-from tasks.benchmark.score import Scored, seed_of
+from routecal.calib import metrics
+from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, ties
+from routecal.calib.comparison.scores import MethodScore
+from routecal.calib.methods import DEFAULT
+from routecal.calib.metrics import Estimate
+from routecal.tasks.benchmark.score import Scored, seed_of
 
 METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
 

@@ -10,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-
-from calib.comparison import Resampled, paired_counts
-from calib.comparison.scores import MethodScore, SeedScore, score
-from storage.artifact import Artifact, read_metadata, read_table
-from storage.folder import local_folder, write_folder
-from storage.layout import Home
-from tasks.cache import STORED, cache_on
+from routecal.calib.comparison import Resampled, paired_counts
+from routecal.calib.comparison.scores import MethodScore, SeedScore, score
+from routecal.storage.artifact import Artifact, read_metadata, read_table
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.layout import Home
+from routecal.tasks.cache import STORED, cache_on
 
 
 class Scored(NamedTuple):
@@ -41,7 +40,7 @@ class Scored(NamedTuple):
 @task(
     name="score",
     task_run_name="score {name} → {target}, {kind} router",
-    cache_policy=cache_on(__name__, "calib.comparison", "calib.metrics"),
+    cache_policy=cache_on(__name__, "routecal.calib.comparison", "routecal.calib.metrics"),
     **STORED,
 )
 def score_cells(

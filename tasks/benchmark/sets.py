@@ -8,18 +8,17 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.policy import OracleMatrix
-from calib.protocol import part_of
-from storage.artifact import Artifact, write_table
-from storage.errors import MissingColumn
-from storage.identity import query_id, share_of, signature
-from storage.ingest import read_outcomes
-from storage.layout import Home
-from storage.listing import files_in
-from storage.plain import plain
-from storage.schemas import SCHEMAS
-from tasks.errors import NoOutcomes, UnknownSet
+from routecal.calib.policy import OracleMatrix
+from routecal.calib.protocol import part_of
+from routecal.storage.artifact import Artifact, write_table
+from routecal.storage.errors import MissingColumn
+from routecal.storage.identity import query_id, share_of, signature
+from routecal.storage.ingest import read_outcomes
+from routecal.storage.layout import Home
+from routecal.storage.listing import files_in
+from routecal.storage.plain import plain
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.errors import NoOutcomes, UnknownSet
 
 logger = logging.getLogger(__name__)
 

@@ -5,18 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
-
-from calib.cross_fit import unseen
-from calib.examples import LABELLED
-from calib.head import LoadedHead
-from calib.night import candidate
-from calib.night.gate import GateRules, Verdict, decide, served
-from storage.artifact import Artifact, read_table
-from tasks.cache import STORED, cache_on
-from tasks.examples import load_examples
-from tasks.night.health import threshold, told
-from tasks.night.known import Rows
-from tasks.train import open_head
+from routecal.calib.cross_fit import unseen
+from routecal.calib.examples import LABELLED
+from routecal.calib.head import LoadedHead
+from routecal.calib.night import candidate
+from routecal.calib.night.gate import GateRules, Verdict, decide, served
+from routecal.storage.artifact import Artifact, read_table
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.examples import load_examples
+from routecal.tasks.night.health import threshold, told
+from routecal.tasks.night.known import Rows
+from routecal.tasks.train import open_head
 
 # Topics of fewer held-out rows have no veto, so they need no slice.
 _CUTS = ("router_policy", "topic")
@@ -24,7 +23,13 @@ _CUTS = ("router_policy", "topic")
 
 @task(
     name="choose candidate",
-    cache_policy=cache_on(__name__, "tasks.examples", "calib.cross_fit", "calib.head", "calib.night.candidate"),
+    cache_policy=cache_on(
+        __name__,
+        "routecal.tasks.examples",
+        "routecal.calib.cross_fit",
+        "routecal.calib.head",
+        "routecal.calib.night.candidate",
+    ),
     **STORED,
 )
 def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact], learned: Mapping[str, Rows]) -> str:
@@ -56,7 +61,13 @@ def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: 
 
 @task(
     name="gate",
-    cache_policy=cache_on(__name__, "tasks.night.health", "storage.examples", "calib.night.gate", "calib.head"),
+    cache_policy=cache_on(
+        __name__,
+        "routecal.tasks.night.health",
+        "routecal.storage.examples",
+        "routecal.calib.night.gate",
+        "routecal.calib.head",
+    ),
     **STORED,
 )
 def judge(

@@ -5,16 +5,15 @@ from typing import Any
 
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
-
-from storage import registry
-from storage.artifact import Artifact
-from storage.layout import Home
-from storage.manifest import manifests
-from storage.registry import Action, Entry
-from tasks.errors import NothingToPromote
-from tasks.listing import Table
-from tasks.night.outcome import FLOW, KEY, Ending
-from tasks.night.waiting import FLOW_RUN, decided_since, ending_of, is_a_night, waiting
+from routecal.storage import registry
+from routecal.storage.artifact import Artifact
+from routecal.storage.layout import Home
+from routecal.storage.manifest import manifests
+from routecal.storage.registry import Action, Entry
+from routecal.tasks.errors import NothingToPromote
+from routecal.tasks.listing import Table
+from routecal.tasks.night.outcome import FLOW, KEY, Ending
+from routecal.tasks.night.waiting import FLOW_RUN, decided_since, ending_of, is_a_night, waiting
 
 # Actions that leave a candidate which a person can promote.
 OPEN = ("waiting", "refused")

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from storage.artifact import Artifact
-from storage.registry import Entry
-from tasks.night.inbox import Gathered
-from tasks.night.known import ROWS, RUN, Known, Rows
-from tasks.night.outcome import KEY
-from tasks.oracle.spec import OracleSpec
+from routecal.storage.artifact import Artifact
+from routecal.storage.registry import Entry
+from routecal.tasks.night.inbox import Gathered
+from routecal.tasks.night.known import ROWS, RUN, Known, Rows
+from routecal.tasks.night.outcome import KEY
+from routecal.tasks.oracle.spec import OracleSpec
 
 
 class Evening(NamedTuple):

@@ -4,19 +4,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
+from routecal.calib.checks import FloatArray
+from routecal.calib.drift import Drift, columns, drift, principal_axes
+from routecal.calib.head import LoadedHead
+from routecal.calib.night.health import Health, examine
+from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.examples import rows_of
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.night.known import Rows
+from routecal.tasks.train import open_head
 
-from calib.checks import FloatArray
-from calib.drift import Drift, columns, drift, principal_axes
-from calib.head import LoadedHead
-from calib.night.health import Health, examine
-from calib.night.outcome_shift import OutcomeShift, outcome_shift
-from storage.artifact import Artifact, read_table
-from storage.examples import rows_of
-from tasks.cache import STORED, cache_on
-from tasks.night.known import Rows
-from tasks.train import open_head
-
-_CODE = (__name__, "storage.examples", "calib.drift", "calib.night.health", "calib.night.outcome_shift", "calib.head")
+_CODE = (
+    __name__,
+    "routecal.storage.examples",
+    "routecal.calib.drift",
+    "routecal.calib.night.health",
+    "routecal.calib.night.outcome_shift",
+    "routecal.calib.head",
+)
 
 
 @task(name="check champion", cache_policy=cache_on(*_CODE), **STORED)

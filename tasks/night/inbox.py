@@ -9,17 +9,16 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict, Field
-
-from storage.artifact import Artifact, write_table
-from storage.atomic import local_path, resolve
-from storage.columns import mapping_of
-from storage.errors import InputChanged, StorageError
-from storage.identity import rough_half, share_of
-from storage.ingest import read_queries
-from storage.layout import Home
-from storage.rows import FORMATS
-from storage.schemas import SCHEMAS
-from tasks.errors import InboxMissing
+from routecal.storage.artifact import Artifact, write_table
+from routecal.storage.atomic import local_path, resolve
+from routecal.storage.columns import mapping_of
+from routecal.storage.errors import InputChanged, StorageError
+from routecal.storage.identity import rough_half, share_of
+from routecal.storage.ingest import read_queries
+from routecal.storage.layout import Home
+from routecal.storage.rows import FORMATS
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.errors import InboxMissing
 
 logger = logging.getLogger(__name__)
 

@@ -8,18 +8,17 @@ from typing import NamedTuple, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
-
-from calib.night.rows import may_teach, memory, window
-from storage.artifact import Artifact, read_table, write_table
-from storage.identity import is_rough
-from storage.layout import Home
-from storage.manifest import Manifest, manifests
-from storage.registry import history
-from tasks.carry_over import ids_of_now
-from tasks.extract import Reading
-from tasks.night.outcome import FLOW, KEY
-from tasks.oracle.spec import OracleSpec
-from tasks.tables import joined
+from routecal.calib.night.rows import may_teach, memory, window
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.identity import is_rough
+from routecal.storage.layout import Home
+from routecal.storage.manifest import Manifest, manifests
+from routecal.storage.registry import history
+from routecal.tasks.carry_over import ids_of_now
+from routecal.tasks.extract import Reading
+from routecal.tasks.night.outcome import FLOW, KEY
+from routecal.tasks.oracle.spec import OracleSpec
+from routecal.tasks.tables import joined
 
 # In a night's manifest: the artifacts that tell of it.
 NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"

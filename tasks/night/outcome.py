@@ -4,10 +4,9 @@ Apart from what draws and trains, so that whoever looks at the registry loads ne
 """
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.night.gate import Verdict
-from calib.night.health import Health
-from storage.artifact import Artifact
+from routecal.calib.night.gate import Verdict
+from routecal.calib.night.health import Health
+from routecal.storage.artifact import Artifact
 
 # The flow of a night, and in its manifest and entries the fact that says whose night it was.
 FLOW, KEY = "recalibrate", "key"

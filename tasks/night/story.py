@@ -10,17 +10,16 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
-
-from calib import plots
-from calib.metrics import Estimate
-from calib.plots import NightPoint
-from storage.artifact import Artifact, read_table, write_table
-from storage.layout import Home
-from storage.query import connect, run
-from storage.schemas import SCHEMAS
-from tasks.markdown import safe
-from tasks.night.outcome import Night
-from tasks.tables import joined
+from routecal.calib import plots
+from routecal.calib.metrics import Estimate
+from routecal.calib.plots import NightPoint
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.query import connect, run
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.markdown import safe
+from routecal.tasks.night.outcome import Night
+from routecal.tasks.tables import joined
 
 # What a night comes to, and what is left for a person to do.
 _WHAT = {

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from storage import registry
-from storage.artifact import Artifact
-from storage.errors import RegistryChanged
-from storage.layout import Home
-from storage.registry import Action, Entry
-from tasks.night.outcome import ENDING, Ending
+from routecal.storage import registry
+from routecal.storage.artifact import Artifact
+from routecal.storage.errors import RegistryChanged
+from routecal.storage.layout import Home
+from routecal.storage.registry import Action, Entry
+from routecal.tasks.night.outcome import ENDING, Ending
 
 # In an entry's lineage: its night goes on when a person has answered; and the share that the candidate escalates.
 ASKS, ESCALATED = "asks", "escalated"

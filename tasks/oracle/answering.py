@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.grading.judging import Ask, ModelSpec
-from tasks.oracle.prompts import prompt, version
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.grading.judging import Ask, ModelSpec
+from routecal.tasks.oracle.prompts import prompt, version
 
 # What the prompt asks a model to say when it does not know.
 ABSTENTION = "I don't know"

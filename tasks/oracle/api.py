@@ -6,19 +6,18 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-
-from calib.policy import OracleMatrix
-from storage.schemas import SCHEMAS
-from tasks.oracle.answering import Answer, Role, answer
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.drift import ModelDrift
-from tasks.oracle.engine.desk import Desk
-from tasks.oracle.engine.stops import NotBought, ShardIncomplete
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.grading.cascade import grade_pair
-from tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
-from tasks.oracle.labelled import Unlabelled, label_row
-from tasks.oracle.spec import ApiOracle
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.answering import Answer, Role, answer
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.drift import ModelDrift
+from routecal.tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.stops import NotBought, ShardIncomplete
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.grading.cascade import grade_pair
+from routecal.tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
+from routecal.tasks.oracle.labelled import Unlabelled, label_row
+from routecal.tasks.oracle.spec import ApiOracle
 
 # Why a query got no label: a model's reply was no answer, or the provider does not take the request.
 BROKEN_REPLY, REFUSED = "broken reply", "refused"

@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 from prefect.artifacts import create_table_artifact
-
-from storage.artifact import Artifact, read_table
-from storage.schemas import GRADES
-from tasks.oracle.engine.job import Tally
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.schemas import GRADES
+from routecal.tasks.oracle.engine.job import Tally
 
 logger = logging.getLogger(__name__)
 

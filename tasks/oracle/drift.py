@@ -7,7 +7,7 @@ they are filed under, so the first such answer stops the run.
 import re
 from collections.abc import Collection
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 # What may follow a family's name in the name of one of its versions: `-001`, `-2026-09-02`, `-09-2026`, `-preview`,
 # `-preview-05-20`, `-exp-0827`. No letters besides: `-lite`, `-8b`, `-preview-tts` and `-image` are other models.

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 
 class FaultKind(StrEnum):

@@ -5,11 +5,11 @@ Touched from the engine's event loop alone.
 
 from dataclasses import dataclass, field
 
-from storage.plain import plain
-from tasks.oracle.answering import Answer
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.engine.stops import AllSilent, JudgeUnreadable
-from tasks.oracle.grading.reading import has_vote
+from routecal.storage.plain import plain
+from routecal.tasks.oracle.answering import Answer
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.engine.stops import AllSilent, JudgeUnreadable
+from routecal.tasks.oracle.grading.reading import has_vote
 
 # So many replies in a row, from the first on, are no coincidence.
 FIRST = 20

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from calib.policy import OracleMatrix
-from storage.plain import plain
-from tasks.oracle.answering import Answer
-from tasks.oracle.grading.judging import Verdict
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.plain import plain
+from routecal.tasks.oracle.answering import Answer
+from routecal.tasks.oracle.grading.judging import Verdict
 
 ROLES = ("medium", "large")
 

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-
-from calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
-from calib.policy import OracleMatrix
-from storage.folder import local_folder
-from storage.schemas import SCHEMAS
-from tasks.oracle.grading.exact import grade_short_answer
-from tasks.oracle.prompts import BOOKS, prompt
-from tasks.oracle.spec import LocalOracle
+from routecal.calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.folder import local_folder
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.grading.exact import grade_short_answer
+from routecal.tasks.oracle.prompts import BOOKS, prompt
+from routecal.tasks.oracle.spec import LocalOracle
 
 # Short answers only: one line, and the demo's longest ("South Georgia and …") fits.
 MAX_NEW_TOKENS = 12
@@ -64,11 +63,10 @@ class LocalModel:
     def __init__(self, path: str, template: str) -> None:
         # Imported with the first model: the oracles that ask over the network share this package and need no torch.
         import torch
+        from routecal.calib.checkpoint import kind_of, load
+        from routecal.calib.dry_pass import MIXED, SHORT, check_vocabulary, compare, in_a_sentence
+        from routecal.calib.window import learned_positions, sliding_window
         from transformers import DynamicCache
-
-        from calib.checkpoint import kind_of, load
-        from calib.dry_pass import MIXED, SHORT, check_vocabulary, compare, in_a_sentence
-        from calib.window import learned_positions, sliding_window
 
         if (kind := kind_of(Path(path))) != "causal":
             raise CheckpointMissing(path, f"causal language model (it is for {kind.replace('_', ' ')})")

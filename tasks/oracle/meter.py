@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.desk import Desk
 
 
 def line(desk: Desk) -> str:

@@ -17,7 +17,7 @@ def prompt(name: str) -> str:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    return (files("tasks.oracle") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+    return (files("routecal.tasks.oracle") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
 
 
 @cache

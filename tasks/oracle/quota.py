@@ -16,8 +16,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
-
-from tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.desk import Desk
 
 logger = logging.getLogger(__name__)
 

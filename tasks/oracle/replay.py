@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from calib.policy import OracleMatrix
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.identity import query_id
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.oracle.spec import ReplayOracle
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.identity import query_id
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.spec import ReplayOracle
 
 logger = logging.getLogger(__name__)
 

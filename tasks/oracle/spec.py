@@ -3,10 +3,9 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from storage.artifact import Artifact
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.prompts import version
+from routecal.storage.artifact import Artifact
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.prompts import version
 
 # Of everything an API oracle is asked with, so that a new wording makes new labels.
 PROMPT_VERSIONS = tuple(version(n) for n in ("answer_system", "judge_system", "judge", "judge_second", "decision"))

@@ -52,7 +52,7 @@ class World:
 
 
 def _read(name: str) -> list[dict[str, Any]]:
-    with files("tasks.worldfacts").joinpath(name).open(encoding="utf-8", newline="") as file:
+    with files("routecal.tasks.worldfacts").joinpath(name).open(encoding="utf-8", newline="") as file:
         return [{k: int(v) if k in NUMBERS else v for k, v in row.items()} for row in csv.DictReader(file)]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tasks.worldfacts.gazetteer import CONTINENTS, World, calling_code, name_aliases
+from routecal.tasks.worldfacts.gazetteer import CONTINENTS, World, calling_code, name_aliases
 
 PHRASINGS: dict[str, tuple[str, ...]] = {
     "capital": (

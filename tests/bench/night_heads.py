@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.recalibrate import Identity, Recalibrator, choose
 from scipy.special import expit
-
-from calib.checks import FloatArray
-from calib.examples import Examples
-from calib.recalibrate import Identity, Recalibrator, choose
 
 # Weight of the Gaussian prior: around zero from scratch; around the serving head's weights, as short training stays.
 RIDGE, STAY = 1.0, 30.0

@@ -19,20 +19,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from routecal.calib.drift import columns, drift, principal_axes
+from routecal.calib.examples import LABELLED, Examples
+from routecal.calib.night import rows as rows_of
+from routecal.calib.night.action import doubts, judgement, renewal_reasons
+from routecal.calib.night.candidate import Contender, choose_candidate, may_warm_start
+from routecal.calib.night.gate import GateRules, Verdict, decide
+from routecal.calib.night.health import Health, examine, may_rest
+from routecal.calib.night.outcome_shift import outcome_shift
+from routecal.storage import registry
+from routecal.storage.artifact import Artifact
+from routecal.storage.folder import write_folder
+from routecal.storage.layout import Home
+from routecal.storage.registry import Action
 
-from calib.drift import columns, drift, principal_axes
-from calib.examples import LABELLED, Examples
-from calib.night import rows as rows_of
-from calib.night.action import doubts, judgement, renewal_reasons
-from calib.night.candidate import Contender, choose_candidate, may_warm_start
-from calib.night.gate import GateRules, Verdict, decide
-from calib.night.health import Health, examine, may_rest
-from calib.night.outcome_shift import outcome_shift
-from storage import registry
-from storage.artifact import Artifact
-from storage.folder import write_folder
-from storage.layout import Home
-from storage.registry import Action
 from tests.bench.night_heads import Head, fit
 from tests.bench.night_world import QUERIES, Labelled, World, together
 

@@ -13,7 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from flows import cli, server
+from routecal.flows import cli, server
 
 spent: defaultdict[str, float] = defaultdict(float)
 

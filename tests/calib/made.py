@@ -1,8 +1,7 @@
 """Synthetic examples for the tests of heads, loops and baselines."""
 
 import numpy as np
-
-from calib.examples import Examples
+from routecal.calib.examples import Examples
 
 
 def examples(n: int, *, seed: int = 0, width: int = 6, signal: float = 1.0) -> Examples:

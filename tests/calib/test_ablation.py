@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 import pytest
+from routecal.calib import ablation
+from routecal.calib.ablation import REFERENCE, VARIANTS, control
+from routecal.calib.methods import AS_WRITTEN, DEFAULT, HEADS
+from routecal.calib.rl_config import RLConfig
+from routecal.calib.sft import SFTConfig
 
-from calib import ablation
-from calib.ablation import REFERENCE, VARIANTS, control
-from calib.methods import AS_WRITTEN, DEFAULT, HEADS
-from calib.rl_config import RLConfig
-from calib.sft import SFTConfig
 from tests.calib.made import examples
 
 BUDGET = ("epochs", "lr", "batch", "weight_decay", "early_stopping", "patience")

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from routecal.calib.blocks import STRENGTHS, _rotated, candidates_of, choose, concatenated
+from routecal.calib.errors import ChosenOnTest, LengthMismatch, UnknownName
+from routecal.calib.examples import Examples
 from sklearn.linear_model import LogisticRegression
 
-from calib.blocks import STRENGTHS, _rotated, candidates_of, choose, concatenated
-from calib.errors import ChosenOnTest, LengthMismatch, UnknownName
-from calib.examples import Examples
 from tests.calib.made import examples
 
 
@@ -80,7 +80,7 @@ def test_a_long_table_is_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, signal = labelled(400)
     blocks, alone = {"a": noise(400, 8), "b": signal}, [["a"], ["b"]]
     whole = choose(blocks, rows, candidates=alone)
-    monkeypatch.setattr("calib.blocks.MOST_ROWS", 200)
+    monkeypatch.setattr("routecal.calib.blocks.MOST_ROWS", 200)
     drawn = choose(blocks, rows, candidates=alone)
     assert drawn.names == whole.names == ("b",)
     # fewer rows, wider errors

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from routecal.calib.checkpoint import attach_routing_head
+from routecal.calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer, Gemma3TextForSequenceClassification
 
-from calib.checkpoint import attach_routing_head
-from calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
 from tests.calib.tiny_families import model_of, save, tokenizer_of
 from tests.fuzz.checkpoints import run
 

@@ -2,9 +2,8 @@ import pickle
 
 import numpy as np
 import pytest
-
-from calib.checks import EPS, checked, checked_p, logit
-from calib.errors import InvalidLabel, InvalidProbability
+from routecal.calib.checks import EPS, checked, checked_p, logit
+from routecal.calib.errors import InvalidLabel, InvalidProbability
 
 
 def test_booleans_and_integers_are_taken_as_they_mean():

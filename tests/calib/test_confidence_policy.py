@@ -2,10 +2,9 @@ import math
 
 import pytest
 import torch
+from routecal.calib.confidence_policy import SHAPE_FLOOR, Beta, LogitNormal, expectation, keep_in_range
+from routecal.calib.rewards import brier
 from scipy.stats import beta as beta_distribution
-
-from calib.confidence_policy import SHAPE_FLOOR, Beta, LogitNormal, expectation, keep_in_range
-from calib.rewards import brier
 
 F64 = torch.float64
 Z = torch.tensor([-4.0, -0.5, 0.0, 2.0], dtype=F64)

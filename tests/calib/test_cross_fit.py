@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from routecal.calib import cross_fit, rl, sft
+from routecal.calib.cross_fit import Deal, Plan, fold_of, n_folds, steps, unseen, untrained
+from routecal.calib.errors import FeatureMismatch, OutOfRange
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
+from routecal.calib.metrics import brier
+from routecal.calib.rl import RLConfig
+from routecal.calib.sft import SFTConfig
 
-from calib import cross_fit, rl, sft
-from calib.cross_fit import Deal, Plan, fold_of, n_folds, steps, unseen, untrained
-from calib.errors import FeatureMismatch, OutOfRange
-from calib.examples import Examples
-from calib.head import ConfidenceHead, Ensemble, HeadConfig
-from calib.metrics import brier
-from calib.rl import RLConfig
-from calib.sft import SFTConfig
 from tests.calib.made import examples
 
 SFT, RL = SFTConfig(epochs=6, lr=1e-2), RLConfig(epochs=2, lr=1e-3)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from calib.drift import columns, drift, principal_axes
-from calib.errors import LengthMismatch
+from routecal.calib.drift import columns, drift, principal_axes
+from routecal.calib.errors import LengthMismatch
 
 
 def rows(n: int, rng: np.random.Generator, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from routecal.calib import readers
+from routecal.calib.dry_pass import compare
+from routecal.calib.errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.router import FrozenRouter
 from transformers import GraniteConfig, GraniteForCausalLM
 
-from calib import readers
-from calib.dry_pass import compare
-from calib.errors import CheckpointUnusable, RouterUnusable
-from calib.router import FrozenRouter
 from tests.calib.tiny_families import IDS, SIZES, save, tokenizer_of
 
 

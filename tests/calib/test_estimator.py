@@ -6,6 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from routecal.calib import recalibrate
+from routecal.calib.cross_fit import Deal
+from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
+from routecal.calib.metrics import auroc, brier
+from routecal.calib.recalibrate import Identity
+from routecal.calib.rewards import ImproperReward
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -14,13 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import calib
-from calib import ConfidenceEstimator, Ensemble, recalibrate
-from calib.cross_fit import Deal
-from calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
-from calib.metrics import auroc, brier
-from calib.recalibrate import Identity
-from calib.rewards import ImproperReward
+import routecal
+from routecal import ConfidenceEstimator, Ensemble
 from tests.calib.made import examples
 
 ROWS, FRESH = examples(800, seed=1), examples(2000, seed=2)
@@ -194,8 +195,8 @@ def test_an_improper_reward_warns():
 
 
 def test_the_names_at_the_top_are_imported_when_they_are_asked_for():
-    code = "import calib, sys; assert not {'torch', 'sklearn'} & set(sys.modules)"
+    code = "import routecal, sys; assert not {'torch', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert calib.ConfidenceEstimator is ConfidenceEstimator
+    assert routecal.ConfidenceEstimator is ConfidenceEstimator
     with pytest.raises(AttributeError, match="no attribute 'Wishful'"):
-        calib.Wishful  # noqa: B018
+        routecal.Wishful  # noqa: B018

@@ -1,8 +1,7 @@
 import pytest
 import torch
-
-from calib import rewards
-from calib.losses import (
+from routecal.calib import rewards
+from routecal.calib.losses import (
     bernoulli_kl,
     calibration_gap,
     leave_one_out,

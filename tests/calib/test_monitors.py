@@ -1,8 +1,7 @@
 import pytest
 import torch
-
-from calib.monitors import Health, gradient_variance, mass_at_ends
-from calib.rl import RLConfig, estimate
+from routecal.calib.monitors import Health, gradient_variance, mass_at_ends
+from routecal.calib.rl import RLConfig, estimate
 
 F64 = torch.float64
 

@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from routecal.calib.errors import RouterUnusable, UnknownName
+from routecal.calib.policy import POLICIES
+from routecal.calib.pooling import blocks_of
+from routecal.calib.readers import QUESTION
+from routecal.calib.router import FrozenRouter
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -16,12 +21,6 @@ from transformers import (
     BertForSequenceClassification,
     PreTrainedTokenizerFast,
 )
-
-from calib.errors import RouterUnusable, UnknownName
-from calib.policy import POLICIES
-from calib.pooling import blocks_of
-from calib.readers import QUESTION
-from calib.router import FrozenRouter
 
 QUERIES = ["What is the capital of France?", "Hi", "Why is the sky blue, and why are sunsets red?", "2+2?", "a"]
 ALL = {"layers": [1, 2], "poolings": ["last", "mean", "decision"]}

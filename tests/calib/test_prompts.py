@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from routecal.calib import prompts
+from routecal.calib.errors import NotQueries, QueryUnreadable, RouterUnusable
+from routecal.calib.prompts import Prompts, texts_of
+from routecal.calib.router import FrozenRouter
 from transformers import PreTrainedTokenizerFast
 
-from calib import prompts
-from calib.errors import NotQueries, QueryUnreadable, RouterUnusable
-from calib.prompts import Prompts, texts_of
-from calib.router import FrozenRouter
 from tests.calib.tiny_families import save
 
 
@@ -153,8 +153,8 @@ def test_the_cap_is_said_where_it_changes_what_is_read(
     router_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "query_tokens" not in FrozenRouter(router_checkpoint).schema  # its window is smaller
-    monkeypatch.setattr("calib.prompts.QUERY_TOKENS", 40)
-    monkeypatch.setattr("calib.router.QUERY_TOKENS", 40)
+    monkeypatch.setattr("routecal.calib.prompts.QUERY_TOKENS", 40)
+    monkeypatch.setattr("routecal.calib.router.QUERY_TOKENS", 40)
     capped, wide = FrozenRouter(router_checkpoint), FrozenRouter(router_checkpoint, max_tokens=96)
     assert capped.schema == wide.schema | {"query_tokens": "40"}
     long = "word " * 200

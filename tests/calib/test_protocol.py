@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from calib.errors import InvalidProbability, LengthMismatch
-from calib.protocol import PARTS, draw_labelled, part_of
+from routecal.calib.errors import InvalidProbability, LengthMismatch
+from routecal.calib.protocol import PARTS, draw_labelled, part_of
 
 
 def shares(n, seed=0):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from routecal.calib import recipe as module
+from routecal.calib.cross_fit import Deal
+from routecal.calib.recipe import Recipe, train
+from routecal.calib.rl_config import RLConfig
+from routecal.calib.sft import SFTConfig
 
-from calib import recipe as module
-from calib.cross_fit import Deal
-from calib.recipe import Recipe, train
-from calib.rl_config import RLConfig
-from calib.sft import SFTConfig
 from tests.calib.made import examples
 
 QUICK = Recipe(folds=0, first=SFTConfig(epochs=2, lr=1e-2), second=RLConfig(epochs=1, lr=1e-2, early_stopping=False))

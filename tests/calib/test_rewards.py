@@ -3,12 +3,11 @@ import warnings
 
 import pytest
 import torch
+from routecal.calib import rewards
+from routecal.calib.beta_reward import threshold
+from routecal.calib.errors import OutOfRange, UnknownName
+from routecal.calib.rewards import LOG_EPS, ImproperReward
 from scipy.stats import beta as beta_distribution
-
-from calib import rewards
-from calib.beta_reward import threshold
-from calib.errors import OutOfRange, UnknownName
-from calib.rewards import LOG_EPS, ImproperReward
 
 F64 = torch.float64
 GRID = torch.linspace(0, 1, 101, dtype=F64)

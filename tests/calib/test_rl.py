@@ -5,14 +5,14 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from routecal.calib import rewards, rl, sft
+from routecal.calib.confidence_policy import Beta
+from routecal.calib.head import ConfidenceHead, HeadConfig
+from routecal.calib.reward_names import RewardName
+from routecal.calib.rewards import ImproperReward
+from routecal.calib.rl import PRESETS, RLConfig, estimate
+from routecal.calib.training import frozen_logits
 
-from calib import rewards, rl, sft
-from calib.confidence_policy import Beta
-from calib.head import ConfidenceHead, HeadConfig
-from calib.reward_names import RewardName
-from calib.rewards import ImproperReward
-from calib.rl import PRESETS, RLConfig, estimate
-from calib.training import frozen_logits
 from tests.calib.made import examples
 
 F64 = torch.float64
@@ -187,6 +187,6 @@ def test_frozen_logits_are_the_same_in_blocks(monkeypatch):
     sft.fit(trained, TRAIN, VALIDATION, sft.SFTConfig(epochs=1, lr=1e-2))
     rows = rl.Rows.of(TRAIN, trained)
     whole = frozen_logits(trained, rows)
-    monkeypatch.setattr("calib.training.BLOCK", 64)
+    monkeypatch.setattr("routecal.calib.training.BLOCK", 64)
     torch.testing.assert_close(frozen_logits(trained, rows), whole)
     assert not whole.requires_grad

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from routecal.calib.checkpoint import label_order
+from routecal.calib.errors import CheckpointMissing, NonFinite, RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
-
-from calib.checkpoint import label_order
-from calib.errors import CheckpointMissing, NonFinite, RouterUnusable
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
 
 QUERIES = [
     "What is the capital of France?",

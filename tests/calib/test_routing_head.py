@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from routecal.calib.checkpoint import attach_routing_head
+from routecal.calib.errors import OnePolicy, RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.calib.routing_head import fit_routing_head, fit_saturated_routing_head
 from scipy.special import softmax
-
-from calib.checkpoint import attach_routing_head
-from calib.errors import OnePolicy, RouterUnusable
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from calib.routing_head import fit_routing_head, fit_saturated_routing_head
 
 
 def separable(n: int, *, classes: tuple[int, ...] = (0, 1, 2)) -> tuple[np.ndarray, np.ndarray]:

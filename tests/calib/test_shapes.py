@@ -6,12 +6,11 @@ import typing
 
 import pytest
 import torch
+from routecal.calib import confidence_policy, losses, monitors, rewards, rl
+from routecal.calib.confidence_policy import Beta, LogitNormal
+from routecal.calib.errors import ShapeMismatch, TooFewExamples
+from routecal.calib.rl_config import RLConfig
 from torch import Tensor
-
-from calib import confidence_policy, losses, monitors, rewards, rl
-from calib.confidence_policy import Beta, LogitNormal
-from calib.errors import ShapeMismatch, TooFewExamples
-from calib.rl_config import RLConfig
 
 B, K = 4, 3
 ROW, COLUMN, LONG, DRAWS = (B,), (B, 1), (B + 1,), (K, B)

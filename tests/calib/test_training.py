@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from routecal.calib import rl, sft
+from routecal.calib.errors import Collapsed, FeatureMismatch, TooFewExamples, UnknownName
+from routecal.calib.head import ConfidenceHead, HeadConfig
+from routecal.calib.metrics import auroc, brier
+from routecal.calib.rl import PRESETS, RLConfig
+from routecal.calib.sft import SFTConfig
+from routecal.calib.training import Rows, Watch
 
-from calib import rl, sft
-from calib.errors import Collapsed, FeatureMismatch, TooFewExamples, UnknownName
-from calib.head import ConfidenceHead, HeadConfig
-from calib.metrics import auroc, brier
-from calib.rl import PRESETS, RLConfig
-from calib.sft import SFTConfig
-from calib.training import Rows, Watch
 from tests.calib.made import examples
 
 TRAIN, VALIDATION, FRESH = examples(600, seed=1), examples(300, seed=2), examples(3000, seed=3)

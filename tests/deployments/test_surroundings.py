@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from deployments.serve import unusable_folder, unusable_port
-from deployments.surroundings import ROOT, complaint, environment
+from routecal.deployments.serve import unusable_folder, unusable_port
+from routecal.deployments.surroundings import ROOT, complaint, environment
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_wrong_variables_are_named(variables: dict[str, str], said: str) -> None
 
 
 def test_make_serve_starts_nothing_where_one_is_wrong() -> None:
-    command = [sys.executable, "-m", "deployments.serve"]
+    command = [sys.executable, "-m", "routecal.deployments.serve"]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -51,7 +50,8 @@ def test_make_serve_starts_nothing_where_one_is_wrong() -> None:
 
 def test_runs_of_deployments_show_what_our_code_logs() -> None:
     code = (
-        "import flows, logging; print(*(logging.getLogger(n).getEffectiveLevel() for n in ('flows.a', 'tasks', 'b')))"
+        "import routecal.flows, logging; "
+        "print(*(logging.getLogger(n).getEffectiveLevel() for n in ('routecal.flows.a', 'routecal.tasks', 'b')))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True

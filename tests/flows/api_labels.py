@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from storage.artifact import Artifact, read_table
+from routecal.storage.artifact import Artifact, read_table
+
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.server import GeminiServer
 from tests.gemini_server.wire import Request

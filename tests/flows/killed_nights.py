@@ -118,7 +118,7 @@ LATER = (
 
 def main() -> None:
     """Fork a night for each line; tell how it ended."""
-    for name in ("flows.recalibrate", *LATER):
+    for name in ("routecal.flows.recalibrate", *LATER):
         importlib.import_module(name)
     make_plain(pytest.MonkeyPatch())
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -153,9 +153,8 @@ def _told(order: dict[str, Any], say: Callable[..., None]) -> Any:
     from prefect.flow_engine import run_flow
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
     from prefect.states import AwaitingRetry
-
-    from flows.night_params import RecalibrateParams
-    from flows.recalibrate import recalibrate
+    from routecal.flows.night_params import RecalibrateParams
+    from routecal.flows.recalibrate import recalibrate
 
     home, passed = Path(order["home"]), 0
 

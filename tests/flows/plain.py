@@ -1,8 +1,7 @@
 """Reports without what other tests look at: one baseline and no figures, half of what a small flow takes."""
 
 import pytest
-
-from tasks import evaluate, report
+from routecal.tasks import evaluate, report
 
 
 def make_plain(patch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from flows import cli
+from routecal.flows import cli
 
 Capture = pytest.CaptureFixture[str]
 

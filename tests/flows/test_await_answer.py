@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
+from routecal.flows import approval
+from routecal.flows.await_answer import await_answer, question
+from routecal.storage.artifact import Artifact
+from routecal.storage.layout import Home
+from routecal.storage.registry import Entry, append, history
+from routecal.tasks.night import decision
+from routecal.tasks.night.outcome import ENDING, Ending, Night
+from routecal.tasks.night.waiting import ASKS, ESCALATED, entry_asked_by, waiting
 
-from flows import approval
-from flows.await_answer import await_answer, question
-from storage.artifact import Artifact
-from storage.layout import Home
-from storage.registry import Entry, append, history
-from tasks.night import decision
-from tasks.night.outcome import ENDING, Ending, Night
-from tasks.night.waiting import ASKS, ESCALATED, entry_asked_by, waiting
 from tests.flows.people import beside, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -144,7 +144,7 @@ def test_what_was_loaded_is_let_go_before_hours_of_waiting(
     let_go = []
     for name in ("open_router", "local_model"):
         cache = SimpleNamespace(cache_clear=lambda name=name: let_go.append(name))
-        monkeypatch.setattr(f"flows.await_answer.{name}", cache)
+        monkeypatch.setattr(f"routecal.flows.await_answer.{name}", cache)
     wait(heads)
     waiting_night(hours=1e-4)
     assert let_go == ["open_router", "local_model"]

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from calib.calibrated_router import CalibratedRouter
-from calib.policy import POLICIES, OracleMatrix
-from calib.router import FrozenRouter
-from flows.calibrate import calibrate
-from flows.evaluate import Evaluated, evaluate
-from flows.export import export
-from flows.extract import extract
-from flows.label import label
-from flows.oracle_params import LabelParams
-from flows.params import (
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.policy import POLICIES, OracleMatrix
+from routecal.calib.router import FrozenRouter
+from routecal.flows.calibrate import calibrate
+from routecal.flows.evaluate import Evaluated, evaluate
+from routecal.flows.export import export
+from routecal.flows.extract import extract
+from routecal.flows.label import label
+from routecal.flows.oracle_params import LabelParams
+from routecal.flows.params import (
     CalibrateParams,
     EvaluateParams,
     ExportParams,
@@ -27,18 +26,19 @@ from flows.params import (
     TrainParams,
     TrainRouterParams,
 )
-from flows.stats import stats
-from flows.train import train
-from flows.train_router import train_router_flow
-from storage.artifact import read_table
-from storage.folder import digest_folder
-from storage.layout import Home
-from storage.manifest import latest_manifest
-from tasks import runs
-from tasks.errors import OptionMissing
-from tasks.escalate import CALLS
-from tasks.evaluate import FINAL
-from tasks.oracle import ORACLES
+from routecal.flows.stats import stats
+from routecal.flows.train import train
+from routecal.flows.train_router import train_router_flow
+from routecal.storage.artifact import read_table
+from routecal.storage.folder import digest_folder
+from routecal.storage.layout import Home
+from routecal.storage.manifest import latest_manifest
+from routecal.tasks import runs
+from routecal.tasks.errors import OptionMissing
+from routecal.tasks.escalate import CALLS
+from routecal.tasks.evaluate import FINAL
+from routecal.tasks.oracle import ORACLES
+
 from tests.tasks.made import outcome_rows, write_jsonl
 
 States = list[tuple[str, str]]
@@ -94,7 +94,7 @@ def test_calibrate_from_files_to_report(
     assert {d.head_version for d in decided} == {first.head.sha256[:16]}
 
     # the same again: nothing but the report is made, whose figures were seen
-    monkeypatch.setattr("tasks.report._figures", lambda *_: {"reliability": b"", "selective": b""})
+    monkeypatch.setattr("routecal.tasks.report._figures", lambda *_: {"reliability": b"", "selective": b""})
     states.clear()
     again = calibrate(params)
     assert of(states, "Completed") == {"report": 1, "publish": 1}

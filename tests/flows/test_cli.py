@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from routecal.flows import cli
+from routecal.flows.commands import QUICK
+from routecal.tasks import runs
+from routecal.tasks.examples import block_names
 
-import flows
-from flows import cli
-from flows.commands import QUICK
-from tasks import runs
-from tasks.examples import block_names
+from routecal import flows
 from tests.flows.refusal import Capture
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -50,7 +50,7 @@ def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> 
 
 
 def test_what_looks_at_stored_things_loads_neither_torch_nor_matplotlib() -> None:
-    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"flows.show"})
+    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"routecal.flows.show"})
     code = f"import sys, {', '.join(modules)}; print(*{{'torch', 'matplotlib', 'transformers'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
@@ -58,18 +58,18 @@ def test_what_looks_at_stored_things_loads_neither_torch_nor_matplotlib() -> Non
 
 @pytest.mark.parametrize("module", sorted({command.module for command in cli.COMMANDS.values()}))
 def test_every_flow_is_a_module_to_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = Path(flows.__path__[0]) / f"{module.removeprefix('flows.')}.py"
+    file = Path(flows.__path__[0]) / f"{module.removeprefix('routecal.flows.')}.py"
     command = next(name for name, c in cli.COMMANDS.items() if c.module == module)
     monkeypatch.setattr(sys, "argv", [str(file), "--help"])
     became: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, argv: became.append(argv))
     runpy.run_path(str(file), run_name="__main__")
-    assert became == [[sys.executable, "-m", "flows.cli", command, "--help"]]
+    assert became == [[sys.executable, "-m", "routecal.flows.cli", command, "--help"]]
 
 
 @pytest.mark.parametrize(
     ("argv", "code", "out"),
-    [(["flows.label", "--help"], 0, "--outcomes"), (["flows.cli", "label"], 2, "")],
+    [(["routecal.flows.label", "--help"], 0, "--outcomes"), (["routecal.flows.cli", "label"], 2, "")],
 )
 def test_the_process_ends_with_the_code(argv: list[str], code: int, out: str, tmp_path: Path) -> None:
     found = subprocess.run(
@@ -77,7 +77,6 @@ def test_the_process_ends_with_the_code(argv: list[str], code: int, out: str, tm
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(flows.__path__[0]).parent)},
         check=False,
     )
     assert found.returncode == code, found.stderr

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 from prefect.exceptions import Abort
+from routecal.flows import demo_night as flow
+from routecal.flows.checks import check
+from routecal.flows.demo_inputs import Inputs
+from routecal.flows.demo_night import demo_night
+from routecal.flows.demo_params import DemoNightParams
+from routecal.flows.errors import OtherRouterServes
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.one_night import one_night
+from routecal.storage.folder import write_folder
+from routecal.storage.ingest import read_queries
+from routecal.storage.layout import Home
+from routecal.storage.registry import append, history
+from routecal.tasks.night.outcome import Night
+from routecal.tasks.router import refer_checkpoint
 
-from flows import demo_night as flow
-from flows.checks import check
-from flows.demo_inputs import Inputs
-from flows.demo_night import demo_night
-from flows.demo_params import DemoNightParams
-from flows.errors import OtherRouterServes
-from flows.night_params import RecalibrateParams
-from flows.one_night import one_night
-from storage.folder import write_folder
-from storage.ingest import read_queries
-from storage.layout import Home
-from storage.registry import append, history
-from tasks.night.outcome import Night
-from tasks.router import refer_checkpoint
 from tests.tasks.made import store_queries, texts
 
 

@@ -3,9 +3,8 @@
 import pickle
 
 import pytest
-
-from flows import errors
-from tasks.errors import TaskError
+from routecal.flows import errors
+from routecal.tasks.errors import TaskError
 
 FACTS = {
     "CommandUnknown": ("lable", "label", ("demo", "label")),

@@ -6,21 +6,21 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from routecal.flows import cli
+from routecal.flows.extract import extract
+from routecal.flows.oracle_params import LabelParams
+from routecal.flows.oracles import pace_of
+from routecal.flows.params import ExtractParams, TrainParams
+from routecal.flows.train import _data, train
+from routecal.storage.artifact import read_table
+from routecal.storage.identity import is_rough, rough_id
+from routecal.storage.ingest import read_queries
+from routecal.tasks import runs
+from routecal.tasks.carry_over import under_one_identity
+from routecal.tasks.errors import NothingInCommon
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.spec import ApiOracle
 
-from flows import cli
-from flows.extract import extract
-from flows.oracle_params import LabelParams
-from flows.oracles import pace_of
-from flows.params import ExtractParams, TrainParams
-from flows.train import _data, train
-from storage.artifact import read_table
-from storage.identity import is_rough, rough_id
-from storage.ingest import read_queries
-from tasks import runs
-from tasks.carry_over import under_one_identity
-from tasks.errors import NothingInCommon
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.spec import ApiOracle
 from tests.flows.api_labels import label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer
@@ -90,7 +90,7 @@ def test_no_query_is_given_the_outcome_of_another(tmp_path: Path, capsys: Captur
 
 
 def test_what_0_1_paid_for_is_not_paid_again(file: str, server: GeminiServer, tmp_path: Path) -> None:
-    with patch("storage.conversion.query_id", lambda text, context=None: rough_id(text)):
+    with patch("routecal.storage.conversion.query_id", lambda text, context=None: rough_id(text)):
         assert cli.main(label_argv(file, server)) == 0
     before = runs.newest("labels")
     assert all(map(is_rough, read_table(before)["query_id"].to_pylist()))
@@ -112,7 +112,7 @@ def test_what_0_1_paid_for_is_not_paid_again(file: str, server: GeminiServer, tm
 def test_labels_of_0_1_are_joined_to_features_of_now(
     file: str, server: GeminiServer, router_checkpoint: Path, tmp_path: Path
 ) -> None:
-    with patch("storage.conversion.query_id", lambda text, context=None: rough_id(text)):
+    with patch("routecal.storage.conversion.query_id", lambda text, context=None: rough_id(text)):
         assert cli.main(label_argv(file, server)) == 0
     extract(ExtractParams(queries=file, router_path=str(router_checkpoint)))
     found = under_one_identity(**_data(TrainParams()))

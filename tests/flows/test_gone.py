@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from flows.extract import extract
-from flows.params import ExtractParams
-from storage.artifact import read_table
+from routecal.flows.extract import extract
+from routecal.flows.params import ExtractParams
+from routecal.storage.artifact import read_table
 
 
 def test_a_deleted_artifact_is_made_again(queries_file: str, router_checkpoint: Path, states) -> None:

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from routecal.flows import cli
+from routecal.tasks import runs
 
-import flows
-from flows import cli
-from tasks import runs
 from tests.flows.api_labels import LARGE, MEDIUM, N, cells, file_of, label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer
@@ -127,7 +126,7 @@ def test_queries_without_ground_truth_are_named_once(
     # in shards, each of which knows of its own only
     file = file_of(tmp_path / "some.jsonl", N, without_truth={1, 4, 8, 9, 12, 15, 19})
     assert cli.main(label_argv(file, server, "--shard-size", "5")) == 0
-    said = [record.getMessage() for record in caplog.records if record.name == "tasks.label"]
+    said = [record.getMessage() for record in caplog.records if record.name == "routecal.tasks.label"]
     assert said == [
         "7 of 20 queries have no ground truth and are left out: row 1, row 4, row 8, row 9, row 12 and 2 more"
     ]
@@ -159,9 +158,6 @@ def test_other_oracles_are_labelled_as_before(capsys: Capture, tmp_path: Path) -
 
 
 def test_labelling_needs_no_torch() -> None:
-    code = (
-        "import sys, flows.label, flows.rejudge, flows.audit, flows.ledger, flows.show; print('torch' in sys.modules)"
-    )
-    environment = os.environ | {"PYTHONPATH": str(Path(flows.__path__[0]).parent)}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    code = "import sys; from routecal.flows import audit, label, ledger, rejudge, show; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

@@ -12,15 +12,14 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import Abort
-
-from flows import cli
-from flows import one_night as lock_of_nights
-from flows.one_night import LOCK, one_night
-from storage.layout import Home
-from storage.lock import locked
-from storage.registry import append
-from tasks.night.outcome import ENDING
-from tasks.night.waiting import ASKS, FLOW_RUN
+from routecal.flows import cli
+from routecal.flows import one_night as lock_of_nights
+from routecal.flows.one_night import LOCK, one_night
+from routecal.storage.layout import Home
+from routecal.storage.lock import locked
+from routecal.storage.registry import append
+from routecal.tasks.night.outcome import ENDING
+from routecal.tasks.night.waiting import ASKS, FLOW_RUN
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}

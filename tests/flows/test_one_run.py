@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from routecal.flows import cli
+from routecal.flows.export import export
+from routecal.flows.extract import extract
+from routecal.flows.label import label
+from routecal.flows.oracle_params import LabelParams
+from routecal.flows.params import ExportParams, ExtractParams, StatsParams, TrainParams, TrainRouterParams
+from routecal.flows.stats import stats
+from routecal.flows.train import train
+from routecal.flows.train_router import train_router_flow
+from routecal.storage.artifact import Artifact, write_table
+from routecal.storage.errors import UnknownName
+from routecal.storage.layout import Home
+from routecal.storage.manifest import latest_manifest, newest_first
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks import runs
+from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
 
-from flows import cli
-from flows.export import export
-from flows.extract import extract
-from flows.label import label
-from flows.oracle_params import LabelParams
-from flows.params import ExportParams, ExtractParams, StatsParams, TrainParams, TrainRouterParams
-from flows.stats import stats
-from flows.train import train
-from flows.train_router import train_router_flow
-from storage.artifact import Artifact, write_table
-from storage.errors import UnknownName
-from storage.layout import Home
-from storage.manifest import latest_manifest, newest_first
-from storage.schemas import SCHEMAS
-from tasks import runs
-from tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
 from tests.flows.refusal import Capture, refused
 from tests.storage.conftest import filled
 from tests.tasks.made import outcome_rows, write_jsonl
@@ -133,7 +133,7 @@ def test_labels_of_a_router_are_nobody_else_s(
 
     params = TrainRouterParams(queries=file, base_model=str(causal_checkpoint))
     with monkeypatch.context() as patch:
-        patch.setattr("flows.train_router.train_router", fails)
+        patch.setattr("routecal.flows.train_router.train_router", fails)
         with pytest.raises(ConnectionError, match="in between"):
             train_router_flow(params)
     assert newest_first(Home.from_env()) == []

@@ -1,11 +1,10 @@
 """What the parameters say about an OpenAI-compatible endpoint, before anything is sent."""
 
 import pytest
-
-from flows.checks import check
-from flows.oracle_params import OracleParams, RejudgeParams
-from flows.oracles import oracle_of
-from tasks.errors import OptionMissing
+from routecal.flows.checks import check
+from routecal.flows.oracle_params import OracleParams, RejudgeParams
+from routecal.flows.oracles import oracle_of
+from routecal.tasks.errors import OptionMissing
 
 ENDPOINT = {"oracle": "openai", "base_url": "http://127.0.0.1:8000/v1"}
 MODELS = {"medium_model": "small", "large_model": "big"}

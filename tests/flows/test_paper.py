@@ -5,10 +5,9 @@ import io
 import pytest
 from rich.table import Table as Drawn
 from rich.text import Text
-
-from flows.paper import console
-from flows.show import table
-from tasks.listing import Table
+from routecal.flows.paper import console
+from routecal.flows.show import table
+from routecal.tasks.listing import Table
 
 HOSTILE = "\x1b[31mred\x1b]52;c;aGFja2Vk\x07 \x9b2J\rover\x08\x7f [bold]x[/]"
 

@@ -7,9 +7,8 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
-
-from tasks import progress_artifact
-from tasks.progress import track
+from routecal.tasks import progress_artifact
+from routecal.tasks.progress import track
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 
@@ -49,6 +48,6 @@ def test_a_server_that_is_away_stops_no_work(monkeypatch: pytest.MonkeyPatch, ca
 
     monkeypatch.setattr(progress_artifact, "SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(progress_artifact, "create_progress_artifact", gone)
-    with caplog.at_level(logging.WARNING, "tasks.progress_artifact"):
+    with caplog.at_level(logging.WARNING, "routecal.tasks.progress_artifact"):
         assert work("away") == [0, 1, 2, 3]
     assert "nobody answers" in caplog.text

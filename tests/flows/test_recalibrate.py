@@ -8,20 +8,20 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.flows import recalibrate as night_flow
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.recalibrate import recalibrate
+from routecal.storage.artifact import read_table
+from routecal.storage.errors import RegistryChanged
+from routecal.storage.layout import Home
+from routecal.storage.manifest import manifests
+from routecal.storage.registry import append, champion, history
+from routecal.tasks.errors import InboxMissing, NothingToPromote
+from routecal.tasks.night import decision
+from routecal.tasks.night.known import NIGHT
+from routecal.tasks.night.story import headline
 
-from calib.calibrated_router import CalibratedRouter
-from flows import recalibrate as night_flow
-from flows.night_params import RecalibrateParams
-from flows.recalibrate import recalibrate
-from storage.artifact import read_table
-from storage.errors import RegistryChanged
-from storage.layout import Home
-from storage.manifest import manifests
-from storage.registry import append, champion, history
-from tasks.errors import InboxMissing, NothingToPromote
-from tasks.night import decision
-from tasks.night.known import NIGHT
-from tasks.night.story import headline
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from prefect.settings import PREFECT_API_URL
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.storage.artifact import read_table
+from routecal.storage.folder import digest_folder
+from routecal.storage.layout import Home
+from routecal.storage.manifest import Manifest, manifests
+from routecal.storage.registry import champion, history
+from routecal.tasks.night.known import EXAMPLES, NIGHT
+from routecal.tasks.night.outcome import FLOW, KEY
 
-from calib.calibrated_router import CalibratedRouter
-from storage.artifact import read_table
-from storage.folder import digest_folder
-from storage.layout import Home
-from storage.manifest import Manifest, manifests
-from storage.registry import champion, history
-from tasks.night.known import EXAMPLES, NIGHT
-from tasks.night.outcome import FLOW, KEY
 from tests.bench.workload import ROOT, environment
 from tests.flows.killed_nights import Ended, Nights, nights
 from tests.flows.lakes import lakes_file
@@ -220,7 +220,7 @@ def terminal(folder: Path, router: Path, server: GeminiServer) -> subprocess.Pop
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "recalibrate", *arguments],
+        [sys.executable, "-m", "routecal.flows.cli", "recalibrate", *arguments],
         cwd=ROOT,
         env=environment(folder) | {"GEMINI_API_KEY": KEY_OF_SERVER, "PREFECT_API_URL": str(PREFECT_API_URL.value())},
         stdout=subprocess.PIPE,

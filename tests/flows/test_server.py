@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from routecal.flows import cli, server, temporary_server
+from routecal.flows.errors import PlaceUnusable, ServerUnreachable
+from routecal.flows.faults import record
+from routecal.flows.server import Access
 
-from flows import cli, server, temporary_server
-from flows.errors import PlaceUnusable, ServerUnreachable
-from flows.faults import record
-from flows.server import Access
 from tests.flows.refusal import Capture
 
 ROOT = Path(cli.__file__).parents[1]

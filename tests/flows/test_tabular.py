@@ -5,13 +5,12 @@ import itertools
 
 import pytest
 from rich.console import Console
-
-from calib.metrics.summary import summarise
-from flows import show
-from flows.tabular import draw, fits
-from storage.artifact import Artifact
-from tasks.evaluate import FINAL, Evaluation
-from tasks.listing import Table
+from routecal.calib.metrics.summary import summarise
+from routecal.flows import show
+from routecal.flows.tabular import draw, fits
+from routecal.storage.artifact import Artifact
+from routecal.tasks.evaluate import FINAL, Evaluation
+from routecal.tasks.listing import Table
 
 WIDTHS = [80, 120, 180]
 ID = "57dfa3fefcd01a2b"
@@ -44,7 +43,7 @@ def show_evaluated(console: Console) -> None:
     head = Artifact(uri="/home/heads/1", sha256="a" * 64, rows=1, kind="heads")
     methods = {name: summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 0, 0, 1] * 20, n_replicates=50) for name in NAMES}
     evaluation = Evaluation(methods=methods, brier_difference=None)
-    from flows.evaluate import Evaluated
+    from routecal.flows.evaluate import Evaluated
 
     show.evaluated(console, Evaluated(run_id="r", report="/home/reports/r.html", head=head, evaluation=evaluation))
 

@@ -9,15 +9,15 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from routecal.calib.errors import CalibError
+from routecal.flows import cli, server
+from routecal.flows.checks import check
+from routecal.flows.commands import COMMANDS as KNOWN
+from routecal.flows.params import EvaluateParams
+from routecal.storage.errors import StorageError
+from routecal.storage.layout import Home
+from routecal.tasks.errors import TaskError
 
-from calib.errors import CalibError
-from flows import cli, server
-from flows.checks import check
-from flows.commands import COMMANDS as KNOWN
-from flows.params import EvaluateParams
-from storage.errors import StorageError
-from storage.layout import Home
-from tasks.errors import TaskError
 from tests.flows import wrong_commands as wrong
 from tests.flows.refusal import Capture
 

@@ -130,7 +130,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
     }
     with (folder / "out").open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.serve"], cwd=ROOT, env=env, stdout=out, stderr=out, text=True
+            [sys.executable, "-m", "routecal.deployments.serve"], cwd=ROOT, env=env, stdout=out, stderr=out, text=True
         )
     auth = tuple(env.get("PREFECT_SERVER_API_AUTH_STRING", "").split(":", 1))
     running = Served(process, f"http://127.0.0.1:{port}", folder, env, auth if len(auth) == 2 else None)

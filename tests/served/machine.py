@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from routecal.deployments.surroundings import WEBHOOK_URL, environment
 
-from deployments.surroundings import WEBHOOK_URL, environment
 from tests.served.conftest import READY_S, ROOT, Served, free_port
 from tests.served.hook import listening
 
@@ -61,14 +61,14 @@ class Machine:
 
     def server(self) -> Process:
         """Start the Prefect server and wait until it answers."""
-        process = self._start("server", "-m", "deployments.server")
+        process = self._start("server", "-m", "routecal.deployments.server")
         self.served = Served(process, self._url, self.folder, self.env)
         self.wait(lambda: _answers(f"{self._url}/api/health"), process, "server")
         return process
 
     def set_up(self) -> None:
         """Deploy everything."""
-        subprocess.run([sys.executable, "-m", "deployments.setup"], cwd=ROOT, env=self.env, check=True)
+        subprocess.run([sys.executable, "-m", "routecal.deployments.setup"], cwd=ROOT, env=self.env, check=True)
 
     def worker(self) -> Process:
         """Start a worker."""
@@ -78,7 +78,7 @@ class Machine:
         """`make serve`, as a person has it after a restart; the process."""
         out = self.folder / ".prefect" / "serve.log"
         out.unlink(missing_ok=True)
-        process = self._start("serve", "-m", "deployments.serve", env=self._variables)
+        process = self._start("serve", "-m", "routecal.deployments.serve", env=self._variables)
         self.served = Served(process, self._url, self.folder, self.env)
         self.wait(lambda: "ready:" in out.read_text(), process, "serve")
         return process

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from routecal.deployments.automations import BEATS
+from routecal.storage.layout import Home
+from routecal.storage.manifest import manifests
+from routecal.storage.registry import Entry, history
 
-from deployments.automations import BEATS
-from storage.layout import Home
-from storage.manifest import manifests
-from storage.registry import Entry, history
 from tests.served.conftest import ROOT, free_port
 from tests.served.machine import BEAT_S, SILENT, Machine, watched
 
@@ -40,7 +40,7 @@ def entries(here: Machine) -> list[Entry]:
 
 def terminal(here: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of routecal on this machine."""
-    command = [sys.executable, "-m", "flows.cli", *arguments]
+    command = [sys.executable, "-m", "routecal.flows.cli", *arguments]
     return subprocess.run(command, cwd=ROOT, env=here.env, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -148,7 +148,7 @@ def test_promote_in_a_terminal_answers_and_an_answer_after_it_is_refused(here: M
 def test_a_second_make_serve_in_the_same_folder_is_refused(here: Machine, night: str, is_same_port: bool) -> None:
     env = here.env if is_same_port else here.env | {"PREFECT_SERVER_API_PORT": str(free_port())}
     env = {name: value for name, value in env.items() if name != "PREFECT_API_URL"}
-    command = [sys.executable, "-m", "deployments.serve"]
+    command = [sys.executable, "-m", "routecal.deployments.serve"]
     second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert second.returncode == 2
     assert second.stderr.startswith(

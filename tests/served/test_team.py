@@ -82,10 +82,10 @@ def test_another_machine_deploys_runs_and_works(team: Team, world: dict[str, str
         ("PREFECT_API_AUTH_STRING", "401"),
         ("PREFECT_API_SSL_CERT_FILE", "CERTIFICATE_VERIFY_FAILED"),
     ):
-        refused = team.there("deployments.setup", **{absent: ""})
+        refused = team.there("routecal.deployments.setup", **{absent: ""})
         assert refused.returncode != 0
         assert said in refused.stderr
-    done = team.there("deployments.setup")
+    done = team.there("routecal.deployments.setup")
     assert done.returncode == 0, done.stderr
     created = team.there("prefect", "work-pool", "create", "far", "--type", "process")
     assert created.returncode == 0, created.stderr

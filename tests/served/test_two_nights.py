@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from storage.layout import Home
-from storage.registry import history
+from routecal.storage.layout import Home
+from routecal.storage.registry import history
+
 from tests.served.conftest import Served
 
 

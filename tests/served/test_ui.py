@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from routecal.storage.layout import Home
+from routecal.storage.registry import history
 
-from storage.layout import Home
-from storage.registry import history
 from tests.served.conftest import Served
 
 SMALL = {"epochs": 2, "hidden_units": 8, "medium_price": 1, "large_price": 20}

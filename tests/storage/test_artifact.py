@@ -7,13 +7,12 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
-
-from storage import artifact as module
-from storage.artifact import Artifact, read_metadata, read_table, within, write_table
-from storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull, HomeNotWritable, SchemaMismatch
-from storage.folder import write_folder
-from storage.layout import Home
-from storage.manifest import write_manifest
+from routecal.storage import artifact as module
+from routecal.storage.artifact import Artifact, read_metadata, read_table, within, write_table
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull, HomeNotWritable, SchemaMismatch
+from routecal.storage.folder import write_folder
+from routecal.storage.layout import Home
+from routecal.storage.manifest import write_manifest
 
 
 def stored(home):

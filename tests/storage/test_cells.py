@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-
-from storage import cells
+from routecal.storage import cells
 
 NAN = float("nan")
 MISSING = [

@@ -5,10 +5,9 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from storage.columns import mapping_of
-from storage.errors import MissingColumn, WrongMapping
-from storage.ingest import read_outcomes, read_queries
+from routecal.storage.columns import mapping_of
+from routecal.storage.errors import MissingColumn, WrongMapping
+from routecal.storage.ingest import read_outcomes, read_queries
 
 PAIRS = {"query": "question", "ground_truth": "answer"}
 

@@ -1,8 +1,7 @@
 import pickle
 
 import pytest
-
-from storage import errors
+from routecal.storage import errors
 
 FACTS = {
     "LockHeld": ("/home/.night.lock", "process 7"),

@@ -1,11 +1,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from storage.errors import DuplicateRows, SchemaMismatch
-from storage.examples import join_examples, rows_of
-from storage.identity import split_of
-from storage.schemas import SCHEMAS
+from routecal.storage.errors import DuplicateRows, SchemaMismatch
+from routecal.storage.examples import join_examples, rows_of
+from routecal.storage.identity import split_of
+from routecal.storage.schemas import SCHEMAS
 
 
 def test_joins_what_all_three_have(queries, labels, features):

@@ -1,13 +1,13 @@
 import json
 
 import pytest
+from routecal.storage import atomic
+from routecal.storage.artifact import write_table
+from routecal.storage.errors import DiskFull
+from routecal.storage.examples import join_examples
+from routecal.storage.export import export_jsonl
+from routecal.storage.identity import split_of
 
-from storage import atomic
-from storage.artifact import write_table
-from storage.errors import DiskFull
-from storage.examples import join_examples
-from storage.export import export_jsonl
-from storage.identity import split_of
 from tests.storage.conftest import TEXTS
 
 N_TAUGHT = sum(split_of(text) != "test" for text in TEXTS)

@@ -4,10 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
-
-from storage.artifact import write_table
-from storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull
-from storage.folder import digest_folder, local_folder, write_folder
+from routecal.storage.artifact import write_table
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull
+from routecal.storage.folder import digest_folder, local_folder, write_folder
 
 
 def build(path):

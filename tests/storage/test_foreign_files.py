@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
-
-from storage.errors import BadRows, InputEmpty, InputUnreadable, MissingColumn, StorageError, UnknownFormat
-from storage.ingest import read_outcomes, read_queries
+from routecal.storage.errors import BadRows, InputEmpty, InputUnreadable, MissingColumn, StorageError, UnknownFormat
+from routecal.storage.ingest import read_outcomes, read_queries
 
 TWO = [("Who?", "a"), ("Was heißt «è»?", "b")]
 

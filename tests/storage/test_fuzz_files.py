@@ -11,9 +11,8 @@ import warnings
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from storage.errors import StorageError
-from storage.ingest import read_outcomes, read_queries
+from routecal.storage.errors import StorageError
+from routecal.storage.ingest import read_outcomes, read_queries
 
 LETTERS = string.ascii_letters + string.digits + " .,;:|\t'\"=?!-_[]{}\\/\n" + "éßИ日²ﬁ\u00ad\u200d🙂"
 READ = ("query", "external_id", "ground_truth", "aliases", "topic", "context")

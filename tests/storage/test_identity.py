@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from calib.examples import SPLITS as CALIB_SPLITS
-from storage.identity import (
+from routecal.calib.examples import SPLITS as CALIB_SPLITS
+from routecal.storage.identity import (
     FRACTIONS,
     SPLITS,
     is_rough,
@@ -180,7 +179,9 @@ def test_shares_are_uniform_and_independent_of_the_split():
 
 
 def test_another_process_agrees():
-    code = "from storage.identity import *; print(query_id('Où ?', 'À'), split_of('Où ?'), share_of('Où ?', 'x'))"
+    code = (
+        "from routecal.storage.identity import *; print(query_id('Où ?', 'À'), split_of('Où ?'), share_of('Où ?', 'x'))"
+    )
     out = subprocess.run([sys.executable, "-X", "utf8", "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == [query_id("Où ?", "À"), split_of("Où ?"), str(share_of("Où ?", "x"))]
 

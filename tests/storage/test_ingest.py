@@ -7,12 +7,11 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from storage import errors
-from storage.artifact import write_table
-from storage.identity import query_id
-from storage.ingest import read_outcomes, read_queries
-from storage.schemas import SCHEMAS
+from routecal.storage import errors
+from routecal.storage.artifact import write_table
+from routecal.storage.identity import query_id
+from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.schemas import SCHEMAS
 
 ROWS = [
     {"query": "What is 2+2?", "id": "a", "ground_truth": "4", "aliases": ["four", "IV"], "topic": "maths"},

@@ -2,10 +2,9 @@ import os
 import time
 
 import pytest
-
-from storage import atomic
-from storage.errors import DiskFull, HomeNotWritable
-from storage.layout import Home
+from routecal.storage import atomic
+from routecal.storage.errors import DiskFull, HomeNotWritable
+from routecal.storage.layout import Home
 
 
 def test_default_is_absolute_and_below_the_current_folder(tmp_path, monkeypatch):

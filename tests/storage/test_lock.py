@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from routecal.storage.errors import HomeNotWritable, LockHeld
+from routecal.storage.lock import locked
 
-from storage.errors import HomeNotWritable, LockHeld
-from storage.lock import locked
-
-HOLD = "import sys, time\nfrom pathlib import Path\nfrom storage.lock import locked\n" + (
+HOLD = "import sys, time\nfrom pathlib import Path\nfrom routecal.storage.lock import locked\n" + (
     "with locked(Path(sys.argv[1]), 'another'):\n    print('held', flush=True)\n    time.sleep(600)\n"
 )
 

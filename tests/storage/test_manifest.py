@@ -1,12 +1,11 @@
 from datetime import UTC, datetime
 
 import pytest
-
-from storage import manifest as module
-from storage.artifact import Artifact
-from storage.atomic import resolve, write_chunks
-from storage.layout import Home
-from storage.manifest import latest_manifest, manifest_of, write_manifest
+from routecal.storage import manifest as module
+from routecal.storage.artifact import Artifact
+from routecal.storage.atomic import resolve, write_chunks
+from routecal.storage.layout import Home
+from routecal.storage.manifest import latest_manifest, manifest_of, write_manifest
 
 
 def reference(kind, digest="ab"):

@@ -5,12 +5,11 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-
-from storage.artifact import Artifact, within
-from storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
-from storage.folder import write_folder
-from storage.layout import Home
-from storage.registry import append, champion, champions, history
+from routecal.storage.artifact import Artifact, within
+from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
+from routecal.storage.folder import write_folder
+from routecal.storage.layout import Home
+from routecal.storage.registry import append, champion, champions, history
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 import pyarrow as pa
 import pytest
-
-from calib.policy import Grade
-from storage.benchmark_schemas import BENCHMARK
-from storage.errors import SchemaMismatch, UnknownName
-from storage.schemas import GRADES, SCHEMAS, conform
+from routecal.calib.policy import Grade
+from routecal.storage.benchmark_schemas import BENCHMARK
+from routecal.storage.errors import SchemaMismatch, UnknownName
+from routecal.storage.schemas import GRADES, SCHEMAS, conform
 
 
 def test_the_science_knows_the_same_grades():

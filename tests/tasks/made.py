@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from storage.artifact import Artifact, write_table
-from storage.identity import query_id
-from storage.layout import Home
-from storage.schemas import SCHEMAS
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.storage.artifact import Artifact, write_table
+from routecal.storage.identity import query_id
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
 
 WHEN = datetime(2026, 11, 22, tzinfo=UTC)
 SUBJECTS = ("tides", "bridges", "owls", "glaciers", "clocks", "violins", "comets", "bees", "harbours", "ferns")

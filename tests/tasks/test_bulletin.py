@@ -1,11 +1,11 @@
 """The page of an evaluation in the UI: what it comes to stands first, then what speaks against the head."""
 
-from calib.metrics import Estimate
-from calib.metrics.summary import summarise
-from tasks import bulletin
-from tasks.escalate import Escalation
-from tasks.evaluate import FINAL, Evaluation
-from tasks.findings import findings
+from routecal.calib.metrics import Estimate
+from routecal.calib.metrics.summary import summarise
+from routecal.tasks import bulletin
+from routecal.tasks.escalate import Escalation
+from routecal.tasks.evaluate import FINAL, Evaluation
+from routecal.tasks.findings import findings
 
 HEAD = summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 1, 0, 0] * 20, n_replicates=50)
 

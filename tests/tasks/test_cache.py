@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-
-from calib.errors import UnknownName
-from storage.artifact import Artifact
-from storage.folder import write_folder
-from storage.layout import Home
-from tasks.cache import cache_on, stands
-from tasks.code import files_of
+from routecal.calib.errors import UnknownName
+from routecal.storage.artifact import Artifact
+from routecal.storage.folder import write_folder
+from routecal.storage.layout import Home
+from routecal.tasks.cache import cache_on, stands
+from routecal.tasks.code import files_of
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def key(**inputs: object) -> str | None:
-    policy = cache_on("named_in_the_policy", "tasks.cache")
+    policy = cache_on("named_in_the_policy", "routecal.tasks.cache")
     return policy.compute_key(task_ctx=None, inputs=inputs, flow_parameters={})  # type: ignore[arg-type]
 
 
@@ -52,11 +51,11 @@ def test_a_package_counts_with_all_its_files(modules: Path) -> None:
 
 
 def test_what_is_imported_counts_and_what_only_types_need_does_not() -> None:
-    names = {file.name for file in files_of("calib.cross_fit")}
+    names = {file.name for file in files_of("routecal.calib.cross_fit")}
     assert {"cross_fit.py", "examples.py", "model.py", "start.py", "temperature.py"} <= names
     assert not names & {"sft.py", "rl_config.py", "errors.py", "boosted.py"}
     # A step's own module counts with its own text: it imports for all of its steps.
-    assert {file.name for file in files_of("tasks.train")} == {"train.py"}
+    assert {file.name for file in files_of("routecal.tasks.train")} == {"train.py"}
 
 
 def test_a_misspelt_module_is_an_error() -> None:

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.identity import query_id, rough_half, rough_id
+from routecal.storage.layout import Home
+from routecal.storage.manifest import Manifest, write_manifest
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.carry_over import digest_for_job, has_rough_ids, under_one_identity
+from routecal.tasks.errors import NothingInCommon, OldIds
+from routecal.tasks.examples import join
+from routecal.tasks.label import store_labelled, unlabelled
+from routecal.tasks.night.known import EXAMPLES, QUERIES, Known
+from routecal.tasks.night.outcome import KEY
+from routecal.tasks.oracle.api import Labelled
 
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.identity import query_id, rough_half, rough_id
-from storage.layout import Home
-from storage.manifest import Manifest, write_manifest
-from storage.schemas import SCHEMAS
-from tasks.carry_over import digest_for_job, has_rough_ids, under_one_identity
-from tasks.errors import NothingInCommon, OldIds
-from tasks.examples import join
-from tasks.label import store_labelled, unlabelled
-from tasks.night.known import EXAMPLES, QUERIES, Known
-from tasks.night.outcome import KEY
-from tasks.oracle.api import Labelled
 from tests.tasks.made import store_labels, store_queries, texts
 
 N = 6

@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
+from routecal.calib.baselines import usable
+from routecal.calib.cross_fit import Plan, fold_of
+from routecal.calib.metrics import brier, ece
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks import evaluate
+from routecal.tasks.evaluate import FINAL, RIVAL, predict, score
+from routecal.tasks.examples import load_examples
+from routecal.tasks.train import open_head, recalibrate_head, train_sft
 
-from calib.baselines import usable
-from calib.cross_fit import Plan, fold_of
-from calib.metrics import brier, ece
-from calib.sft import SFTConfig
-from storage.artifact import Artifact, read_table, write_table
-from storage.layout import Home
-from tasks import evaluate
-from tasks.evaluate import FINAL, RIVAL, predict, score
-from tasks.examples import load_examples
-from tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from routecal.calib.errors import NonFinite
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.storage.artifact import read_metadata, read_table
+from routecal.storage.errors import SchemaMismatch
+from routecal.storage.refer import folder_at
+from routecal.tasks.examples import block_names, join, load_blocks, load_examples
+from routecal.tasks.extract import Reading, extract_shard
 from transformers import Gemma3TextForSequenceClassification
 
-from calib.errors import NonFinite
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from storage.artifact import read_metadata, read_table
-from storage.errors import SchemaMismatch
-from storage.refer import folder_at
-from tasks.examples import block_names, join, load_blocks, load_examples
-from tasks.extract import Reading, extract_shard
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
 

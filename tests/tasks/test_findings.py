@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-
-from calib.metrics import Estimate
-from calib.metrics.summary import Summary, summarise
-from tasks.evaluate import FINAL, Evaluation
-from tasks.findings import findings
-from tasks.slices import Slices
+from routecal.calib.metrics import Estimate
+from routecal.calib.metrics.summary import Summary, summarise
+from routecal.tasks.evaluate import FINAL, Evaluation
+from routecal.tasks.findings import findings
+from routecal.tasks.slices import Slices
 
 BASE = summarise([0.9, 0.8, 0.2, 0.3] * 10, [1, 1, 0, 0] * 10, n_replicates=50)
 GOOD = {

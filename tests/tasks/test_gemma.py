@@ -5,26 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.checkpoint import attach_routing_head
+from routecal.calib.cross_fit import Plan
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.folder import local_folder
+from routecal.tasks.benchmark.cells import fit_cell, fit_router
+from routecal.tasks.benchmark.features import extract_sets, headless, load_features
+from routecal.tasks.benchmark.sets import import_sets
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.examples import join, load_examples
+from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.gemma import convert_gemma
+from routecal.tasks.oracle.local import LocalModel
+from routecal.tasks.oracle.prompts import prompt
+from routecal.tasks.router import train_router
+from routecal.tasks.train import open_head, train_sft
 
-from calib.calibrated_router import CalibratedRouter
-from calib.checkpoint import attach_routing_head
-from calib.cross_fit import Plan
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from calib.sft import SFTConfig
-from storage.artifact import Artifact, read_table
-from storage.folder import local_folder
-from tasks.benchmark.cells import fit_cell, fit_router
-from tasks.benchmark.features import extract_sets, headless, load_features
-from tasks.benchmark.sets import import_sets
-from tasks.escalate import pack_router
-from tasks.examples import join, load_examples
-from tasks.extract import Reading, extract_shard
-from tasks.gemma import convert_gemma
-from tasks.oracle.local import LocalModel
-from tasks.oracle.prompts import prompt
-from tasks.router import train_router
-from tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_labels, store_queries, texts
 
@@ -94,7 +94,7 @@ def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_
     (one,) = import_sets(str(tmp_path))
     reading, backbone = Reading(layers=(-1, -4), poolings=("last", "mean")), headless.fn(gemma)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.benchmark.features.extract_shard", extract_shard.fn)
+        patch.setattr("routecal.tasks.benchmark.features.extract_shard", extract_shard.fn)
         features = extract_sets([one], backbone, reading, 50)
     assert set(load_features(features).blocks) == {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
     router = fit_router.fn(one.name, "overconfident", one.rows, features)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.errors import NoGroundTruth, NothingLabelled
+from routecal.tasks.label import check_labelled, store_labelled, unlabelled
+from routecal.tasks.oracle.api import Labelled
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.spec import ApiOracle
+from routecal.tasks.tables import joined
 
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.layout import Home
-from storage.schemas import SCHEMAS
-from tasks.errors import NoGroundTruth, NothingLabelled
-from tasks.label import check_labelled, store_labelled, unlabelled
-from tasks.oracle.api import Labelled
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.spec import ApiOracle
-from tasks.tables import joined
 from tests.tasks.made import store_labels, store_queries, texts
 
 SPEC = ModelSpec(model="m")

@@ -10,22 +10,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from routecal.calib.calibrated_router import CalibratedRouter, Serving, pack
+from routecal.calib.cross_fit import Plan
+from routecal.calib.errors import CheckpointMissing
+from routecal.calib.head import load
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact
+from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.layout import Home
+from routecal.storage.registry import append, history
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.extract import Reading
+from routecal.tasks.night import decision
+from routecal.tasks.runs import copy_to
+from routecal.tasks.serving import Champion
+from routecal.tasks.train import train_sft
 
-from calib.calibrated_router import CalibratedRouter, Serving, pack
-from calib.cross_fit import Plan
-from calib.errors import CheckpointMissing
-from calib.head import load
-from calib.sft import SFTConfig
-from storage.artifact import Artifact
-from storage.folder import local_folder, write_folder
-from storage.layout import Home
-from storage.registry import append, history
-from tasks.escalate import pack_router
-from tasks.extract import Reading
-from tasks.night import decision
-from tasks.runs import copy_to
-from tasks.serving import Champion
-from tasks.train import train_sft
 from tests.bench.workload import ROOT
 from tests.tasks.made import Made
 
@@ -160,7 +160,7 @@ def test_a_head_without_its_router_says_how_to_name_one(home: Path, router_check
 _AS_ANOTHER_USER = """
 import os
 from flows import cli
-from tasks.serving import Champion
+from routecal.tasks.serving import Champion
 try:
     open(os.environ["ROUTECAL_HOME"] + "/mine", "w")
 except PermissionError:

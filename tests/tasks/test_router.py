@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from routecal.calib.errors import CheckpointMissing
+from routecal.calib.policy import POLICIES
+from routecal.calib.router import FrozenRouter
+from routecal.storage.artifact import read_table
+from routecal.storage.folder import local_folder
+from routecal.storage.identity import rough_id
+from routecal.storage.refer import folder_at
+from routecal.tasks.errors import NothingUnseen
+from routecal.tasks.extract import Reading
+from routecal.tasks.router import TRAINED_ON, refer_checkpoint, train_router, trained_on, unseen_by
 
-from calib.errors import CheckpointMissing
-from calib.policy import POLICIES
-from calib.router import FrozenRouter
-from storage.artifact import read_table
-from storage.folder import local_folder
-from storage.identity import rough_id
-from storage.refer import folder_at
-from tasks.errors import NothingUnseen
-from tasks.extract import Reading
-from tasks.router import TRAINED_ON, refer_checkpoint, train_router, trained_on, unseen_by
 from tests.tasks.made import store_labels, store_queries, texts
 
 

@@ -7,20 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from routecal.calib.cross_fit import Plan
+from routecal.calib.head.folder import WEIGHTS
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact
+from routecal.storage.folder import local_folder
+from routecal.storage.layout import Home
+from routecal.storage.registry import Action, append, newest
+from routecal.tasks.errors import NothingServes
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.extract import Reading
+from routecal.tasks.router import refer_checkpoint
+from routecal.tasks.serving import Champion
+from routecal.tasks.train import train_sft
 
-from calib.cross_fit import Plan
-from calib.head.folder import WEIGHTS
-from calib.sft import SFTConfig
-from storage.artifact import Artifact
-from storage.folder import local_folder
-from storage.layout import Home
-from storage.registry import Action, append, newest
-from tasks.errors import NothingServes
-from tasks.escalate import pack_router
-from tasks.extract import Reading
-from tasks.router import refer_checkpoint
-from tasks.serving import Champion
-from tasks.train import train_sft
 from tests.tasks.made import Made
 
 ASKED = ["Who wrote Buddenbrooks?", "What is the capital of France?"]
@@ -87,7 +87,7 @@ def test_a_head_that_cannot_be_opened_leaves_the_one_before_in_service(
     weights = folder / WEIGHTS
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
-    with caplog.at_level(logging.ERROR, "tasks.serving"):
+    with caplog.at_level(logging.ERROR, "routecal.tasks.serving"):
         assert thresholds(serving) == thresholds(serving) == {0.25}
     assert len(caplog.records) == 1
     assert "the one before goes on" in caplog.text
@@ -117,7 +117,7 @@ def test_a_registry_that_cannot_be_followed_leaves_the_head_in_service(
     serving = Champion(look_every_s=0)
     entry = Path(Home.from_env().folder("registry")) / "000002.json"
     entry.write_text(content)
-    with caplog.at_level(logging.ERROR, "tasks.serving"):
+    with caplog.at_level(logging.ERROR, "routecal.tasks.serving"):
         assert thresholds(serving) == thresholds(serving) == {0.25}
     assert [said in record.getMessage() for record in caplog.records] == [True] * bool(said)
     entry.unlink()

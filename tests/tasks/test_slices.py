@@ -3,12 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from routecal.calib.metrics import summarise
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks.evaluate import predict
+from routecal.tasks.slices import OTHER, score_slices
 
-from calib.metrics import summarise
-from storage.artifact import Artifact, read_table, write_table
-from storage.layout import Home
-from tasks.evaluate import predict
-from tasks.slices import OTHER, score_slices
 from tests.tasks.made import Made
 
 

@@ -1,10 +1,10 @@
 """Shards: cut, joined, and named by what they hold."""
 
 import pytest
+from routecal.storage.artifact import read_metadata, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks.tables import joined, shards
 
-from storage.artifact import read_metadata, read_table, write_table
-from storage.layout import Home
-from tasks.tables import joined, shards
 from tests.tasks.made import Made, store_queries, texts
 
 

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.cross_fit import Deal, Plan
+from routecal.calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
+from routecal.calib.examples import LABELLED
+from routecal.calib.pooling import DEFAULT
+from routecal.calib.rl import RLConfig
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.folder import local_folder
+from routecal.storage.layout import Home
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.examples import block_names, choose_blocks, join, load_examples
+from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 
-from calib.calibrated_router import CalibratedRouter
-from calib.cross_fit import Deal, Plan
-from calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
-from calib.examples import LABELLED
-from calib.pooling import DEFAULT
-from calib.rl import RLConfig
-from calib.sft import SFTConfig
-from storage.artifact import Artifact, read_metadata, read_table, write_table
-from storage.folder import local_folder
-from storage.layout import Home
-from tasks.escalate import pack_router
-from tasks.examples import block_names, choose_blocks, join, load_examples
-from tasks.extract import Reading, extract_shard
-from tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
 SHAPE = Plan(hidden_units=8)

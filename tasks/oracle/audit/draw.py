@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-
-from calib.policy import Grade
-from tasks.oracle.audit.errors import NothingToAudit, QueryUnknown, SampleTooSmall
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.audit.errors import NothingToAudit, QueryUnknown, SampleTooSmall
 
 ROLES = ("medium", "large")
 

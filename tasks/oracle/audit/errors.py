@@ -1,6 +1,6 @@
 """Why an audit cannot be drawn or scored."""
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 
 class NothingToAudit(TaskError, ValueError):

@@ -7,12 +7,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-
-from calib.metrics.bootstrap import Estimate
-from calib.metrics.reliability import wilson
-from calib.policy import Grade
-from tasks.oracle.audit.draw import ROLES, AuditRow, Graded, Stratum, graded_answers
-from tasks.oracle.audit.errors import AuditIdTwice, AuditIdUnknown, HumanGradeUnknown, KindUngraded, TooFewGraded
+from routecal.calib.metrics.bootstrap import Estimate
+from routecal.calib.metrics.reliability import wilson
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.audit.draw import ROLES, AuditRow, Graded, Stratum, graded_answers
+from routecal.tasks.oracle.audit.errors import (
+    AuditIdTwice,
+    AuditIdUnknown,
+    HumanGradeUnknown,
+    KindUngraded,
+    TooFewGraded,
+)
 
 MIN_GRADED = 10
 # Rows that a kind of answers borrows from all others.

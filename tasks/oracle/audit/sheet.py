@@ -4,9 +4,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.atomic import disk_errors
-from tasks.oracle.audit.draw import AuditRow
-from tasks.oracle.audit.errors import AuditExists, AuditUnreadable
+from routecal.storage.atomic import disk_errors
+from routecal.tasks.oracle.audit.draw import AuditRow
+from routecal.tasks.oracle.audit.errors import AuditExists, AuditUnreadable
 
 # Spreadsheets take a cell that begins with one of these for a formula, and cut cells of more than 32,767 characters.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

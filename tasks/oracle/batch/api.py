@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.classify import of_error, without
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.classify import of_error, without
 
 if TYPE_CHECKING:
     from google.genai import Client

@@ -14,18 +14,18 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.ledger import Attempt, Batch
-from tasks.oracle.batch.api import ENDS, BatchApi, Seen
-from tasks.oracle.batch.harvest import Harvest
-from tasks.oracle.batch.lines import write_lines
-from tasks.oracle.batch.maker import SLOWER, SLOWEST, Made, Maker
-from tasks.oracle.batch.patience import patiently
-from tasks.oracle.call import Call
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.engine.stops import OracleRefused
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.money.budget import BudgetReached, Hold
+from routecal.storage.ledger import Attempt, Batch
+from routecal.tasks.oracle.batch.api import ENDS, BatchApi, Seen
+from routecal.tasks.oracle.batch.harvest import Harvest
+from routecal.tasks.oracle.batch.lines import write_lines
+from routecal.tasks.oracle.batch.maker import SLOWER, SLOWEST, Made, Maker
+from routecal.tasks.oracle.batch.patience import patiently
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.engine.stops import OracleRefused
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.money.budget import BudgetReached, Hold
 
 logger = logging.getLogger(__name__)
 

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from storage.ledger import Attempt, Bought, End, Start
-from storage.ledger.errors import LedgerFull
-from tasks.oracle.batch.api import BatchApi
-from tasks.oracle.batch.lines import Line, Tag, Torn, read_lines
-from tasks.oracle.call import Call
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.faults import Fault
-from tasks.oracle.providers.classify import of_status
-from tasks.oracle.providers.replies import require
-from tasks.oracle.providers.usage import usage_of
+from routecal.storage.ledger import Attempt, Bought, End, Start
+from routecal.storage.ledger.errors import LedgerFull
+from routecal.tasks.oracle.batch.api import BatchApi
+from routecal.tasks.oracle.batch.lines import Line, Tag, Torn, read_lines
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.providers.classify import of_status
+from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.usage import usage_of
 
 CHUNK = 500
 

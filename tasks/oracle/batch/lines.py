@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from tasks.oracle.call import Call, Stage
-from tasks.oracle.providers.gemini_config import sdk_config
+from routecal.tasks.oracle.call import Call, Stage
+from routecal.tasks.oracle.providers.gemini_config import sdk_config
 
 if TYPE_CHECKING:
     import httpx2

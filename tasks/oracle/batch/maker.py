@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.oracle.batch.api import BatchApi
-from tasks.oracle.batch.patience import TRIES, patiently, pause_for
-from tasks.oracle.call import Call
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.engine.stops import OracleRefused
-from tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.batch.api import BatchApi
+from routecal.tasks.oracle.batch.patience import TRIES, patiently, pause_for
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.engine.stops import OracleRefused
+from routecal.tasks.oracle.faults import Fault, FaultKind
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tasks.oracle.engine.job import Job
-from tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.faults import Fault, FaultKind
 
 T = TypeVar("T")
 

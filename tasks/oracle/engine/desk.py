@@ -13,19 +13,18 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
-
-from storage.ledger import Batch, Ledger
-from storage.ledger.errors import LedgerFull
-from tasks.oracle.batch.prefetch import Probe, prefetch_for
-from tasks.oracle.engine.engine import Engine
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.engine.sender import Provider
-from tasks.oracle.engine.stops import Interrupted, ShardIncomplete
-from tasks.oracle.firsts import Firsts
-from tasks.oracle.money.budget import Budget
-from tasks.oracle.money.pricing import Prices
+from routecal.storage.ledger import Batch, Ledger
+from routecal.storage.ledger.errors import LedgerFull
+from routecal.tasks.oracle.batch.prefetch import Probe, prefetch_for
+from routecal.tasks.oracle.engine.engine import Engine
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.engine.sender import Provider
+from routecal.tasks.oracle.engine.stops import Interrupted, ShardIncomplete
+from routecal.tasks.oracle.firsts import Firsts
+from routecal.tasks.oracle.money.budget import Budget
+from routecal.tasks.oracle.money.pricing import Prices
 
 T = TypeVar("T")
 

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from storage.ledger.records import Bought
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.drift import ModelDrift, check_version
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.engine.sender import Provider, Sender
-from tasks.oracle.engine.stops import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.gate import Gate
-from tasks.oracle.gate.limits import QuotaTooSmall
-from tasks.oracle.providers.replies import read
+from routecal.storage.ledger.records import Bought
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.drift import ModelDrift, check_version
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.engine.sender import Provider, Sender
+from routecal.tasks.oracle.engine.stops import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.gate import Gate
+from routecal.tasks.oracle.gate.limits import QuotaTooSmall
+from routecal.tasks.oracle.providers.replies import read
 
 logger = logging.getLogger(__name__)
 

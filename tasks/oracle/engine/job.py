@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.money.budget import Budget
-from tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.money.budget import Budget
+from routecal.tasks.oracle.money.pricing import Prices
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from storage.errors import StorageError
-from storage.ledger import Attempt, Claim, End, Ledger, Start
-from storage.ledger.records import Bought
+from routecal.storage.errors import StorageError
+from routecal.storage.ledger import Attempt, Claim, End, Ledger, Start
+from routecal.storage.ledger.records import Bought
 
 T = TypeVar("T")
 

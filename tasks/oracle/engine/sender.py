@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
-from storage.ledger import Attempt, End, Start
-from storage.ledger.records import Bought
-from tasks.oracle.call import UNCOUNTED, Call
-from tasks.oracle.engine.job import Job
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.recorder import Recorder
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.gate import Gate, Limits, Ticket
-from tasks.oracle.providers.replies import read
-from tasks.oracle.providers.usage import usage_of
+from routecal.storage.ledger import Attempt, End, Start
+from routecal.storage.ledger.records import Bought
+from routecal.tasks.oracle.call import UNCOUNTED, Call
+from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.gate import Gate, Limits, Ticket
+from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.usage import usage_of
 
 logger = logging.getLogger(__name__)
 

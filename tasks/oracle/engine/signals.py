@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tasks.oracle.engine.desk import Desk
-from tasks.oracle.engine.stops import Interrupted
+from routecal.tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.stops import Interrupted
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Why labelling stops before it is done, in words that say how to go on."""
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 
 class Interrupted(TaskError):

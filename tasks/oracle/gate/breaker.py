@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 # Daily quotas of the Gemini API reset at midnight here.
 RESET_ZONE = ZoneInfo("America/Los_Angeles")

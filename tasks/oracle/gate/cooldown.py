@@ -4,7 +4,7 @@ import math
 import random
 import sys
 
-from tasks.oracle.gate.limits import NoProgress
+from routecal.tasks.oracle.gate.limits import NoProgress
 
 _FIRST_S, _LONGEST_S = 1.0, 60.0
 

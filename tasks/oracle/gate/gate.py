@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.breaker import DayBreaker, DayQuotaReached
-from tasks.oracle.gate.buckets import Bucket, Entry
-from tasks.oracle.gate.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
-from tasks.oracle.gate.limits import Limits, NoProgress, Quota, QuotaTooSmall
-from tasks.oracle.gate.line import Line
-from tasks.oracle.gate.ticket import Amounts, Ticket
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.breaker import DayBreaker, DayQuotaReached
+from routecal.tasks.oracle.gate.buckets import Bucket, Entry
+from routecal.tasks.oracle.gate.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
+from routecal.tasks.oracle.gate.limits import Limits, NoProgress, Quota, QuotaTooSmall
+from routecal.tasks.oracle.gate.line import Line
+from routecal.tasks.oracle.gate.ticket import Amounts, Ticket
 
 __all__ = ["Binding", "DayQuotaReached", "Gate", "Limits", "NoProgress", "QuotaTooSmall", "Ticket"]
 

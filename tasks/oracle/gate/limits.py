@@ -3,8 +3,7 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 # The quotas counted in windows, as configuration and the progress line name them.
 Quota = Literal["rpm", "tpm", "usd"]

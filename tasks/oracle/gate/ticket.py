@@ -3,12 +3,12 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from tasks.oracle.faults import Fault
-from tasks.oracle.gate.buckets import Entry
-from tasks.oracle.gate.limits import Quota
+from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.gate.buckets import Entry
+from routecal.tasks.oracle.gate.limits import Quota
 
 if TYPE_CHECKING:
-    from tasks.oracle.gate.gate import Gate
+    from routecal.tasks.oracle.gate.gate import Gate
 
 # What a call takes of each limited quota, in whole units: requests, tokens, nano-USD.
 Amounts = dict[Quota, int]

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from itertools import combinations
 
-from calib.policy import Grade
-from tasks.oracle.answering import ABSTENTION, Answer
-from tasks.oracle.grading.decision_judge import decision_version, decision_votes
-from tasks.oracle.grading.exact import is_exact, normalise_answer
-from tasks.oracle.grading.judging import Ask, JudgeSpec, ModelSpec, Seat, Verdict, Vote
-from tasks.oracle.grading.model_judge import Case, judge_version, model_votes
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.answering import ABSTENTION, Answer
+from routecal.tasks.oracle.grading.decision_judge import decision_version, decision_votes
+from routecal.tasks.oracle.grading.exact import is_exact, normalise_answer
+from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, ModelSpec, Seat, Verdict, Vote
+from routecal.tasks.oracle.grading.model_judge import Case, judge_version, model_votes
 
 
 async def grade_pair(

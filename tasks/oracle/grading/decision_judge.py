@@ -5,13 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from calib.policy import Grade
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.grading.fence import fence_code, fenced
-from tasks.oracle.grading.judging import Ask, Vote
-from tasks.oracle.grading.model_judge import asked, references
-from tasks.oracle.grading.reading import confidence_of
-from tasks.oracle.prompts import fill, sections, version
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.grading.fence import fence_code, fenced
+from routecal.tasks.oracle.grading.judging import Ask, Vote
+from routecal.tasks.oracle.grading.model_judge import asked, references
+from routecal.tasks.oracle.grading.reading import confidence_of
+from routecal.tasks.oracle.prompts import fill, sections, version
 
 LETTERS = "AB"
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from calib.policy import Grade
+from routecal.calib.policy import Grade
 
 # What a model says instead of an answer. Whole answers only: "unknown" inside a longer answer is not silence.
 NO_ANSWER = {"", "unknown", "i do not know", "i dont know", "not known", "none", "na", "n a", "no answer", "unsure"}

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from calib.policy import Grade
-from tasks.oracle.call import Call, Reply
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.call import Call, Reply
 
 Seat = Literal["first", "second", "third"]
 

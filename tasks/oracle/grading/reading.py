@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
-from calib.policy import Grade
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.providers.ends import STOP
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.providers.ends import STOP
 
 # How models that think aloud mark where their thoughts begin and end: DeepSeek, Qwen and many others; Magistral;
 # Seed; Kimi; gpt-oss, whose last mark begins the answer.

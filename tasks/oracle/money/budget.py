@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from tasks.errors import TaskError
+from routecal.tasks.errors import TaskError
 
 # Sums are kept in whole picodollars: a token's price has more decimals than a cent, and sums of floats drift.
 _PER_USD = 10**12

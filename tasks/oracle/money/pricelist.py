@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage.errors import InputMissing
-from tasks.errors import TaskError
+from routecal.storage.errors import InputMissing
+from routecal.tasks.errors import TaskError
 
 # Exact sums need an end to the digits: prices below a million dollars, to a billionth of one.
 _DECIMALS, _CEILING = 9, Decimal(1_000_000)
@@ -114,7 +114,7 @@ def newest() -> tuple[str, tuple[Price, ...]]:
     Raises:
         PricesInvalid: it breaks the rules of `parse`.
     """
-    folder = files("tasks.oracle.money") / "prices"
+    folder = files("routecal.tasks.oracle.money") / "prices"
     name = max(f.name for f in folder.iterdir() if f.name.endswith(".toml"))
     shown = f"tasks/oracle/money/prices/{name}"
     return shown, parse((folder / name).read_bytes(), shown, source_required=True)

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import TaskError
-from tasks.oracle.call import Call, Usage
-from tasks.oracle.drift import bare_name
-from tasks.oracle.money.pricelist import UNIT, Price, Rate, newest, read
+from routecal.tasks.errors import TaskError
+from routecal.tasks.oracle.call import Call, Usage
+from routecal.tasks.oracle.drift import bare_name
+from routecal.tasks.oracle.money.pricelist import UNIT, Price, Rate, newest, read
 
 # Role marks, separators and the like, which a provider adds to every request and counts as input.
 OVERHEAD_TOKENS = 256

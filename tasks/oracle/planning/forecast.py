@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tasks.oracle.planning.assumptions import Assumptions, SpendTier
+from routecal.tasks.oracle.planning.assumptions import Assumptions, SpendTier
 
 
 class Range(NamedTuple):

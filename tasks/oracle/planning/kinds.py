@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.oracle.planning.assumptions import Assumptions
-from tasks.oracle.planning.forecast import Range
-from tasks.oracle.planning.sizes import Sizes
+from routecal.tasks.oracle.planning.assumptions import Assumptions
+from routecal.tasks.oracle.planning.forecast import Range
+from routecal.tasks.oracle.planning.sizes import Sizes
 
 
 class ModelLike(Protocol):

@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from tasks.oracle.planning.forecast import Duration, Plan, Range
+from routecal.tasks.oracle.planning.forecast import Duration, Plan, Range
 
 _HEAD = ("stage", "model", "calls", "input", "output", "thinking", "USD", "at most")
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from tasks.errors import OptionMissing
+from routecal.tasks.errors import OptionMissing
 
 
 class Address(NamedTuple):

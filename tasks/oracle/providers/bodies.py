@@ -8,8 +8,8 @@ import json
 import re
 from typing import Any, NoReturn
 
-from storage.plain import plain
-from tasks.oracle.faults import Fault, FaultKind
+from routecal.storage.plain import plain
+from routecal.tasks.oracle.faults import Fault, FaultKind
 
 # So much of a strange body is shown.
 QUOTED = 120

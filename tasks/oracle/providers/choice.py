@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from prefect.blocks.system import Secret
-
-from tasks.errors import ExtraMissing, OptionMissing
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.sender import Provider
-from tasks.oracle.engine.stops import BatchNotServed
-from tasks.oracle.providers.gemini import Gemini, key_from_env
-from tasks.oracle.rejudging import ApiJudges
-from tasks.oracle.spec import ApiOracle
+from routecal.tasks.errors import ExtraMissing, OptionMissing
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.sender import Provider
+from routecal.tasks.oracle.engine.stops import BatchNotServed
+from routecal.tasks.oracle.providers.gemini import Gemini, key_from_env
+from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.spec import ApiOracle
 
 # The Prefect Secret block with the key of an OpenAI-compatible endpoint, unless another is named.
 OPENAI_BLOCK = "openai-api-key"
@@ -52,7 +51,7 @@ def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], lis
 
 def _openai(base_url: str, pace: Pace) -> Callable[[], list[Provider]]:
     try:
-        from tasks.oracle.providers.openai import OpenAI
+        from routecal.tasks.oracle.providers.openai import OpenAI
     except ImportError as error:
         raise ExtraMissing("openai", "openai") from error
     # Servers of one's own, vLLM or Ollama, want no key. The block that is looked into unless another is named holds

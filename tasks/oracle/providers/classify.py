@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.bodies import not_a_completion
-from tasks.oracle.providers.waits import asked_wait_s
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.bodies import not_a_completion
+from routecal.tasks.oracle.providers.waits import asked_wait_s
 
 MAX_MESSAGE = 300
 MAX_ERROR_BODY = 4000

@@ -1,7 +1,7 @@
 """How a reply may end: well, out of room, or withheld. Any other end, one that is new included, is no answer."""
 
-from tasks.oracle.call import Call
-from tasks.oracle.providers.usage import is_chat
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.providers.usage import is_chat
 
 STOP, MAX_TOKENS = "STOP", "MAX_TOKENS"
 

@@ -13,15 +13,15 @@ import warnings
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from tasks.errors import OptionMissing
-from tasks.oracle.batch.api import BatchApi
-from tasks.oracle.call import Call
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.classify import of_error, without
-from tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
-from tasks.oracle.providers.per_loop import PerLoop
-from tasks.oracle.providers.replies import require
-from tasks.oracle.providers.sendable import check_text
+from routecal.tasks.errors import OptionMissing
+from routecal.tasks.oracle.batch.api import BatchApi
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.classify import of_error, without
+from routecal.tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
+from routecal.tasks.oracle.providers.per_loop import PerLoop
+from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.sendable import check_text
 
 if TYPE_CHECKING:
     from google.genai import Client

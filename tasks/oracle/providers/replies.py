@@ -13,13 +13,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from storage.plain import plain
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.bodies import json_object, not_a_completion
-from tasks.oracle.providers.classify import of_status
-from tasks.oracle.providers.ends import MAX_TOKENS, PROMPT_BLOCKED, STOP, WITHHELD, end_of, is_broken_off
-from tasks.oracle.providers.usage import clean, dict_at, is_chat, str_at, usage_of
+from routecal.storage.plain import plain
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.bodies import json_object, not_a_completion
+from routecal.tasks.oracle.providers.classify import of_status
+from routecal.tasks.oracle.providers.ends import MAX_TOKENS, PROMPT_BLOCKED, STOP, WITHHELD, end_of, is_broken_off
+from routecal.tasks.oracle.providers.usage import clean, dict_at, is_chat, str_at, usage_of
 
 # Where servers put what a model thought, apart from what it said.
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")

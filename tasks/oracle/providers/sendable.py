@@ -1,7 +1,7 @@
 """What no provider can be sent, told before it is tried."""
 
-from tasks.oracle.call import Call
-from tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.faults import Fault, FaultKind
 
 
 def check_text(call: Call) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.oracle.call import UNCOUNTED, Call, Usage
+from routecal.tasks.oracle.call import UNCOUNTED, Call, Usage
 
 # No context is as long.
 _ABSURD = 2**24

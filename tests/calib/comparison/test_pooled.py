@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from calib.comparison import Resampled, mean_over, over_seeds, ties
+from routecal.calib.comparison import Resampled, mean_over, over_seeds, ties
 
 N = 60
 COUNTS = np.random.default_rng(99).multinomial(N, np.full(N, 1 / N), size=400) / N

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from calib.comparison import Resampled, rank
+from routecal.calib.comparison import Resampled, rank
 
 
 def around(value, noise):

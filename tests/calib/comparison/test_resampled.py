@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from calib.comparison import COMPARED, minus, paired_counts, resample
-from calib.errors import LengthMismatch, UnknownName
-from calib.metrics import get
+from routecal.calib.comparison import COMPARED, minus, paired_counts, resample
+from routecal.calib.errors import LengthMismatch, UnknownName
+from routecal.calib.metrics import get
 
 
 def made(n, seed):

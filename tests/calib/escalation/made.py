@@ -2,8 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
-
-from calib.escalation import Outcomes
+from routecal.calib.escalation import Outcomes
 
 S, C, A = 0, 1, 2  # indices into POLICIES: Standard, Complex, Ambiguous
 

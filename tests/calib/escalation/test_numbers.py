@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.stats import t
-
-from calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
-from calib.escalation import (
+from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
+from routecal.calib.escalation import (
     CONFIDENCE,
     EVERYTHING,
     MARGIN,
@@ -20,9 +18,11 @@ from calib.escalation import (
     served_by_large,
     thresholds_of,
 )
-from calib.escalation.saving import _random_saving
-from calib.metrics.means import mean_interval
-from calib.metrics.reliability import wilson
+from routecal.calib.escalation.saving import _random_saving
+from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.reliability import wilson
+from scipy.stats import t
+
 from tests.calib.escalation.made import POLICY, SIX, P, simulated
 
 

@@ -4,8 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-
-from calib.errors import (
+from routecal.calib.errors import (
     CalibError,
     GradeUnknown,
     InvalidCost,
@@ -14,7 +13,7 @@ from calib.errors import (
     PriceUnknown,
     TooFewExamples,
 )
-from calib.escalation import Outcomes
+from routecal.calib.escalation import Outcomes
 
 ONE = np.ones(1)
 

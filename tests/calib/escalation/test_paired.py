@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from calib.escalation.paired import paired_difference_of_shares, score_statistic
+from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
 
 
 @pytest.mark.parametrize(

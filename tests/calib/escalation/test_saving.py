@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-
-from calib.errors import NothingToSave, OutOfRange
-from calib.escalation import (
+from routecal.calib.errors import NothingToSave, OutOfRange
+from routecal.calib.escalation import (
     EVERYTHING,
     Outcomes,
     choose_threshold,
@@ -13,9 +12,10 @@ from calib.escalation import (
     quality_band,
     saving_at,
 )
-from calib.metrics import Estimate
-from calib.metrics.means import mean_interval
-from calib.metrics.reliability import wilson
+from routecal.calib.metrics import Estimate
+from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.reliability import wilson
+
 from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
 

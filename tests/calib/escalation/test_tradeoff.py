@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from calib.errors import InvalidProbability, LengthMismatch
-from calib.escalation import (
+from routecal.calib.errors import InvalidProbability, LengthMismatch
+from routecal.calib.escalation import (
     EVERYTHING,
     Outcomes,
     curve,
@@ -15,6 +14,7 @@ from calib.escalation import (
     served_by_large,
     thresholds_of,
 )
+
 from tests.calib.escalation.made import POLICY, SIX, A, C, P, S, cases
 
 

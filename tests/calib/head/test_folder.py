@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from routecal.calib.errors import CheckpointMissing, HeadUnusable
+from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, load
+from routecal.calib.recalibrate import Platt
 from safetensors.torch import load_file, save_file
 
-from calib.errors import CheckpointMissing, HeadUnusable
-from calib.head import ConfidenceHead, Ensemble, HeadConfig, load
-from calib.recalibrate import Platt
 from tests.calib.made import examples
 
 ROWS = examples(300)

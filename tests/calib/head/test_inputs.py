@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 import torch
-
-from calib.head import inputs
-from calib.head.inputs import moments, router_features, whitened_components
+from routecal.calib.head import inputs
+from routecal.calib.head.inputs import moments, router_features, whitened_components
 
 
 def test_moments_are_those_of_numpy_whatever_the_block_and_dtype(monkeypatch):

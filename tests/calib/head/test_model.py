@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from routecal.calib import sft
+from routecal.calib.errors import FeatureMismatch, InvalidLabel, NonFinite
+from routecal.calib.head import ConfidenceHead, HeadConfig, router_logit
+from routecal.calib.head import model as model_module
+from routecal.calib.recalibrate import Platt, platt_parameters
+from routecal.calib.sft import SFTConfig
 from scipy.special import expit
 
-from calib import sft
-from calib.errors import FeatureMismatch, InvalidLabel, NonFinite
-from calib.head import ConfidenceHead, HeadConfig, router_logit
-from calib.head import model as model_module
-from calib.recalibrate import Platt, platt_parameters
-from calib.sft import SFTConfig
 from tests.calib.made import examples
 
 ROWS = examples(300)

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from routecal.calib.baselines.router import statistic
+from routecal.calib.errors import FeatureMismatch
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead, HeadConfig
+from routecal.calib.head.inputs import CLIP_STD
+from routecal.calib.head.start import STRENGTH, fit_start, router_columns
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-
-from calib.baselines.router import statistic
-from calib.errors import FeatureMismatch
-from calib.examples import Examples
-from calib.head import ConfidenceHead, HeadConfig
-from calib.head.inputs import CLIP_STD
-from calib.head.start import STRENGTH, fit_start, router_columns
 
 
 def rows(n: int, *, seed: int = 0, scale: float = 2.0) -> Examples:

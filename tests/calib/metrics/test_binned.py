@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routecal.calib.errors import OutOfRange, UnknownName
+from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
 from scipy.stats import norm
-
-from calib.errors import OutOfRange, UnknownName
-from calib.metrics.binned import ece, ece_debiased, ece_equal_mass
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 

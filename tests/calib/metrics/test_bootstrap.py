@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-
-from calib.errors import LengthMismatch, NoInterval, UnknownName
-from calib.metrics import METRICS, intervals, paired_difference
-from calib.metrics.registry import WITH_INTERVAL
+from routecal.calib.errors import LengthMismatch, NoInterval, UnknownName
+from routecal.calib.metrics import METRICS, intervals, paired_difference
+from routecal.calib.metrics.registry import WITH_INTERVAL
 
 RNG = np.random.default_rng(1)
 P = np.round(RNG.beta(6, 2, 300), 2)  # rounded, so that there are ties

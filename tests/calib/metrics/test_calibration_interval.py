@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from routecal.calib.metrics import ece, noise_floor
+from routecal.calib.metrics.calibration_interval import ece_interval
 from scipy.stats import binom
-
-from calib.metrics import ece, noise_floor
-from calib.metrics.calibration_interval import ece_interval
 
 
 def calibrated(rng):

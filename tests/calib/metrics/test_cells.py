@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-
-from calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, OutOfRange, TooFewExamples
-from calib.metrics.binned import ece
-from calib.metrics.cells import CHUNK, SHARED, bin_index, bin_sums
+from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, OutOfRange, TooFewExamples
+from routecal.calib.metrics.binned import ece
+from routecal.calib.metrics.cells import CHUNK, SHARED, bin_index, bin_sums
 
 
 @pytest.mark.parametrize(

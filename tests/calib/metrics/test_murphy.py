@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from calib.metrics.binned import ece
-from calib.metrics.murphy import brier_parts, brier_reliability, brier_resolution
-from calib.metrics.proper import brier
+from routecal.calib.metrics.binned import ece
+from routecal.calib.metrics.murphy import brier_parts, brier_reliability, brier_resolution
+from routecal.calib.metrics.proper import brier
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from calib.metrics.binned import ece
-from calib.metrics.noise import MIN_ROWS, noise_floor
+from routecal.calib.metrics.binned import ece
+from routecal.calib.metrics.noise import MIN_ROWS, noise_floor
 
 
 def test_matches_the_known_table():
@@ -16,7 +15,7 @@ def test_matches_the_known_table():
 def test_drawing_whole_bins_gives_the_floor_of_drawing_rows(monkeypatch):
     p = np.random.default_rng(0).beta(6, 2, MIN_ROWS)
     by_bins = noise_floor(p)
-    monkeypatch.setattr("calib.metrics.noise.MIN_ROWS", len(p) + 1)
+    monkeypatch.setattr("routecal.calib.metrics.noise.MIN_ROWS", len(p) + 1)
     by_rows = noise_floor(p)
     assert by_bins != by_rows
     assert by_bins == pytest.approx(by_rows, rel=0.06)  # 1,000 draws each

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routecal.calib.metrics.ranking import auprc, auroc
+from routecal.calib.metrics.ties import packed_keys, ties
 from sklearn.metrics import average_precision_score, roc_auc_score
-
-from calib.metrics.ranking import auprc, auroc
-from calib.metrics.ties import packed_keys, ties
 
 
 def test_agrees_with_scikit_learn_ties_included():

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
-from calib.metrics import METRICS, get
+from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
+from routecal.calib.metrics import METRICS, get
 
 RNG = np.random.default_rng(0)
 

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routecal.calib.metrics.binned import ece
+from routecal.calib.metrics.reliability import reliability_bins, wilson
 from scipy.stats import binomtest
-
-from calib.metrics.binned import ece
-from calib.metrics.reliability import reliability_bins, wilson
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 

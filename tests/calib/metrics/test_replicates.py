@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from calib.metrics import METRICS
-from calib.metrics.replicates import OnRows, resampling_counts
+from routecal.calib.metrics import METRICS
+from routecal.calib.metrics.replicates import OnRows, resampling_counts
 
 RNG = np.random.default_rng(1)
 P = np.round(RNG.beta(6, 2, 200), 2)  # rounded, so that there are ties
@@ -41,7 +40,7 @@ def test_a_replicate_of_one_row_repeated_equals_that_row(name):
 
 
 def test_chunks_cover_all_replicates(monkeypatch):
-    monkeypatch.setattr("calib.metrics.replicates.COUNTS_PER_CHUNK", 700)
+    monkeypatch.setattr("routecal.calib.metrics.replicates.COUNTS_PER_CHUNK", 700)
     chunks = list(resampling_counts(300, n_replicates=5, seed=0))
     assert [len(c) for c in chunks] == [2, 2, 1]
     assert (np.concatenate(chunks).sum(axis=1) == 300).all()

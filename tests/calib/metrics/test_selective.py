@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from calib.errors import OutOfRange
-from calib.metrics.ranking import auroc
-from calib.metrics.selective import augrc, aurc, coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
+from routecal.calib.errors import OutOfRange
+from routecal.calib.metrics.ranking import auroc
+from routecal.calib.metrics.selective import augrc, aurc, coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage
 
 TIED = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1)), min_size=1, max_size=6)
 

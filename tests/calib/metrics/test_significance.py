@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import kstest, norm
-
-from calib.metrics.significance import (
+from routecal.calib.metrics.significance import (
     brownian_maximum_sf,
     brownian_range_sf,
     ks,
@@ -11,6 +9,7 @@ from calib.metrics.significance import (
     kuiper_test,
     spiegelhalter_test,
 )
+from scipy.stats import kstest, norm
 
 SURVIVAL = {"maximum": brownian_maximum_sf, "range": brownian_range_sf}
 

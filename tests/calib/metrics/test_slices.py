@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from calib.errors import LengthMismatch, OutOfRange
-from calib.metrics import by_slice, deciles, summarise
+from routecal.calib.errors import LengthMismatch, OutOfRange
+from routecal.calib.metrics import by_slice, deciles, summarise
 
 RNG = np.random.default_rng(7)
 P = RNG.beta(6, 2, 600)

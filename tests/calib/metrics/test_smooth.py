@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from calib.errors import OutOfRange
-from calib.metrics.smooth import smooth_ece
+from routecal.calib.errors import OutOfRange
+from routecal.calib.metrics.smooth import smooth_ece
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """What becomes of a candidate follows from the verdict, the doubts, and what a person says."""
 
 import pytest
-
-from calib.drift import Drift
-from calib.metrics import Estimate
-from calib.night.action import Judgement, doubts, judgement, renewal_reasons
-from calib.night.gate import Condition, Verdict
-from calib.night.health import Health
-from calib.night.outcome_shift import OutcomeShift
+from routecal.calib.drift import Drift
+from routecal.calib.metrics import Estimate
+from routecal.calib.night.action import Judgement, doubts, judgement, renewal_reasons
+from routecal.calib.night.gate import Condition, Verdict
+from routecal.calib.night.health import Health
+from routecal.calib.night.outcome_shift import OutcomeShift
 
 PASSED = Verdict(
     n=500, conditions=(Condition(name="brier", is_met=True, reason="it is no worse"),), facts=("it costs",)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from routecal.calib.errors import InvalidProbability, LengthMismatch
+from routecal.calib.metrics import Estimate, noise_floor
+from routecal.calib.night import gate
+from routecal.calib.night.gate import Condition, GateRules, Served, Verdict, decide, served
 from scipy.special import expit
-
-from calib.errors import InvalidProbability, LengthMismatch
-from calib.metrics import Estimate, noise_floor
-from calib.night import gate
-from calib.night.gate import Condition, GateRules, Served, Verdict, decide, served
 
 DUE = ("it is old",)
 

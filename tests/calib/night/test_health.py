@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from routecal.calib.drift import Drift
+from routecal.calib.metrics import Estimate
+from routecal.calib.night.health import MIN_WINDOW, Health, examine, may_rest
 from scipy.special import expit
-
-from calib.drift import Drift
-from calib.metrics import Estimate
-from calib.night.health import MIN_WINDOW, Health, examine, may_rest
 
 ECE = Estimate(value=0.03, low=0.0, high=0.06)
 WELL = Health(n=500, ece=ECE, noise_high=0.03)

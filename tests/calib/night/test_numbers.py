@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from routecal.calib.metrics import Estimate, intervals, noise_floor, paired_difference
+from routecal.calib.night import gate, outcome_shift
+from routecal.calib.night.action import judgement
+from routecal.calib.night.candidate import Contender, choose_candidate
+from routecal.calib.night.gate import Condition, GateRules, Served, Verdict, decide
+from routecal.calib.night.health import examine
+from routecal.calib.night.outcome_shift import OutcomeShift
+from routecal.calib.recalibrate import Identity
+from routecal.calib.recalibrate.registry import RECALIBRATORS
 from scipy.stats import chi2_contingency, ttest_ind
-
-from calib.metrics import Estimate, intervals, noise_floor, paired_difference
-from calib.night import gate, outcome_shift
-from calib.night.action import judgement
-from calib.night.candidate import Contender, choose_candidate
-from calib.night.gate import Condition, GateRules, Served, Verdict, decide
-from calib.night.health import examine
-from calib.night.outcome_shift import OutcomeShift
-from calib.recalibrate import Identity
-from calib.recalibrate.registry import RECALIBRATORS
 
 DUE = ("it is old",)
 

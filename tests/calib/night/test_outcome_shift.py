@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from routecal.calib.errors import LengthMismatch
+from routecal.calib.night.outcome_shift import outcome_shift
 from scipy.special import expit
-
-from calib.errors import LengthMismatch
-from calib.night.outcome_shift import outcome_shift
 
 CELLS = np.array(["CORRECT / CORRECT", "INCORRECT / CORRECT", "INCORRECT / INCORRECT"])
 

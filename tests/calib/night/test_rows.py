@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-
-from calib.drift import Drift
-from calib.night.health import Health
-from calib.night.rows import DRIFTED_WINDOW, judged_on, may_teach, memory, missing, window
+from routecal.calib.drift import Drift
+from routecal.calib.night.health import Health
+from routecal.calib.night.rows import DRIFTED_WINDOW, judged_on, may_teach, memory, missing, window
 
 
 @pytest.mark.parametrize(("at_most", "nights"), [(99, 1), (100, 1), (299, 1), (300, 2), (599, 2), (600, 3), (9999, 3)])

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from routecal.storage.layout import Home
+from routecal.storage.registry import history
 
-from storage.layout import Home
-from storage.registry import history
 from tests.bench import nights
 from tests.bench.nights import simulate
 

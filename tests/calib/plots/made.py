@@ -1,8 +1,7 @@
 """What the tests of several plots draw."""
 
 import numpy as np
-
-from calib.training import StepLog
+from routecal.calib.training import StepLog
 
 RNG = np.random.default_rng(0)
 P = RNG.beta(6, 2, 2000)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from routecal.calib.escalation import Line
+from routecal.calib.plots import Band, cost_quality, cost_quality_figure
 
-from calib.escalation import Line
-from calib.plots import Band, cost_quality, cost_quality_figure
 from tests.calib.plots.made import PNG
 
 RANDOM = Line(np.array([1.0, 10.0]), np.array([0.5, 0.8]))

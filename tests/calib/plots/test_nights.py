@@ -4,9 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from matplotlib.dates import date2num
-
-from calib.plots import NightPoint, nights_figure
-from calib.plots.nights import TICKS
+from routecal.calib.plots import NightPoint, nights_figure
+from routecal.calib.plots.nights import TICKS
 
 FIRST = datetime(2026, 11, 29, 2)
 

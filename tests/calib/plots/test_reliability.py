@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
+from routecal.calib.errors import InvalidProbability
+from routecal.calib.metrics import reliability_bins
+from routecal.calib.plots import COLOURS, before_after, before_after_figure, reliability_diagram, reliability_figure
+from routecal.calib.plots.reliability import FEW
 
-from calib.errors import InvalidProbability
-from calib.metrics import reliability_bins
-from calib.plots import COLOURS, before_after, before_after_figure, reliability_diagram, reliability_figure
-from calib.plots.reliability import FEW
 from tests.calib.plots.made import PNG, P, Y
 
 

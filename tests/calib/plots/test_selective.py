@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from routecal.calib.plots import risk_coverage, risk_coverage_figure
+from routecal.calib.plots.selective import surest
 
-from calib.plots import risk_coverage, risk_coverage_figure
-from calib.plots.selective import surest
 from tests.calib.plots.made import PNG, P, Y
 
 

@@ -1,8 +1,8 @@
 """Training curves: every term, the reward, the validation score, the spread; one or two stages."""
 
 import pytest
+from routecal.calib.plots import training_curves, training_figure
 
-from calib.plots import training_curves, training_figure
 from tests.calib.plots.made import PNG, logs
 
 

@@ -1,9 +1,8 @@
 """Confidences and outcomes with a known distortion."""
 
 import numpy as np
+from routecal.calib.checks import logit
 from scipy.special import expit
-
-from calib.checks import logit
 
 
 def drawn(p, rate, seed):

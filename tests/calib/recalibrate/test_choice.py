@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from routecal.calib.metrics import brier, log_loss
+from routecal.calib.recalibrate import LEAST_ROWS, RECALIBRATORS, Identity, choose
 
-from calib.metrics import brier, log_loss
-from calib.recalibrate import LEAST_ROWS, RECALIBRATORS, Identity, choose
 from tests.calib.recalibrate.made import bent, outcomes
 
 

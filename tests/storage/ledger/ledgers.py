@@ -1,6 +1,6 @@
 """Made-up calls, and ledgers whose sessions die on demand."""
 
-from storage.ledger import Attempt, End, Ledger, Start
+from routecal.storage.ledger import Attempt, End, Ledger, Start
 
 WORST_USD = 0.5
 

@@ -2,9 +2,8 @@ import errno
 import os
 
 import pytest
-
-from storage.ledger import ballast
-from storage.ledger.ballast import SIZE_BYTES, Ballast, has_room, is_full
+from routecal.storage.ledger import ballast
+from routecal.storage.ledger.ballast import SIZE_BYTES, Ballast, has_room, is_full
 
 
 @pytest.fixture(params=["allocated", "written"])

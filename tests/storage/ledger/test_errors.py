@@ -1,9 +1,8 @@
 import pickle
 
 import pytest
-
-from storage.errors import StorageError
-from storage.ledger import errors as ledger_errors
+from routecal.storage.errors import StorageError
+from routecal.storage.ledger import errors as ledger_errors
 
 FACTS = {
     "LedgerUrlInvalid": ("mysql", "it is no file"),

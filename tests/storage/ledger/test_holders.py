@@ -1,6 +1,5 @@
 import pytest
-
-from storage.ledger.errors import JobHeld
+from routecal.storage.ledger.errors import JobHeld
 
 
 def test_a_budget_has_one_spender_at_a_time(ledgers):

@@ -4,10 +4,10 @@ import threading
 from importlib.resources import files
 
 import pytest
+from routecal.storage.errors import UnknownName
+from routecal.storage.ledger import Bought, Claim, Ledger, Spent
 from sqlalchemy import text
 
-from storage.errors import UnknownName
-from storage.ledger import Bought, Claim, Ledger, Spent
 from tests.storage.ledger.ledgers import failure, finish, start, stutter
 
 KEYS = [f"{i:04d}" for i in range(1_200)]
@@ -139,7 +139,7 @@ def test_spend_by_day_model_and_stage(ledger):
         attempts=[failure("open", usd=0.125)],
     )
     flash, pro = ledger.spend()
-    text_ = (files("storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
+    text_ = (files("routecal.storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
     assert ", ".join(flash) == re.search("^-- columns: (.*)$", text_, re.MULTILINE)[1]
     day = flash.pop("day")
     assert (len(day), day[4], day[7]) == (10, "-", "-")

@@ -1,8 +1,7 @@
 import os
 
 import pytest
-
-from storage.ledger.locks import holders
+from routecal.storage.ledger.locks import holders
 
 ME = os.getpid()
 

@@ -5,11 +5,11 @@ import traceback
 from datetime import datetime, timedelta
 
 import pytest
+from routecal.storage.ledger import Claim, Ledger
+from routecal.storage.ledger.errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
+from routecal.storage.ledger.tables import CALLS
 from sqlalchemy import select, update
 
-from storage.ledger import Claim, Ledger
-from storage.ledger.errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
-from storage.ledger.tables import CALLS
 from tests.storage.ledger.ledgers import failure, finish, start
 from tests.storage.ledger.postgres import PASSWORD
 
@@ -161,8 +161,8 @@ def test_a_machine_whose_clock_is_wrong_takes_nobody_for_dead(postgres, database
 
     with Ledger.open(postgres.url(database)) as one:
         one.write(starts=[start("a")])
-        monkeypatch.setattr("storage.ledger.ledger.datetime", Fast)
-        monkeypatch.setattr("storage.ledger.schema.datetime", Fast)
+        monkeypatch.setattr("routecal.storage.ledger.ledger.datetime", Fast)
+        monkeypatch.setattr("routecal.storage.ledger.schema.datetime", Fast)
         with Ledger.open(postgres.url(database)) as two:
             assert two.write(starts=[start("a")]) == {"a": Claim("busy")}
             assert abs(two._offset + timedelta(minutes=10)) < timedelta(minutes=1)

@@ -7,13 +7,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from storage.ledger import Ledger
+from routecal.storage.ledger import Ledger
+
 from tests.storage.ledger.ledgers import finish, start
 
 ROOT = Path(__file__).parents[3]
 PREAMBLE = """
 import sys
-from storage.ledger import Ledger
+from routecal.storage.ledger import Ledger
 from tests.storage.ledger.ledgers import finish, start
 who, n = sys.argv[1], int(sys.argv[2])
 """

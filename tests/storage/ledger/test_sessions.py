@@ -4,9 +4,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from storage.ledger import sessions
-from storage.ledger.sessions import SILENCE_S, Session, host, is_dead, is_running, process_started, stamp
+from routecal.storage.ledger import sessions
+from routecal.storage.ledger.sessions import SILENCE_S, Session, host, is_dead, is_running, process_started, stamp
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-
-from storage.ledger import Ledger
-from storage.ledger.ballast import SIZE_BYTES
-from storage.ledger.errors import (
+from routecal.storage.ledger import Ledger
+from routecal.storage.ledger.ballast import SIZE_BYTES
+from routecal.storage.ledger.errors import (
     LedgerDamaged,
     LedgerFull,
     LedgerLocked,
@@ -20,6 +18,8 @@ from storage.ledger.errors import (
     LedgerNewer,
     LedgerNotWritable,
 )
+from sqlalchemy import text
+
 from tests.storage.ledger.ledgers import finish, start
 from tests.storage.ledger.small_disk import small_disk
 
@@ -87,7 +87,7 @@ def test_a_lock_in_mid_run(place, hold):
 
 
 def test_an_unknown_holder_is_another_process(place, hold, monkeypatch):
-    monkeypatch.setattr("storage.ledger.transactions.holders", lambda paths: ())
+    monkeypatch.setattr("routecal.storage.ledger.transactions.holders", lambda paths: ())
     hold()
     with pytest.raises(LedgerLocked, match="locked by another process for"):
         Ledger.open(f"sqlite:///{place}", wait_s=0.1)

@@ -1,7 +1,6 @@
 import pytest
-
-from storage.ledger.errors import LedgerUrlInvalid
-from storage.ledger.url import locate, scrub, shown
+from routecal.storage.ledger.errors import LedgerUrlInvalid
+from routecal.storage.ledger.url import locate, scrub, shown
 
 
 @pytest.fixture(autouse=True)

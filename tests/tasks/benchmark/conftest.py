@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from routecal.storage.artifact import Artifact
+from routecal.storage.refer import folder_at
+from routecal.tasks.benchmark.cells import fit_router
+from routecal.tasks.benchmark.features import extract_sets, headless
+from routecal.tasks.benchmark.sets import OutcomeSet, import_sets
+from routecal.tasks.extract import Reading
 
-from storage.artifact import Artifact
-from storage.refer import folder_at
-from tasks.benchmark.cells import fit_router
-from tasks.benchmark.features import extract_sets, headless
-from tasks.benchmark.sets import OutcomeSet, import_sets
-from tasks.extract import Reading
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 
@@ -30,7 +30,7 @@ def small(causal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     write_outcomes(folder / "second.jsonl", questions(380, about="work"), seed=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("small")))
-        patch.setattr("tasks.benchmark.features.extract_shard", _extract)
+        patch.setattr("routecal.tasks.benchmark.features.extract_shard", _extract)
         sets = import_sets(str(folder))
         backbone = headless.fn(folder_at(str(causal_checkpoint), "models"))
         reading = Reading(layers=(1, -1), poolings=("last", "mean"))
@@ -40,6 +40,6 @@ def small(causal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def _extract(*arguments: object) -> Artifact:
-    from tasks.extract import extract_shard
+    from routecal.tasks.extract import extract_shard
 
     return extract_shard.fn(*arguments)

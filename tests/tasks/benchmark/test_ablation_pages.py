@@ -4,15 +4,14 @@ import re
 
 import numpy as np
 import pytest
-
-from calib.ablation import REFERENCE, VARIANTS
-from calib.comparison import paired_counts
-from calib.comparison.scores import score
-from tasks.benchmark.ablation_pages import Effect, ablation_latex, ablation_page, ablation_plot, effects
-from tasks.benchmark.latex import booktabs, escaped
-from tasks.benchmark.pages import benchmark_page, shift_table
-from tasks.benchmark.results import SetTable
-from tasks.benchmark.score import Scored
+from routecal.calib.ablation import REFERENCE, VARIANTS
+from routecal.calib.comparison import paired_counts
+from routecal.calib.comparison.scores import score
+from routecal.tasks.benchmark.ablation_pages import Effect, ablation_latex, ablation_page, ablation_plot, effects
+from routecal.tasks.benchmark.latex import booktabs, escaped
+from routecal.tasks.benchmark.pages import benchmark_page, shift_table
+from routecal.tasks.benchmark.results import SetTable
+from routecal.tasks.benchmark.score import Scored
 
 WORSE = "reward linear"
 

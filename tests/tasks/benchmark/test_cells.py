@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from routecal.calib import ablation
+from routecal.calib.examples import Examples
+from routecal.calib.methods import DEFAULT, METHODS
+from routecal.calib.pooling import DEFAULT as LAST
+from routecal.storage.artifact import Artifact, read_metadata, read_table
+from routecal.storage.folder import local_folder
+from routecal.tasks.benchmark import cells
+from routecal.tasks.benchmark.cells import choose_block, fit_cell, fit_router
+from routecal.tasks.benchmark.features import load_features
 
-from calib import ablation
-from calib.examples import Examples
-from calib.methods import DEFAULT, METHODS
-from calib.pooling import DEFAULT as LAST
-from storage.artifact import Artifact, read_metadata, read_table
-from storage.folder import local_folder
-from tasks.benchmark import cells
-from tasks.benchmark.cells import choose_block, fit_cell, fit_router
-from tasks.benchmark.features import load_features
 from tests.tasks.benchmark.conftest import Small
 from tests.tasks.benchmark.made import permuted
 

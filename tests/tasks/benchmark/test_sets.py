@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 import pytest
+from routecal.storage.artifact import read_table
+from routecal.storage.errors import InputMissing, MissingColumn
+from routecal.tasks.benchmark.sets import OutcomeSet, import_sets, question
+from routecal.tasks.errors import NoOutcomes, UnknownSet
 
-from storage.artifact import read_table
-from storage.errors import InputMissing, MissingColumn
-from tasks.benchmark.sets import OutcomeSet, import_sets, question
-from tasks.errors import NoOutcomes, UnknownSet
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import write_jsonl
 

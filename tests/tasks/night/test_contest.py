@@ -4,22 +4,22 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from routecal.calib.cross_fit import Deal, Plan, unseen
+from routecal.calib.examples import LABELLED
+from routecal.calib.night import candidate
+from routecal.calib.night.candidate import Contender
+from routecal.calib.night.gate import GateRules
+from routecal.calib.sft import SFTConfig
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.examples import load_examples
+from routecal.tasks.extract import Reading
+from routecal.tasks.night import contest
+from routecal.tasks.night.contest import choose_candidate, classes, judge
+from routecal.tasks.night.known import Rows
+from routecal.tasks.train import open_head, recalibrate_head, train_sft
 
-from calib.cross_fit import Deal, Plan, unseen
-from calib.examples import LABELLED
-from calib.night import candidate
-from calib.night.candidate import Contender
-from calib.night.gate import GateRules
-from calib.sft import SFTConfig
-from storage.artifact import Artifact, read_table, write_table
-from storage.layout import Home
-from tasks.escalate import pack_router
-from tasks.examples import load_examples
-from tasks.extract import Reading
-from tasks.night import contest
-from tasks.night.contest import choose_candidate, classes, judge
-from tasks.night.known import Rows
-from tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
 SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)

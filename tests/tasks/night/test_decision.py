@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-
-from storage.artifact import Artifact
-from storage.layout import Home
-from storage.registry import Action, append, history
-from tasks.errors import NothingToPromote
-from tasks.night import decision
+from routecal.storage.artifact import Artifact
+from routecal.storage.layout import Home
+from routecal.storage.registry import Action, append, history
+from routecal.tasks.errors import NothingToPromote
+from routecal.tasks.night import decision
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_of_two_people_in_terminals_at_the_same_moment_one_decides(
     seen = history(Home.from_env())
     decision.promote()
     # The second has read the registry before the first wrote.
-    monkeypatch.setattr("storage.registry.history", lambda _: seen)
+    monkeypatch.setattr("routecal.storage.registry.history", lambda _: seen)
     with pytest.raises(RuntimeError, match="another decision about the champion was written meanwhile"):
         decision.promote()
 

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from storage.artifact import Artifact
-from storage.manifest import Manifest
-from tasks.night.known import DOUBTED, EXAMPLES, NIGHT, Known
+from routecal.storage.artifact import Artifact
+from routecal.storage.manifest import Manifest
+from routecal.tasks.night.known import DOUBTED, EXAMPLES, NIGHT, Known
 
 WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 

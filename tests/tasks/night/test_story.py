@@ -4,17 +4,16 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-
-from calib.metrics import Estimate
-from calib.night.gate import Condition, Verdict
-from calib.night.health import Health
-from storage.artifact import read_table, write_table
-from storage.layout import Home
-from storage.query import connect, run
-from storage.schemas import SCHEMAS
-from tasks.markdown import safe
-from tasks.night.outcome import Night
-from tasks.night.story import _row, cost_of, headline, lines, page
+from routecal.calib.metrics import Estimate
+from routecal.calib.night.gate import Condition, Verdict
+from routecal.calib.night.health import Health
+from routecal.storage.artifact import read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.query import connect, run
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.markdown import safe
+from routecal.tasks.night.outcome import Night
+from routecal.tasks.night.story import _row, cost_of, headline, lines, page
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
 

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-
-from calib.policy import Grade, OracleMatrix
-from storage.schemas import SCHEMAS
+from routecal.calib.policy import Grade, OracleMatrix
+from routecal.storage.schemas import SCHEMAS
 
 C, W, N = Grade  # correct, wrong, not attempted
 

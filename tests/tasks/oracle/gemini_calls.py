@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.faults import Fault
-from tasks.oracle.providers.gemini import Gemini
-from tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.providers.gemini import Gemini
+from routecal.tasks.oracle.providers.replies import read
 
 KEY = "key-that-nobody-may-see"
 QUESTIONS = {"q": {"type": "choice", "instructions": "Grade.", "criteria": {"CORRECT": "", "INCORRECT": ""}}}

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
+from routecal.tasks.oracle.answering import Answer, answer, answer_call
+from routecal.tasks.oracle.call import Reply
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.grading.judging import ModelSpec
 
-from tasks.oracle.answering import Answer, answer, answer_call
-from tasks.oracle.call import Reply
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.grading.judging import ModelSpec
 from tests.tasks.oracle.voices import Queue
 
 MODEL = ModelSpec(model="m", thinking_level="high", max_output_tokens=100)

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-
-from tasks.oracle.call import Call
+from routecal.tasks.oracle.call import Call
 
 PROMPTS = [
     "",

@@ -3,8 +3,7 @@
 import pickle
 
 import pytest
-
-from tasks.oracle.drift import ModelDrift, check_version
+from routecal.tasks.oracle.drift import ModelDrift, check_version
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,15 @@ The hexadecimal digits were computed by 0.1 itself. A prompt that is reworded ch
 """
 
 import pytest
-
-from flows import oracles
-from flows.oracle_params import LabelParams
-from flows.oracles import oracle_of, pace_of
-from storage.artifact import Artifact
-from tasks.oracle.answering import answer_call, with_more_room
-from tasks.oracle.call import Call
-from tasks.oracle.grading.decision_judge import decision_call
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec, Seat
-from tasks.oracle.grading.model_judge import Case, judge_call
+from routecal.flows import oracles
+from routecal.flows.oracle_params import LabelParams
+from routecal.flows.oracles import oracle_of, pace_of
+from routecal.storage.artifact import Artifact
+from routecal.tasks.oracle.answering import answer_call, with_more_room
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.grading.decision_judge import decision_call
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec, Seat
+from routecal.tasks.oracle.grading.model_judge import Case, judge_call
 
 QUERY, TRUTH, ANSWER = "Who wrote Buddenbrooks?", "Thomas Mann", "It was Mann."
 LOCAL, QWEN = "openai:http://127.0.0.1:8000/v1", ModelSpec(model="qwen3:4b", thinking_level=None)

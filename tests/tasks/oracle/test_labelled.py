@@ -7,12 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
-from calib.policy import Grade, OracleMatrix
-from storage.schemas import SCHEMAS, conform
-from tasks.oracle.answering import Answer
-from tasks.oracle.grading.judging import Verdict, Vote
-from tasks.oracle.labelled import Unlabelled, label_row
+from routecal.calib.policy import Grade, OracleMatrix
+from routecal.storage.schemas import SCHEMAS, conform
+from routecal.tasks.oracle.answering import Answer
+from routecal.tasks.oracle.grading.judging import Verdict, Vote
+from routecal.tasks.oracle.labelled import Unlabelled, label_row
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 QUERY = {"query_id": "q1", "query": "Which city?", "ground_truth": "Lima"}

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from routecal.calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.artifact import read_table
+from routecal.storage.refer import folder_at
+from routecal.tasks.errors import NoGroundTruth
+from routecal.tasks.label import check_labelled, label_shard
+from routecal.tasks.oracle.local import BATCH, MAX_NEW_TOKENS, LocalModel
+from routecal.tasks.oracle.prompts import BOOKS, prompt, prompts_sha256
+from routecal.tasks.oracle.spec import LocalOracle
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
@@ -15,15 +24,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
-from calib.policy import OracleMatrix
-from storage.artifact import read_table
-from storage.refer import folder_at
-from tasks.errors import NoGroundTruth
-from tasks.label import check_labelled, label_shard
-from tasks.oracle.local import BATCH, MAX_NEW_TOKENS, LocalModel
-from tasks.oracle.prompts import BOOKS, prompt, prompts_sha256
-from tasks.oracle.spec import LocalOracle
 from tests.conftest import tiny_config
 from tests.tasks.made import store_queries, texts
 

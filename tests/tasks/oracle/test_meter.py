@@ -4,9 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from routecal.tasks.oracle.gate.gate import Gate
+from routecal.tasks.oracle.meter import line
 
-from tasks.oracle.gate.gate import Gate
-from tasks.oracle.meter import line
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.tasks.oracle.labelling import JUDGE, LARGE, MEDIUM, asked, by_number, desk_at, oracle_of, shard

@@ -7,15 +7,16 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.answering import ABSTENTION
+from routecal.tasks.oracle.prompts import fill, prompt, sections, version
 
-from calib.policy import Grade
-from tasks.oracle.answering import ABSTENTION
-from tasks.oracle.prompts import fill, prompt, sections, version
-
-NAMES = sorted(f.name.removesuffix(".txt") for f in (files("tasks.oracle") / "prompts").iterdir())
+NAMES = sorted(f.name.removesuffix(".txt") for f in (files("routecal.tasks.oracle") / "prompts").iterdir())
 
 
-@pytest.mark.parametrize("module", ["tasks.oracle.prompts", "tasks.oracle.grading.cascade", "tasks.oracle.local"])
+@pytest.mark.parametrize(
+    "module", ["routecal.tasks.oracle.prompts", "routecal.tasks.oracle.grading.cascade", "routecal.tasks.oracle.local"]
+)
 def test_oracles_are_imported_without_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,13 +4,13 @@ import logging
 from pathlib import Path
 
 import pytest
+from routecal.calib.policy import Grade, OracleMatrix
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.errors import NoOutcomeMatches
+from routecal.tasks.label import check_labelled, label_shard
+from routecal.tasks.oracle.replay import matched
+from routecal.tasks.queries import import_outcomes, import_queries
 
-from calib.policy import Grade, OracleMatrix
-from storage.artifact import Artifact, read_table
-from storage.errors import NoOutcomeMatches
-from tasks.label import check_labelled, label_shard
-from tasks.oracle.replay import matched
-from tasks.queries import import_outcomes, import_queries
 from tests.tasks.made import store_queries, write_jsonl
 
 S, C, A = "Standard_Query", "Complex_Query", "Ambiguous_Query"

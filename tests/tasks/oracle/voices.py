@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.call import Call, Reply
 
 QUESTION, REFERENCE = "Which city is meant?", "Lima"
 

@@ -6,12 +6,11 @@ from collections import Counter
 from hashlib import sha256
 
 import pytest
-
-from calib.policy import Grade
-from storage.identity import query_id
-from tasks.oracle.grading.exact import grade_short_answer
-from tasks.worldfacts.gazetteer import World
-from tasks.worldfacts.questions import PHRASINGS, WEIGHTS, Fact, world_facts
+from routecal.calib.policy import Grade
+from routecal.storage.identity import query_id
+from routecal.tasks.oracle.grading.exact import grade_short_answer
+from routecal.tasks.worldfacts.gazetteer import World
+from routecal.tasks.worldfacts.questions import PHRASINGS, WEIGHTS, Fact, world_facts
 
 N = 10_000
 PAIRS = {"larger city": "population", "larger country": "areakm2", "more people": "population"}
@@ -126,7 +125,7 @@ def _iso(world: World, name: str) -> str:
 
 
 def test_more_than_there_are() -> None:
-    from tasks.worldfacts import questions
+    from routecal.tasks.worldfacts import questions
 
     endless = {topic for topic in WEIGHTS if topic in PAIRS}
     with pytest.MonkeyPatch.context() as patch:

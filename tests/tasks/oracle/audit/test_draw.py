@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.audit.draw import AuditRow, allocate, draw, graded_answers
+from routecal.tasks.oracle.audit.errors import NothingToAudit, QueryUnknown, SampleTooSmall
 
-from calib.policy import Grade
-from tasks.oracle.audit.draw import AuditRow, allocate, draw, graded_answers
-from tasks.oracle.audit.errors import NothingToAudit, QueryUnknown, SampleTooSmall
 from tests.tasks.oracle.audited import C, N, W, label, tables
 
 

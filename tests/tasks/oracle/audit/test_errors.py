@@ -3,9 +3,8 @@
 import pickle
 
 import pytest
-
-from tasks.errors import TaskError
-from tasks.oracle.audit import errors
+from routecal.tasks.errors import TaskError
+from routecal.tasks.oracle.audit import errors
 
 FACTS = {
     "NothingToAudit": (12,),

@@ -3,12 +3,18 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.audit.draw import AuditRow, draw, graded_answers
+from routecal.tasks.oracle.audit.errors import (
+    AuditIdTwice,
+    AuditIdUnknown,
+    HumanGradeUnknown,
+    KindUngraded,
+    TooFewGraded,
+)
+from routecal.tasks.oracle.audit.score import accuracy_of, cohen_kappa, score
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from calib.policy import Grade
-from tasks.oracle.audit.draw import AuditRow, draw, graded_answers
-from tasks.oracle.audit.errors import AuditIdTwice, AuditIdUnknown, HumanGradeUnknown, KindUngraded, TooFewGraded
-from tasks.oracle.audit.score import accuracy_of, cohen_kappa, score
 from tests.tasks.oracle.audited import C, W, label, tables
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tasks.oracle.audit.draw import AuditRow
-from tasks.oracle.audit.errors import AuditExists, AuditUnreadable
-from tasks.oracle.audit.sheet import MAX_CELL, _from_cell, _to_cell, read_sheet, write_sheet
+from routecal.tasks.oracle.audit.draw import AuditRow
+from routecal.tasks.oracle.audit.errors import AuditExists, AuditUnreadable
+from routecal.tasks.oracle.audit.sheet import MAX_CELL, _from_cell, _to_cell, read_sheet, write_sheet
 
 ROWS = [
     AuditRow("a1", "=1+1?", "@home", '+1 "x", y'),

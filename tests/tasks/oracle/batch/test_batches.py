@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.drift import ModelDrift
+from routecal.tasks.oracle.engine.stops import OracleRefused
+from routecal.tasks.oracle.grading.judging import ModelSpec
+from routecal.tasks.oracle.meter import line
+from routecal.tasks.oracle.rejudging import ApiJudges, rejudge
 
-from calib.policy import OracleMatrix
-from storage.ledger.url import locate
-from tasks.oracle.drift import ModelDrift
-from tasks.oracle.engine.stops import OracleRefused
-from tasks.oracle.grading.judging import ModelSpec
-from tasks.oracle.meter import line
-from tasks.oracle.rejudging import ApiJudges, rejudge
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from routecal.storage.ledger import Ledger
+from routecal.tasks.oracle.batch import harvest
+from routecal.tasks.oracle.batch.api import BatchApi
+from routecal.tasks.oracle.batch.maker import Maker
+from routecal.tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.stops import Interrupted
+from routecal.tasks.oracle.meter import line
+from routecal.tasks.oracle.money.budget import BudgetReached
 
-from storage.ledger import Ledger
-from tasks.oracle.batch import harvest
-from tasks.oracle.batch.api import BatchApi
-from tasks.oracle.batch.maker import Maker
-from tasks.oracle.engine.desk import Desk
-from tasks.oracle.engine.stops import Interrupted
-from tasks.oracle.meter import line
-from tasks.oracle.money.budget import BudgetReached
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.oracle.batch.test_batches import BATCH, online, states

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from routecal.tasks.oracle.answering import answer_call, with_more_room
+from routecal.tasks.oracle.batch.lines import Line, Tag, Torn, read_lines, write_lines
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.stops import BatchNotServed
+from routecal.tasks.oracle.grading.judging import ModelSpec
+from routecal.tasks.oracle.grading.model_judge import Case, judge_call
+from routecal.tasks.oracle.providers.choice import providers_for
+from routecal.tasks.oracle.providers.gemini import Gemini
 
-from tasks.oracle.answering import answer_call, with_more_room
-from tasks.oracle.batch.lines import Line, Tag, Torn, read_lines, write_lines
-from tasks.oracle.call import Call
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.stops import BatchNotServed
-from tasks.oracle.grading.judging import ModelSpec
-from tasks.oracle.grading.model_judge import Case, judge_call
-from tasks.oracle.providers.choice import providers_for
-from tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.server import GeminiServer
 from tests.gemini_server.wire import read_generate
 from tests.tasks.oracle.gemini_calls import ask, sent

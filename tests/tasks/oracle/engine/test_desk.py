@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from routecal.storage.errors import InputMissing
+from routecal.storage.ledger import Ledger
+from routecal.tasks.oracle.answering import answer_call
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.desk import Desk, desk_for, open_desk
+from routecal.tasks.oracle.engine.engine import Answered
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.stops import Interrupted
+from routecal.tasks.oracle.money.pricing import Prices
 
-from storage.errors import InputMissing
-from storage.ledger import Ledger
-from tasks.oracle.answering import answer_call
-from tasks.oracle.call import Call
-from tasks.oracle.engine.desk import Desk, desk_for, open_desk
-from tasks.oracle.engine.engine import Answered
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.engine.stops import Interrupted
-from tasks.oracle.money.pricing import Prices
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.oracle.labelling import (
@@ -189,7 +189,7 @@ def test_two_desks_with_one_ledger_buy_every_call_once() -> None:
 
 DIES = textwrap.dedent("""
     import os, sys
-    from storage.ledger import Ledger, Start
+    from routecal.storage.ledger import Ledger, Start
     ledger = Ledger.open()
     starts = [
         Start(key, provider="gemini", model="gemini-3.8-flash", stage="medium", job="job", prompt_version="v",

@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 
 import pytest
+from routecal.tasks.oracle.answering import answer_call
+from routecal.tasks.oracle.engine.engine import ATTEMPTS
+from routecal.tasks.oracle.engine.stops import NoCompletion, ShardIncomplete
+from routecal.tasks.oracle.faults import Fault, FaultKind
 
-from tasks.oracle.answering import answer_call
-from tasks.oracle.engine.engine import ATTEMPTS
-from tasks.oracle.engine.stops import NoCompletion, ShardIncomplete
-from tasks.oracle.faults import Fault, FaultKind
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.tasks.oracle.labelling import (

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from routecal.tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.engine.signals import stopping_on_signal
+from routecal.tasks.oracle.engine.stops import Interrupted
 
-from tasks.oracle.engine.desk import Desk
-from tasks.oracle.engine.signals import stopping_on_signal
-from tasks.oracle.engine.stops import Interrupted
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.tasks.oracle.engine.test_desk import HANGING, _no_thread_is_left, begun

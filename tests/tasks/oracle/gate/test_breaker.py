@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tasks.oracle.gate.breaker import RESET_ZONE, DayBreaker, DayQuotaReached, next_reset
+from routecal.tasks.oracle.gate.breaker import RESET_ZONE, DayBreaker, DayQuotaReached, next_reset
 
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
 

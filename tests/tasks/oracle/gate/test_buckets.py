@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from routecal.tasks.oracle.gate.buckets import HEADROOM, Bucket, Entry
 
-from tasks.oracle.gate.buckets import HEADROOM, Bucket, Entry
 from tests.tasks.oracle.windows import Admitted, fullest
 
 

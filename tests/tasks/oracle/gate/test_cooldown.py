@@ -3,9 +3,8 @@ import pickle
 import random
 
 import pytest
-
-from tasks.oracle.gate.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
-from tasks.oracle.gate.limits import NoProgress
+from routecal.tasks.oracle.gate.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
+from routecal.tasks.oracle.gate.limits import NoProgress
 
 
 class Refusals:

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
-
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.buckets import HEADROOM
-from tasks.oracle.gate.gate import DayQuotaReached, Gate, Limits, NoProgress, QuotaTooSmall, Ticket
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.buckets import HEADROOM
+from routecal.tasks.oracle.gate.gate import DayQuotaReached, Gate, Limits, NoProgress, QuotaTooSmall, Ticket
 
 RATE = Fault(FaultKind.RATE, 429, "too fast")
 DAY = Fault(FaultKind.DAY_QUOTA, 429, "enough for today", 36.0)

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.buckets import HEADROOM
+from routecal.tasks.oracle.gate.gate import Gate
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.buckets import HEADROOM
-from tasks.oracle.gate.gate import Gate
 from tests.tasks.oracle.virtual_time import clock, gate, run, turns
 from tests.tasks.oracle.windows import Admitted, fullest
 

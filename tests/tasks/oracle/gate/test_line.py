@@ -5,9 +5,9 @@ import random
 from functools import partial
 
 import pytest
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.gate.gate import DayQuotaReached, Gate, Limits, QuotaTooSmall, Ticket
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.gate.gate import DayQuotaReached, Gate, Limits, QuotaTooSmall, Ticket
 from tests.tasks.oracle.virtual_time import clock, gate, run, turns
 
 

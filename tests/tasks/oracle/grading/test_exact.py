@@ -5,9 +5,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from calib.policy import Grade
-from tasks.oracle.grading.exact import grade_short_answer, is_exact
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.grading.exact import grade_short_answer, is_exact
 
 CORRECT, INCORRECT, NOT_ATTEMPTED = Grade
 

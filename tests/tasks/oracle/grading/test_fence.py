@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tasks.oracle.grading import fence
-from tasks.oracle.grading.fence import CODE_LENGTH, fence_code, fenced
+from routecal.tasks.oracle.grading import fence
+from routecal.tasks.oracle.grading.fence import CODE_LENGTH, fence_code, fenced
 
 TEXTS = st.lists(st.text(st.characters(), max_size=30), min_size=1, max_size=4)
 

@@ -5,10 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from calib.policy import Grade
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.grading.reading import bare, has_vote, read_reply
+from routecal.calib.policy import Grade
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.grading.reading import bare, has_vote, read_reply
 
 WORD = '{"reason": "same city", "grade": "CORRECT", "confidence": 0.75}'
 OTHER = '{"reason": "another city", "grade": "INCORRECT", "confidence": 1}'

@@ -6,11 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
-from tasks.oracle.call import Call, Usage
-from tasks.oracle.money import pricelist
-from tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse
-from tasks.oracle.money.pricing import Prices, UnknownPrice
+from routecal.tasks.oracle.call import Call, Usage
+from routecal.tasks.oracle.money import pricelist
+from routecal.tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse
+from routecal.tasks.oracle.money.pricing import Prices, UnknownPrice
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 ALWAYS = Price("m", Decimal(1), Decimal(2), Decimal("0.5"))

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from storage.errors import InputMissing
-from tasks.oracle.call import Call, Usage
-from tasks.oracle.money.pricelist import PricesInvalid, newest, parse
-from tasks.oracle.money.pricing import OVERHEAD_TOKENS, NoOutputLimit, Prices, UnknownPrice
+from routecal.storage.errors import InputMissing
+from routecal.tasks.oracle.call import Call, Usage
+from routecal.tasks.oracle.money.pricelist import PricesInvalid, newest, parse
+from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, NoOutputLimit, Prices, UnknownPrice
 
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LAST_OF_NOV = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -240,7 +239,7 @@ def test_every_price_of_the_package_is_checked_and_has_a_source() -> None:
     assert all(p.source for p in prices)
     shipped = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text(encoding="utf-8"))
     assert "oracle/money/prices/*" in shipped["tool"]["setuptools"]["package-data"]["tasks"]
-    assert (files("tasks.oracle.money") / "prices" / Path(name).name).is_file()
+    assert (files("routecal.tasks.oracle.money") / "prices" / Path(name).name).is_file()
 
 
 def test_a_missing_price_says_which_lines_to_add_and_they_work(tmp_path: Path) -> None:

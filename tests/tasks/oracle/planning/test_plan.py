@@ -9,18 +9,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tasks.oracle.answering import answer_call
-from tasks.oracle.call import Call
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.grading.decision_judge import decision_call
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.grading.model_judge import Case, judge_call
-from tasks.oracle.money.pricelist import parse
-from tasks.oracle.money.pricing import Prices, UnknownPrice
-from tasks.oracle.planning.assumptions import Assumptions
-from tasks.oracle.planning.forecast import Range
-from tasks.oracle.planning.plan import plan, shown
+from routecal.tasks.oracle.answering import answer_call
+from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.decision_judge import decision_call
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.grading.model_judge import Case, judge_call
+from routecal.tasks.oracle.money.pricelist import parse
+from routecal.tasks.oracle.money.pricing import Prices, UnknownPrice
+from routecal.tasks.oracle.planning.assumptions import Assumptions
+from routecal.tasks.oracle.planning.forecast import Range
+from routecal.tasks.oracle.planning.plan import plan, shown
 
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

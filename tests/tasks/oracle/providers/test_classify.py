@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import aiohttp
 import pytest
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.classify import MAX_MESSAGE, of_error, of_status, without
 
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.classify import MAX_MESSAGE, of_error, of_status, without
 from tests.gemini_server.refusals import DAY, MINUTE, REFUSALS, error, quota
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tasks.oracle.batch.lines import Tag, Torn, read_lines
-from tasks.oracle.call import Call, Reply
-from tasks.oracle.faults import Fault
-from tasks.oracle.grading.reading import has_vote, read_reply
-from tasks.oracle.money.pricing import Prices
-from tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.batch.lines import Tag, Torn, read_lines
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.grading.reading import has_vote, read_reply
+from routecal.tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.providers.replies import read
 
 N = 1_000
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)

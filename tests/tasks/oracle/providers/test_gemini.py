@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from google.oauth2.credentials import Credentials
+from routecal.tasks.oracle.call import UNCOUNTED, Call
+from routecal.tasks.oracle.faults import FaultKind
+from routecal.tasks.oracle.providers.gemini import Gemini
 
-from tasks.oracle.call import UNCOUNTED, Call
-from tasks.oracle.faults import FaultKind
-from tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.refusals import REFUSALS
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from routecal.tasks.oracle.call import UNCOUNTED
+from routecal.tasks.oracle.faults import FaultKind
+from routecal.tasks.oracle.providers.openai import OpenAI
 
-from tasks.oracle.call import UNCOUNTED
-from tasks.oracle.faults import FaultKind
-from tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.refusals import REFUSALS, Refusal
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
+from routecal.tasks.oracle.drift import ModelDrift
+from routecal.tasks.oracle.engine.desk import desk_for
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.money.pricing import UnknownPrice
+from routecal.tasks.oracle.providers import choice
+from routecal.tasks.oracle.providers.choice import providers_for
+from routecal.tasks.oracle.spec import ApiOracle
 
-from tasks.oracle.drift import ModelDrift
-from tasks.oracle.engine.desk import desk_for
-from tasks.oracle.engine.pace import Pace
-from tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from tasks.oracle.money.pricing import UnknownPrice
-from tasks.oracle.providers import choice
-from tasks.oracle.providers.choice import providers_for
-from tasks.oracle.spec import ApiOracle
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving

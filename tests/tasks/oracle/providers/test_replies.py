@@ -4,11 +4,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tasks.oracle.call import UNCOUNTED, Call, Usage
-from tasks.oracle.faults import Fault, FaultKind
-from tasks.oracle.providers.replies import read, require
-from tasks.oracle.providers.usage import usage_of
+from routecal.tasks.oracle.call import UNCOUNTED, Call, Usage
+from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.replies import read, require
+from routecal.tasks.oracle.providers.usage import usage_of
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-
-from tasks.oracle.call import Call, Usage
-from tasks.oracle.providers.replies import read
-from tasks.oracle.providers.usage import usage_of
+from routecal.tasks.oracle.call import Call, Usage
+from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.usage import usage_of
 
 CONFIG = {"max_output_tokens": 4096, "thinking_level": None}
 CHAT = Call("openai:http://127.0.0.1/v1", "m", "", "Capital of France?", CONFIG, "v")

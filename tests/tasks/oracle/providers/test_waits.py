@@ -1,8 +1,7 @@
 from collections.abc import Mapping
 
 import pytest
-
-from tasks.oracle.providers.waits import asked_wait_s
+from routecal.tasks.oracle.providers.waits import asked_wait_s
 
 
 @pytest.mark.parametrize(

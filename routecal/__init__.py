@@ -1,0 +1,58 @@
+"""Calibrated confidence for frozen LLM routers.
+
+The names that most people need are here. Each is imported when it is first asked for, so `import routecal` alone loads
+neither torch nor Prefect.
+
+>>> from routecal import ConfidenceEstimator
+>>> ConfidenceEstimator(pca=64)
+ConfidenceEstimator(pca=64)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import version
+
+    from routecal.calib.calibrated_router import CalibratedRouter, Decision
+    from routecal.calib.estimator import ConfidenceEstimator
+    from routecal.calib.head import ConfidenceHead, Ensemble
+    from routecal.calib.policy import Grade, Policy
+    from routecal.tasks.serving import Champion
+
+    __version__ = version("routecal")
+
+_HOMES = {
+    "CalibratedRouter": "routecal.calib.calibrated_router",
+    "Champion": "routecal.tasks.serving",
+    "ConfidenceEstimator": "routecal.calib.estimator",
+    "ConfidenceHead": "routecal.calib.head",
+    "Decision": "routecal.calib.calibrated_router",
+    "Ensemble": "routecal.calib.head",
+    "Grade": "routecal.calib.policy",
+    "Policy": "routecal.calib.policy",
+}
+
+__all__ = [
+    "CalibratedRouter",
+    "Champion",
+    "ConfidenceEstimator",
+    "ConfidenceHead",
+    "Decision",
+    "Ensemble",
+    "Grade",
+    "Policy",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("routecal")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'routecal' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
