@@ -56,7 +56,7 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
 	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
-		tests/flows/test_server.py
+		tests/flows/test_prefect_server.py
 
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours

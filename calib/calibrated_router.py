@@ -9,15 +9,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
-from routecal.calib.folder_digest import folder_digest
 from routecal.calib.head import LoadedHead, load
-from routecal.calib.head.folder import CONFIG, WEIGHTS
+from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
 from routecal.calib.policy import POLICIES, Policy
-from routecal.calib.pooling import DEFAULT
-from routecal.calib.prompts import texts_of
-from routecal.calib.router import FrozenRouter, RouterOutput
+from routecal.calib.router.checkpoint_digest import folder_digest
+from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
+from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.router.prompt_tokens import texts_of
 
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples
 
 FloatArray = NDArray[np.float64]

@@ -4,18 +4,20 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from routecal.calib import recalibrate, recipe
-from routecal.calib.checks import FloatArray
-from routecal.calib.cross_fit import Deal
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
-from routecal.calib.examples import Examples
-from routecal.calib.recipe import Recipe
-from routecal.calib.rl import RLConfig
-from routecal.calib.sft import SFTConfig
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_array
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from routecal.calib import recalibrate
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
+from routecal.calib.examples import Examples
+from routecal.calib.learn import recipe
+from routecal.calib.learn.cross_fit import Deal
+from routecal.calib.learn.recipe import Recipe
+from routecal.calib.learn.rl import RLConfig
+from routecal.calib.learn.sft import SFTConfig
 
 # Without router logits the head starts from a constant and has all to learn; the loops' own rates are for small
 # corrections of a router that is right most of the time.
@@ -42,12 +44,12 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         residual: start from the calibrated router logit; without logits, from the base rate.
         pca: whitened principal components of the hidden state to read; None: all of it.
         router_outputs: the MLP reads the router's sorted log probabilities as well; needs logits.
-        folds: of the cross-fitting; None: 5 from 100 to 20,000 rows (`calib.cross_fit.n_folds`), else 0; with 0 one
-            part of the rows trains, one calibrates and one validates.
+        folds: of the cross-fitting; None: 5 from 100 to 20,000 rows, else 0 (`calib.learn.cross_fit.n_folds`); with 0
+            one part of the rows trains, one calibrates and one validates.
         members: heads per fold, of different seeds.
         sft_epochs, rl_epochs: passes at most; 0 leaves a stage out.
         sft_lr, rl_lr: learning rates; None: the loops' own with logits, `LR_FROM_NOTHING` (SFT) without.
-        reward: key of `calib.rewards`.
+        reward: key of `calib.learn.rewards`.
         batch: rows per step; None: the loops' own.
         patience: epochs without a better validation Brier score before stopping.
         recalibrator: key of `calib.recalibrate.RECALIBRATORS`; "auto": chosen by cross-validated log loss.

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
 from routecal.calib.errors import InvalidProbability, LengthMismatch, NonFinite, OneClass, TooFewExamples
 
 SPLITS = ("train", "calibration", "validation", "test")

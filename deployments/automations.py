@@ -10,7 +10,8 @@ from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, Posture
 from prefect.settings import get_current_settings
-from routecal.deployments.surroundings import WEBHOOK_URL
+
+from routecal.deployments.environment import WEBHOOK_URL
 
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3

@@ -18,8 +18,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from routecal.deployments.surroundings import ROOT, complaint, environment
-from routecal.flows.places import local_path, refusal
+
+from routecal.deployments.environment import ROOT, complaint, environment
+from routecal.flows.path_checks import local_path, refusal
 from routecal.storage.errors import LockHeld
 from routecal.storage.lock import locked
 
@@ -56,7 +57,7 @@ def serve() -> int:
             )
         if wrong := unusable_port(env):
             return _refuse(wrong)
-        server = stack.enter_context(_running("server", ["routecal.deployments.server"], env, kill, holds=lock))
+        server = stack.enter_context(_running("server", ["routecal.deployments.patched_server"], env, kill, holds=lock))
         print("starting the Prefect server …", flush=True)
         if not _wait_for(api, server, stop):
             if stop.is_set():

@@ -13,13 +13,14 @@ import tempfile
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.utilities.templating import apply_values
+
 from routecal.deployments.automations import automations, renew
-from routecal.deployments.kept import kept, remember
+from routecal.deployments.environment import ROOT, complaint, environment
 from routecal.deployments.pools import Pool, make_pool, pool_of
-from routecal.deployments.surroundings import ROOT, complaint, environment
+from routecal.deployments.preserve_ui_edits import kept, remember
 from routecal.flows.errors import ServerUnreachable
-from routecal.flows.server import check_given
-from routecal.tasks.oracle.quota import quota_size
+from routecal.flows.prefect_server import check_given
+from routecal.tasks.oracle.concurrency_quota import quota_size
 
 FILE = ROOT / "deployments/prefect.yaml"
 

@@ -2,13 +2,14 @@
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from routecal.calib.ablation import GROUP, REFERENCE
-from routecal.flows.checks import check
+
+from routecal.calib.trial.ablation import GROUP, REFERENCE
+from routecal.flows.param_checks import check
 from routecal.flows.trial import fitted, prepared, scored
 from routecal.flows.trial_params import AblateParams
 from routecal.tasks import runs
-from routecal.tasks.benchmark.ablation_pages import ablation_latex, ablation_page, ablation_plot, effects
-from routecal.tasks.benchmark.report import Compared, write_benchmark
+from routecal.tasks.benchmark.ablation_tables import ablation_latex, ablation_page, ablation_plot, effects
+from routecal.tasks.benchmark.benchmark_report import Compared, write_benchmark
 
 
 @flow(name="ablate", flow_run_name="ablate on {params.data}")

@@ -16,6 +16,7 @@ from prefect.exceptions import Abort, PrefectHTTPStatusError
 from prefect.input import Keyset, RunInput, keyset_from_paused_state
 from prefect.states import Paused, Running
 from pydantic import Field
+
 from routecal.tasks.markdown import safe
 
 logger = logging.getLogger(__name__)

@@ -1,11 +1,12 @@
 """Flow `audit`: the judge scored by people."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
 from routecal.flows.oracle_params import AuditParams
+from routecal.flows.param_checks import check
 from routecal.tasks import runs
 from routecal.tasks.audit import score_audit
-from routecal.tasks.oracle.audit.score import AuditResult
+from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
 
 
 @flow(name="audit")

@@ -2,14 +2,15 @@
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from routecal.calib.methods import DEFAULT, METHODS
-from routecal.flows.checks import check
+
+from routecal.calib.trial.methods import DEFAULT, METHODS
+from routecal.flows.param_checks import check
 from routecal.flows.trial import fitted, prepared, scored
 from routecal.flows.trial_params import BenchmarkParams
 from routecal.tasks import runs
 from routecal.tasks.benchmark.bars import RAW, TEMPERATURE, bars
-from routecal.tasks.benchmark.pages import benchmark_page
-from routecal.tasks.benchmark.report import Compared, write_benchmark
+from routecal.tasks.benchmark.benchmark_report import Compared, write_benchmark
+from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.results import set_table, standings
 
 

@@ -1,18 +1,19 @@
 """Flow `calibrate`: from queries to a calibrated head and its report."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
 from routecal.flows.evaluate import Evaluated, evaluate_heads
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_for
-from routecal.flows.oracles import oracle_of
+from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams
 from routecal.flows.train import train_head
 from routecal.tasks import runs
-from routecal.tasks.examples import join
 from routecal.tasks.extract import check_router, n_truncated
+from routecal.tasks.load_examples import join
+from routecal.tasks.make_router import refer_checkpoint, unseen_by
 from routecal.tasks.queries import import_queries
-from routecal.tasks.router import refer_checkpoint, unseen_by
 from routecal.tasks.version import code_version
 
 

@@ -69,10 +69,10 @@ def main(argv: Sequence[str]) -> int:
     except ExtraMissing as missing:
         return _refuse(str(missing))
     from routecal.calib.errors import CalibError
-    from routecal.flows.options import HelpAsked
+    from routecal.flows.cli_options import HelpAsked
     from routecal.storage.errors import StorageError
     from routecal.tasks.errors import TaskError
-    from routecal.tasks.oracle.engine.stops import LabellingStopped
+    from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 
     name, *options = words
     try:
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from routecal.flows.faults import of_the_server, record
+        from routecal.flows.crash_report import of_the_server, record
 
         if (what := of_the_server(error)) is not None:
             return _refuse(
@@ -105,9 +105,9 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
 
     Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
     """
+    from routecal.flows.cli_options import parse
     from routecal.flows.errors import CommandUnknown, FlagMisplaced
-    from routecal.flows.options import parse
-    from routecal.flows.places import check_home
+    from routecal.flows.path_checks import check_home
 
     if name not in COMMANDS:
         if name in FLAGS:
@@ -117,19 +117,19 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     command = COMMANDS[name]
     check_home()
     params = parse(getattr(importlib.import_module(command.params_in), command.params), name, options)
-    from routecal.flows.checks import check
+    from routecal.flows.param_checks import check
 
     check(params)
     is_quick = name in QUICK or getattr(params, "dry_run", False)
     _settings(verbose=verbose, refresh=refresh)
     if not is_quick:
-        from routecal.flows.server import check_given, check_prefect_home
+        from routecal.flows.prefect_server import check_given, check_prefect_home
         from routecal.storage.layout import Home
 
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
-    from routecal.flows.paper import console
+    from routecal.flows.text_console import console
     from routecal.tasks.progress import shown
 
     _load_prefect()
@@ -137,7 +137,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     if is_quick:
         action = action.fn
     else:
-        from routecal.flows.server import reach_server
+        from routecal.flows.prefect_server import reach_server
 
         reach_server()
     from prefect.exceptions import Abort
@@ -147,13 +147,13 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
             result = action(params)
         except Abort as ended:  # which leaves the run in the state that it was given
             raise ended.__cause__ or ended from None
-    getattr(importlib.import_module("routecal.flows.show"), command.shown_by)(_paper(), result)
+    getattr(importlib.import_module("routecal.flows.print_results"), command.shown_by)(_paper(), result)
     return 0
 
 
 def _settings(*, verbose: bool, refresh: bool) -> None:
     """Prefect's surroundings, before it is imported; whatever the user set stays."""
-    from routecal.flows.surroundings import surroundings
+    from routecal.flows.prefect_settings import surroundings
 
     for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
         os.environ.setdefault(variable, value)
@@ -185,13 +185,13 @@ def _reason(error: Exception) -> str:
 
 def _paper() -> Any:
     """Standard output. A file or a pipe has no width that tables would have to be cut to."""
-    from routecal.flows.paper import console
+    from routecal.flows.text_console import console
 
     return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 
 def _refuse(sentence: str, code: int = 2) -> int:
-    from routecal.storage.plain import plain
+    from routecal.storage.plain_text import plain
 
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """Where a command lives: its flow, the model of its parameters, and what of `flows.show` prints its result."""
+    """Where a command lives: its flow, the model of its parameters, and what of `print_results` prints its result."""
 
     module: str
     flow: str
@@ -26,12 +26,10 @@ COMMANDS = {
     "demo-night": Command(
         "routecal.flows.demo_night", "demo_night", "DemoNightParams", "routecal.flows.demo_params", "told"
     ),
-    "heads": Command("routecal.flows.registry", "heads", "HeadsParams", "routecal.flows.night_params", "table"),
-    "promote": Command("routecal.flows.registry", "promote", "PromoteParams", "routecal.flows.night_params", "decided"),
-    "decline": Command("routecal.flows.registry", "decline", "DeclineParams", "routecal.flows.night_params", "decided"),
-    "rollback": Command(
-        "routecal.flows.registry", "rollback", "RollbackParams", "routecal.flows.night_params", "decided"
-    ),
+    "heads": Command("routecal.flows.heads", "heads", "HeadsParams", "routecal.flows.night_params", "table"),
+    "promote": Command("routecal.flows.heads", "promote", "PromoteParams", "routecal.flows.night_params", "decided"),
+    "decline": Command("routecal.flows.heads", "decline", "DeclineParams", "routecal.flows.night_params", "decided"),
+    "rollback": Command("routecal.flows.heads", "rollback", "RollbackParams", "routecal.flows.night_params", "decided"),
     "train-router": Command("routecal.flows.train_router", "train_router_flow", "TrainRouterParams"),
     "benchmark": Command(
         "routecal.flows.benchmark", "benchmark", "BenchmarkParams", "routecal.flows.trial_params", "compared"

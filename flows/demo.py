@@ -1,11 +1,12 @@
 """Flow `demo`: the whole pipeline on world facts and a real Gemma, ending in the same `calibrate` a user runs."""
 
 from prefect import flow
+
 from routecal.flows.calibrate import calibrate
-from routecal.flows.checks import check
 from routecal.flows.demo_inputs import demo_inputs
 from routecal.flows.demo_params import DemoParams
 from routecal.flows.evaluate import Evaluated
+from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams, EscalationParams, HeadParams
 from routecal.tasks import runs
 

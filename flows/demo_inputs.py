@@ -7,11 +7,11 @@ from routecal.flows.label import label_queries
 from routecal.storage.artifact import Artifact
 from routecal.tasks.extract import Reading
 from routecal.tasks.gemma import convert_gemma
-from routecal.tasks.oracle.prompts import prompts_sha256
-from routecal.tasks.oracle.spec import LocalOracle
+from routecal.tasks.make_router import check_base, train_router
+from routecal.tasks.oracle.oracle_spec import LocalOracle
+from routecal.tasks.oracle.prompt_files import prompts_sha256
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import make_world_facts, set_apart
-from routecal.tasks.router import check_base, train_router
 
 MODEL = "Gemma-3-270M"
 ROUTER_SHARE = 1 / 3

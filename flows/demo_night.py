@@ -1,21 +1,22 @@
 """Flow `demo-night`: a night of recalibration on the demo's queries, router and oracle."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
 from routecal.flows.demo_inputs import demo_inputs
 from routecal.flows.demo_params import DemoNightParams, DemoParams
 from routecal.flows.errors import OtherRouterServes
+from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.one_night import one_night
+from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams
 from routecal.flows.recalibrate import in_words, night_of
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.tasks import runs
-from routecal.tasks.night import decision
-from routecal.tasks.night.outcome import Night
+from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.night import head_decisions
+from routecal.tasks.night.night_result import Night
 from routecal.tasks.queries import inbox_of
-from routecal.tasks.router import refer_checkpoint
 
 
 @flow(name="demo-night", flow_run_name="a night on {params.questions} world facts")
@@ -40,7 +41,7 @@ def demo_night(params: DemoNightParams) -> Night:
 
 def _check_registry(router: Artifact) -> None:
     """A promotion would put the demo's router in the place of the one that serves."""
-    serving = decision.in_force()
+    serving = head_decisions.in_force()
     if serving is not None and serving.lineage.get("router_sha256") != router.sha256:
         raise OtherRouterServes(Home.from_env().root, serving.number)
 

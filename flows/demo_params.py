@@ -1,6 +1,7 @@
 """Parameters of the demo's two flows. What a demo runs on is never a parameter: it makes its own."""
 
 from pydantic import Field
+
 from routecal.flows.oracle_params import Params
 from routecal.flows.params import MAX_SEED, EscalationParams, HeadParams
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 from routecal.tasks.errors import TaskError
 
 

@@ -4,17 +4,18 @@ from typing import Any
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
-from routecal.flows.checks import check
+
+from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.bulletin import publish
 from routecal.tasks.escalate import escalate, pack_router
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
+from routecal.tasks.evaluation_summary import publish
 from routecal.tasks.extract import Reading
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
-from routecal.tasks.slices import score_slices
+from routecal.tasks.slice_table import score_slices
 from routecal.tasks.train import held_out_splits, refer_head
 
 # What an evaluation reads beside heads.

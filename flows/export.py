@@ -1,7 +1,8 @@
 """Flow `export`: the examples of one run as the method's JSONL."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
+from routecal.flows.param_checks import check
 from routecal.flows.params import ExportParams
 from routecal.tasks.stats import Exported
 from routecal.tasks.stats import export as write

@@ -1,15 +1,16 @@
 """Flow `extract`: what the frozen router makes of every query."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
+from routecal.flows.param_checks import check
 from routecal.flows.params import ExtractParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.make_router import refer_checkpoint, unseen_by
 from routecal.tasks.progress import track
 from routecal.tasks.queries import import_queries
-from routecal.tasks.router import refer_checkpoint, unseen_by
-from routecal.tasks.tables import joined, shards
+from routecal.tasks.sharding import joined, shards
 
 
 @flow(name="extract", flow_run_name="extract {params.queries}")

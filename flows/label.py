@@ -5,25 +5,26 @@ from typing import NamedTuple
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
+
 from routecal.calib.policy import OracleMatrix
-from routecal.flows.checks import check
 from routecal.flows.label_api import label_by_api
+from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams, OracleParams
-from routecal.flows.oracles import oracle_of, pace_of
+from routecal.flows.param_checks import check
 from routecal.storage.artifact import Artifact
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
 from routecal.tasks.label import check_labelled, label_shard
-from routecal.tasks.oracle.engine.stops import LabellingStopped
+from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
+from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
 from routecal.tasks.oracle.planning.forecast import Plan
-from routecal.tasks.oracle.planning.text import shown
-from routecal.tasks.oracle.replay import matched
-from routecal.tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
+from routecal.tasks.oracle.planning.plan_text import shown
+from routecal.tasks.oracle.replay_oracle import matched
 from routecal.tasks.plan import plan_labels
 from routecal.tasks.progress import track
 from routecal.tasks.queries import import_queries
-from routecal.tasks.tables import joined, shards
+from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)
 

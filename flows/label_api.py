@@ -9,26 +9,27 @@ from typing import Literal, NamedTuple
 
 from prefect import Task
 from prefect.futures import PrefectFuture
+
 from routecal.calib.policy import OracleMatrix
+from routecal.flows.oracle_choice import pace_of
 from routecal.flows.oracle_params import OracleParams
-from routecal.flows.oracles import pace_of
 from routecal.storage.artifact import Artifact
 from routecal.tasks.label import label_finished, label_shard, no_labels
-from routecal.tasks.oracle.bulletin import publish_summary
-from routecal.tasks.oracle.engine.desk import Desk, desk_for
+from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine.signals import stopping_on_signal
-from routecal.tasks.oracle.engine.stops import LabellingStopped
-from routecal.tasks.oracle.gate.breaker import DayQuotaReached
-from routecal.tasks.oracle.later import schedule_again
-from routecal.tasks.oracle.meter import line
-from routecal.tasks.oracle.providers.choice import providers_for
-from routecal.tasks.oracle.quota import quota_size, slots_for
+from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
+from routecal.tasks.oracle.engine_thread import Desk, desk_for
+from routecal.tasks.oracle.labelling_summary import publish_summary
+from routecal.tasks.oracle.oracle_spec import ApiOracle
+from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
 from routecal.tasks.oracle.rejudging import ApiJudges
-from routecal.tasks.oracle.spec import ApiOracle
+from routecal.tasks.oracle.reschedule import schedule_again
+from routecal.tasks.oracle.signals import stopping_on_signal
 from routecal.tasks.progress import counted
 from routecal.tasks.progress_artifact import ProgressArtifact
-from routecal.tasks.tables import joined, shards
+from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
 """Flow `ledger`: what was paid."""
 
 from prefect import flow
+
 from routecal.flows.oracle_params import LedgerParams
-from routecal.tasks.listing import Table
+from routecal.tasks.result_table import Table
 from routecal.tasks.spend import spend
 
 

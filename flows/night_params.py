@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+
 from routecal.flows.oracle_params import OracleParams, Params
 from routecal.flows.params import EscalationParams, HeadParams, RouterParams
 
 if TYPE_CHECKING:
-    from routecal.calib.night.gate import GateRules
+    from routecal.calib.night.promotion_gate import GateRules
 
 
 class NightParams(Params):
@@ -49,7 +50,7 @@ class NightParams(Params):
     @property
     def rules(self) -> GateRules:
         """What a candidate must show."""
-        from routecal.calib.night.gate import GateRules
+        from routecal.calib.night.promotion_gate import GateRules
 
         return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
 

@@ -1,6 +1,6 @@
 """The parameters of every flow: one frozen model each, which is its form in the Prefect UI and its command line.
 
-Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; what they cannot say is in `flows.checks`.
+Constraints are `Literal`, `ge`/`le` and `pattern`, which the form checks; what they cannot say is in `param_checks`.
 Torch and Prefect are imported where a property needs them: a wrong option is refused before they are.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from routecal.calib.reward_names import RewardName
+
+from routecal.calib.learn.reward_names import RewardName
 from routecal.flows.oracle_params import OracleParams, Params, QueryParams
 
 if TYPE_CHECKING:
-    from routecal.calib.cross_fit import Plan
-    from routecal.calib.rl import RLConfig
-    from routecal.calib.sft import SFTConfig
+    from routecal.calib.learn.cross_fit import Plan
+    from routecal.calib.learn.rl import RLConfig
+    from routecal.calib.learn.sft import SFTConfig
     from routecal.tasks.escalate import Terms
     from routecal.tasks.extract import Reading
 
@@ -108,21 +109,21 @@ class HeadParams(Params):
     @property
     def plan(self) -> Plan:
         """Which heads, and how many."""
-        from routecal.calib.cross_fit import Plan
+        from routecal.calib.learn.cross_fit import Plan
 
         return Plan(**{name: getattr(self, name) for name in ("hidden_units", "residual", "pca", "folds", "members")})
 
     @property
     def sft(self) -> SFTConfig:
         """Configuration of the warm start."""
-        from routecal.calib.sft import SFTConfig
+        from routecal.calib.learn.sft import SFTConfig
 
         return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
 
     @property
     def rl(self) -> RLConfig:
         """Configuration of the RL stage: the preset, with what was asked for instead."""
-        from routecal.calib.rl import RLConfig, preset
+        from routecal.calib.learn.rl import RLConfig, preset
 
         rewarded = {name: getattr(self, name) for name in ("reward_alpha", "reward_beta", "cost_ratio")}
         asked = {"reward": self.reward_type, "epochs": self.epochs, **rewarded}

@@ -6,32 +6,33 @@ from typing import Any, cast
 
 from prefect import flow, runtime
 from prefect.states import Completed
+
 from routecal.calib.night.action import judgement
-from routecal.calib.night.health import Health, may_rest
-from routecal.calib.night.rows import judged_on, missing
-from routecal.flows.await_answer import await_answer
-from routecal.flows.checks import check
-from routecal.flows.contest import Contest, contest
+from routecal.calib.night.head_health import Health, may_rest
+from routecal.calib.night.row_roles import judged_on, missing
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far
+from routecal.flows.night_approval import await_answer
+from routecal.flows.night_candidate import Contest, contest
+from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.one_night import one_night
-from routecal.flows.oracles import oracle_of
+from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.param_checks import check
 from routecal.storage.artifact import Artifact
-from routecal.storage.identity import FRACTIONS
 from routecal.storage.layout import Home
+from routecal.storage.query_identity import FRACTIONS
 from routecal.tasks import runs
-from routecal.tasks.examples import join
 from routecal.tasks.label import check_labelled
-from routecal.tasks.night import decision
-from routecal.tasks.night.evening import Evening
-from routecal.tasks.night.health import check_champion
+from routecal.tasks.load_examples import join
+from routecal.tasks.make_router import refer_checkpoint, trained_on
+from routecal.tasks.night import head_decisions
+from routecal.tasks.night.health_check import check_champion
 from routecal.tasks.night.inbox import gather
-from routecal.tasks.night.known import DOUBTED, NIGHT, Known, Rows, held_out, key_of
-from routecal.tasks.night.outcome import ENDING, FLOW, KEY, Ending, Night
-from routecal.tasks.night.story import cost_of, headline, tell
-from routecal.tasks.night.waiting import ASKS, ESCALATED, entry_asked_by
-from routecal.tasks.router import refer_checkpoint, trained_on
+from routecal.tasks.night.label_history import DOUBTED, NIGHT, Known, Rows, held_out, key_of
+from routecal.tasks.night.night_context import Evening
+from routecal.tasks.night.night_report import cost_of, headline, tell
+from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
+from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def night_of(params: RecalibrateParams) -> Night:
         return _end(ending, Known.of(Home.from_env(), ending.key).told)
     run_id = runs.start(FLOW)
     evening = _evening(run_id, params)
-    if (ending := decision.decided()) is not None:
+    if (ending := head_decisions.decided()) is not None:
         return ending.night
     queries = evening.gathered.queries
     features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
@@ -84,7 +85,7 @@ def night_of(params: RecalibrateParams) -> Night:
     action, reasons = judged.action, judged.reasons
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
     ending = _ending(evening, action, reasons, made, health, found)
-    entry = decision.write_decision(
+    entry = head_decisions.write_decision(
         action,
         found.calibrated,
         reasons,
@@ -103,8 +104,8 @@ def _evening(run_id: str, params: RecalibrateParams) -> Evening:
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)
     # Read first: whoever decides from here on ends this night with `RegistryChanged`, before it can decide the same.
-    before, in_force = decision.last(), decision.in_force()
-    if (ending := decision.untold(key)) is not None:
+    before, in_force = head_decisions.last(), head_decisions.in_force()
+    if (ending := head_decisions.untold(key)) is not None:
         logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
         _end(ending, Known.of(Home.from_env(), key).told)
     known = Known.of(Home.from_env(), key)
@@ -156,7 +157,7 @@ def _ending(
 ) -> Ending:
     """What is left to do: tell of the night, and record what it made."""
     promoted = contest is not None and action == "promoted"
-    serving = contest.calibrated if contest is not None and promoted else decision.serving()
+    serving = contest.calibrated if contest is not None and promoted else head_decisions.serving()
     night = Night(
         run_id=evening.run_id,
         action=action,

@@ -4,16 +4,17 @@ from typing import NamedTuple
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from routecal.flows.checks import check
+
 from routecal.flows.label_api import Work, by_api
+from routecal.flows.oracle_choice import judges_of, pace_of
 from routecal.flows.oracle_params import RejudgeParams
-from routecal.flows.oracles import judges_of, pace_of
+from routecal.flows.param_checks import check
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.label import check_labelled
-from routecal.tasks.listing import Table
 from routecal.tasks.rejudge import changes, queries_of, rejudge_finished, rejudge_shard
-from routecal.tasks.tables import shards
+from routecal.tasks.result_table import Table
+from routecal.tasks.sharding import shards
 
 
 class Rejudged(NamedTuple):

@@ -1,6 +1,7 @@
 """Flow `stats`: dataset balance and reliability of one run."""
 
 from prefect import flow
+
 from routecal.flows.params import StatsParams
 from routecal.tasks import stats as tables
 

@@ -1,19 +1,20 @@
 """Flow `train`: a calibrated head from labels and features."""
 
 from prefect import flow
-from routecal.calib.pooling import DEFAULT
-from routecal.flows.checks import check
+
+from routecal.calib.router.pooling import DEFAULT
 from routecal.flows.extract import extract_queries
+from routecal.flows.param_checks import check
 from routecal.flows.params import HeadParams, TrainParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.carry_over import under_one_identity
 from routecal.tasks.evaluate import FINAL
-from routecal.tasks.examples import block_names, choose_blocks, join
 from routecal.tasks.extract import Reading
+from routecal.tasks.load_examples import block_names, choose_blocks, join
+from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.matching_runs import check_together, features_for, name_of
+from routecal.tasks.old_tables import under_one_identity
 from routecal.tasks.queries import import_decisions
-from routecal.tasks.router import refer_checkpoint
-from routecal.tasks.together import check_together, features_for, name_of
 from routecal.tasks.train import recalibrate_head, refer_head, train_rl, train_sft
 
 # The stages' heads by the names that tables and manifests show.

@@ -1,16 +1,17 @@
 """Flow `train-router`: a router for people who have none yet."""
 
 from prefect import flow
-from routecal.flows.checks import check
+
 from routecal.flows.label import labels_for
-from routecal.flows.oracles import oracle_of
+from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.param_checks import check
 from routecal.flows.params import TrainRouterParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.extract import Reading
+from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_queries
-from routecal.tasks.router import check_base, refer_checkpoint, train_router
 
 
 @flow(name="train-router", flow_run_name="train a router on {params.queries}")

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from routecal.calib.pooling import DEFAULT
+from routecal.calib.router.pooling import DEFAULT
 from routecal.flows.trial_params import TrialParams
 from routecal.storage.artifact import Artifact
-from routecal.tasks.benchmark.cells import choose_block, fit_cell, fit_router
+from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.features import extract_sets, headless
-from routecal.tasks.benchmark.score import Scored, read_scored, score_cells
-from routecal.tasks.benchmark.sets import OutcomeSet, import_sets
+from routecal.tasks.benchmark.fit_cells import choose_block, fit_cell, fit_router
+from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
 from routecal.tasks.gemma import convert_gemma
+from routecal.tasks.make_router import refer_checkpoint
 from routecal.tasks.progress import track
-from routecal.tasks.router import refer_checkpoint
 
 
 def prepared(params: TrialParams) -> tuple[list[OutcomeSet], Artifact]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+
 from routecal.flows.oracle_params import Params
 
 if TYPE_CHECKING:

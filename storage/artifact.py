@@ -21,6 +21,7 @@ from pydantic import (
     field_serializer,
     model_validator,
 )
+
 from routecal.storage.atomic import disk_errors, local_path, publish, resolve, staging
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
 from routecal.storage.layout import Home

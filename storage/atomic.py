@@ -17,6 +17,7 @@ from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
 from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
 
 STALE_S = 24 * 3600

@@ -6,7 +6,8 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from routecal.storage.columns import Wanted
+
+from routecal.storage.column_names import Wanted
 from routecal.storage.errors import InputUnreadable
 from routecal.storage.text_lines import refuse_other_formats
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 
-from routecal.storage.cells import is_missing, text
 from routecal.storage.errors import BadRows
-from routecal.storage.identity import query_id
-from routecal.storage.plain import plain
-from routecal.storage.rows import Rows
+from routecal.storage.plain_text import plain
+from routecal.storage.query_identity import query_id
+from routecal.storage.row_files import Rows
+from routecal.storage.value_parsing import is_missing, text
 
 # (line, what is wrong with it)
 Faults = list[tuple[int, str]]

@@ -6,7 +6,7 @@ Arguments are the facts; `__str__` is the sentence: what came, what is allowed, 
 
 from collections.abc import Iterable
 
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 
 # Faulty rows that a sentence names; the others are counted.
 _NAMED = 5

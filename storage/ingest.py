@@ -5,12 +5,13 @@ from os import PathLike, fspath
 from pathlib import PurePosixPath
 
 import pyarrow as pa
-from routecal.storage.cells import amount, grade, instant, references, spellings, text, whole_number
-from routecal.storage.columns import QUERY_COLUMNS, Wanted
+
+from routecal.storage.column_names import QUERY_COLUMNS, Wanted
 from routecal.storage.conversion import check_ids, converted, identified, refuse
-from routecal.storage.repeats import Repeats, repeats, tell
-from routecal.storage.rows import Rows, read_rows
+from routecal.storage.duplicate_rows import Repeats, repeats, tell
+from routecal.storage.row_files import Rows, read_rows
 from routecal.storage.schemas import SCHEMAS
+from routecal.storage.value_parsing import amount, grade, instant, references, spellings, text, whole_number
 
 # The first of these that the file has is the user's own id.
 _ID_COLUMNS = ("id", "external_id", "query_id")
@@ -23,7 +24,7 @@ def read_queries(path: str | PathLike[str], mapping: Mapping[str, str] | None = 
     Columns used: `query` (required); `id` (or `external_id`, `query_id`), `ground_truth` (a text, a number, or a list
     of which the first is the reference and all are aliases), `aliases` (a list; in CSV a JSON list, or texts separated
     by "|"; without a ground truth the first of them is it), `topic`, `context`, `received_at` (ISO 8601; UTC if it
-    names no zone). Others are ignored; what `storage.cells` calls missing is absent. `source` is the file's name
+    names no zone). Others are ignored; what `value_parsing` calls missing is absent. `source` is the file's name
     without its folders.
 
     Of rows with one text and one context the first stays. How many others there were is logged, as a warning where

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from routecal.storage.columns import Wanted
+from routecal.storage.column_names import Wanted
 from routecal.storage.errors import InputUnreadable
 from routecal.storage.text_lines import text_lines
 

@@ -8,6 +8,7 @@ import uuid
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
 from routecal.storage.atomic import local_path, resolve, write_chunks
 from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
 

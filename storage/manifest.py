@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
 from routecal.storage.artifact import Artifact, within
 from routecal.storage.atomic import resolve, write_chunks
 from routecal.storage.layout import Home

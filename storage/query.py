@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import duckdb
 import pyarrow as pa
+
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import local_path, resolve
 from routecal.storage.errors import ArtifactMissing, UnknownName

@@ -5,7 +5,7 @@ from pathlib import Path
 from routecal.storage.artifact import Artifact, digest_file, kind_of, read_table
 from routecal.storage.atomic import local_path
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, WrongKind
-from routecal.storage.folder import digest_folder
+from routecal.storage.folder_artifact import digest_folder
 
 
 def table_at(uri: str, kind: str) -> Artifact:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from routecal.storage.benchmark_schemas import BENCHMARK
 from routecal.storage.errors import SchemaMismatch, UnknownName
 

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.oracle.audit.draw import draw
-from routecal.tasks.oracle.audit.sheet import read_sheet, write_sheet
+from routecal.tasks.oracle.audit.audit_sample import draw
+from routecal.tasks.oracle.audit.audit_sheet import read_sheet, write_sheet
 
 if TYPE_CHECKING:
-    from routecal.tasks.oracle.audit.score import AuditResult
+    from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
 
 # The same labels give the same sample; who wants another one labels more.
 SEED = 0
@@ -31,6 +31,6 @@ def score_audit(path: str, labels: Artifact) -> "AuditResult":
         TaskError: the sheet cannot be read, is of other labels or says too little.
     """
     # SciPy comes with it, whose memory a labelling run has no use for.
-    from routecal.tasks.oracle.audit.score import score
+    from routecal.tasks.oracle.audit.judge_accuracy import score
 
     return score(read_sheet(path), read_table(labels))

@@ -8,9 +8,10 @@ from typing import Any
 from prefect.cache_policies import INPUTS, CachePolicy
 from prefect.context import TaskRunContext
 from pydantic import BaseModel
+
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve
-from routecal.tasks.code import digest_code
+from routecal.tasks.code_digest import digest_code
 
 # Options of every task here: results are JSON and always stored, or Retry would run finished tasks again.
 STORED = {"persist_result": True, "result_serializer": "json"}
@@ -69,16 +70,17 @@ def stands(result: object) -> bool:
 ON_INPUTS = WhileItStands(policy=INPUTS)
 
 
-def cache_on(*modules: str) -> CachePolicy:
+def cache_on(own: str, *modules: str) -> CachePolicy:
     """Reuse until an input changes, or the text of one of `modules` or of what they import of `calib` and `storage`.
 
     For steps that are cheap to redo. Slow or paid ones take ON_INPUTS with an explicit `version` argument instead.
 
     Args:
-        modules: dotted names, the step's own module first, then those of `tasks` and `storage` that have a part in the
-            numbers, then those of `calib`; a package counts with everything in it.
+        own: `__name__` of the step's module.
+        modules: other modules that have a part in the numbers, as `calib.metrics`; a package counts with everything in
+            it.
     """
-    version = digest_code(*modules)
+    version = digest_code(own, *(f"routecal.{module}" for module in modules))
 
     def code_version(_context: object, _inputs: object) -> str:
         return version

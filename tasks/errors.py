@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 
 
 class TaskError(Exception):

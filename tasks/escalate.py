@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib import escalation
 from routecal.calib.calibrated_router import Serving, pack
 from routecal.calib.errors import GradeUnknown, PriceUnknown
@@ -17,8 +18,8 @@ from routecal.calib.head import load
 from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import local_path
-from routecal.storage.examples import rows_of
-from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.example_join import rows_of
+from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import STORED, cache_on
 from routecal.tasks.extract import Reading
@@ -63,7 +64,7 @@ class Escalation(BaseModel):
 
 @task(
     name="escalate",
-    cache_policy=cache_on(__name__, "routecal.storage.examples", "routecal.calib.escalation", "routecal.calib.metrics"),
+    cache_policy=cache_on(__name__, "storage.example_join", "calib.escalation", "calib.metrics"),
     **STORED,
 )
 def escalate(
@@ -108,7 +109,7 @@ def escalate(
     )
 
 
-@task(name="pack", cache_policy=cache_on(__name__, "routecal.calib.calibrated_router"), **STORED)
+@task(name="pack", cache_policy=cache_on(__name__, "calib.calibrated_router"), **STORED)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded, home = load(local_folder(head)), Home.from_env()

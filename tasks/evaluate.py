@@ -3,18 +3,19 @@
 import pyarrow as pa
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.baselines import BASELINES, usable
-from routecal.calib.cross_fit import unseen
 from routecal.calib.examples import LABELLED, WARN_BELOW
+from routecal.calib.learn.cross_fit import unseen
 from routecal.calib.metrics.bootstrap import Estimate, paired_difference
 from routecal.calib.metrics.summary import Summary, summarise
-from routecal.calib.pooling import DEFAULT
+from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.tasks.cache import STORED, cache_on
 from routecal.tasks.escalate import Escalation
-from routecal.tasks.examples import load_examples
-from routecal.tasks.slices import Slices
+from routecal.tasks.load_examples import load_examples
+from routecal.tasks.slice_table import Slices
 from routecal.tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
@@ -36,7 +37,7 @@ class Evaluation(BaseModel):
 
 @task(
     name="predict",
-    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.baselines", "routecal.calib.cross_fit"),
+    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.baselines", "calib.learn.cross_fit"),
     **STORED,
 )
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
@@ -70,7 +71,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
-    cache_policy=cache_on(__name__, "routecal.calib.metrics"),
+    cache_policy=cache_on(__name__, "calib.metrics"),
     **STORED,
 )
 def score(predictions: Artifact, seed: int) -> Evaluation:

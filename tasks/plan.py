@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.ledger import Ledger
-from routecal.tasks.oracle.answering import Role, answer_call
 from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.answering import Role, answer_call
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from routecal.tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.planning.forecast import Plan
 from routecal.tasks.oracle.planning.plan import plan
-from routecal.tasks.oracle.spec import ApiOracle
 from routecal.tasks.spend import ledger_exists
 
 # Keys looked up at a time: a million texts are never a million keys in memory.

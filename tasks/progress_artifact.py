@@ -6,6 +6,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
+
 from routecal.tasks.markdown import safe
 
 logger = logging.getLogger(__name__)

@@ -8,17 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import task
+
 from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.columns import mapping_of
-from routecal.storage.folder import write_folder
-from routecal.storage.identity import query_id, share_of
+from routecal.storage.column_names import mapping_of
+from routecal.storage.folder_artifact import write_folder
 from routecal.storage.ingest import read_outcomes, read_policies, read_queries
 from routecal.storage.layout import Home
+from routecal.storage.query_identity import query_id, share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.oracle.replay import CUT
-from routecal.tasks.oracle.spec import ReplayOracle
+from routecal.tasks.oracle.oracle_spec import ReplayOracle
+from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.worldfacts import world_facts
 
 # Bump when the questions of a seed, or the ids of queries, change. 2: ids hold what can change an answer.

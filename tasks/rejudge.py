@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from prefect import task
+
 from routecal.calib.policy import POLICIES, OracleMatrix
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import GRADES
 from routecal.tasks.cache import STORED
 from routecal.tasks.label import LABEL_CACHE, LABEL_VERSION, store_labelled
-from routecal.tasks.listing import Table
-from routecal.tasks.oracle.engine.desk import Desk, open_desk
+from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.labelled import ROLES
-from routecal.tasks.oracle.quota import quota_slots
+from routecal.tasks.oracle.engine_thread import Desk, open_desk
+from routecal.tasks.oracle.label_row import ROLES
 from routecal.tasks.oracle.rejudging import ApiJudges, aligned, rejudge
+from routecal.tasks.result_table import Table
 
 # Column of the tables of changes: labels that the new judges gave no grade.
 LOST = "no label"

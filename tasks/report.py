@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+
 from routecal.calib import plots
 from routecal.calib.escalation import Line
 from routecal.storage.artifact import Artifact, read_table
@@ -17,7 +18,7 @@ from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.tasks.escalate import Escalation, sentence
 from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
-from routecal.tasks.findings import findings
+from routecal.tasks.head_warnings import findings
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.

@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prefect import runtime
+
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve, sweep
-from routecal.storage.folder import local_folder
+from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
 from routecal.storage.refer import table_at

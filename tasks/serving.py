@@ -10,9 +10,9 @@ from routecal.calib.calibrated_router import CalibratedRouter, Decision
 from routecal.calib.errors import CalibError
 from routecal.storage.artifact import Artifact
 from routecal.storage.errors import StorageError
-from routecal.storage.folder import local_folder
+from routecal.storage.folder_artifact import local_folder
+from routecal.storage.head_registry import champion
 from routecal.storage.layout import Home
-from routecal.storage.registry import champion
 from routecal.tasks.errors import NothingServes
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 from routecal.storage.ledger import Ledger
 from routecal.storage.ledger.url import locate, shown
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.listing import Table
+from routecal.tasks.result_table import Table
 
 _COLUMNS = ["day", "model", "stage", "calls", "failed", "tokens_in", "tokens_out", "USD", "unknown"]
 

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.errors import UnknownName
-from routecal.storage.export import export_jsonl
+from routecal.storage.jsonl_export import export_jsonl
 from routecal.storage.query import connect, run
 from routecal.tasks.errors import OptionMissing, RunLacks
-from routecal.tasks.listing import Table
+from routecal.tasks.result_table import Table
 from routecal.tasks.runs import latest_with_any, run_named, run_with
 
 # Title, query, the artifacts it reads, its parameters.

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from routecal.calib import rl, sft
-from routecal.calib.cross_fit import Deal, Plan, steps, untrained
+
 from routecal.calib.errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import Ensemble, LoadedHead, load
-from routecal.calib.pooling import DEFAULT
+from routecal.calib.learn import rl, sft
+from routecal.calib.learn.cross_fit import Deal, Plan, steps, untrained
+from routecal.calib.learn.rl import RLConfig
+from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.learn.training_loop import StepLog
 from routecal.calib.recalibrate import Identity, Recalibrator, choose
-from routecal.calib.rl import RLConfig
-from routecal.calib.sft import SFTConfig
-from routecal.calib.training import StepLog
+from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_metadata
-from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.refer import folder_at
 from routecal.tasks.cache import STORED, cache_on
-from routecal.tasks.examples import load_examples
+from routecal.tasks.load_examples import load_examples
 from routecal.tasks.progress import track
 from routecal.tasks.version import code_version
 
@@ -31,7 +32,7 @@ _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_
 
 @task(
     name="SFT",
-    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.sft", "routecal.calib.cross_fit"),
+    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
     **STORED,
 )
 def train_sft(
@@ -44,7 +45,7 @@ def train_sft(
 
 @task(
     name="SFT from the champion",
-    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.sft", "routecal.calib.cross_fit"),
+    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
     **STORED,
 )
 def train_on(examples: Artifact, features: Artifact, start: Artifact, cfg: SFTConfig) -> Artifact:
@@ -62,7 +63,7 @@ def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]
 
 @task(
     name="RL",
-    cache_policy=cache_on(__name__, "routecal.tasks.examples", "routecal.calib.rl", "routecal.calib.cross_fit"),
+    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.rl", "calib.learn.cross_fit"),
     **STORED,
 )
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
@@ -76,9 +77,7 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
 
 @task(
     name="recalibrate",
-    cache_policy=cache_on(
-        __name__, "routecal.tasks.examples", "routecal.calib.recalibrate", "routecal.calib.cross_fit"
-    ),
+    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.recalibrate", "calib.learn.cross_fit"),
     **STORED,
 )
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from routecal.calib.policy import POLICIES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     Gemma3ForCausalLM,
@@ -13,6 +12,8 @@ from transformers import (
     Gemma3TextForSequenceClassification,
     PreTrainedTokenizerFast,
 )
+
+from routecal.calib.policy import POLICIES
 
 WIDTH = 16
 WINDOW = 96

@@ -7,10 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from routecal.calib.baselines import BASELINES
+from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.calib.rewards import REWARDS
 from routecal.flows import cli
 from routecal.tasks.oracle import ORACLES
 

@@ -14,8 +14,8 @@ MAY_NOT = {
     "tasks": {"flows"},
     "flows": {"torch", "duckdb", "pyarrow", "transformers"},
 }
-# The modules or packages of calib that may import each of these.
-ONLY_IN = {"transformers": {"checkpoint"}, "matplotlib": {"plots"}, "safetensors": {"head", "weight_files"}}
+# The rooms of calib that may import each of these.
+ONLY_IN = {"transformers": {"router"}, "matplotlib": {"plots"}, "safetensors": {"head", "router"}}
 
 
 def imports(file: Path) -> Iterator[str]:

@@ -10,10 +10,10 @@ from routecal.calib.baselines.contract import Fit, Predictor
 from routecal.calib.baselines.heldout import Recalibrated
 from routecal.calib.baselines.logistic import Probe, probe, probe_with_logit
 from routecal.calib.baselines.nearest import Neighbours, neighbours
+from routecal.calib.baselines.platt_scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
 from routecal.calib.baselines.registry import BASELINES, get, usable
-from routecal.calib.baselines.router import MaxProb, Raw, entropy, margin, max_prob, temperature
-from routecal.calib.baselines.scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
-from routecal.calib.baselines.spoken import Verbal, verbal, verbal_platt
+from routecal.calib.baselines.router_outputs import MaxProb, Raw, entropy, margin, max_prob, temperature
+from routecal.calib.baselines.verbalized import Verbal, verbal, verbal_platt
 
 __all__ = [
     "BASELINES",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from routecal.calib.baselines.contract import refuse_empty
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

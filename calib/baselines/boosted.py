@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
 from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.columns import Reduced, router_columns
 from routecal.calib.baselines.contract import Predictor, learnable
 from routecal.calib.baselines.heldout import N_FOLDS, deal, recalibrated
+from routecal.calib.baselines.standardised import Reduced, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows
-from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 N_COMPONENTS = 50
 MOST_TREES = 200

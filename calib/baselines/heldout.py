@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from routecal.calib.baselines.contract import Predictor
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.columns import Standard, router_columns
-from routecal.calib.baselines.contract import Predictor, learnable
-from routecal.calib.baselines.heldout import N_FOLDS, deal, recalibrated
-from routecal.calib.checks import FloatArray
-from routecal.calib.examples import Examples
-from routecal.calib.metrics.proper import log_loss_rows
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
+
+from routecal.calib.baselines.base_rate import constant
+from routecal.calib.baselines.contract import Predictor, learnable
+from routecal.calib.baselines.heldout import N_FOLDS, deal, recalibrated
+from routecal.calib.baselines.standardised import Standard, router_columns
+from routecal.calib.checks import FloatArray
+from routecal.calib.examples import Examples
+from routecal.calib.metrics.proper import log_loss_rows
 
 # Inverse strengths of the L2 penalty, half a decade apart; the path ends PATIENCE steps behind its best.
 STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 13))

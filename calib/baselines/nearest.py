@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
 from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.columns import Reduced
 from routecal.calib.baselines.contract import Predictor, learnable
 from routecal.calib.baselines.heldout import recalibrated
+from routecal.calib.baselines.standardised import Reduced
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows
-from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 N_COMPONENTS = 50
 NEIGHBOURS = (5, 10, 20, 50, 100, 200, 500)

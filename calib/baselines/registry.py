@@ -5,9 +5,9 @@ from routecal.calib.baselines.boosted import boosting
 from routecal.calib.baselines.contract import Fit
 from routecal.calib.baselines.logistic import probe, probe_with_logit
 from routecal.calib.baselines.nearest import neighbours
-from routecal.calib.baselines.router import entropy, margin, max_prob, temperature
-from routecal.calib.baselines.scaled import entropy_platt, margin_platt, max_prob_platt
-from routecal.calib.baselines.spoken import verbal, verbal_platt
+from routecal.calib.baselines.platt_scaled import entropy_platt, margin_platt, max_prob_platt
+from routecal.calib.baselines.router_outputs import entropy, margin, max_prob, temperature
+from routecal.calib.baselines.verbalized import verbal, verbal_platt
 from routecal.calib.errors import UnknownName
 from routecal.calib.examples import Examples
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm, t
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.comparison.resampled import Resampled
 from routecal.calib.metrics.bootstrap import Estimate
-from scipy.stats import norm, t
 
 
 def ties(difference: Estimate | None) -> bool:

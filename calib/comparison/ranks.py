@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
+
 from routecal.calib.comparison.pooled import mean_over, ties
 from routecal.calib.comparison.resampled import Resampled, minus
 from routecal.calib.metrics.bootstrap import Estimate
-from scipy.stats import rankdata
 
 
 class Rank(NamedTuple):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
 from routecal.calib.metrics import get

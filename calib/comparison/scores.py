@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.comparison.resampled import Resampled, resample
 from routecal.calib.metrics import auroc, brier, ece, log_loss, noise_floor

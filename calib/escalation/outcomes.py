@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import GradeUnknown, InvalidCost, InvalidLabel, LengthMismatch, PriceUnknown, TooFewExamples
 from routecal.calib.policy import Grade

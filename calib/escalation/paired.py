@@ -7,9 +7,10 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.metrics import Estimate
-from scipy.optimize import brentq
 
 
 def score_statistic(gains: ArrayLike, losses: ArrayLike, n: int, *, difference: float) -> FloatArray:

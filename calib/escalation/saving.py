@@ -5,6 +5,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t
+
 from routecal.calib.checks import FloatArray, checked_p
 from routecal.calib.errors import NothingToSave, OutOfRange
 from routecal.calib.escalation.outcomes import Outcomes
@@ -12,8 +14,7 @@ from routecal.calib.escalation.paired import paired_difference_of_shares, score_
 from routecal.calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_large, thresholds_of
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability import wilson
-from scipy.stats import t
+from routecal.calib.metrics.reliability_bins import wilson
 
 # One point: what "the same quality" may mean at most (DESIGN 5.9).
 MARGIN = 0.01

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.checks import FloatArray, checked_p
 from routecal.calib.errors import LengthMismatch
 from routecal.calib.escalation.outcomes import Outcomes

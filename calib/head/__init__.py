@@ -2,7 +2,7 @@
 
 from routecal.calib.head.config import HeadConfig, HeadShape
 from routecal.calib.head.ensemble import Ensemble
-from routecal.calib.head.inputs import CLIP_STD, router_features, router_logit
+from routecal.calib.head.head_inputs import CLIP_STD, router_features, router_logit
 from routecal.calib.head.loaded import LoadedHead, load
 from routecal.calib.head.model import ConfidenceHead
 

@@ -5,13 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import FeatureMismatch, OutOfRange, TooFewExamples
 from routecal.calib.head.config import HeadConfig
-from routecal.calib.head.folder import Stored
+from routecal.calib.head.head_folder import Stored
 from routecal.calib.head.model import ConfidenceHead
 from routecal.calib.recalibrate import Identity, Recalibrator
-from torch import Tensor
 
 
 class Ensemble(Stored):
@@ -25,7 +26,7 @@ class Ensemble(Stored):
 
     Args:
         heads: one or more heads of one configuration, those that left out the same fold beside each other.
-        folds: of the labelled rows, as `calib.cross_fit` dealt them: head i left out fold i // (members / folds). 0:
+        folds: of the labelled rows, as `cross_fit` dealt them: head i left out fold i // (members / folds). 0:
             all heads learned from the same rows.
 
     Raises:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.head.ensemble import Ensemble
-from routecal.calib.head.folder import read
-from routecal.calib.pooling import DEFAULT
+from routecal.calib.head.head_folder import read
 from routecal.calib.recalibrate import Recalibrator
+from routecal.calib.router.pooling import DEFAULT
 
 
 @dataclass(frozen=True)

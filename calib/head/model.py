@@ -6,15 +6,23 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
+from torch import Tensor, nn
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import FeatureMismatch, NonFinite
 from routecal.calib.head.config import HeadConfig
-from routecal.calib.head.folder import Stored
-from routecal.calib.head.inputs import CLIP_STD, as_tensor, moments, router_features, router_logit, whitened_components
-from routecal.calib.head.start import fit_start, router_columns
+from routecal.calib.head.head_folder import Stored
+from routecal.calib.head.head_inputs import (
+    CLIP_STD,
+    as_tensor,
+    moments,
+    router_features,
+    router_logit,
+    whitened_components,
+)
+from routecal.calib.head.residual_start import fit_start, router_columns
 from routecal.calib.recalibrate import Identity, Recalibrator, platt_parameters
-from scipy.special import expit
-from torch import Tensor, nn
 
 # Rows whose confidence is computed at a time: bounds memory beside the features.
 FORWARD_ROWS = 65536
@@ -30,7 +38,7 @@ class ConfidenceHead(Stored, nn.Module):
     `fit_inputs`, and are not trained; the MLP (n_inputs -> hidden_units -> 1, GELU) starts at exactly 0, so before the
     first step the head *is* the Platt-scaled router (DESIGN 5.3). With `start="outputs"` a stack of that logit at a
     temperature and a ridge regression on all that the router puts out stands in place of a * logit(pmax) + b (see
-    routecal.calib.head.start). With `residual=False`, z = mlp(...) with an ordinary start.
+    routecal.calib.head.residual_start). With `residual=False`, z = mlp(...) with an ordinary start.
 
     The global random generator is neither read nor disturbed: `seed` starts the weights, and dropout acts only in calls
     that hand over a generator.

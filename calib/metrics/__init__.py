@@ -7,7 +7,7 @@ from routecal.calib.metrics.noise import NoiseFloor, noise_floor
 from routecal.calib.metrics.proper import brier, brier_skill, log_loss
 from routecal.calib.metrics.ranking import auprc, auroc
 from routecal.calib.metrics.registry import METRICS, Metric, get
-from routecal.calib.metrics.reliability import ReliabilityBins, reliability_bins
+from routecal.calib.metrics.reliability_bins import ReliabilityBins, reliability_bins
 from routecal.calib.metrics.selective import (
     augrc,
     aurc,

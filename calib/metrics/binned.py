@@ -4,12 +4,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import OutOfRange, UnknownName
-from routecal.calib.metrics.cells import BinSums, bin_index, bin_sums
-from routecal.calib.metrics.reliability import ReliabilityBins, reliability_bins, wilson
+from routecal.calib.metrics.bin_counts import BinSums, bin_index, bin_sums
+from routecal.calib.metrics.reliability_bins import ReliabilityBins, reliability_bins, wilson
 from routecal.calib.metrics.ties import Ties, ties
-from scipy.special import ndtr
 
 Norm = Literal[1, 2, "max"]
 

@@ -7,14 +7,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import expit, logit
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
 from routecal.calib.metrics.calibration_interval import ece_interval
 from routecal.calib.metrics.means import mean_interval
 from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get
-from routecal.calib.metrics.reliability import wilson
+from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
-from scipy.special import expit, logit
 
 
 class Estimate(BaseModel):

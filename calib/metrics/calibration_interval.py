@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from routecal.calib.checks import FloatArray
-from routecal.calib.metrics.cells import BinSums, bin_sums
 from scipy.optimize import bisect, brentq
+
+from routecal.calib.checks import FloatArray
+from routecal.calib.metrics.bin_counts import BinSums, bin_sums
 
 # To which the ends are found, in standard deviations of what noise adds to ECE.
 TOLERANCE = 0.02

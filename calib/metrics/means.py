@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from routecal.calib.checks import FloatArray
 from scipy.stats import t
+
+from routecal.calib.checks import FloatArray
 
 
 def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.metrics.cells import BinSums, bin_sums
+from routecal.calib.metrics.bin_counts import BinSums, bin_sums
 
 
 class BrierParts(NamedTuple):

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked_p
-from routecal.calib.metrics.cells import bin_index
+from routecal.calib.metrics.bin_counts import bin_index
 from routecal.calib.metrics.replicates import chunk_sizes
 
 # A bin whose number of right rows has at least this variance is redrawn as a whole, as a Gaussian.

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.metrics.ties import Ties, packed_keys, ties
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.metrics.ties import Ties
 

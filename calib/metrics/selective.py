@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import OutOfRange
 from routecal.calib.metrics.ties import Ties, ties

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.metrics.ties import Ties, ties
-from scipy.special import ndtr
 
 
 class CalibrationTest(NamedTuple):

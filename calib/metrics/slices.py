@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from routecal.calib.checks import checked
 from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.metrics.summary import Summary, summarise

@@ -2,9 +2,10 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import dct
+
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import OutOfRange
-from scipy.fft import dct
 
 # Intervals of the grid on [0, 1]. Bandwidths that occur (.004 at a million calibrated rows) span several of them.
 N_GRID = 2048

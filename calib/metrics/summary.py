@@ -4,6 +4,7 @@ from math import isfinite
 
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.checks import checked
 from routecal.calib.metrics.binned import ece_debiased, ece_equal_mass
 from routecal.calib.metrics.bootstrap import Estimate, intervals

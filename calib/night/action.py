@@ -3,9 +3,10 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from routecal.calib.night.gate import Verdict
-from routecal.calib.night.health import Health
+
+from routecal.calib.night.head_health import Health
 from routecal.calib.night.outcome_shift import OutcomeShift
+from routecal.calib.night.promotion_gate import Verdict
 
 Action = Literal["promoted", "refused", "waiting"]
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.metrics import brier
 from routecal.calib.recalibrate import Recalibrator

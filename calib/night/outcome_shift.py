@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
-from routecal.calib.checks import FloatArray, checked
 from scipy.stats import chi2_contingency, ttest_ind
+
+from routecal.calib.checks import FloatArray, checked
 
 # Rows on either side below which nothing is found.
 MIN_ROWS = 30

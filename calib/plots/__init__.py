@@ -3,13 +3,18 @@
 Every `name(...)` gives bytes (PNG, or SVG and PDF by `fmt`) of what `name_figure(...)` draws.
 """
 
-from routecal.calib.plots.escalation import Band, cost_quality, cost_quality_figure
+from routecal.calib.plots.cost_quality import Band, cost_quality, cost_quality_figure
 from routecal.calib.plots.forest import forest_figure, forest_plot
-from routecal.calib.plots.nights import NightPoint, nights, nights_figure
-from routecal.calib.plots.reliability import before_after, before_after_figure, reliability_diagram, reliability_figure
-from routecal.calib.plots.selective import risk_coverage, risk_coverage_figure
+from routecal.calib.plots.night_history import NightPoint, nights, nights_figure
+from routecal.calib.plots.reliability_diagram import (
+    before_after,
+    before_after_figure,
+    reliability_diagram,
+    reliability_figure,
+)
+from routecal.calib.plots.risk_coverage import risk_coverage, risk_coverage_figure
 from routecal.calib.plots.style import COLOURS, LINES, MARKERS, Format, render
-from routecal.calib.plots.training import training_curves, training_figure
+from routecal.calib.plots.training_curves import training_curves, training_figure
 
 __all__ = [
     "COLOURS",

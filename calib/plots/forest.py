@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+
 from routecal.calib.metrics import Estimate
 from routecal.calib.plots.style import GREY, Format, blank, look, plain, render
 

@@ -5,7 +5,7 @@ one, write the file and give it one row in each of FAMILIES, RECALIBRATORS and L
 """
 
 from routecal.calib.recalibrate.beta import Beta, fit_beta
-from routecal.calib.recalibrate.choice import Candidate, Choice, choose
+from routecal.calib.recalibrate.choose import Candidate, Choice, choose
 from routecal.calib.recalibrate.contract import Recalibrator
 from routecal.calib.recalibrate.ets import ETS, fit_ets
 from routecal.calib.recalibrate.histogram import Histogram, fit_histogram

@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray
 
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+
 from routecal.calib.checks import EPS, FloatArray, checked, checked_p
 from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
-from scipy.optimize import minimize
 
 # Rate of the exponential prior on the two hedging weights: they stay 0 until more than four nats speak for them.
 RATE = 4.0

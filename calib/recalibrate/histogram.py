@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from routecal.calib.checks import FloatArray, checked, checked_p
 from scipy.optimize import isotonic_regression
+
+from routecal.calib.checks import FloatArray, checked, checked_p
 
 MOST_BINS = 15
 ROWS_PER_BIN = 10

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked, checked_p
 
 

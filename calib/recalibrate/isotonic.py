@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from routecal.calib.checks import FloatArray, checked, checked_p
 from sklearn.isotonic import IsotonicRegression
+
+from routecal.calib.checks import FloatArray, checked, checked_p
 
 
 @dataclass(frozen=True)

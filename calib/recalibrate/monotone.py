@@ -5,9 +5,10 @@ differ only in g. Weights below 0 would reverse the ranking on a whim of noise, 
 """
 
 import numpy as np
-from routecal.calib.checks import FloatArray
 from scipy.optimize import minimize
 from scipy.special import expit
+
+from routecal.calib.checks import FloatArray
 
 # Narrower than this in logit, knots would describe rounding, not confidence.
 LEAST_GAP = 1e-3

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
+
 from routecal.calib.checks import FloatArray, checked, checked_p, logit
 from routecal.calib.recalibrate.monotone import monotone_logistic
-from scipy.special import expit
 
 
 @dataclass(frozen=True)

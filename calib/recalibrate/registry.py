@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from numpy.typing import ArrayLike
+
 from routecal.calib.errors import UnknownName
 from routecal.calib.recalibrate.beta import Beta, fit_beta
 from routecal.calib.recalibrate.contract import Recalibrator

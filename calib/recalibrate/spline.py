@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
+
 from routecal.calib.checks import FloatArray, checked, checked_p, logit
 from routecal.calib.recalibrate.monotone import fit_slopes, rise
-from scipy.special import expit
 
 # Five knots where Harrell (Regression Modeling Strategies, section 2.4.6) puts them, by quantiles.
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)

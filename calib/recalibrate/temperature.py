@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from routecal.calib.checks import FloatArray, checked, checked_p, logit
 from scipy.optimize import minimize
 from scipy.special import expit
+
+from routecal.calib.checks import FloatArray, checked, checked_p, logit
 
 
 @dataclass(frozen=True)

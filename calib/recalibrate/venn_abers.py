@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from routecal.calib.checks import FloatArray, checked, checked_p
 
 Point = tuple[float, float]

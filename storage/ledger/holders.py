@@ -1,10 +1,11 @@
 """One spender per budget: a job with a cap is held by one session at a time."""
 
-from routecal.storage.ledger.errors import JobHeld
+from sqlalchemy import Connection, select, update
+
+from routecal.storage.ledger.ledger_errors import JobHeld
 from routecal.storage.ledger.sessions import Session
 from routecal.storage.ledger.tables import HOLDERS, SESSIONS
 from routecal.storage.ledger.writes import Writer, insert
-from sqlalchemy import Connection, select, update
 
 
 def hold(connection: Connection, job: str, writer: Writer) -> None:

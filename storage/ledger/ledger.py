@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from sqlalchemy import Connection, update
+
 from routecal.storage.errors import StorageError
-from routecal.storage.ledger import batches, holders, reads
+from routecal.storage.ledger import batch_statements, holders, reads
 from routecal.storage.ledger import sessions as sessions_
 from routecal.storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
 from routecal.storage.ledger.schema import begin
@@ -21,7 +23,6 @@ from routecal.storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
 from routecal.storage.ledger.transactions import Transactions
 from routecal.storage.ledger.url import locate
 from routecal.storage.ledger.writes import Writer, append, claim, end, note, release, retire
-from sqlalchemy import Connection, update
 
 __all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
 
@@ -229,7 +230,7 @@ class Ledger:
         """Say that a batch is about to be created under the display name `name`; the fields are those of `Batch`."""
         facts: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
         facts |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd}
-        self._run(lambda con: batches.intend(con, facts, self._writer()))
+        self._run(lambda con: batch_statements.intend(con, facts, self._writer()))
 
     def batch_created(self, name: str, job_name: str) -> None:
         """Say that the batch exists and how the provider calls it.
@@ -237,7 +238,7 @@ class Ledger:
         Raises:
             UnknownName: it was not intended.
         """
-        self._run(lambda con: batches.change(con, name, {"job_name": job_name, "state": "created"}))
+        self._run(lambda con: batch_statements.change(con, name, {"job_name": job_name, "state": "created"}))
 
     def end_batch(self, name: str, state: str) -> None:
         """Say that nothing more is to be expected of the batch, and how it ended; the first word stays.
@@ -246,11 +247,11 @@ class Ledger:
             UnknownName: it was not intended.
         """
         ended_at = stamp(self._now())
-        self._run(lambda con: batches.change(con, name, {"state": state, "ended_at": ended_at}))
+        self._run(lambda con: batch_statements.change(con, name, {"state": state, "ended_at": ended_at}))
 
     def open_batches(self, job: str) -> list[Batch]:
         """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
-        return self._run(lambda con: batches.still_open(con, job), writes=False)
+        return self._run(lambda con: batch_statements.still_open(con, job), writes=False)
 
     def _run(self, work: Callable[[Connection], T], *, writes: bool = True) -> T:
         if self._is_closed:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
+from sqlalchemy import Connection, func, select, text
+
 from routecal.storage.ledger.records import Bought, Spent
 from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
 from routecal.storage.ledger.writes import Writer, chunks, dead_among
-from sqlalchemy import Connection, func, select, text
 
 
 def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:

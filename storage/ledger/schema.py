@@ -3,11 +3,12 @@
 import os
 from datetime import UTC, datetime, timedelta
 
-from routecal.storage.ledger.errors import LedgerDamaged, LedgerNewer
+from sqlalchemy import Connection, func, inspect, select, text
+
+from routecal.storage.ledger.ledger_errors import LedgerDamaged, LedgerNewer
 from routecal.storage.ledger.sessions import Session, host, process_started, stamp
 from routecal.storage.ledger.tables import META, SCHEMA_VERSION, SESSIONS, TABLES
 from routecal.storage.ledger.writes import insert
-from sqlalchemy import Connection, func, inspect, select, text
 
 # Any number will do, if all agree on it.
 _ADVISORY = 0x726F757465

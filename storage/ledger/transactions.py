@@ -12,8 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
 from routecal.storage.ledger.ballast import Ballast, is_full
-from routecal.storage.ledger.errors import (
+from routecal.storage.ledger.database_errors import trouble
+from routecal.storage.ledger.ledger_errors import (
     LedgerDamaged,
     LedgerFull,
     LedgerLocked,
@@ -24,10 +28,7 @@ from routecal.storage.ledger.errors import (
 )
 from routecal.storage.ledger.locks import holders
 from routecal.storage.ledger.tables import META
-from routecal.storage.ledger.trouble import trouble
 from routecal.storage.ledger.url import scrub, shown
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from routecal.storage.atomic import local_path
-from routecal.storage.layout import DEFAULT, Home
-from routecal.storage.ledger.errors import LedgerUrlInvalid
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from routecal.storage.atomic import local_path
+from routecal.storage.layout import DEFAULT, Home
+from routecal.storage.ledger.ledger_errors import LedgerUrlInvalid
 
 VARIABLE = "ROUTECAL_LEDGER_URL"
 FILE = "ledger.sqlite"

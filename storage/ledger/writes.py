@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
 from routecal.storage.ledger.records import Attempt, Bought, Claim, End, Start
 from routecal.storage.ledger.sessions import Session
 from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
-from sqlalchemy import Connection, Table, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
 from routecal.calib.baselines import BASELINES
-from routecal.calib.methods import AS_WRITTEN, DEFAULT
+from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.tasks.benchmark.results import Line, SetTable, Standing, is_better
 
 RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"

@@ -9,18 +9,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from routecal.calib.checkpoint import attach_routing_head
-from routecal.calib.pooling import DEFAULT
+
+from routecal.calib.router.checkpoint import attach_routing_head
+from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.folder import local_folder, write_folder
+from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.benchmark.sets import OutcomeSet
+from routecal.tasks.benchmark.outcome_sets import OutcomeSet
 from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.examples import block_names
 from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.load_examples import block_names
 from routecal.tasks.progress import track
-from routecal.tasks.tables import joined, shards
+from routecal.tasks.sharding import joined, shards
 
 # Bump when a backbone without a head becomes another router than it is.
 BACKBONE_VERSION = "1"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib import metrics
 from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, ties
 from routecal.calib.comparison.scores import MethodScore
-from routecal.calib.methods import DEFAULT
 from routecal.calib.metrics import Estimate
-from routecal.tasks.benchmark.score import Scored, seed_of
+from routecal.calib.trial.methods import DEFAULT
+from routecal.tasks.benchmark.cell_scores import Scored, seed_of
 
 METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
 

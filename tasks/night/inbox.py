@@ -9,14 +9,15 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.storage.artifact import Artifact, write_table
 from routecal.storage.atomic import local_path, resolve
-from routecal.storage.columns import mapping_of
+from routecal.storage.column_names import mapping_of
 from routecal.storage.errors import InputChanged, StorageError
-from routecal.storage.identity import rough_half, share_of
 from routecal.storage.ingest import read_queries
 from routecal.storage.layout import Home
-from routecal.storage.rows import FORMATS
+from routecal.storage.query_identity import rough_half, share_of
+from routecal.storage.row_files import FORMATS
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import InboxMissing
 

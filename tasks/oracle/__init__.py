@@ -16,8 +16,8 @@ def _of(module: str) -> Callable[..., Any]:
 
 # name -> (queries, spec, matrix[, desk]) -> labels
 ORACLES = {
-    "gemini": _of("routecal.tasks.oracle.api"),
-    "openai": _of("routecal.tasks.oracle.api"),
-    "local": _of("routecal.tasks.oracle.local"),
-    "replay": _of("routecal.tasks.oracle.replay"),
+    "gemini": _of("routecal.tasks.oracle.api_oracle"),
+    "openai": _of("routecal.tasks.oracle.api_oracle"),
+    "local": _of("routecal.tasks.oracle.local_oracle"),
+    "replay": _of("routecal.tasks.oracle.replay_oracle"),
 }

@@ -7,14 +7,15 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
+
 from routecal.calib.policy import OracleMatrix
-from routecal.tasks.oracle.answering import Answer
-from routecal.tasks.oracle.api import Entry, Labelled, Receipt, asking, label_each
-from routecal.tasks.oracle.audit.errors import QueryUnknown
-from routecal.tasks.oracle.engine.desk import Desk
+from routecal.tasks.oracle.api_oracle import Entry, Labelled, Receipt, asking, label_each
+from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
+from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
-from routecal.tasks.oracle.labelled import ROLES, Unlabelled, label_row
+from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
 _SILENT = {"empty", "truncated"}

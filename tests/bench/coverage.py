@@ -15,17 +15,17 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
+
 from routecal.calib.comparison import over_seeds, paired_counts, resample
 from routecal.calib.escalation import Outcomes, quality_band, saving_at
 from routecal.calib.metrics import METRICS, Estimate, intervals, paired_difference, reliability_bins
-from routecal.calib.metrics.cells import bin_index
+from routecal.calib.metrics.bin_counts import bin_index
 from routecal.calib.metrics.registry import WITH_INTERVAL
-from routecal.calib.plots.reliability import FEW
+from routecal.calib.plots.reliability_diagram import FEW
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.audit.draw import AuditRow, Graded, allocate, graded_answers
-from routecal.tasks.oracle.audit.score import accuracy_of, cohen_kappa, score
-from scipy.special import expit, logit
-
+from routecal.tasks.oracle.audit.audit_sample import AuditRow, Graded, allocate, graded_answers
+from routecal.tasks.oracle.audit.judge_accuracy import accuracy_of, cohen_kappa, score
 from tests.tasks.oracle.audited import label, tables
 
 N_TRUTH = 1_000_000

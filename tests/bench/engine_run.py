@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.ingest import read_queries
 from routecal.storage.ledger import Ledger
-from routecal.tasks.oracle.api import label
-from routecal.tasks.oracle.engine.desk import desk_for
+from routecal.tasks.oracle.api_oracle import label
+from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine_thread import desk_for
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.providers.choice import providers_for
-from routecal.tasks.oracle.spec import ApiOracle
-
+from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.bench.workload import JUDGE, LARGE, MEDIUM
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from routecal.calib.metrics import auroc, ece, intervals
 from sklearn.metrics import roc_auc_score
 
+from routecal.calib.metrics import auroc, ece, intervals
 from tests.bench.timing import Run, in_turn, run
 from tests.calib.metrics.reference_libraries import by_netcal, by_torchmetrics
 

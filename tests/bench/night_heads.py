@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
+
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 from routecal.calib.recalibrate import Identity, Recalibrator, choose
-from scipy.special import expit
 
 # Weight of the Gaussian prior: around zero from scratch; around the serving head's weights, as short training stays.
 RIDGE, STAY = 1.0, 30.0

@@ -5,9 +5,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from routecal.calib.examples import Examples
 from scipy.special import expit
 
+from routecal.calib.examples import Examples
 from tests.bench.night_heads import Head
 
 QUERIES, WIDTH = 300, 12

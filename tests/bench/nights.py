@@ -19,20 +19,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from routecal.calib.drift import columns, drift, principal_axes
+
 from routecal.calib.examples import LABELLED, Examples
-from routecal.calib.night import rows as rows_of
+from routecal.calib.night import row_roles as rows_of
 from routecal.calib.night.action import doubts, judgement, renewal_reasons
 from routecal.calib.night.candidate import Contender, choose_candidate, may_warm_start
-from routecal.calib.night.gate import GateRules, Verdict, decide
-from routecal.calib.night.health import Health, examine, may_rest
+from routecal.calib.night.head_health import Health, examine, may_rest
 from routecal.calib.night.outcome_shift import outcome_shift
-from routecal.storage import registry
+from routecal.calib.night.promotion_gate import GateRules, Verdict, decide
+from routecal.calib.night.query_drift import columns, drift, principal_axes
+from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
-from routecal.storage.folder import write_folder
+from routecal.storage.folder_artifact import write_folder
+from routecal.storage.head_registry import Action
 from routecal.storage.layout import Home
-from routecal.storage.registry import Action
-
 from tests.bench.night_heads import Head, fit
 from tests.bench.night_world import QUERIES, Labelled, World, together
 
@@ -76,7 +76,7 @@ def simulate(kind: str, home: Home, *, nights: int = NIGHTS, seed: int = 0) -> C
     serving: Serving | None = None
     quiet, changed_at = 0, None
     for night in range(nights):
-        count.lost += registry.champion(home) != (serving and serving.stored)
+        count.lost += head_registry.champion(home) != (serving and serving.stored)
         if world.turn(night):
             changed_at = night
         tonight = world.labelled()
@@ -176,8 +176,8 @@ def _stored(home: Home, night: int) -> Artifact:
 
 
 def _enter(home: Home, action: Action, serving: Artifact | None) -> None:
-    before = registry.newest(home)
-    registry.append(home, action, champion=serving, after=before.number if before else 0)
+    before = head_registry.newest(home)
+    head_registry.append(home, action, champion=serving, after=before.number if before else 0)
 
 
 def creep(excess: list[float]) -> float:

@@ -13,7 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from routecal.flows import cli, server
+from routecal.flows import cli, prefect_server
 
 spent: defaultdict[str, float] = defaultdict(float)
 
@@ -45,7 +45,7 @@ def main() -> None:
     from prefect.tasks import Task
 
     spent["import"] = time.perf_counter() - began
-    timed(server, "start_server", "server")
+    timed(prefect_server, "start_server", "server")
     timed(Flow, "__call__", "flows")
     timed(FlowRunEngine, "call_flow_fn", "flow bodies")
     timed(Task, "__call__", "tasks")

@@ -15,16 +15,16 @@ from functools import partial
 
 import numpy as np
 import torch
-from routecal.calib import recipe, rl, sft
-from routecal.calib.cross_fit import Deal
-from routecal.calib.examples import Examples
-from routecal.calib.head import ConfidenceHead, HeadConfig
-from routecal.calib.recipe import Recipe
-from routecal.calib.rl import RLConfig
-from routecal.calib.sft import SFTConfig
-from routecal.calib.training import Rows, adamw, prepare, threads_for, update
 from torch.utils.data import DataLoader, TensorDataset
 
+from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead, HeadConfig
+from routecal.calib.learn import recipe, rl, sft
+from routecal.calib.learn.cross_fit import Deal
+from routecal.calib.learn.recipe import Recipe
+from routecal.calib.learn.rl import RLConfig
+from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.learn.training_loop import Rows, adamw, prepare, threads_for, update
 from tests.bench.metrics import Bar, shown
 from tests.bench.timing import QUIET, Run, in_turn
 

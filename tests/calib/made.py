@@ -1,6 +1,7 @@
 """Synthetic examples for the tests of heads, loops and baselines."""
 
 import numpy as np
+
 from routecal.calib.examples import Examples
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from huggingface_hub import constants
+
 from routecal.calib.calibrated_router import CalibratedRouter, Decision, Serving, pack
 from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NotQueries, NotServable, QueryUnreadable
-from routecal.calib.folder_digest import folder_digest
 from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.calib.router import FrozenRouter
-
+from routecal.calib.router.checkpoint_digest import folder_digest
+from routecal.calib.router.frozen_router import FrozenRouter
 from tests.calib.head.hub_server import serving
 from tests.calib.tiny_families import save
 
@@ -228,8 +228,8 @@ def test_a_head_from_before_queries_were_capped_is_served(
     router: FrozenRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = trained(router)
-    monkeypatch.setattr("routecal.calib.prompts.QUERY_TOKENS", 40)
-    monkeypatch.setattr("routecal.calib.router.QUERY_TOKENS", 40)
+    monkeypatch.setattr("routecal.calib.router.prompt_tokens.QUERY_TOKENS", 40)
+    monkeypatch.setattr("routecal.calib.router.frozen_router.QUERY_TOKENS", 40)
     capped, serving_it = FrozenRouter(router.path), Serving(router=str(router.path), threshold=0.5)
     assert len(CalibratedRouter(capped, before, serving_it).route(QUERIES)) == len(QUERIES)
     with pytest.raises(FeatureMismatch, match="query_tokens = '40', these have None"):

@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from routecal.calib.checks import EPS, checked, checked_p, logit
 from routecal.calib.errors import InvalidLabel, InvalidProbability
 

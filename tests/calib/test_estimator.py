@@ -6,12 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from routecal.calib import recalibrate
-from routecal.calib.cross_fit import Deal
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
-from routecal.calib.metrics import auroc, brier
-from routecal.calib.recalibrate import Identity
-from routecal.calib.rewards import ImproperReward
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -22,6 +16,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import routecal
 from routecal import ConfidenceEstimator, Ensemble
+from routecal.calib import recalibrate
+from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
+from routecal.calib.learn.cross_fit import Deal
+from routecal.calib.learn.rewards import ImproperReward
+from routecal.calib.metrics import auroc, brier
+from routecal.calib.recalibrate import Identity
 from tests.calib.made import examples
 
 ROWS, FRESH = examples(800, seed=1), examples(2000, seed=2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from routecal.calib.errors import InvalidProbability, LengthMismatch
 
+from routecal.calib.errors import InvalidProbability, LengthMismatch
 from tests.calib.made import examples
 
 MADE = examples(6)

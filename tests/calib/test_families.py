@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from routecal.calib.checkpoint import native_dtype
-from routecal.calib.errors import CheckpointUnusable, RouterUnusable
-from routecal.calib.policy import POLICIES
-from routecal.calib.prompts import cut
-from routecal.calib.router import FrozenRouter
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from routecal.calib.errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.router.checkpoint import native_dtype
+from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.router.prompt_tokens import cut
 from tests.calib.tiny_families import DECODERS, ENCODERS, FAMILIES, WINDOW, save
 
 QUERIES = [

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 import transformers
-from routecal.calib.policy import POLICIES
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
+
+from routecal.calib.policy import POLICIES
 
 LABELS = {i: p.value for i, p in enumerate(POLICIES)}
 CORPUS = ["What is the capital of France?", "Who built the oldest bridge, and why?", *LABELS.values()] * 3

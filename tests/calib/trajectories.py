@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import torch
-from routecal.calib import rl, sft
-from routecal.calib.head import ConfidenceHead, HeadConfig
-from routecal.calib.rl import PRESETS, RLConfig
-from routecal.calib.sft import SFTConfig
-from routecal.calib.training import StepLog
 
+from routecal.calib.head import ConfidenceHead, HeadConfig
+from routecal.calib.learn import rl, sft
+from routecal.calib.learn.rl import PRESETS, RLConfig
+from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.learn.training_loop import StepLog
 from tests.calib.made import examples
 
 STORED = Path(__file__).parent / "data" / "trajectories.json"

@@ -15,10 +15,11 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import get_current_settings
+
 from routecal.deployments.automations import automations
+from routecal.deployments.environment import BATCHES, ROOT, environment
 from routecal.deployments.pools import make_pool, pool_of, template
 from routecal.deployments.setup import FILE, set_up
-from routecal.deployments.surroundings import BATCHES, ROOT, environment
 
 DECLARED = yaml.safe_load(FILE.read_text())["deployments"]
 NAMES = {

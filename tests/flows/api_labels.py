@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from routecal.storage.artifact import Artifact, read_table
-
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.server import GeminiServer
 from tests.gemini_server.wire import Request

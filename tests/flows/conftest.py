@@ -12,8 +12,8 @@ import pytest
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
-from routecal.deployments.surroundings import ROOT, environment
 
+from routecal.deployments.environment import ROOT, environment
 from tests.flows.api_labels import KEY, N, file_of, known
 from tests.flows.plain import make_plain
 from tests.gemini_server.server import GeminiServer, serving
@@ -36,7 +36,7 @@ def _started(server: SubprocessASGIServer) -> subprocess.Popen[bytes]:
     database = found["PREFECT_SERVER_DATABASE_CONNECTION_URL"].partition("///")[2]
     own = {"PREFECT_SERVER_API_PORT": str(server.port), "PREFECT_HOME": os.path.dirname(database)}
     env = environment(os.environ | found | own)
-    command = [sys.executable, "-m", "routecal.deployments.server", "--no-ui"]
+    command = [sys.executable, "-m", "routecal.deployments.patched_server", "--no-ui"]
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
 
 

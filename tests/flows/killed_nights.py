@@ -153,6 +153,7 @@ def _told(order: dict[str, Any], say: Callable[..., None]) -> Any:
     from prefect.flow_engine import run_flow
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
     from prefect.states import AwaitingRetry
+
     from routecal.flows.night_params import RecalibrateParams
     from routecal.flows.recalibrate import recalibrate
 

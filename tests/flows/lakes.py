@@ -9,7 +9,6 @@ from signal import SIGKILL
 from typing import Any
 
 from routecal.flows.oracle_params import LabelParams
-
 from tests.bench.workload import ROOT, environment, label_command
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.made import write_jsonl

@@ -1,6 +1,7 @@
 """Reports without what other tests look at: one baseline and no figures, half of what a small flow takes."""
 
 import pytest
+
 from routecal.tasks import evaluate, report
 
 

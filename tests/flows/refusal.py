@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from routecal.flows import cli
 
 Capture = pytest.CaptureFixture[str]

@@ -13,9 +13,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort
 from prefect.states import Crashed, Running
+
 from routecal.flows import approval
 from routecal.flows.approval import ask
-
 from tests.flows.people import Person, beside, form, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")

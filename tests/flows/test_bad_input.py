@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from routecal.flows import cli
-from routecal.storage.artifact import read_table
-from routecal.tasks import runs
-from routecal.tasks.router import TRAINED_ON
 from safetensors.torch import load_file, save_file
 from transformers import Gemma3TextForSequenceClassification
 
+from routecal.flows import cli
+from routecal.storage.artifact import read_table
+from routecal.tasks import runs
+from routecal.tasks.make_router import TRAINED_ON
 from tests.flows.refusal import Capture, refused
 from tests.tasks.made import outcome_rows, write_jsonl
 
@@ -164,7 +164,7 @@ def calibrate_argv(queries: list[str], policies: list[str], router: Path, tmp_pa
 
 def test_all_labels_of_one_class(asked: list[str], router_checkpoint: Path, tmp_path: Path, capsys: Capture) -> None:
     from routecal.calib.policy import POLICIES
-    from routecal.calib.router import FrozenRouter
+    from routecal.calib.router.frozen_router import FrozenRouter
 
     routed = [POLICIES[i].value for i in FrozenRouter(router_checkpoint).read(asked).policy]
     said = refused(capsys, *calibrate_argv(asked, routed, router_checkpoint, tmp_path))

@@ -5,14 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from routecal.calib import ablation
-from routecal.calib.ablation import REFERENCE
-from routecal.calib.methods import AS_WRITTEN, DEFAULT, METHODS
+
+from routecal.calib.trial import ablation
+from routecal.calib.trial.ablation import REFERENCE
+from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT, METHODS
 from routecal.flows.ablate import ablate
 from routecal.flows.benchmark import benchmark
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
 from routecal.storage.artifact import read_table
-
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 States = list[tuple[str, str]]
@@ -76,7 +76,7 @@ def test_ablate_leaves_tables_for_people_and_for_a_paper(
     data: str, causal_checkpoint: Path, states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablation, "VARIANTS", FEW)
-    monkeypatch.setattr("routecal.tasks.benchmark.ablation_pages.VARIANTS", FEW)
+    monkeypatch.setattr("routecal.tasks.benchmark.ablation_tables.VARIANTS", FEW)
     params = AblateParams(
         data=data,
         sets=["other"],

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.policy import POLICIES, OracleMatrix
-from routecal.calib.router import FrozenRouter
+from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.flows.calibrate import calibrate
 from routecal.flows.evaluate import Evaluated, evaluate
 from routecal.flows.export import export
@@ -30,7 +31,7 @@ from routecal.flows.stats import stats
 from routecal.flows.train import train
 from routecal.flows.train_router import train_router_flow
 from routecal.storage.artifact import read_table
-from routecal.storage.folder import digest_folder
+from routecal.storage.folder_artifact import digest_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest
 from routecal.tasks import runs
@@ -38,7 +39,6 @@ from routecal.tasks.errors import OptionMissing
 from routecal.tasks.escalate import CALLS
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.oracle import ORACLES
-
 from tests.tasks.made import outcome_rows, write_jsonl
 
 States = list[tuple[str, str]]

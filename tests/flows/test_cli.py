@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from routecal import flows
 from routecal.flows import cli
 from routecal.flows.commands import QUICK
 from routecal.tasks import runs
-from routecal.tasks.examples import block_names
-
-from routecal import flows
+from routecal.tasks.load_examples import block_names
 from tests.flows.refusal import Capture
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -50,7 +50,7 @@ def test_help_of_a_command_names_every_option(command: str, capsys: Capture) -> 
 
 
 def test_what_looks_at_stored_things_loads_neither_torch_nor_matplotlib() -> None:
-    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"routecal.flows.show"})
+    modules = sorted({cli.COMMANDS[name].module for name in QUICK} | {"routecal.flows.print_results"})
     code = f"import sys, {', '.join(modules)}; print(*{{'torch', 'matplotlib', 'transformers'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

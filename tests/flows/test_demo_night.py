@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 from prefect.exceptions import Abort
+
 from routecal.flows import demo_night as flow
-from routecal.flows.checks import check
 from routecal.flows.demo_inputs import Inputs
 from routecal.flows.demo_night import demo_night
 from routecal.flows.demo_params import DemoNightParams
 from routecal.flows.errors import OtherRouterServes
+from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.one_night import one_night
-from routecal.storage.folder import write_folder
+from routecal.flows.param_checks import check
+from routecal.storage.folder_artifact import write_folder
+from routecal.storage.head_registry import append, history
 from routecal.storage.ingest import read_queries
 from routecal.storage.layout import Home
-from routecal.storage.registry import append, history
-from routecal.tasks.night.outcome import Night
-from routecal.tasks.router import refer_checkpoint
-
+from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.night.night_result import Night
 from tests.tasks.made import store_queries, texts
 
 

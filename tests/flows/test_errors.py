@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+
 from routecal.flows import errors
 from routecal.tasks.errors import TaskError
 

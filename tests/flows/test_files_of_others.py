@@ -6,21 +6,21 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+
 from routecal.flows import cli
 from routecal.flows.extract import extract
+from routecal.flows.oracle_choice import pace_of
 from routecal.flows.oracle_params import LabelParams
-from routecal.flows.oracles import pace_of
 from routecal.flows.params import ExtractParams, TrainParams
 from routecal.flows.train import _data, train
 from routecal.storage.artifact import read_table
-from routecal.storage.identity import is_rough, rough_id
 from routecal.storage.ingest import read_queries
+from routecal.storage.query_identity import is_rough, rough_id
 from routecal.tasks import runs
-from routecal.tasks.carry_over import under_one_identity
 from routecal.tasks.errors import NothingInCommon
+from routecal.tasks.old_tables import under_one_identity
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.spec import ApiOracle
-
+from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.flows.api_labels import label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer

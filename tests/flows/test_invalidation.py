@@ -49,7 +49,7 @@ def test_an_edit_makes_anew_what_stands_on_it(
 
     # RL alone earns rewards, and its head comes out the same, so that recalibrating it is found. Binned errors are in
     # what measures.
-    for module in ("calib/rewards.py", "calib/metrics/binned.py"):
+    for module in ("calib/learn/rewards.py", "calib/metrics/binned.py"):
         (project / module).write_text((project / module).read_text() + "\n# an edit\n")
     anew, found = made_by(project, *options, *small)
     assert anew == {"RL", "score", "slices", "escalate"}

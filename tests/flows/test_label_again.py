@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from routecal.flows import cli
 from routecal.tasks import runs
-
 from tests.flows.api_labels import LARGE, MEDIUM, OTHER, N, is_judging, label_argv
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.scripts import Script
@@ -110,7 +110,9 @@ def test_many_silent_answers_are_told(
     server.rewrite = candidate(silent, a_few)
     with caplog.at_level(logging.WARNING):
         assert cli.main(label_argv(file, server)) == 0
-    [told] = [record.getMessage() for record in caplog.records if record.name == "routecal.tasks.oracle.bulletin"]
+    [told] = [
+        record.getMessage() for record in caplog.records if record.name == "routecal.tasks.oracle.labelling_summary"
+    ]
     assert told == (
         f"3 of {N} answers of the large model {LARGE} are empty (15%) and count as NOT_ATTEMPTED: 3 ended without a "
         "word, 0 ran out of room; more room (--max-output-tokens) or less thinking (--large-thinking none) may help"

@@ -13,12 +13,12 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.client.schemas.objects import Artifact as Published
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.flow_engine import run_flow
+
 from routecal.flows import cli, label_api
 from routecal.flows.label import label
 from routecal.storage.artifact import read_table
 from routecal.tasks import runs
-from routecal.tasks.oracle.engine.stops import LabellingStopped
-
+from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
 from tests.gemini_server import scripts

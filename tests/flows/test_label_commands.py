@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from routecal.flows import cli
 from routecal.tasks import runs
-
 from tests.flows.api_labels import LARGE, MEDIUM, N, cells, file_of, label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer

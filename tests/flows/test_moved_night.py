@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
 from routecal.flows.evaluate import evaluate
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.params import EvaluateParams, StatsParams
 from routecal.flows.recalibrate import recalibrate
 from routecal.flows.stats import stats
 from routecal.storage.artifact import read_table
+from routecal.storage.head_registry import history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest, manifests
-from routecal.storage.registry import history
-from routecal.tasks.night.known import NIGHT
-
+from routecal.tasks.night.label_history import NIGHT
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from routecal.flows import cli
 from routecal.flows.export import export
 from routecal.flows.extract import extract
@@ -21,7 +22,6 @@ from routecal.storage.manifest import latest_manifest, newest_first
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks import runs
 from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
-
 from tests.flows.refusal import Capture, refused
 from tests.storage.conftest import filled
 from tests.tasks.made import outcome_rows, write_jsonl

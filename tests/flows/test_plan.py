@@ -9,11 +9,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.flows import Flow
+
 from routecal.flows import cli
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
 from routecal.tasks.oracle.planning.plan import Plan
-
 from tests.flows.api_labels import LARGE, MEDIUM, N, file_of, label_argv
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer

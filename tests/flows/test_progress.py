@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
+
 from routecal.tasks import progress_artifact
 from routecal.tasks.progress import track
 

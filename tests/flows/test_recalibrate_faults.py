@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from prefect.settings import PREFECT_API_URL
+
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.storage.artifact import read_table
-from routecal.storage.folder import digest_folder
+from routecal.storage.folder_artifact import digest_folder
+from routecal.storage.head_registry import champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, manifests
-from routecal.storage.registry import champion, history
-from routecal.tasks.night.known import EXAMPLES, NIGHT
-from routecal.tasks.night.outcome import FLOW, KEY
-
+from routecal.tasks.night.label_history import EXAMPLES, NIGHT
+from routecal.tasks.night.night_result import FLOW, KEY
 from tests.bench.workload import ROOT, environment
 from tests.flows.killed_nights import Ended, Nights, nights
 from tests.flows.lakes import lakes_file

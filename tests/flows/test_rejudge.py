@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from routecal.flows import cli
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifest_of
 from routecal.tasks import runs
-
 from tests.flows.api_labels import KEY, LARGE, MEDIUM, OTHER, cells, file_of, is_judging, known, label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.answers import Answers, same_words

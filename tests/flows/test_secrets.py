@@ -11,11 +11,11 @@ import pytest
 from prefect.blocks.system import Secret
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_DATABASE_CONNECTION_URL
+
 from routecal.flows import cli
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
-from routecal.tasks.oracle.engine.stops import LabellingStopped
-
+from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
 from tests.gemini_server.refusals import REFUSALS, Refusal, error

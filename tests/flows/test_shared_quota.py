@@ -11,11 +11,11 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.concurrency.sync import concurrency
+
 from routecal.flows import label_api
 from routecal.flows.label import label
-from routecal.tasks.oracle import quota as quotas
-from routecal.tasks.oracle.engine.desk import Desk
-
+from routecal.tasks.oracle import concurrency_quota as quotas
+from routecal.tasks.oracle.engine_thread import Desk
 from tests.flows.lakes import lakes_file, params_for
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving

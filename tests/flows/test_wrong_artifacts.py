@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from routecal.flows import cli
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-
 from tests.flows.refusal import Capture, refused
 from tests.tasks.made import outcome_rows, write_jsonl
 

@@ -9,15 +9,15 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
 from routecal.calib.errors import CalibError
-from routecal.flows import cli, server
-from routecal.flows.checks import check
+from routecal.flows import cli, prefect_server
 from routecal.flows.commands import COMMANDS as KNOWN
+from routecal.flows.param_checks import check
 from routecal.flows.params import EvaluateParams
 from routecal.storage.errors import StorageError
 from routecal.storage.layout import Home
 from routecal.tasks.errors import TaskError
-
 from tests.flows import wrong_commands as wrong
 from tests.flows.refusal import Capture
 
@@ -49,7 +49,7 @@ def _here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("ROUTECAL_HOME", "home")
     monkeypatch.setenv("PREFECT_HOME", "prefect")
     # Of a command that is refused nothing comes so far.
-    monkeypatch.setattr(server, "reach_server", lambda: pytest.fail("a server was looked for"))
+    monkeypatch.setattr(prefect_server, "reach_server", lambda: pytest.fail("a server was looked for"))
     monkeypatch.setattr(Home, "check_writable", lambda _: pytest.fail("something would have been stored"))
     before, variables = _contents(folder), _variables()
     yield

@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from routecal.calib.errors import CalibError
-from routecal.calib.policy import POLICIES
-from routecal.calib.router import FrozenRouter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
+from routecal.calib.errors import CalibError
+from routecal.calib.policy import POLICIES
+from routecal.calib.router.frozen_router import FrozenRouter
 from tests.calib.tiny_families import config_of, model_of, tokenizer_of
 
 TEXTS = ["Hi", "What is the capital of France?", "Who built the oldest bridge<eos>"]

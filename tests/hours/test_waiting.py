@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from routecal.storage.layout import Home
-from routecal.storage.registry import history
 
+from routecal.storage.head_registry import history
+from routecal.storage.layout import Home
 from tests.served.conftest import serving
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 

@@ -19,7 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from routecal.deployments.surroundings import ROOT
+
+from routecal.deployments.environment import ROOT
 
 MEANT = re.compile(r"^( +)server \{\n.*?^\1\}$", re.MULTILINE | re.DOTALL)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from routecal.deployments.surroundings import WEBHOOK_URL, environment
 
+from routecal.deployments.environment import WEBHOOK_URL, environment
 from tests.served.conftest import READY_S, ROOT, Served, free_port
 from tests.served.hook import listening
 
@@ -61,7 +61,7 @@ class Machine:
 
     def server(self) -> Process:
         """Start the Prefect server and wait until it answers."""
-        process = self._start("server", "-m", "routecal.deployments.server")
+        process = self._start("server", "-m", "routecal.deployments.patched_server")
         self.served = Served(process, self._url, self.folder, self.env)
         self.wait(lambda: _answers(f"{self._url}/api/health"), process, "server")
         return process

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from routecal.deployments.automations import BEATS
+from routecal.storage.head_registry import Entry, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
-from routecal.storage.registry import Entry, history
-
 from tests.served.conftest import ROOT, free_port
 from tests.served.machine import BEAT_S, SILENT, Machine, watched
 

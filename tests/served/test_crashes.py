@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from routecal.storage.artifact import read_table
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest
-
 from tests.flows.lakes import lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving

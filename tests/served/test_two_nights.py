@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from routecal.storage.head_registry import history
 from routecal.storage.layout import Home
-from routecal.storage.registry import history
-
 from tests.served.conftest import Served
 
 

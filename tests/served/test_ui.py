@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from routecal.storage.layout import Home
-from routecal.storage.registry import history
 
+from routecal.storage.head_registry import history
+from routecal.storage.layout import Home
 from tests.served.conftest import Served
 
 SMALL = {"epochs": 2, "hidden_units": 8, "medium_price": 1, "large_price": 20}

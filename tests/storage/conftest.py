@@ -7,10 +7,10 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from routecal.storage.identity import query_id
-from routecal.storage.layout import Home
-from routecal.storage.schemas import SCHEMAS, conform
 
+from routecal.storage.layout import Home
+from routecal.storage.query_identity import query_id
+from routecal.storage.schemas import SCHEMAS, conform
 from tests.storage.ledger.ledgers import Ledgers
 from tests.storage.ledger.postgres import postgres
 

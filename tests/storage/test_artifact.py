@@ -7,10 +7,11 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
+
 from routecal.storage import artifact as module
 from routecal.storage.artifact import Artifact, read_metadata, read_table, within, write_table
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull, HomeNotWritable, SchemaMismatch
-from routecal.storage.folder import write_folder
+from routecal.storage.folder_artifact import write_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import write_manifest
 

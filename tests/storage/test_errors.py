@@ -1,6 +1,7 @@
 import pickle
 
 import pytest
+
 from routecal.storage import errors
 
 FACTS = {

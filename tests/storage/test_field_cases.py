@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from routecal.storage.errors import BadRows, InputUnreadable
-from routecal.storage.identity import query_id
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.query_identity import query_id
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the files are not beside this checkout")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
+
 from routecal.storage.errors import BadRows, InputEmpty, InputUnreadable, MissingColumn, StorageError, UnknownFormat
 from routecal.storage.ingest import read_outcomes, read_queries
 

@@ -11,6 +11,7 @@ import warnings
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from routecal.storage.errors import StorageError
 from routecal.storage.ingest import read_outcomes, read_queries
 

@@ -7,10 +7,11 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from routecal.storage import errors
 from routecal.storage.artifact import write_table
-from routecal.storage.identity import query_id
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS
 
 ROWS = [

@@ -2,6 +2,7 @@ import os
 import time
 
 import pytest
+
 from routecal.storage import atomic
 from routecal.storage.errors import DiskFull, HomeNotWritable
 from routecal.storage.layout import Home

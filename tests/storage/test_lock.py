@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from routecal.storage.errors import HomeNotWritable, LockHeld
 from routecal.storage.lock import locked
 

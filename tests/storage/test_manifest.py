@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from routecal.storage import manifest as module
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve, write_chunks

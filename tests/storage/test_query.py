@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from routecal.calib.metrics.binned import bin_index, ece
 from routecal.storage.artifact import read_table, write_table
 from routecal.storage.errors import ArtifactMissing, UnknownName
-from routecal.storage.examples import join_examples
+from routecal.storage.example_join import join_examples
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, header, load_sql, names, run
 from routecal.storage.schemas import SCHEMAS
-
 from tests.storage.conftest import filled
 
 P = [0.0, 0.05, 0.29, 0.3, 0.5, 0.5, 0.7, 0.99, 1.0, 1.0]

@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pytest
+
 from routecal.calib.policy import Grade
 from routecal.storage.benchmark_schemas import BENCHMARK
 from routecal.storage.errors import SchemaMismatch, UnknownName

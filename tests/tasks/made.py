@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+
 from routecal.calib.policy import POLICIES
-from routecal.calib.router import FrozenRouter
+from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.storage.artifact import Artifact, write_table
-from routecal.storage.identity import query_id
 from routecal.storage.layout import Home
+from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS
 
 WHEN = datetime(2026, 11, 22, tzinfo=UTC)

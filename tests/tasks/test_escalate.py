@@ -5,23 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from routecal.calib import escalation
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.cross_fit import Plan
 from routecal.calib.escalation import Outcomes
 from routecal.calib.examples import LABELLED
-from routecal.calib.folder_digest import folder_digest
+from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
-from routecal.calib.sft import SFTConfig
+from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.folder import digest_folder, local_folder
+from routecal.storage.folder_artifact import digest_folder, local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import CALLS, Escalation, Terms, escalate, pack_router, sentence
 from routecal.tasks.evaluate import FINAL, predict
 from routecal.tasks.extract import Reading
 from routecal.tasks.train import open_head, train_sft
-
 from tests.tasks.made import Made
 
 FLAT = Terms(medium_price=1, large_price=20, price_unit="relative", confidence=0.5)

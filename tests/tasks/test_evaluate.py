@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
+
 from routecal.calib.baselines import usable
-from routecal.calib.cross_fit import Plan, fold_of
+from routecal.calib.learn.cross_fit import Plan, fold_of
+from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import brier, ece
-from routecal.calib.sft import SFTConfig
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.tasks import evaluate
 from routecal.tasks.evaluate import FINAL, RIVAL, predict, score
-from routecal.tasks.examples import load_examples
+from routecal.tasks.load_examples import load_examples
 from routecal.tasks.train import open_head, recalibrate_head, train_sft
-
 from tests.tasks.made import Made
 
 

@@ -5,10 +5,10 @@ import tomllib
 from importlib import metadata
 
 import pytest
+
 from routecal.flows.cli import main
 from routecal.tasks import extras
 from routecal.tasks.errors import ExtraMissing
-
 from tests.test_layering import ROOT
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]

@@ -5,26 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.checkpoint import attach_routing_head
-from routecal.calib.cross_fit import Plan
+from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.policy import POLICIES
-from routecal.calib.router import FrozenRouter
-from routecal.calib.sft import SFTConfig
+from routecal.calib.router.checkpoint import attach_routing_head
+from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.storage.artifact import Artifact, read_table
-from routecal.storage.folder import local_folder
-from routecal.tasks.benchmark.cells import fit_cell, fit_router
+from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.benchmark.features import extract_sets, headless, load_features
-from routecal.tasks.benchmark.sets import import_sets
+from routecal.tasks.benchmark.fit_cells import fit_cell, fit_router
+from routecal.tasks.benchmark.outcome_sets import import_sets
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.examples import join, load_examples
 from routecal.tasks.extract import Reading, extract_shard
 from routecal.tasks.gemma import convert_gemma
-from routecal.tasks.oracle.local import LocalModel
-from routecal.tasks.oracle.prompts import prompt
-from routecal.tasks.router import train_router
+from routecal.tasks.load_examples import join, load_examples
+from routecal.tasks.make_router import train_router
+from routecal.tasks.oracle.local_oracle import LocalModel
+from routecal.tasks.oracle.prompt_files import prompt
 from routecal.tasks.train import open_head, train_sft
-
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_labels, store_queries, texts
 

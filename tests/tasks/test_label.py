@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
 from routecal.tasks.label import check_labelled, store_labelled, unlabelled
-from routecal.tasks.oracle.api import Labelled
+from routecal.tasks.oracle.api_oracle import Labelled
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.spec import ApiOracle
-from routecal.tasks.tables import joined
-
+from routecal.tasks.oracle.oracle_spec import ApiOracle
+from routecal.tasks.sharding import joined
 from tests.tasks.made import store_labels, store_queries, texts
 
 SPEC = ModelSpec(model="m")

@@ -6,6 +6,7 @@ import logging
 import pytest
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
+
 from routecal.tasks import progress
 from routecal.tasks.progress import counted, shown, track, underway
 
@@ -17,8 +18,8 @@ def test_our_warnings_are_printed_once_and_other_libraries_keep_theirs(is_termin
     root.addHandler(theirs)
     try:
         with shown(Console(file=terminal, width=40, force_terminal=is_terminal)):
-            logging.getLogger("routecal.tasks.oracle.engine.desk").warning("%d calls [were] in flight as one died", 7)
-            logging.getLogger("routecal.tasks.oracle.engine.desk").info("nobody reads this")
+            logging.getLogger("routecal.tasks.oracle.engine_thread").warning("%d calls [were] in flight as one died", 7)
+            logging.getLogger("routecal.tasks.oracle.engine_thread").info("nobody reads this")
             logging.getLogger("aiohttp.client").warning("a stranger's")
         # In one piece, however narrow the terminal, and with its brackets.
         assert "warning: 7 calls [were] in flight as one died\n" in terminal.getvalue()
@@ -26,7 +27,7 @@ def test_our_warnings_are_printed_once_and_other_libraries_keep_theirs(is_termin
         assert "stranger" in elsewhere.getvalue()
         assert "stranger" not in terminal.getvalue()
         assert "in flight" not in elsewhere.getvalue()
-        logging.getLogger("routecal.tasks.oracle.engine.desk").warning("afterwards")
+        logging.getLogger("routecal.tasks.oracle.engine_thread").warning("afterwards")
         assert "afterwards" in elsewhere.getvalue()
         assert "afterwards" not in terminal.getvalue()
     finally:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+
 from routecal.storage.artifact import read_metadata, read_table
 from routecal.storage.errors import BadRows
-from routecal.storage.export import export_jsonl
-from routecal.storage.identity import query_id
-from routecal.tasks.oracle.replay import CUT
+from routecal.storage.jsonl_export import export_jsonl
+from routecal.storage.query_identity import query_id
+from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.queries import import_decisions, import_outcomes, import_queries, make_world_facts, set_apart
-
 from tests.tasks.made import Made, store_queries, texts, write_jsonl
 
 

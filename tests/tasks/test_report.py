@@ -6,17 +6,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from routecal.calib.cross_fit import Plan
+
 from routecal.calib.examples import LABELLED
-from routecal.calib.sft import SFTConfig
+from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.sft import SFTConfig
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.escalate import Terms, escalate, sentence
 from routecal.tasks.evaluate import FINAL, Evaluation, predict, score
-from routecal.tasks.examples import join
+from routecal.tasks.load_examples import join
 from routecal.tasks.report import write_report
-from routecal.tasks.slices import score_slices
+from routecal.tasks.slice_table import score_slices
 from routecal.tasks.train import train_sft
-
 from tests.tasks.made import Made, store_queries, texts
 
 HOSTILE = ("<script>alert(1)</script>", "{{ 7 * 7 }}", "{% include 'x' %}", '"><img src=x onerror=alert(1)>', "a & b")

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
 from routecal.tasks.version import code_version, commit_of
 
 ROOT = Path(__file__).parents[2]

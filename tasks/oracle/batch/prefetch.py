@@ -10,21 +10,22 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from typing import Any, TypeVar
 
 import pyarrow as pa
+
 from routecal.storage.ledger import Batch
-from routecal.tasks.oracle.batch.api import BatchApi
-from routecal.tasks.oracle.batch.batches import Batches
-from routecal.tasks.oracle.batch.maker import keys_sha256
+from routecal.tasks.oracle.batch.batch_job import Batches
+from routecal.tasks.oracle.batch.create_job import keys_sha256
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.drift import check_version
-from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
-from routecal.tasks.oracle.engine.stops import NotBought, OracleRefused, ShardIncomplete
-from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.stop_reasons import NotBought, OracleRefused, ShardIncomplete
 from routecal.tasks.oracle.grading.judging import Ask
+from routecal.tasks.oracle.model_drift import check_version
 from routecal.tasks.oracle.money.budget import Hold
+from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.gemini import Gemini
+from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.replies import read
-from routecal.tasks.oracle.providers.sendable import check_text
 
 T = TypeVar("T")
 

@@ -16,16 +16,16 @@ from typing import NamedTuple
 
 from routecal.storage.ledger.records import Bought
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.drift import ModelDrift, check_version
-from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.sender import Provider, Sender
-from routecal.tasks.oracle.engine.stops import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
-from routecal.tasks.oracle.faults import Fault, FaultKind
-from routecal.tasks.oracle.gate.gate import Gate
-from routecal.tasks.oracle.gate.limits import QuotaTooSmall
+from routecal.tasks.oracle.engine.stop_reasons import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
+from routecal.tasks.oracle.model_drift import ModelDrift, check_version
 from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.rate_limit.limiter import Gate
+from routecal.tasks.oracle.rate_limit.project_limits import QuotaTooSmall
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Answered(NamedTuple):
 
 
 class Engine:
-    """Asks calls, each once. Made and used inside one event loop; `tasks.oracle.engine.desk` runs it in a thread.
+    """Asks calls, each once. Made and used inside one event loop; `tasks.oracle.engine_thread` runs it in a thread.
 
     Args:
         recorder: the way to the ledger.

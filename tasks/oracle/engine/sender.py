@@ -11,13 +11,13 @@ from typing import Protocol
 from routecal.storage.ledger import Attempt, End, Start
 from routecal.storage.ledger.records import Bought
 from routecal.tasks.oracle.call import UNCOUNTED, Call
-from routecal.tasks.oracle.engine.job import Job
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
-from routecal.tasks.oracle.faults import Fault, FaultKind
-from routecal.tasks.oracle.gate.gate import Gate, Limits, Ticket
 from routecal.tasks.oracle.providers.replies import read
 from routecal.tasks.oracle.providers.usage import usage_of
+from routecal.tasks.oracle.rate_limit.limiter import Gate, Limits, Ticket
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.answering import ABSTENTION, Answer
+from routecal.tasks.oracle.grading.answering import ABSTENTION, Answer
 from routecal.tasks.oracle.grading.decision_judge import decision_version, decision_votes
 from routecal.tasks.oracle.grading.exact import is_exact, normalise_answer
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, ModelSpec, Seat, Verdict, Vote

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.grading.fence import fence_code, fenced
+from routecal.tasks.oracle.grading.judge_reply import confidence_of
 from routecal.tasks.oracle.grading.judging import Ask, Vote
 from routecal.tasks.oracle.grading.model_judge import asked, references
-from routecal.tasks.oracle.grading.reading import confidence_of
-from routecal.tasks.oracle.prompts import fill, sections, version
+from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
+from routecal.tasks.oracle.prompt_files import fill, sections, version
 
 LETTERS = "AB"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.call import Call, Reply
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from routecal.tasks.errors import TaskError
 from routecal.tasks.oracle.call import Call, Usage
-from routecal.tasks.oracle.drift import bare_name
+from routecal.tasks.oracle.model_drift import bare_name
 from routecal.tasks.oracle.money.pricelist import UNIT, Price, Rate, newest, read
 
 # Role marks, separators and the like, which a provider adds to every request and counts as input.

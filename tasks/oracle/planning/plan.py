@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
+
 from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, Prices, UnknownPrice
 from routecal.tasks.oracle.planning.assumptions import SPEND_TIERS, Assumptions
+from routecal.tasks.oracle.planning.call_kinds import JudgeLike, Kind, ModelLike, kinds_of
 from routecal.tasks.oracle.planning.forecast import LimitsLike, Plan, Range, StagePlan, duration
-from routecal.tasks.oracle.planning.kinds import JudgeLike, Kind, ModelLike, kinds_of
-from routecal.tasks.oracle.planning.sizes import Sizes, sizes
-from routecal.tasks.oracle.planning.text import shown
+from routecal.tasks.oracle.planning.plan_text import shown
+from routecal.tasks.oracle.planning.query_sizes import Sizes, sizes
 
 __all__ = ["Assumptions", "Plan", "plan", "shown"]
 

@@ -14,14 +14,14 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.batch.api import BatchApi
 from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.faults import Fault, FaultKind
-from routecal.tasks.oracle.providers.classify import of_error, without
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.batch_api import BatchApi
+from routecal.tasks.oracle.providers.error_classes import of_error, without
 from routecal.tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
-from routecal.tasks.oracle.providers.per_loop import PerLoop
+from routecal.tasks.oracle.providers.payload_check import check_text
+from routecal.tasks.oracle.providers.per_event_loop import PerLoop
 from routecal.tasks.oracle.providers.replies import require
-from routecal.tasks.oracle.providers.sendable import check_text
 
 if TYPE_CHECKING:
     from google.genai import Client

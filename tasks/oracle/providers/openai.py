@@ -13,15 +13,16 @@ from urllib.parse import quote
 
 import httpx2
 from openai import AsyncOpenAI
+
 from routecal.tasks.errors import OptionMissing
 from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.providers.address import Address, address_of
-from routecal.tasks.oracle.providers.classify import without
+from routecal.tasks.oracle.providers.error_classes import without
 from routecal.tasks.oracle.providers.openai_faults import KEY_NAME, of_error, refined, wants_other_cap
-from routecal.tasks.oracle.providers.per_loop import PerLoop
+from routecal.tasks.oracle.providers.payload_check import check_text
+from routecal.tasks.oracle.providers.per_event_loop import PerLoop
 from routecal.tasks.oracle.providers.replies import require
-from routecal.tasks.oracle.providers.sendable import check_text
 
 TIERS = ("online", "flex")
 

@@ -13,12 +13,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from routecal.storage.plain import plain
+from routecal.storage.plain_text import plain
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.faults import Fault, FaultKind
-from routecal.tasks.oracle.providers.bodies import json_object, not_a_completion
-from routecal.tasks.oracle.providers.classify import of_status
-from routecal.tasks.oracle.providers.ends import MAX_TOKENS, PROMPT_BLOCKED, STOP, WITHHELD, end_of, is_broken_off
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.providers.error_classes import of_status
+from routecal.tasks.oracle.providers.finish_reasons import (
+    MAX_TOKENS,
+    PROMPT_BLOCKED,
+    STOP,
+    WITHHELD,
+    end_of,
+    is_broken_off,
+)
+from routecal.tasks.oracle.providers.response_bodies import json_object, not_a_completion
 from routecal.tasks.oracle.providers.usage import clean, dict_at, is_chat, str_at, usage_of
 
 # Where servers put what a model thought, apart from what it said.

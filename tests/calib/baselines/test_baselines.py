@@ -4,15 +4,15 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 
 import numpy as np
 import pytest
-from routecal.calib import baselines
-from routecal.calib.baselines.logistic import Probe
-from routecal.calib.baselines.router import HIGHEST, LOWEST, statistic
-from routecal.calib.errors import ColumnMissing, InvalidProbability, TooFewExamples, UnknownName
-from routecal.calib.examples import Examples
-from routecal.calib.metrics import auroc, brier, log_loss
 from scipy.special import logit, softmax
 from sklearn.linear_model import LogisticRegression
 
+from routecal.calib import baselines
+from routecal.calib.baselines.logistic import Probe
+from routecal.calib.baselines.router_outputs import HIGHEST, LOWEST, statistic
+from routecal.calib.errors import ColumnMissing, InvalidProbability, TooFewExamples, UnknownName
+from routecal.calib.examples import Examples
+from routecal.calib.metrics import auroc, brier, log_loss
 from tests.calib.made import examples
 
 NAMES = pytest.mark.parametrize("name", baselines.BASELINES)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from routecal.calib.comparison import Resampled, mean_over, over_seeds, ties
 
 N = 60

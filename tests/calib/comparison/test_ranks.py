@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from routecal.calib.comparison import Resampled, rank
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from routecal.calib.comparison import COMPARED, minus, paired_counts, resample
 from routecal.calib.errors import LengthMismatch, UnknownName
 from routecal.calib.metrics import get

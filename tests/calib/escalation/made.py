@@ -2,6 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
+
 from routecal.calib.escalation import Outcomes
 
 S, C, A = 0, 1, 2  # indices into POLICIES: Standard, Complex, Ambiguous

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t
+
 from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
 from routecal.calib.escalation import (
     CONFIDENCE,
@@ -20,9 +22,7 @@ from routecal.calib.escalation import (
 )
 from routecal.calib.escalation.saving import _random_saving
 from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability import wilson
-from scipy.stats import t
-
+from routecal.calib.metrics.reliability_bins import wilson
 from tests.calib.escalation.made import POLICY, SIX, P, simulated
 
 

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from routecal.calib.errors import (
     CalibError,
     GradeUnknown,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
 
 

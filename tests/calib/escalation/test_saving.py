@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
 from routecal.calib.errors import NothingToSave, OutOfRange
 from routecal.calib.escalation import (
     EVERYTHING,
@@ -14,8 +15,7 @@ from routecal.calib.escalation import (
 )
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability import wilson
-
+from routecal.calib.metrics.reliability_bins import wilson
 from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
 

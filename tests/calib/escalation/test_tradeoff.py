@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from routecal.calib.errors import InvalidProbability, LengthMismatch
 from routecal.calib.escalation import (
     EVERYTHING,
@@ -14,7 +15,6 @@ from routecal.calib.escalation import (
     served_by_large,
     thresholds_of,
 )
-
 from tests.calib.escalation.made import POLICY, SIX, A, C, P, S, cases
 
 

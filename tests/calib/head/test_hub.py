@@ -5,10 +5,10 @@ import pytest
 import torch
 from huggingface_hub import ModelCard, constants
 from huggingface_hub.errors import HfHubHTTPError
+
 from routecal.calib.errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
 from routecal.calib.recalibrate import Identity, Platt
-
 from tests.calib.head.hub_server import TOKEN, serving
 from tests.calib.made import examples
 

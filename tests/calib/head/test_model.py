@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from routecal.calib import sft
+from scipy.special import expit
+
 from routecal.calib.errors import FeatureMismatch, InvalidLabel, NonFinite
 from routecal.calib.head import ConfidenceHead, HeadConfig, router_logit
 from routecal.calib.head import model as model_module
+from routecal.calib.learn import sft
+from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.recalibrate import Platt, platt_parameters
-from routecal.calib.sft import SFTConfig
-from scipy.special import expit
-
 from tests.calib.made import examples
 
 ROWS = examples(300)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
+
 from routecal.calib.errors import OutOfRange, UnknownName
 from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
-from scipy.stats import norm
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 

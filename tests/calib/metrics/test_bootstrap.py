@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.errors import LengthMismatch, NoInterval, UnknownName
 from routecal.calib.metrics import METRICS, intervals, paired_difference
 from routecal.calib.metrics.registry import WITH_INTERVAL

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
+
 from routecal.calib.metrics import ece, noise_floor
 from routecal.calib.metrics.calibration_interval import ece_interval
-from scipy.stats import binom
 
 
 def calibrated(rng):

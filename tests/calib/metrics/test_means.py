@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from routecal.calib.metrics.means import mean_interval
 from scipy.stats import t
+
+from routecal.calib.metrics.means import mean_interval
 
 
 def test_without_skewness_it_is_students():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.calib.metrics.binned import ece
 from routecal.calib.metrics.murphy import brier_parts, brier_reliability, brier_resolution
 from routecal.calib.metrics.proper import brier

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.metrics.binned import ece
 from routecal.calib.metrics.noise import MIN_ROWS, noise_floor
 

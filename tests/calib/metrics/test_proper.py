@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from routecal.calib.metrics.proper import brier, brier_skill, log_loss
 from sklearn import metrics as reference
+
+from routecal.calib.metrics.proper import brier, brier_skill, log_loss
 
 RNG = np.random.default_rng(0)
 P = RNG.random(200)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
 from routecal.calib.metrics.ranking import auprc, auroc
 from routecal.calib.metrics.ties import packed_keys, ties
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 def test_agrees_with_scikit_learn_ties_included():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from routecal.calib.metrics import ece, ece_debiased, ece_equal_mass, reliability_bins, smooth_ece
-from routecal.calib.metrics.smooth import cosines, smoothed, spread_on_grid
 from sklearn.calibration import calibration_curve
 
+from routecal.calib.metrics import ece, ece_debiased, ece_equal_mass, reliability_bins, smooth_ece
+from routecal.calib.metrics.smooth import cosines, smoothed, spread_on_grid
 from tests.calib.metrics.reference_libraries import by_netcal, by_torchmetrics, by_uncertainty_calibration, relplot
 
 RNG = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
 from routecal.calib.metrics import METRICS, get
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.metrics import METRICS
 from routecal.calib.metrics.replicates import OnRows, resampling_counts
 

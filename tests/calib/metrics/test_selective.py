@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.calib.errors import OutOfRange
 from routecal.calib.metrics.ranking import auroc
 from routecal.calib.metrics.selective import augrc, aurc, coverage_at_risk, decision_accuracy, e_aurc, risk_at_coverage

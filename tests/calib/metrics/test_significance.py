@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy.stats import kstest, norm
+
 from routecal.calib.metrics.significance import (
     brownian_maximum_sf,
     brownian_range_sf,
@@ -9,7 +11,6 @@ from routecal.calib.metrics.significance import (
     kuiper_test,
     spiegelhalter_test,
 )
-from scipy.stats import kstest, norm
 
 SURVIVAL = {"maximum": brownian_maximum_sf, "range": brownian_range_sf}
 

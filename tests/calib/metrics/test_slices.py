@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.metrics import by_slice, deciles, summarise
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.errors import OutOfRange
 from routecal.calib.metrics.smooth import smooth_ece
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from routecal.calib.metrics import METRICS, Estimate, Summary, brier_parts, kuiper_test, spiegelhalter_test, summarise
 
 RNG = np.random.default_rng(2)

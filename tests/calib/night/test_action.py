@@ -1,12 +1,13 @@
 """What becomes of a candidate follows from the verdict, the doubts, and what a person says."""
 
 import pytest
-from routecal.calib.drift import Drift
+
 from routecal.calib.metrics import Estimate
 from routecal.calib.night.action import Judgement, doubts, judgement, renewal_reasons
-from routecal.calib.night.gate import Condition, Verdict
-from routecal.calib.night.health import Health
+from routecal.calib.night.head_health import Health
 from routecal.calib.night.outcome_shift import OutcomeShift
+from routecal.calib.night.promotion_gate import Condition, Verdict
+from routecal.calib.night.query_drift import Drift
 
 PASSED = Verdict(
     n=500, conditions=(Condition(name="brier", is_met=True, reason="it is no worse"),), facts=("it costs",)

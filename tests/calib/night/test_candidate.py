@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
+
 from routecal.calib.night.candidate import WARM_FROM, Contender, choose_candidate, may_warm_start
 from routecal.calib.recalibrate import Identity, Platt, fit_isotonic, fit_platt
-from scipy.special import expit, logit
 
 
 def world(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.stats import chi2_contingency, ttest_ind
+
 from routecal.calib.metrics import Estimate, intervals, noise_floor, paired_difference
-from routecal.calib.night import gate, outcome_shift
+from routecal.calib.night import outcome_shift, promotion_gate
 from routecal.calib.night.action import judgement
 from routecal.calib.night.candidate import Contender, choose_candidate
-from routecal.calib.night.gate import Condition, GateRules, Served, Verdict, decide
-from routecal.calib.night.health import examine
+from routecal.calib.night.head_health import examine
 from routecal.calib.night.outcome_shift import OutcomeShift
+from routecal.calib.night.promotion_gate import Condition, GateRules, Served, Verdict, decide
 from routecal.calib.recalibrate import Identity
 from routecal.calib.recalibrate.registry import RECALIBRATORS
-from scipy.stats import chi2_contingency, ttest_ind
 
 DUE = ("it is old",)
 
@@ -78,7 +79,7 @@ def test_a_verdict_s_numbers_are_those_of_two_thousand_replicates_at_the_level_a
 
 def test_a_head_that_is_not_better_misses_the_condition_of_that_name() -> None:
     for value, is_met in ((-1e-9, True), (0.0, False)):
-        found = gate._better(Estimate(value=value, low=-0.1, high=0.1), ())
+        found = promotion_gate._better(Estimate(value=value, low=-0.1, high=0.1), ())
         assert (found.name, found.is_met) == ("better", is_met)
 
 
@@ -94,7 +95,7 @@ def test_a_first_head_is_measured_by_the_best_constant_and_by_no_champion() -> N
 
 def test_what_is_no_worse_is_said_to_be_so_and_what_may_be_worse_too() -> None:
     for high, words in ((0.009, "is not worse"), (0.01, "may be worse")):
-        reason = gate._brier(Estimate(value=0.0, low=-0.01, high=high), "the champion", GateRules()).reason
+        reason = promotion_gate._brier(Estimate(value=0.0, low=-0.01, high=high), "the champion", GateRules()).reason
         assert reason.startswith(f"Brier {words} than that of the champion: +0.0000 [-0.0100,")
         assert ("lies below the margin 0.01" in reason) is (high < 0.01)
 
@@ -105,13 +106,13 @@ def test_the_noise_band_of_ece_is_that_of_the_gate_s_level() -> None:
     worse = Estimate(value=0.0, low=0.0, high=0.0)
     for value, is_met in ((end, True), (np.nextafter(end, 1), False)):
         own = Estimate(value=value, low=0.0, high=1.0)
-        assert gate._ece(p, own, worse, GateRules(level=0.6)).is_met is is_met
-        assert gate._ece(p, own, None, GateRules(level=0.6)).is_met is is_met
+        assert promotion_gate._ece(p, own, worse, GateRules(level=0.6)).is_met is is_met
+        assert promotion_gate._ece(p, own, None, GateRules(level=0.6)).is_met is is_met
 
 
 def test_more_is_escalated_where_the_printed_percentages_say_so() -> None:
-    assert gate._cost(Served(0.25, 0.0), Served(0.2449, 0.0)) != ()  # 25 % and 24 %
-    assert gate._cost(Served(0.2449, 0.0), Served(0.24, 0.0)) == ()  # 24 % and 24 %
+    assert promotion_gate._cost(Served(0.25, 0.0), Served(0.2449, 0.0)) != ()  # 25 % and 24 %
+    assert promotion_gate._cost(Served(0.2449, 0.0), Served(0.24, 0.0)) == ()  # 24 % and 24 %
 
 
 def test_health_is_measured_with_the_seed_given_and_nothing_is_escalated_without_a_threshold() -> None:

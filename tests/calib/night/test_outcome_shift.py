@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
+
 from routecal.calib.errors import LengthMismatch
 from routecal.calib.night.outcome_shift import outcome_shift
-from scipy.special import expit
 
 CELLS = np.array(["CORRECT / CORRECT", "INCORRECT / CORRECT", "INCORRECT / INCORRECT"])
 

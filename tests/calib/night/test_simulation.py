@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from routecal.storage.layout import Home
-from routecal.storage.registry import history
 
+from routecal.storage.head_registry import history
+from routecal.storage.layout import Home
 from tests.bench import nights
 from tests.bench.nights import simulate
 

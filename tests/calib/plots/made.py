@@ -1,7 +1,8 @@
 """What the tests of several plots draw."""
 
 import numpy as np
-from routecal.calib.training import StepLog
+
+from routecal.calib.learn.training_loop import StepLog
 
 RNG = np.random.default_rng(0)
 P = RNG.beta(6, 2, 2000)

@@ -1,9 +1,9 @@
 """The forest plot: rows from the top, one panel per metric, hollow where the interval holds 0."""
 
 import pytest
+
 from routecal.calib.metrics import Estimate
 from routecal.calib.plots import forest_figure, forest_plot
-
 from tests.calib.plots.made import PNG
 
 ROWS = ["SFT only", "linear reward", "no residual"]

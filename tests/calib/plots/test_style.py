@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
+
 from routecal.calib import plots
 from routecal.calib.escalation import Line
 from routecal.calib.plots.style import COLOURS, LINES, MARKERS, METHODS, look, looks, render
 from routecal.tasks.evaluate import ESCALATED, FINAL
 from routecal.tasks.report import BEFORE, DRAWN
-
 from tests.calib.plots.made import P, Y
 
 

@@ -1,8 +1,9 @@
 """Confidences and outcomes with a known distortion."""
 
 import numpy as np
-from routecal.calib.checks import logit
 from scipy.special import expit
+
+from routecal.calib.checks import logit
 
 
 def drawn(p, rate, seed):

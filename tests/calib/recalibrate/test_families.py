@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
 from routecal.calib.checks import logit
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
 from routecal.calib.metrics import log_loss
@@ -29,10 +33,6 @@ from routecal.calib.recalibrate import (
     get,
     to_json,
 )
-from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
-
 from tests.calib.recalibrate.made import bent, capped, confidences, drawn, outcomes
 
 FITS = pytest.mark.parametrize("fit", RECALIBRATORS.values(), ids=RECALIBRATORS.keys())

@@ -2,6 +2,7 @@ import errno
 import os
 
 import pytest
+
 from routecal.storage.ledger import ballast
 from routecal.storage.ledger.ballast import SIZE_BYTES, Ballast, has_room, is_full
 

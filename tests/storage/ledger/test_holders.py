@@ -1,5 +1,6 @@
 import pytest
-from routecal.storage.ledger.errors import JobHeld
+
+from routecal.storage.ledger.ledger_errors import JobHeld
 
 
 def test_a_budget_has_one_spender_at_a_time(ledgers):

@@ -4,10 +4,10 @@ import threading
 from importlib.resources import files
 
 import pytest
-from routecal.storage.errors import UnknownName
-from routecal.storage.ledger import Bought, Claim, Ledger, Spent
 from sqlalchemy import text
 
+from routecal.storage.errors import UnknownName
+from routecal.storage.ledger import Bought, Claim, Ledger, Spent
 from tests.storage.ledger.ledgers import failure, finish, start, stutter
 
 KEYS = [f"{i:04d}" for i in range(1_200)]

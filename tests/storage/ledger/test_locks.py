@@ -1,6 +1,7 @@
 import os
 
 import pytest
+
 from routecal.storage.ledger.locks import holders
 
 ME = os.getpid()

@@ -5,11 +5,11 @@ import traceback
 from datetime import datetime, timedelta
 
 import pytest
-from routecal.storage.ledger import Claim, Ledger
-from routecal.storage.ledger.errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
-from routecal.storage.ledger.tables import CALLS
 from sqlalchemy import select, update
 
+from routecal.storage.ledger import Claim, Ledger
+from routecal.storage.ledger.ledger_errors import LedgerError, LedgerFull, LedgerNotWritable, LedgerUnreachable
+from routecal.storage.ledger.tables import CALLS
 from tests.storage.ledger.ledgers import failure, finish, start
 from tests.storage.ledger.postgres import PASSWORD
 

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 from routecal.storage.ledger import Ledger
-
 from tests.storage.ledger.ledgers import finish, start
 
 ROOT = Path(__file__).parents[3]

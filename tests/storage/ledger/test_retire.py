@@ -1,8 +1,8 @@
 """A response that is of no use makes room for another; what it cost stays counted."""
 
 import pytest
-from routecal.storage.ledger import Spent
 
+from routecal.storage.ledger import Spent
 from tests.storage.ledger.ledgers import finish, start
 
 

@@ -4,6 +4,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from routecal.storage.ledger import sessions
 from routecal.storage.ledger.sessions import SILENCE_S, Session, host, is_dead, is_running, process_started, stamp
 

@@ -1,5 +1,6 @@
 import pytest
-from routecal.storage.ledger.errors import LedgerUrlInvalid
+
+from routecal.storage.ledger.ledger_errors import LedgerUrlInvalid
 from routecal.storage.ledger.url import locate, scrub, shown
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from routecal.storage.artifact import Artifact
 from routecal.storage.refer import folder_at
-from routecal.tasks.benchmark.cells import fit_router
 from routecal.tasks.benchmark.features import extract_sets, headless
-from routecal.tasks.benchmark.sets import OutcomeSet, import_sets
+from routecal.tasks.benchmark.fit_cells import fit_router
+from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
 from routecal.tasks.extract import Reading
-
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
-
 from tests.tasks.made import GRADES, PLACES, SUBJECTS, write_jsonl
 
 

@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from routecal.calib.comparison import paired_counts
 from routecal.calib.comparison.scores import score
-from routecal.calib.methods import AS_WRITTEN, DEFAULT
+from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.bars import Bar, bars
-from routecal.tasks.benchmark.pages import benchmark_page
-from routecal.tasks.benchmark.report import write_benchmark
+from routecal.tasks.benchmark.benchmark_report import write_benchmark
+from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
+from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.results import differences, scores, set_table, standings
-from routecal.tasks.benchmark.score import Scored, read_scored, score_cells
 
 N, SEEDS = 600, 3
 METHODS = ("max_prob", "temperature", "probe", AS_WRITTEN, DEFAULT)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+
 from routecal.storage import ingest
 from routecal.storage.artifact import read_table
-from routecal.storage.identity import query_id, rough_id
+from routecal.storage.query_identity import query_id, rough_id
 from routecal.tasks.errors import InboxMissing
 from routecal.tasks.night import inbox
 from routecal.tasks.night.inbox import Gathered, gather
-
 from tests.tasks.made import write_jsonl
 
 

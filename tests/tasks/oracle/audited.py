@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+
 from routecal.calib.policy import Grade, OracleMatrix
 from routecal.storage.schemas import SCHEMAS
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+
 from routecal.tasks.oracle.providers.gemini import Gemini
 from routecal.tasks.oracle.providers.openai import OpenAI
-
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.oracle import openai_calls

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.providers.gemini import Gemini
 from routecal.tasks.oracle.providers.replies import read
 

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from routecal.calib.policy import OracleMatrix
-from routecal.storage.identity import query_id
 from routecal.storage.ledger.url import locate
+from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.oracle.api import Labelled, label
+from routecal.tasks.oracle.api_oracle import Labelled, label
 from routecal.tasks.oracle.call import Usage
-from routecal.tasks.oracle.engine.desk import Desk, desk_for
-from routecal.tasks.oracle.engine.job import Tally
+from routecal.tasks.oracle.engine.labelling_job import Tally
 from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine_thread import Desk, desk_for
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.gemini import Gemini
-from routecal.tasks.oracle.spec import ApiOracle
-
 from tests.gemini_server.answers import Answers, same_words
 from tests.gemini_server.server import GeminiServer
 from tests.gemini_server.wire import Request, tokens_of

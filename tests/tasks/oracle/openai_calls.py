@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.faults import Fault
+from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.providers.openai import OpenAI
 from routecal.tasks.oracle.providers.replies import read
-
 from tests.tasks.oracle.gemini_calls import LOOP
 
 KEY = "sk-key-that-nobody-may-see"

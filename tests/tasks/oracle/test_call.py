@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from routecal.tasks.oracle.call import Call
 
 PROMPTS = [

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from routecal.storage.ledger.url import locate
-from routecal.tasks.oracle.engine.desk import desk_for
-from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine.stops import AllSilent, BrokenReplies, JudgeUnreadable, NoCompletion, OracleRefused
-from routecal.tasks.oracle.firsts import FIRST
-from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.providers.openai import OpenAI
-from routecal.tasks.oracle.spec import ApiOracle
 
+from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine.stop_reasons import (
+    AllSilent,
+    BrokenReplies,
+    JudgeUnreadable,
+    NoCompletion,
+    OracleRefused,
+)
+from routecal.tasks.oracle.engine_thread import desk_for
+from routecal.tasks.oracle.first_replies import FIRST
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.oracle_spec import ApiOracle
+from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.refusals import REFUSALS, Refusal
 from tests.gemini_server.scripts import Script

@@ -4,12 +4,13 @@ The hexadecimal digits were computed by 0.1 itself. A prompt that is reworded ch
 """
 
 import pytest
-from routecal.flows import oracles
+
+from routecal.flows import oracle_choice
+from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams
-from routecal.flows.oracles import oracle_of, pace_of
 from routecal.storage.artifact import Artifact
-from routecal.tasks.oracle.answering import answer_call, with_more_room
 from routecal.tasks.oracle.call import Call
+from routecal.tasks.oracle.grading.answering import answer_call, with_more_room
 from routecal.tasks.oracle.grading.decision_judge import decision_call
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec, Seat
 from routecal.tasks.oracle.grading.model_judge import Case, judge_call
@@ -47,8 +48,8 @@ def test_a_call_has_the_key_it_had(key: str) -> None:
 
 
 def test_a_job_has_the_name_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What of the queries names a job is held in tests/tasks/test_carry_over.py.
-    monkeypatch.setattr(oracles, "digest_for_job", lambda rows: rows.sha256)
+    # What of the queries names a job is held in tests/tasks/test_old_tables.py.
+    monkeypatch.setattr(oracle_choice, "digest_for_job", lambda rows: rows.sha256)
     params = LabelParams(queries="q", oracle="gemini", second_judge="gemini-4-hydrogen")
     queries = Artifact(uri="file:///x", sha256="0" * 64, rows=1, kind="queries")
     assert pace_of(params, queries, oracle_of(params, "q")).job == "361aa75a8b0b58a2"

@@ -4,12 +4,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.oracle.answering import Answer
-from routecal.tasks.oracle.audit.errors import QueryUnknown
+from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
+from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import rule
 from routecal.tasks.oracle.rejudging import aligned, stored_answer
-
 from tests.tasks.oracle.audited import C, N, label, tables
 
 

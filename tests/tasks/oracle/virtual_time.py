@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from routecal.tasks.oracle.gate.gate import Gate, Limits
+from routecal.tasks.oracle.rate_limit.limiter import Gate, Limits
 
 T = TypeVar("T")
 

@@ -6,8 +6,9 @@ from collections import Counter
 from hashlib import sha256
 
 import pytest
+
 from routecal.calib.policy import Grade
-from routecal.storage.identity import query_id
+from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.grading.exact import grade_short_answer
 from routecal.tasks.worldfacts.gazetteer import World
 from routecal.tasks.worldfacts.questions import PHRASINGS, WEIGHTS, Fact, world_facts

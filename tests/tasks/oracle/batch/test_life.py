@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from routecal.storage.ledger import Ledger
-from routecal.tasks.oracle.batch import harvest
-from routecal.tasks.oracle.batch.api import BatchApi
-from routecal.tasks.oracle.batch.maker import Maker
-from routecal.tasks.oracle.engine.desk import Desk
-from routecal.tasks.oracle.engine.stops import Interrupted
-from routecal.tasks.oracle.meter import line
-from routecal.tasks.oracle.money.budget import BudgetReached
 
+from routecal.storage.ledger import Ledger
+from routecal.tasks.oracle.batch import store_results
+from routecal.tasks.oracle.batch.create_job import Maker
+from routecal.tasks.oracle.engine.stop_reasons import Interrupted
+from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.money.budget import BudgetReached
+from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.providers.batch_api import BatchApi
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
-from tests.tasks.oracle.batch.test_batches import BATCH, online, states
+from tests.tasks.oracle.batch.test_batch_job import BATCH, online, states
 from tests.tasks.oracle.labelling import (
     JUDGE,
     LARGE,
@@ -146,9 +146,9 @@ def test_the_next_run_goes_on_wherever_a_run_ends(
 
 
 def test_results_that_are_half_stored_are_stored_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harvest, "CHUNK", 2)
+    monkeypatch.setattr(store_results, "CHUNK", 2)
     with serving(respond=by_number()) as server:
-        with hanging(monkeypatch, harvest.Harvest, "_store", after=3) as reached:
+        with hanging(monkeypatch, store_results.Harvest, "_store", after=3) as reached:
             first = interrupted(server, reached)
         assert 0 < len(recorded()) < 12
         second = goes_on(server)

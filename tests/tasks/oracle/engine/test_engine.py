@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 
 import pytest
-from routecal.tasks.oracle.answering import answer_call
-from routecal.tasks.oracle.engine.engine import ATTEMPTS
-from routecal.tasks.oracle.engine.stops import NoCompletion, ShardIncomplete
-from routecal.tasks.oracle.faults import Fault, FaultKind
 
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.engine import ATTEMPTS
+from routecal.tasks.oracle.engine.stop_reasons import NoCompletion, ShardIncomplete
+from routecal.tasks.oracle.grading.answering import answer_call
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.tasks.oracle.labelling import (

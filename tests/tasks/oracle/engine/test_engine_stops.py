@@ -3,16 +3,16 @@
 import pickle
 
 import pytest
-from routecal.storage.ledger.errors import JobHeld
-from routecal.tasks.oracle.drift import ModelDrift
-from routecal.tasks.oracle.engine.desk import Desk
+
+from routecal.storage.ledger.ledger_errors import JobHeld
 from routecal.tasks.oracle.engine.engine import ATTEMPTS, FAILURES_IN_A_ROW
-from routecal.tasks.oracle.engine.stops import NoAnswers, OracleRefused
-from routecal.tasks.oracle.gate.breaker import DayQuotaReached
-from routecal.tasks.oracle.gate.gate import NoProgress, QuotaTooSmall
+from routecal.tasks.oracle.engine.stop_reasons import NoAnswers, OracleRefused
+from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.budget import BudgetReached
 from routecal.tasks.oracle.money.pricing import UnknownPrice
-
+from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
+from routecal.tasks.oracle.rate_limit.limiter import NoProgress, QuotaTooSmall
 from tests.gemini_server import scripts
 from tests.gemini_server.refusals import DAY, quota
 from tests.gemini_server.scripts import Script

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from routecal.storage.ledger import Ledger
-from routecal.storage.ledger.errors import LedgerFull
 
+from routecal.storage.ledger import Ledger
+from routecal.storage.ledger.ledger_errors import LedgerFull
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.gemini_server.wire import Request

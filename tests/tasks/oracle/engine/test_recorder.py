@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from routecal.storage.ledger import Attempt, End, Ledger, Start
-from routecal.storage.ledger.errors import LedgerFull, LedgerLocked
+from routecal.storage.ledger.ledger_errors import LedgerFull, LedgerLocked
 from routecal.tasks.oracle.engine import recorder as module
 from routecal.tasks.oracle.engine.recorder import Recorder
-
 from tests.tasks.oracle.labelling import recorded
 
 

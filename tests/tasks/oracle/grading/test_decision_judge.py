@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 import pytest
+
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.answering import Answer
 from routecal.tasks.oracle.call import Reply
-from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.decision_judge import in_order
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec, Verdict
-
 from tests.tasks.oracle.voices import REFERENCE, Queue, Reader, chose, said, texts
 
 CORRECT, INCORRECT, NOT_ATTEMPTED = Grade

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.grading.exact import grade_short_answer, is_exact
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.call import Reply
-from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.grading.judge_reply import read_grade
 from routecal.tasks.oracle.grading.judging import ModelSpec, Vote
 from routecal.tasks.oracle.grading.model_judge import SCHEMA, Case, judge_call, model_votes
-from routecal.tasks.oracle.grading.reading import read_grade
-
 from tests.tasks.oracle.voices import Queue, said
 
 SPEC = ModelSpec(model="j", max_output_tokens=100, thinking_level="medium")

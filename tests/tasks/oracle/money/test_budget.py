@@ -12,6 +12,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.tasks.oracle.money.budget import Budget, BudgetReached, Hold, InvalidUsd
 
 USD = st.floats(0, 10, allow_nan=False) | st.sampled_from([0.0, 0.1, 0.2, 0.3, 1e-12, 1e-13, 1 / 3])

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+
 from routecal.tasks.oracle.money.budget import Budget, BudgetReached, InvalidUsd, shown_usd
 
 PICO = 1e-12

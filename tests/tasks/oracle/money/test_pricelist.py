@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.money import pricelist
 from routecal.tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.storage.errors import InputMissing
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.money.pricelist import PricesInvalid, newest, parse

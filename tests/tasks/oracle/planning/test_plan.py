@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from routecal.tasks.oracle.answering import answer_call
+
 from routecal.tasks.oracle.call import Call
 from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.answering import answer_call
 from routecal.tasks.oracle.grading.decision_judge import decision_call
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.grading.model_judge import Case, judge_call

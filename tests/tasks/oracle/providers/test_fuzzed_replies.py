@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from routecal.tasks.oracle.batch.lines import Tag, Torn, read_lines
+
+from routecal.tasks.oracle.batch.job_files import Tag, Torn, read_lines
 from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.faults import Fault
-from routecal.tasks.oracle.grading.reading import has_vote, read_reply
+from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.grading.judge_reply import has_vote, read_reply
 from routecal.tasks.oracle.money.pricing import Prices
 from routecal.tasks.oracle.providers.replies import read
 

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 from google.oauth2.credentials import Credentials
-from routecal.tasks.oracle.call import UNCOUNTED, Call
-from routecal.tasks.oracle.faults import FaultKind
-from routecal.tasks.oracle.providers.gemini import Gemini
 
+from routecal.tasks.oracle.call import UNCOUNTED, Call
+from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.refusals import REFUSALS
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import KEY, SCHEMA, ask, decide, fault_of, opened, sent
-from tests.tasks.oracle.providers.test_classify import KINDS
+from tests.tasks.oracle.providers.test_error_classes import KINDS
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 

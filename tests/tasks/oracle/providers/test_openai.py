@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from routecal.tasks.oracle.call import UNCOUNTED
-from routecal.tasks.oracle.faults import FaultKind
-from routecal.tasks.oracle.providers.openai import OpenAI
 
+from routecal.tasks.oracle.call import UNCOUNTED
+from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.refusals import REFUSALS, Refusal
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import LOOP
 from tests.tasks.oracle.openai_calls import KEY, ask, fault_of, sent, told
-from tests.tasks.oracle.providers.test_classify import KINDS
+from tests.tasks.oracle.providers.test_error_classes import KINDS
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
 

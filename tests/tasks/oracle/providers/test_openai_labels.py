@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from routecal.tasks.oracle.drift import ModelDrift
-from routecal.tasks.oracle.engine.desk import desk_for
-from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.money.pricing import UnknownPrice
-from routecal.tasks.oracle.providers import choice
-from routecal.tasks.oracle.providers.choice import providers_for
-from routecal.tasks.oracle.spec import ApiOracle
 
+from routecal.tasks.oracle import choose_provider
+from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.engine_thread import desk_for
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.model_drift import ModelDrift
+from routecal.tasks.oracle.money.pricing import UnknownPrice
+from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -104,7 +104,7 @@ def test_google_s_key_is_sent_to_no_other_server(monkeypatch: pytest.MonkeyPatch
         asked_for.append(block)
         return "AIza-of-google" if block == "gemini-api-key" else None
 
-    monkeypatch.setattr(choice, "_stored", stored)
+    monkeypatch.setattr(choose_provider, "_stored", stored)
     oracle = oracle_at("http://127.0.0.1:8000/v1")
     made = [providers_for(oracle, Pace(job="job", **block))()[0] for block in ({}, {"secret": "mine"})]
     assert asked_for == ["openai-api-key", "mine"]

@@ -8,10 +8,10 @@ from itertools import count
 from typing import Any
 
 import pytest
-from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.faults import FaultKind
-from routecal.tasks.oracle.providers.openai import OpenAI
 
+from routecal.tasks.errors import OptionMissing
+from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer
 from tests.tasks.oracle.gemini_calls import LOOP, SCHEMA

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from google.genai import Client, types
-from routecal.tasks.oracle.providers.ends import MAX_TOKENS, STOP, WITHHELD, end_of
-from routecal.tasks.oracle.providers.gemini_config import sdk_config, user_turn
 
+from routecal.tasks.oracle.providers.finish_reasons import MAX_TOKENS, STOP, WITHHELD, end_of
+from routecal.tasks.oracle.providers.gemini_config import sdk_config, user_turn
 from tests.tasks.oracle.gemini_calls import ask
 
 # module, attribute, and which file of ours would break.

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from routecal.tasks.oracle.call import UNCOUNTED, Call, Usage
-from routecal.tasks.oracle.faults import Fault, FaultKind
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.providers.replies import read, require
 from routecal.tasks.oracle.providers.usage import usage_of
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.providers.replies import read
 from routecal.tasks.oracle.providers.usage import usage_of

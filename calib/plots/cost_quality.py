@@ -1,0 +1,125 @@
+"""The cost-quality plane: what each threshold costs and brings, beside everything it has to be measured against."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from routecal.calib.escalation.tradeoff import Line
+from routecal.calib.plots.style import GREY, Format, blank, looks, plain, render
+
+
+class Band(NamedTuple):
+    """An interval of quality, [low, high] (t,), at each cost (t,)."""
+
+    cost: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
+
+
+def cost_quality(
+    curves: Mapping[str, Line],
+    *,
+    random: Line,
+    oracle: Line,
+    points: Mapping[str, tuple[float, float]] | None = None,
+    chosen: tuple[float, float] | None = None,
+    band: Band | None = None,
+    unit: str = "USD",
+    fmt: Format = "png",
+) -> bytes:
+    """Quality against cost per query, one line per method, from its router alone to all-large.
+
+    The band belongs to the last curve and is pointwise; curves share its luck, so overlap is no test. Methods first
+    are what has to be beaten, last the one in question.
+
+    Args:
+        curves: name -> cost and quality of its thresholds (`Curve.line`); six at most keep a look of their own.
+        random: the random mix, from all-medium to all-large.
+        oracle: the best assignment for every budget (`oracle_line`); drawn on to the right end.
+        points: name -> (cost, quality) of single policies, such as all-medium.
+        chosen: (cost, quality) of the threshold in use.
+        band: interval of quality of the last curve.
+        unit: of cost, for the label.
+        fmt: png, svg or pdf.
+
+    Raises:
+        ValueError: no curves.
+
+    >>> ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    >>> cost_quality({"head": ends}, random=ends, oracle=ends)[1:4]
+    b'PNG'
+    """
+    figure = cost_quality_figure(
+        curves, random=random, oracle=oracle, points=points, chosen=chosen, band=band, unit=unit
+    )
+    return render(figure, fmt)
+
+
+def cost_quality_figure(
+    curves: Mapping[str, Line],
+    *,
+    random: Line,
+    oracle: Line,
+    points: Mapping[str, tuple[float, float]] | None = None,
+    chosen: tuple[float, float] | None = None,
+    band: Band | None = None,
+    unit: str = "USD",
+) -> Figure:
+    """The figure behind `cost_quality`."""
+    if not curves:
+        raise ValueError("a cost-quality plot needs at least one curve")
+    figure = blank(6.6, 5.2 + 0.2 * len(curves))
+    axes = figure.subplots()
+    if band is not None:
+        colour = looks(list(curves))[-1].colour
+        axes.fill_between(
+            np.asarray(band.cost),
+            np.asarray(band.low),
+            np.asarray(band.high),
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+            label="interval of the last curve",
+        )
+    right = max(float(np.max(line.cost)) for line in (*curves.values(), random, oracle))
+    best = Line(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
+    axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
+    axes.plot(*random, color=GREY, linewidth=1.2, linestyle="--", label="random mix")
+    for i, ((name, line), style) in enumerate(zip(curves.items(), looks(list(curves)), strict=True)):
+        axes.plot(
+            *line,
+            label=name,
+            color=style.colour,
+            linestyle=style.line,
+            linewidth=1.7,
+            marker=style.marker,
+            markersize=5,
+            markevery=(0.05 + 0.02 * i, 0.15),
+            zorder=3 + i,
+        )
+    for name, at in (points or {}).items():
+        _named(axes, name, at)
+    if chosen is not None:
+        axes.plot(
+            *chosen,
+            color="#000000",
+            marker="*",
+            markersize=15,
+            markerfacecolor="white",
+            linestyle="",
+            label="threshold in use",
+            zorder=20,
+        )
+    axes.set(xlabel=f"cost per query ({unit})", ylabel="quality (share answered correctly)")
+    figure.legend(loc="outside lower left", ncols=2, fontsize=9, frameon=False)
+    plain([axes])
+    return figure
+
+
+def _named(axes: Axes, name: str, at: tuple[float, float]) -> None:
+    axes.plot(*at, color="#000000", marker="x", markersize=7, linestyle="", zorder=15)
+    axes.annotate(name, at, xytext=(6, -11), textcoords="offset points", fontsize=8.5, color="#000000")

@@ -1,0 +1,223 @@
+"""A frozen router: a Hugging Face checkpoint in, (policy, logits, hidden states) out, in one forward pass.
+
+Two kinds of checkpoint serve as routers:
+
+- sequence classification, whose labels are the policies (`id2label` names all of them, in any order);
+- causal language models that *say* the policy: each policy name is scored as a continuation of the prompt,
+  logit = log P(name | prompt), the sum over the name's tokens.
+
+The default hidden state is the last layer's at the token that the router decides by; `pooling` says which token
+that is, and which other states there are. Any architecture serves whose reading in a batch is its own forward pass on
+each text alone, which a dry pass tries when a router is opened (`calib.router.batch_invariance`).
+Custom code in a checkpoint is never run (`trust_remote_code` stays off).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from routecal.calib.errors import NonFinite, QueryUnreadable, RouterUnusable
+from routecal.calib.policy import POLICIES
+from routecal.calib.router.batch_invariance import (
+    MIXED,
+    check_reading,
+    check_vocabulary,
+    in_a_sentence,
+    samples,
+)
+from routecal.calib.router.body import Body, batches
+from routecal.calib.router.checkpoint import kind_of, label_order, load
+from routecal.calib.router.context_window import learned_positions, window_of
+from routecal.calib.router.pooling import DEFAULT, Block, blocks_of
+from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
+from routecal.calib.router.readers import QUESTION, Classifier, Speaker
+
+
+@dataclass(frozen=True)
+class RouterOutput:
+    """What the router made of n queries, in their order.
+
+    Attributes:
+        policy: (n,) int64, index into `POLICIES` of the largest logit.
+        logits: (n, 3) float32, in the order of `POLICIES`.
+        hidden: (n, d) float32, last layer, the token that the router decides by.
+        n_tokens: (n,) int32, prompt tokens read.
+        truncated: (n,) bool, whether the prompt was longer than what is read and lost its middle part.
+        blocks: (n, d) float32 by block name, `hidden` among them.
+        verbal: (n,) float32 in [0, 1], the router's P(True) on its own decision; None where it was not asked.
+    """
+
+    policy: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    n_tokens: NDArray[np.int32]
+    truncated: NDArray[np.bool_]
+    blocks: dict[str, NDArray[np.float32]]
+    verbal: NDArray[np.float32] | None = None
+
+
+class FrozenRouter:
+    """A router that is only ever read.
+
+    Args:
+        path: folder that `save_pretrained` wrote (model and tokenizer).
+        template: how the prompt is made of the query; must hold `{query}` once.
+        dtype: "auto" takes the checkpoint's; a half-precision checkpoint runs in float32 on a CPU without
+            native bfloat16, where it would be many times slower.
+        device: torch device; None takes CUDA where there is one.
+        max_tokens: reading window; None takes the checkpoint's own, and of the query `QUERY_TOKENS` at most.
+        layers, poolings: each layer is read under each pooling, beside the default block (`pooling.blocks_of`).
+        verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
+
+    Raises:
+        CheckpointMissing: the folder is not there, or holds no whole model or tokenizer.
+        CheckpointUnusable: its tensors, tokenizer and config are not those of one model.
+        RouterUnusable: the labels are not the policies, the architecture is of neither kind or read otherwise in a
+            batch than alone, it cannot answer a question, or the window is too narrow for one.
+        UnknownName: there is no such layer, pooling or dtype.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        template: str = "{query}",
+        dtype: str = "auto",
+        device: str | None = None,
+        max_tokens: int | None = None,
+        layers: Sequence[int] = (-1,),
+        poolings: Sequence[str] = ("last",),
+        verbal: bool = False,
+    ) -> None:
+        self.path, self.template, self.verbal = Path(path), template, verbal
+        if template.count("{query}") != 1:
+            raise RouterUnusable(str(path), f"the prompt template {template!r} must hold {{query}} exactly once")
+        self.kind = kind_of(self.path)
+        if verbal and self.kind != "causal":
+            raise RouterUnusable(str(path), "a classifier answers no question; ask for no verbal confidence")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._tokenizer, self._model = load(self.path, self.kind, dtype, self.device)
+        text_config = self._model.config.get_text_config()
+        # No token follows the ones read, so nothing would use the keys and values that are kept by default.
+        text_config.use_cache = False
+        self.width, self.n_layers = int(text_config.hidden_size), int(text_config.num_hidden_layers)
+        self.max_tokens = window_of(str(path), self._model, self._tokenizer, max_tokens)
+        if self.kind == "sequence_classification":
+            # What decides is the state that its head reads: one vector, stored under one name.
+            poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
+        blocks = blocks_of(layers, poolings, self.n_layers)
+        self.blocks = tuple(block.name for block in blocks)
+        with in_a_sentence(str(path), self._model.config.model_type):
+            self._rows = int(self._model.get_input_embeddings().num_embeddings)
+            check_vocabulary(str(path), self._tokenizer, self._rows)
+            self._reader = self._reader_of(blocks)
+            if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
+                raise RouterUnusable(
+                    str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
+                )
+            self._prompts = Prompts(
+                self._tokenizer,
+                template,
+                window=self.max_tokens,
+                spare=self._reader.spare,
+                is_capped=max_tokens is None,
+                path=str(path),
+            )
+            is_table, padding = learned_positions(self._model) is not None, text_config.pad_token_id
+            tried = samples(self._prompts, is_table=is_table, padding=padding)
+            check_reading(str(path), self._model.config.model_type, tried, self._reader, self._model.dtype)
+
+    def _reader_of(self, blocks: tuple[Block, ...]) -> Classifier | Speaker:
+        named = (self._model.config.get_text_config().pad_token_id, self._tokenizer.pad_token_id)
+        # What rows are filled up with; no real token sees it, so that any id does where none is named.
+        pad = next((i for i in named if i is not None and i < self._rows), 0)
+        body = Body(self._model, pad=pad, blocks=blocks, n_layers=self.n_layers, path=str(self.path))
+        if self.kind == "causal":
+            return Speaker(body, self._tokenizer)
+        order, opening = label_order(self.path, self._model), self._tokenizer.bos_token_id
+        return Classifier(body, order, opening, self._tokenizer(MIXED)["input_ids"], str(self.path))
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """What a head must know to trust features of this router: stored beside them and compared on loading."""
+        asked = {"verbal_sha256": _digest(QUESTION)} if self.verbal else {}
+        # Said only where it changes what is read, so that heads from before it was said stay heads of their routers.
+        if self._prompts.is_capped:
+            asked["query_tokens"] = str(QUERY_TOKENS)
+        if self._prompts.has_own_special_tokens:
+            asked["special_tokens"] = "template"
+        return {
+            "router_kind": self.kind,
+            "width": str(self.width),
+            "layer": "last",
+            "pooling": self._reader.pooling,
+            "n_layers": str(self.n_layers),
+            "blocks": " ".join(self.blocks),
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "template_sha256": _digest(self.template),
+            "max_tokens": str(self.max_tokens),
+            **asked,
+        }
+
+    def read(self, queries: str | Sequence[str]) -> RouterOutput:
+        """Route every query; rows come back in the order given.
+
+        Raises:
+            NonFinite: the model produced NaN or infinity.
+            NotQueries: something other than str is among them.
+            QueryUnreadable: a query is blank, or holds nothing that the router can read.
+        """
+        made = self._prompts.of(texts_of(queries))
+        prompts = [prompt.ids for prompt in made]
+        if foreign := tuple(i for i, ids in enumerate(prompts) if max(ids) >= self._rows):
+            reason = "they hold a special token that the router's embedding has no row for; leave it out"
+            raise QueryUnreadable(foreign, len(prompts), reason)
+        n = len(prompts)
+        blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
+        logits = np.empty((n, len(POLICIES)), np.float32)
+        with torch.inference_mode():
+            tokens, alike = [self._reader.tokens(p) for p in prompts], [self._reader.alike(p) for p in prompts]
+            for rows in batches(tokens, alike):
+                z, vectors = self._reader.read([prompts[i] for i in rows])
+                logits[rows] = z.float().cpu().numpy()
+                policy = logits[rows].argmax(axis=1)
+                for name, v in vectors.items():
+                    # Pooled at the decision, there is a vector for every decision the router might have taken.
+                    chosen = policy if v.shape[1] > 1 else np.zeros(len(rows), np.int64)
+                    blocks[name][rows] = v.cpu().numpy()[np.arange(len(rows)), chosen]
+        policy = logits.argmax(axis=1)
+        verbal = self._ask(prompts, policy) if self.verbal else None
+        output = RouterOutput(
+            policy=policy,
+            logits=logits,
+            hidden=blocks[DEFAULT],
+            n_tokens=np.array([len(p) for p in prompts], np.int32),
+            truncated=np.array([prompt.is_cut for prompt in made], bool),
+            blocks=blocks,
+            verbal=verbal,
+        )
+        numbers = [*blocks.values(), logits, *([] if verbal is None else [verbal[:, None]])]
+        finite = np.all([np.isfinite(values).all(axis=1) for values in numbers], axis=0)
+        if not finite.all():
+            raise NonFinite("the router's hidden state", tuple(np.flatnonzero(~finite).tolist()), n)
+        return output
+
+    def _ask(self, prompts: list[list[int]], policy: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) P(True) on every decision; a prompt that leaves no room for the question is cut once more."""
+        assert isinstance(self._reader, Speaker)
+        short = [cut(p, self.max_tokens - self._reader.spare_verbal) for p in prompts]
+        p_true = np.empty(len(short), np.float32)
+        with torch.inference_mode():
+            for rows in batches([len(p) + self._reader.spare_verbal for p in short]):
+                said = self._reader.confidence([short[i] for i in rows], policy[rows].tolist())
+                p_true[rows] = said.cpu().numpy()
+        return p_true
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,172 @@
+"""The files and folders that options name, and what a router's configuration says of it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from routecal.flows import path_checks
+from routecal.flows.cli_options import spelled
+from routecal.flows.errors import DemoIsACommand, WrongValues
+from routecal.flows.night_params import NightParams, RecalibrateParams
+from routecal.flows.option_conflicts import commas
+from routecal.flows.oracle_params import (
+    DECISION,
+    LARGE,
+    MEDIUM,
+    AnsweringParams,
+    AuditParams,
+    LabelParams,
+    OracleParams,
+    ProviderParams,
+    QueryParams,
+    RejudgeParams,
+)
+from routecal.flows.params import (
+    CalibrateParams,
+    EvaluateParams,
+    ExportParams,
+    RouterParams,
+    TrainParams,
+    TrainRouterParams,
+)
+from routecal.flows.trial_params import TrialParams
+from routecal.tasks.errors import InboxMissing, OptionMissing
+from routecal.tasks.oracle.audit.audit_errors import AuditExists
+from routecal.tasks.oracle.money.pricing import Prices
+
+
+def _see_demo(path: str, kind: str, command: str) -> None:
+    """The demo is a command, and no path; unless somebody has a file of that name."""
+    if path == "demo" and not Path(path).exists():
+        raise DemoIsACommand(kind, command)
+
+
+def _see_queries(params: QueryParams) -> None:
+    _see_demo(params.queries, "file", "demo")
+    path_checks.input_file("--queries", params.queries)
+
+
+def _see_oracle(params: AnsweringParams) -> None:
+    path_checks.input_file("--outcomes", params.outcomes)
+    path_checks.checkpoint(params.local_model)
+
+
+def _see_router(params: RouterParams) -> None:
+    path_checks.checkpoint(params.router_path)
+
+
+def _see_layers(params: RouterParams | TrialParams) -> None:
+    path = params.router_path if isinstance(params, RouterParams) else params.base_model
+    n = path_checks.size_of(path, "num_hidden_layers", "n_layer", "n_layers")
+    if n is not None and any(abs(layer) > n for layer in params.layers):
+        raise WrongValues([("--layers", commas(params.layers), f"1 to {n}, or -1 to -{n}: {path} has {n} layers")])
+
+
+def _see_width(params: CalibrateParams | RecalibrateParams) -> None:
+    """More components than the hidden states are wide, before they are extracted and labels paid for."""
+    width = path_checks.size_of(params.router_path, "hidden_size", "n_embd", "d_model", "dim")
+    if params.pca is None or width is None:
+        return
+    # The head may read several blocks side by side, beside the one that is always kept.
+    widest = width * (1 + len(params.layers) * len(params.poolings))
+    if params.pca > widest:
+        raise WrongValues([("--pca", str(params.pca), f"at most {width}, which is how wide the router's states are")])
+
+
+def _see_inbox(params: NightParams) -> None:
+    _see_demo(params.inbox, "folder", "demo-night")
+    local = path_checks.local_path(params.inbox)
+    if local is not None and not local.is_dir():
+        raise InboxMissing(params.inbox)
+
+
+def _see_night_outcomes(params: RecalibrateParams) -> None:
+    """`label` finds outcomes beside its queries; an inbox is a folder of queries alone."""
+    if params.oracle == "replay" and params.outcomes is None:
+        raise OptionMissing(
+            "recorded outcomes for the queries of the inbox", "name their file with --outcomes, or choose an --oracle"
+        )
+
+
+def _see_provider(params: ProviderParams) -> None:
+    """Prices that can be read, and where money is capped or forecast, one for every model that will be asked."""
+    path_checks.input_file("--prices", params.prices)
+    if not isinstance(params, OracleParams | RejudgeParams) or params.oracle in ("replay", "local"):
+        return
+    if getattr(params, "finished_only", False):
+        return
+    prices = Prices.load(params.prices)
+    if params.max_usd is not None or getattr(params, "dry_run", False):
+        provider = "openai:" if params.oracle == "openai" else "gemini"
+        prices.check(_models(params), at=datetime.now(UTC), provider=provider)
+
+
+def _models(params: OracleParams | RejudgeParams) -> list[str]:
+    """The models that will be asked, once each."""
+    named = (params.medium_model or MEDIUM, params.large_model or LARGE) if isinstance(params, OracleParams) else ()
+    first = params.judge_model or (DECISION if params.judge == "decision" else (*named, MEDIUM)[0])
+    return list(dict.fromkeys(filter(None, (*named, first, params.second_judge, params.third_judge))))
+
+
+def _see_sheet(params: LabelParams) -> None:
+    if params.audit is not None:
+        # People's work may be in it.
+        if (sheet := path_checks.local_path(params.audit_file)) is not None and sheet.exists():
+            raise AuditExists(params.audit_file)
+        path_checks.output_file("--audit-file", params.audit_file)
+
+
+def _see_stored(params: TrainParams) -> None:
+    for field in ("queries", "labels", "features", "data_file"):
+        path_checks.input_file(spelled(field), getattr(params, field))
+    path_checks.checkpoint(params.router_path)
+    path_checks.head(params.init_checkpoint)
+    path_checks.output_folder("--output-dir", params.output_dir)
+
+
+def _see_base(params: TrainRouterParams | TrialParams) -> None:
+    path_checks.checkpoint(params.base_model)
+    path_checks.output_folder("--output-dir", params.output_dir)
+
+
+def _see_outcomes(params: TrialParams) -> None:
+    path_checks.input_folder("--data", params.data)
+
+
+def _see_labels(params: RejudgeParams | AuditParams) -> None:
+    path_checks.input_file("--labels", params.labels)
+    if isinstance(params, RejudgeParams):
+        path_checks.input_file("--queries", params.queries)
+    else:
+        path_checks.input_file("--file", params.file)
+
+
+def _see_head(params: EvaluateParams) -> None:
+    path_checks.head(params.head)
+
+
+def _see_export(params: ExportParams) -> None:
+    path_checks.output_file("--output-file", params.output_file)
+
+
+INPUTS: tuple[tuple[Any, Any], ...] = (
+    (QueryParams, _see_queries),
+    (NightParams, _see_inbox),
+    (RouterParams, _see_router),
+    (RouterParams, _see_layers),
+    (CalibrateParams, _see_width),
+    (RecalibrateParams, _see_width),
+    (AnsweringParams, _see_oracle),
+    (ProviderParams, _see_provider),
+    (RecalibrateParams, _see_night_outcomes),
+    (LabelParams, _see_sheet),
+    (TrainParams, _see_stored),
+    (TrainRouterParams, _see_base),
+    (TrialParams, _see_base),
+    (TrialParams, _see_layers),
+    (TrialParams, _see_outcomes),
+    (RejudgeParams, _see_labels),
+    (AuditParams, _see_labels),
+    (EvaluateParams, _see_head),
+    (ExportParams, _see_export),
+)

@@ -1,0 +1,109 @@
+"""Tonight's candidate: trained from scratch and from the serving head, the better one measured and judged."""
+
+from typing import Any, NamedTuple
+
+from routecal.calib.night.action import doubts, renewal_reasons
+from routecal.calib.night.candidate import may_warm_start
+from routecal.calib.night.head_health import Health
+from routecal.calib.night.promotion_gate import Verdict
+from routecal.flows.evaluate import evaluate_heads
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.train import train_head
+from routecal.storage.artifact import Artifact
+from routecal.tasks.evaluate import FINAL
+from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
+from routecal.tasks.night.health_check import check_oracle, share_escalated
+from routecal.tasks.night.label_history import ROWS, RUN, Rows, held_out, pooled
+from routecal.tasks.night.night_context import Evening
+from routecal.tasks.night.night_result import KEY
+from routecal.tasks.train import recalibrate_head, train_on, train_rl
+from routecal.tasks.version import code_version
+
+# Held-out rows of the nights just before, which tonight's outcomes are compared with.
+RECENT = 300
+SCRATCH, WARM = "from scratch", "from the serving head"
+
+
+class Contest(NamedTuple):
+    """The candidate and what the gate says of it.
+
+    Attributes:
+        head: the candidate.
+        calibrated: the same, packed with its router and threshold.
+        rows: what it learned from.
+        verdict: of the gate.
+        doubts: why the outcomes themselves are not to be trusted without a person; empty if they are.
+        escalated: share of the held-out rows below its threshold.
+        report: of its evaluation.
+    """
+
+    head: Artifact
+    calibrated: Artifact
+    rows: Rows
+    verdict: Verdict
+    doubts: tuple[str, ...]
+    escalated: float
+    report: str
+
+    def lineage(self, evening: Evening) -> dict[str, Any]:
+        """What the registry keeps of it."""
+        return {
+            KEY: evening.key,
+            RUN: evening.run_id,
+            ROWS: self.rows.model_dump(),
+            "router_sha256": evening.router.sha256,
+            "code": code_version(),
+            "verdict": self.verdict.model_dump(mode="json"),
+            "report": self.report,
+        }
+
+
+def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None, params: RecalibrateParams) -> Contest:
+    """Train, choose, measure and judge a candidate."""
+    rows = pooled([*evening.known.labelling, tonight], at_most=params.memory)
+    doubted = _doubts(evening, tonight, health)
+    head = _candidate(rows, tonight, evening.champion, params, is_doubted=bool(doubted))
+    facts = {
+        "Router": f"{params.router_path} (sha256 {evening.router.sha256[:16]}), frozen",
+        **evening.oracle.facts,
+        "Night": f"{tonight.examples.rows} rows of tonight, {rows.examples.rows} in all",
+        "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
+    }
+    inputs = {"router": evening.router, **dict(rows)}
+    evaluated = evaluate_heads(
+        evening.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
+    )
+    renewal = renewal_reasons(health, age=evening.age, renew_after=params.renew_nights)
+    # An oracle's labels have grades, so a threshold was chosen and the head packed.
+    assert evaluated.calibrated is not None
+    return Contest(
+        head=head,
+        calibrated=evaluated.calibrated,
+        rows=rows,
+        verdict=judge(evaluated.calibrated, evening.champion, window, renewal, params.rules, params.seed),
+        doubts=doubted,
+        escalated=share_escalated(evaluated.calibrated, window),
+        report=evaluated.report,
+    )
+
+
+def _candidate(
+    rows: Rows, tonight: Rows, serving: Artifact | None, params: RecalibrateParams, *, is_doubted: bool
+) -> Artifact:
+    """From scratch on all rows, or from the serving head on tonight's: whichever is better on tonight's, unseen."""
+    heads, learned = {SCRATCH: train_head(rows.examples, rows.features, params)[FINAL]}, {SCRATCH: rows}
+    n_right, n_wrong = classes(tonight)
+    if serving is None or not may_warm_start(n_right=n_right, n_wrong=n_wrong, is_doubted=is_doubted):
+        return heads[SCRATCH]
+    on = (tonight.examples, tonight.features)
+    heads[WARM] = recalibrate_head(*on, train_rl(*on, train_on(*on, serving, params.sft), params.rl))
+    learned[WARM] = tonight
+    return heads[choose_candidate(tonight, heads, learned)]
+
+
+def _doubts(evening: Evening, tonight: Rows, health: Health | None) -> tuple[str, ...]:
+    """What changed in the outcomes that no change of the queries explains."""
+    if evening.champion is None or not evening.known.labelling:
+        return ()
+    before = held_out(evening.known.labelling, at_least=RECENT)
+    return doubts(check_oracle(evening.champion, before, tonight), health)

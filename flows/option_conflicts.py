@@ -1,0 +1,201 @@
+"""Options that contradict each other, or of which one would be ignored without a word."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from routecal.flows.cli_options import spelled
+from routecal.flows.demo_params import DemoInputs
+from routecal.flows.errors import OptionsConflict, WrongValues
+from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.oracle_params import (
+    AnsweringParams,
+    JudgeParams,
+    LabelParams,
+    Params,
+    ProviderParams,
+    QueryParams,
+    RejudgeParams,
+)
+from routecal.flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
+from routecal.flows.trial_params import TrialParams
+from routecal.storage.column_names import mapping_of
+from routecal.tasks.errors import NothingToPlan, OptionMissing
+from routecal.tasks.extras import require
+from routecal.tasks.oracle.providers.address import address_of
+
+# Options that only some oracles read. What paces and bounds them is left out: it harms nobody where nothing is asked.
+_READ_BY = {
+    "outcomes": ("replay",),
+    "local_model": ("local",),
+    "local_model_name": ("local",),
+    "medium_model": ("gemini", "openai"),
+    "large_model": ("gemini", "openai"),
+    "judge": ("gemini", "openai"),
+    "judge_model": ("gemini", "openai"),
+    "second_judge": ("gemini", "openai"),
+    "third_judge": ("gemini", "openai"),
+    "base_url": ("gemini", "openai"),
+    "finished_only": ("gemini", "openai"),
+    "backend": ("gemini", "openai"),
+    "vertex": ("gemini",),
+    "judge_json": ("gemini", "openai"),
+}
+# Options of the head that only one reward reads.
+_OF_REWARD = {"reward_alpha": "beta", "reward_beta": "beta", "cost_ratio": "cost_weighted"}
+# Options that a mode of `train` does not read.
+_UNREAD_IN_MODE = {
+    "sft": ("init_checkpoint", "preset", "reward_type", *_OF_REWARD),
+    "rl": ("hidden_units", "residual", "pca", "folds", "members", "block"),
+    "all": ("init_checkpoint",),
+}
+
+
+def _head(params: HeadParams) -> None:
+    if params.folds in (1, 2):
+        raise WrongValues([("--folds", str(params.folds), "0 for one head on fixed splits, or 3 to 20")])
+    if isinstance(params, TrainParams) and params.mode == "sft":
+        return
+    reward = params.reward_type or ("brier" if params.preset == "proper" else "linear")
+    for field, wanted in _OF_REWARD.items():
+        if reward != wanted and _is_given(params, field):
+            raise OptionsConflict(
+                f"{spelled(field)} is read by reward {wanted} alone, and the reward is {reward}",
+                f"add --reward-type {wanted}, or leave it out",
+            )
+
+
+def _train(params: TrainParams) -> None:
+    for field in _UNREAD_IN_MODE[params.mode]:
+        if _is_given(params, field):
+            raise OptionsConflict(
+                f"--mode {params.mode} does not read {spelled(field)}", "leave it out, or choose another --mode"
+            )
+    if params.run is not None and params.labels is not None:
+        raise OptionsConflict("--labels takes the place of --run", "give one of the two")
+    if params.data_file is None:
+        if params.router_path is not None:
+            raise OptionsConflict("--router-path is read with --data-file alone", "add that, or leave it out")
+        return
+    if params.router_path is None:
+        raise OptionMissing("router for the data file", "name its folder with --router-path")
+    for field in ("run", "queries", "labels", "features"):
+        if _is_given(params, field):
+            raise OptionsConflict(f"--data-file takes the place of {spelled(field)}", "give one of the two")
+
+
+def _reading(params: RouterParams | TrialParams) -> None:
+    layers, poolings = list(params.layers), list(params.poolings)
+    if 0 in layers:
+        raise WrongValues([("--layers", commas(layers), "1 for the first layer, 2 for the next, or -1 for the last")])
+    for field, values in (("layers", layers), ("poolings", poolings)):
+        if len(set(values)) < len(values):
+            raise WrongValues([(spelled(field), commas(values), "each of them once")])
+
+
+def _trial(params: TrialParams) -> None:
+    for field in ("sets", "routers"):
+        values = getattr(params, field)
+        if len(set(values)) < len(values):
+            raise WrongValues([(spelled(field), commas(values), "each of them once")])
+
+
+def _oracle(params: AnsweringParams) -> None:
+    for field, oracles in _READ_BY.items():
+        if params.oracle not in oracles and _is_given(params, field):
+            names = " or ".join(oracles)
+            raise OptionsConflict(
+                f"{spelled(field)} is read by --oracle {names} alone, and the oracle is {params.oracle}",
+                f"say --oracle {names}, or leave {spelled(field)} out",
+            )
+    if params.oracle == "local" and params.local_model is None:
+        raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")
+    if params.oracle == "openai" and (params.medium_model is None or params.large_model is None):
+        raise OptionMissing("models for the openai oracle", "name them with --medium-model and --large-model")
+
+
+def _provider(params: ProviderParams) -> None:
+    kind = getattr(params, "oracle", None)
+    if kind == "openai":
+        if params.base_url is None:
+            raise OptionMissing(
+                "endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1"
+            )
+        if params.backend == "batch":
+            raise OptionMissing("batch backend for the openai oracle", "leave out --backend batch")
+        if isinstance(params, JudgeParams) and params.judge == "decision":
+            raise OptionMissing("decisions at the openai endpoint", "let a model judge: leave out --judge decision")
+        if params.vertex or params.vertex_project:
+            raise OptionsConflict("Vertex AI serves --oracle gemini alone", "leave out --vertex and --vertex-project")
+        require("openai")
+    elif kind == "gemini":
+        require("gemini")
+    if params.vertex and params.vertex_project is None:
+        raise OptionMissing("project for Vertex", "name it with --vertex-project")
+    if params.vertex_project is not None and not params.vertex:
+        raise OptionsConflict("--vertex-project is read with --vertex alone", "add --vertex, or leave it out")
+    if params.base_url is not None:
+        address_of(params.base_url)
+
+
+def _judges(params: JudgeParams) -> None:
+    if params.second_judge is None and (params.third_judge or params.always_second or params.judge_below is not None):
+        raise OptionMissing("second judge", "name one with --second-judge, or leave out what asks for it")
+
+
+def _rejudge(params: RejudgeParams) -> None:
+    if params.oracle == "openai" and params.judge_model is None:
+        raise OptionMissing("judge at the openai endpoint", "name one with --judge-model")
+
+
+def _columns(params: QueryParams | RecalibrateParams) -> None:
+    mapping_of(params.columns)
+
+
+def _label(params: LabelParams) -> None:
+    if params.dry_run and params.oracle in ("replay", "local"):
+        raise NothingToPlan(params.oracle)
+    if params.dry_run and params.audit is not None:
+        raise OptionsConflict("--dry-run labels nothing, so --audit has nothing to draw from", "give one of the two")
+    if params.audit is None and _is_given(params, "audit_file"):
+        raise OptionsConflict("--audit-file is written with --audit alone", "add --audit N, or leave it out")
+
+
+def _demo(params: DemoInputs) -> None:
+    require("demo")
+
+
+def _prices(params: EscalationParams) -> None:
+    medium, large = params.medium_price, params.large_price
+    if medium is not None and large is not None and medium > large:
+        raise OptionsConflict(
+            f"--medium-price {medium:g} is above --large-price {large:g}, and escalating saves only where the large "
+            "model is the dearer one",
+            "exchange the two; where the large model really is cheaper, let it serve every query",
+        )
+
+
+def _is_given(params: Params, field: str) -> bool:
+    """Whether a value was chosen: a form sends the defaults as well."""
+    return bool(getattr(params, field) != type(params).model_fields[field].default)
+
+
+def commas(values: Sequence[Any]) -> str:
+    return ",".join(map(str, values))
+
+
+CONFLICTS: tuple[tuple[Any, Any], ...] = (
+    (QueryParams, _columns),
+    (RecalibrateParams, _columns),
+    (LabelParams, _label),
+    (AnsweringParams, _oracle),
+    (RejudgeParams, _rejudge),
+    (ProviderParams, _provider),
+    (JudgeParams, _judges),
+    (RouterParams, _reading),
+    (TrialParams, _reading),
+    (TrialParams, _trial),
+    (HeadParams, _head),
+    (TrainParams, _train),
+    (EscalationParams, _prices),
+    (DemoInputs, _demo),
+)

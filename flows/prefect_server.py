@@ -1,0 +1,217 @@
+"""The Prefect server of a command: the one that PREFECT_API_URL or a profile names, else a temporary one."""
+
+import atexit
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from routecal.flows import temporary_server
+from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
+from routecal.flows.path_checks import refusal
+
+ANSWERS_WITHIN_S = 5.0
+EXAMPLE = "http://127.0.0.1:4200/api"
+UNSET = "or unset PREFECT_API_URL: a temporary server then runs for the length of the command"
+
+
+class Access(NamedTuple):
+    """How a server is reached, as Prefect's settings have it.
+
+    Attributes:
+        login: user:password, for a server with basic authentication.
+        key: of Prefect Cloud.
+        certificate: file with the authority that signed the server's.
+        is_unchecked: whether any certificate will do.
+    """
+
+    login: str | None = None
+    key: str | None = None
+    certificate: str | None = None
+    is_unchecked: bool = False
+
+
+def check_prefect_home() -> None:
+    """Refuse a PREFECT_HOME that Prefect could not write to: its server would be waited for in vain.
+
+    Raises:
+        PlaceUnusable: with the reason.
+    """
+    home = Path(os.environ["PREFECT_HOME"]).expanduser()
+    if reason := refusal(home):
+        raise PlaceUnusable("Prefect's state in", str(home), reason, "set PREFECT_HOME to a folder that can be")
+
+
+def check_given() -> None:
+    """Look whether Prefect answers at the address in the environment, if there is one, before Prefect is imported.
+
+    Raises:
+        ServerUnreachable: it does not.
+    """
+    if url := os.environ.get("PREFECT_API_URL"):
+        is_unchecked = os.environ.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower() in ("1", "true", "yes", "on")
+        access = Access(certificate=os.environ.get("PREFECT_API_SSL_CERT_FILE"), is_unchecked=is_unchecked)
+        with _client(url, access) as client:
+            _check_answers(client, url)
+
+
+def reach_server() -> None:
+    """Look whether the server that Prefect's settings name can be used; start a temporary one where they name none.
+
+    Raises:
+        ServerUnreachable: none answers there, or it refuses us.
+        ServerNotStarted: the temporary one ended, or is not ready in time.
+    """
+    from prefect.settings import get_current_settings
+
+    api = get_current_settings().api
+    if api.url:
+        login = api.auth_string.get_secret_value() if api.auth_string else None
+        key = api.key.get_secret_value() if api.key else None
+        check_api(api.url, Access(login, key, api.ssl_cert_file, api.tls_insecure_skip_verify))
+    elif threading.current_thread() is threading.main_thread():
+        start_server()
+
+
+def check_api(url: str, access: Access) -> None:
+    """Ask the API at `url` whether it is Prefect's, and whether we may use it.
+
+    Args:
+        url: as PREFECT_API_URL has it.
+        access: what Prefect's own client sends.
+
+    Raises:
+        ServerUnreachable: neither; says what came, and what to try.
+    """
+    with _client(url, access) as client:
+        _check_answers(client, url)
+        # Prefect Cloud serves no version.
+        asked = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
+    if asked in (401, 403):
+        raise ServerUnreachable(
+            _without_login(url),
+            f"it wants a login (HTTP {asked})",
+            "set PREFECT_API_AUTH_STRING to user:password as the server has it, or PREFECT_API_KEY for Prefect Cloud",
+        )
+
+
+@contextmanager
+def _client(url: str, access: Access) -> Iterator[httpx.Client]:
+    """A client that waits for seconds, not minutes; what it cannot reach is refused."""
+    shown, parts = _without_login(url), urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServerUnreachable(shown, "that is no address", f"give one such as {EXAMPLE}, {UNSET}")
+    user, colon, password = (access.login or "").partition(":")
+    auth = httpx.BasicAuth(user, password) if colon else None
+    headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
+    try:
+        trusted = _trusted(access)
+    except OSError as error:
+        reason = f"its certificate {access.certificate} cannot be read"
+        raise ServerUnreachable(shown, reason, "correct PREFECT_API_SSL_CERT_FILE") from error
+    try:
+        with httpx.Client(timeout=ANSWERS_WITHIN_S, auth=auth, headers=headers, verify=trusted) as client:
+            yield client
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = str(error) or f"no answer within {ANSWERS_WITHIN_S:g} s"
+        remedy = f"start it, correct PREFECT_API_URL (an example is {EXAMPLE}), {UNSET}"
+        raise ServerUnreachable(shown, reason, remedy) from error
+
+
+def _trusted(access: Access) -> ssl.SSLContext | bool:
+    """Which certificates will do: those of public authorities, of one, or all."""
+    if access.is_unchecked or not access.certificate:
+        return not access.is_unchecked
+    return ssl.create_default_context(cafile=access.certificate)
+
+
+def _check_answers(client: httpx.Client, url: str) -> None:
+    """Refuse what is no Prefect API. Its health is told to everybody; a proxy before it may want a login even so."""
+    health = client.get(f"{url.rstrip('/')}/health")
+    if not _is_healthy(health) and health.status_code not in (401, 403):
+        raise ServerUnreachable(_without_login(url), _what(health), _remedy(client, url))
+
+
+def _is_healthy(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.text.strip() == "true"
+
+
+def start_server() -> None:
+    """Start Prefect's temporary server in a session of its own, where Ctrl-C does not reach it, and wait for it.
+
+    A terminal sends SIGINT to every process of a command. The server would end at once, and the run, which has yet to
+    store what is in flight and to say how it ended, would wait for it for minutes. It ends with this process, however
+    that ends: see `flows.temporary_server`.
+
+    Raises:
+        ServerNotStarted: it ended, or is not ready in time.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
+
+    # The one that Prefect's clients look for, and would start themselves.
+    server = SubprocessASGIServer()
+    if server.running:
+        return
+    home = Path(os.environ["PREFECT_HOME"]).expanduser()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "temporary-server.log"
+    own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    server.port = server.find_available_port()
+    with open(log, "ab") as said:
+        process = subprocess.Popen(
+            # By its path and with -P: a folder of the user's may be called flows, too.
+            [sys.executable, "-P", temporary_server.__file__, str(os.getpid()), str(server.port)],
+            env={**os.environ, **own, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    server.server_process, server.running = process, True
+    atexit.register(server.stop)
+    until = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+    with httpx.Client(timeout=ANSWERS_WITHIN_S, trust_env=False) as client:
+        while time.monotonic() < until:
+            if process.poll() is not None:
+                raise ServerNotStarted(f"it ended with code {process.returncode}", str(log))
+            try:
+                if client.get(f"{server.api_url}/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+    raise ServerNotStarted("it does not answer", str(log))
+
+
+def _what(answer: httpx.Response) -> str:
+    if answer.is_redirect:
+        return f"it sends on to {answer.headers.get('location', 'nowhere')}"
+    return f"what answers there is no Prefect API (HTTP {answer.status_code})"
+
+
+def _remedy(client: httpx.Client, url: str) -> str:
+    """What else to try: people leave out /api, or write the address of the UI."""
+    parts = urlsplit(url)
+    own = f"{parts.scheme}://{parts.netloc}/api"
+    try:
+        if _is_healthy(client.get(f"{own}/health")):
+            return f"its API is at {_without_login(own)}: set PREFECT_API_URL to that"
+    except httpx.HTTPError:
+        pass
+    return f"give the address of a Prefect server, which ends in /api as {EXAMPLE} does, {UNSET}"
+
+
+def _without_login(url: str) -> str:
+    before, at, after = url.rpartition("@")
+    return f"{before.split('://')[0]}://…@{after}" if at and "://" in before else (after if at else url)

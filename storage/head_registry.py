@@ -1,0 +1,172 @@
+"""Which head serves: a history that is only ever added to, whose last entry is the pointer.
+
+An entry is a file `<home>/registry/000012.json`, made whole under its number or not at all; two writers cannot make the
+same one, so neither overwrites what the other decided. There is no second copy of the pointer that could disagree.
+Entries are in the order of their numbers; no clock has a say.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from fsspec import AbstractFileSystem
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from routecal.storage.artifact import Artifact, within
+from routecal.storage.atomic import disk_errors, flush, local_path, resolve, staging
+from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
+from routecal.storage.layout import Home
+
+FOLDER = "registry"
+# Of entries. It rises when an older version would misread them; what is only added, older versions pass over.
+FORMAT = 1
+_NAME = re.compile(r"(\d{6})\.json")
+
+Action = Literal["promoted", "refused", "waiting", "rolled back"]
+
+
+class Entry(BaseModel):
+    """One decision, and what is in force since."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = Field(default=FORMAT, description="see `FORMAT`; absent in version 0.1, which wrote 1")
+    number: int = Field(ge=1, description="1, 2, 3 …")
+    at: datetime = Field(description="UTC")
+    action: Action
+    champion: Artifact | None = Field(description="the calibrated router that serves from now on; None: none yet")
+    candidate: Artifact | None = Field(default=None, description="what was decided about")
+    reasons: tuple[str, ...] = Field(default=(), description="why, in sentences")
+    run_id: str = Field(default="", description="of the run that decided")
+    lineage: dict[str, JsonValue] = Field(default={}, description="digests of data, router and code; metrics")
+
+
+def history(home: Home) -> list[Entry]:
+    """All entries, oldest first.
+
+    Raises:
+        RegistryCorrupt: a file is not an entry, or a number is missing.
+        RegistryNewer: a later version wrote an entry.
+    """
+    fs, paths = _files(home)
+    return [_read(home, fs, path, number) for number, path in enumerate(paths, 1)]
+
+
+def newest(home: Home) -> Entry | None:
+    """The last entry, whose champion is in force; None if nothing was decided yet. Reads one file.
+
+    Raises:
+        RegistryCorrupt: the file is not an entry, or a number is missing.
+        RegistryNewer: a later version wrote it.
+    """
+    fs, paths = _files(home)
+    return _read(home, fs, paths[-1], len(paths)) if paths else None
+
+
+def champion(home: Home) -> Artifact | None:
+    """The calibrated router that serves; None if none was promoted yet."""
+    entry = newest(home)
+    return entry.champion if entry else None
+
+
+def champions(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that put another champion in force, oldest first."""
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.champion is not None and (not found or found[-1].champion != entry.champion):
+            found.append(entry)
+    return found
+
+
+def append(
+    home: Home,
+    action: Action,
+    *,
+    champion: Artifact | None,
+    after: int,
+    candidate: Artifact | None = None,
+    reasons: Sequence[str] = (),
+    run_id: str = "",
+    lineage: Mapping[str, JsonValue] | None = None,
+) -> Entry:
+    """Add a decision to the history; it is in force when this returns.
+
+    Args:
+        home: where the registry lives.
+        action: what was decided.
+        champion: what serves from now on.
+        after: number of the last entry that the decision was made upon; 0 if there was none.
+        candidate, reasons, run_id, lineage: see `Entry`.
+
+    Raises:
+        ArtifactMissing: the champion's folder is not there.
+        RegistryChanged: somebody else decided meanwhile; nothing was added.
+        DiskFull, HomeNotWritable: it cannot be stored; nothing was added.
+    """
+    if champion is not None:
+        fs, path = resolve(champion.uri)
+        if not fs.exists(path):
+            raise ArtifactMissing(champion.uri)
+    entry = Entry(
+        number=after + 1,
+        at=datetime.now(UTC),
+        action=action,
+        champion=champion,
+        candidate=candidate,
+        reasons=tuple(reasons),
+        run_id=run_id,
+        lineage={name: home.portable(value) for name, value in (lineage or {}).items()},
+    )
+    content = entry.model_dump_json(indent=2, context=within(home)).encode() + b"\n"
+    _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", content)
+    return entry
+
+
+def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
+    """The entries' files, by number."""
+    fs, folder = resolve(home.folder(FOLDER))
+    fs.invalidate_cache()
+    if not fs.isdir(folder):
+        return fs, []
+    return fs, sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
+
+
+def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> Entry:
+    try:
+        found = json.loads(fs.cat_file(path))
+        # Before the rest, which a later version may have made otherwise.
+        if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
+            raise RegistryNewer(path, found["format"], FORMAT)
+        entry = Entry.model_validate(found, context=within(home))
+    except ValueError as error:  # of pydantic, of JSON and of UTF-8
+        raise RegistryCorrupt(path, "it is not an entry") from error
+    except OSError as error:
+        raise RegistryCorrupt(path, f"it cannot be read ({error.strerror or error})") from error
+    if entry.number != number or not path.endswith(f"{number:06d}.json"):
+        raise RegistryCorrupt(path, f"entry {number} was expected here")
+    return entry
+
+
+def _create(url: str, content: bytes) -> None:
+    """Make a file that must not exist yet, whole or not at all."""
+    fs, path = resolve(url)
+    local = local_path(url)
+    try:
+        if local is None:
+            # Object stores show a file when it is complete; "x" is refused where there is one.
+            with fs.open(path, "xb") as handle:
+                handle.write(content)
+            return
+        with staging(url.rpartition("/")[0]) as staged, disk_errors(url):
+            staged.write_bytes(content)
+            flush(staged)
+            try:
+                os.link(staged, local)
+            except FileExistsError as error:
+                raise RegistryChanged(url) from error
+            flush(local.parent)
+    except FileExistsError as error:
+        raise RegistryChanged(url) from error

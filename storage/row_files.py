@@ -1,0 +1,117 @@
+"""Reading the files people have (JSON, CSV, Parquet, Arrow) into columns, with the line that every row came from."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+import fsspec
+
+from routecal.storage.column_names import Wanted
+from routecal.storage.columnar import read_arrow, read_parquet
+from routecal.storage.delimited import read_csv
+from routecal.storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
+from routecal.storage.json_rows import read_json
+from routecal.storage.text_lines import GZIP, refuse_other_formats
+
+_READERS: dict[str, Any] = {
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".json": read_json,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".parquet": read_parquet,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+}
+FORMATS = tuple(_READERS)
+_BINARY = (".parquet", ".arrow", ".feather")
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "save the sheet as CSV UTF-8"),
+    **dict.fromkeys((".zip", ".zst", ".bz2", ".xz", ".tar", ".tgz", ".7z"), "unpack it"),
+    **dict.fromkeys((".pkl", ".pickle", ".npz", ".h5", ".db", ".sqlite"), "export it as Parquet or JSON lines"),
+    ".txt": "give it the ending that tells what is in it",
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some columns of a file; a value that a row lacks is None.
+
+    Attributes:
+        columns: (n,) Python values per wanted column that the file has, by our names.
+        lines: (n,) where each row starts: the line of a text file, the row of a Parquet or Arrow file, both from 1.
+        path: the file, as the user named it.
+        unit: what `lines` counts, `line` or `row`.
+        faults: (line, what is wrong) of rows that could not even be read; they are not in the columns.
+    """
+
+    columns: dict[str, list[object]]
+    lines: Sequence[int]
+    path: str
+    unit: str = "line"
+    faults: list[tuple[int, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def column(self, name: str) -> list[object]:
+        """The column, or as many Nones if the file lacks it."""
+        return self.columns.get(name) or [None] * len(self)
+
+
+def read_rows(wanted: Wanted) -> Rows:
+    """The wanted columns of a local file or fsspec URL; `.gz` after a text format is unpacked on the way.
+
+    Raises:
+        InputMissing, InputEmpty, InputUnreadable, UnknownFormat: the file as a whole cannot be read.
+        MissingColumn: a column that is required or mapped is absent.
+    """
+    path = wanted.path
+    suffixes = PurePosixPath(path.lower()).suffixes
+    packed = suffixes[-1:] == [".gz"]
+    suffix = ((suffixes[-2:-1] if packed else suffixes[-1:]) or [""])[0]
+    with _opened(path, suffix, packed=packed) as handle:
+        columns, lines, faults = _READERS[suffix](wanted, handle)
+    if not lines and not faults:
+        raise InputEmpty(path)
+    return Rows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
+
+
+@contextmanager
+def _opened(path: str, suffix: str, *, packed: bool) -> Iterator[IO[bytes]]:
+    try:
+        fs, place = _found(path)
+        if fs.isdir(place):
+            _refuse_folder(path, fs.ls(place, detail=False))
+        if suffix not in FORMATS or (packed and suffix in _BINARY):
+            raise UnknownFormat(path, FORMATS, "unpack it" if packed else _REMEDIES.get(suffix, ""))
+        if packed:
+            with fs.open(place, "rb") as raw:
+                refuse_other_formats(path, raw.read(64), but=GZIP)
+        with fsspec.open(path, "rb", compression="gzip" if packed else None) as handle:
+            yield handle
+    # What fsspec says beneath repeats the name as it is, which a log must not hold.
+    except FileNotFoundError:
+        raise InputMissing(path) from None
+    # A closed file, a damaged gzip stream, a protocol whose package is missing.
+    except (OSError, EOFError, ImportError, zlib.error) as error:
+        raise InputUnreadable(path, str(error)) from error
+
+
+def _found(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    try:
+        fs, place = fsspec.core.url_to_fs(path)
+    except ValueError as error:
+        raise InputUnreadable(path, str(error), "name a local file, or a URL that fsspec knows") from error
+    return fs, place
+
+
+def _refuse_folder(path: str, content: Sequence[str]) -> None:
+    names = {PurePosixPath(name).name for name in content}
+    if names & {"dataset_info.json", "state.json", "dataset_dict.json"}:
+        remedy = "save the split with Dataset.to_parquet, or name one of its .arrow files"
+        raise InputUnreadable(path, "it is a folder that Hugging Face datasets saved", remedy)
+    raise InputUnreadable(path, "it is a folder", "name one file in it")

@@ -1,0 +1,118 @@
+"""The tables and the forest plot of an ablation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from routecal.calib.metrics import Estimate
+from routecal.calib.plots import forest_plot
+from routecal.calib.trial.ablation import REFERENCE, VARIANTS
+from routecal.tasks.benchmark.cell_scores import Scored
+from routecal.tasks.benchmark.latex import booktabs, escaped, interval
+from routecal.tasks.benchmark.markdown_tables import difference, markdown
+from routecal.tasks.benchmark.results import METRICS, is_better, pooled_difference
+from routecal.tasks.markdown import safe
+
+TITLES = {"brier": "Brier", "auroc": "AUROC"}
+NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
+product. Each variant has the default's rows, epochs, learning rates and early stopping. Differences to the default, in
+thousandths, with paired 95% intervals over test queries and training seeds (pigeonhole bootstrap), pooled over sets
+and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better than the
+default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference alone:
+that of two errors, each too large by its own noise, has no interval."""
+
+
+class Effect(BaseModel):
+    """One variant minus the default, by metric, pooled over sets and routers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variant: str
+    factor: str
+    level: str
+    router: str | None  # None: both
+    brier: Estimate | None
+    ece: float = Field(description="of the means over seeds; no interval, see `calib.metrics.paired_difference`")
+    auroc: Estimate | None
+
+
+def effects(scored: Sequence[Scored]) -> list[Effect]:
+    """Every variant minus the default: over all routers, then under each alone where there are several."""
+    kinds = list(dict.fromkeys(one.kind for one in scored))
+    found = []
+    for router in [None, *(kinds if len(kinds) > 1 else [])]:
+        chosen = [one for one in scored if router in (None, one.kind)]
+        for name, variant in VARIANTS.items():
+            if name != REFERENCE:
+                pooled = {metric: pooled_difference(chosen, name, REFERENCE, metric) for metric in TITLES}
+                ece = float(np.mean([_mean_ece(one, name) - _mean_ece(one, REFERENCE) for one in chosen]))
+                what: dict[str, Any] = {
+                    "variant": name,
+                    "factor": variant.factor,
+                    "level": variant.level,
+                    "router": router,
+                }
+                found.append(Effect(**what, ece=ece, **pooled))
+    return found
+
+
+def _mean_ece(scored: Scored, method: str) -> float:
+    """Over training seeds."""
+    return float(np.mean([alone.ece for alone in scored.methods[method].seeds]))
+
+
+def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str) -> str:
+    """The whole page, Markdown."""
+    parts = [f"# {title}", NOTE]
+    for router in dict.fromkeys(effect.router for effect in found):
+        parts.append(f"## {'All routers' if router is None else router.capitalize() + ' router'}")
+        own = [effect for effect in found if effect.router == router]
+        rows = [
+            (e.variant, f"{e.factor}: {e.level}", *(_cell(e, m) for m in TITLES), f"{1000 * e.ece:+.1f}") for e in own
+        ]
+        parts.append(markdown(("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE"))), rows))
+    parts += ["## By set and router: Δ Brier (10⁻³)", _by_set(scored)]
+    return "\n\n".join(parts) + "\n"
+
+
+def ablation_latex(found: Sequence[Effect], caption: str) -> str:
+    """The table over all routers, for a paper."""
+    rows: list[Sequence[str]] = []
+    for effect in (e for e in found if e.router is None):
+        if rows and rows[-1][0] != escaped(effect.factor):
+            rows.append(())
+        cells = [_latex(getattr(effect, metric)) for metric in TITLES]
+        rows.append((escaped(effect.factor), escaped(effect.level), *cells, f"{1000 * effect.ece:+.1f}"))
+    columns = ("Factor", "Level", *(f"Δ {title} · 1000" for title in (*TITLES.values(), "ECE")))
+    return booktabs(columns, rows, caption=caption, label="tab:ablation", text_columns=2)
+
+
+def ablation_plot(found: Sequence[Effect], title: str, fmt: str = "png") -> bytes:
+    """The forest plot over all routers."""
+    own = [effect for effect in found if effect.router is None]
+    differences = {name: [getattr(effect, metric) for effect in own] for metric, name in TITLES.items()}
+    lower = {name: METRICS[metric] for metric, name in TITLES.items()}
+    return forest_plot([e.variant for e in own], differences, lower_is_better=lower, title=title, fmt=fmt)
+
+
+def _by_set(scored: Sequence[Scored]) -> str:
+    rows = [
+        (name, *(difference(pooled_difference([one], name, REFERENCE, "brier")) for one in scored))
+        for name in VARIANTS
+        if name != REFERENCE
+    ]
+    return markdown(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
+
+
+def _cell(effect: Effect, metric: str) -> str:
+    estimate, lower = getattr(effect, metric), METRICS[metric]
+    verdict = "▲" if is_better(estimate, lower=lower) else "▼" if is_better(estimate, lower=not lower) else "="
+    return f"{difference(estimate)} {verdict}"
+
+
+def _latex(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "--"
+    return interval(1000 * estimate.value, 1000 * estimate.low, 1000 * estimate.high, digits=1)

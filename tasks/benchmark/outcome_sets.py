@@ -1,0 +1,116 @@
+"""The sets of a benchmark: outcomes files, each row with its true policy and the part of the protocol it belongs to."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from routecal.calib.policy import OracleMatrix
+from routecal.calib.trial.protocol import part_of
+from routecal.storage.artifact import Artifact, write_table
+from routecal.storage.errors import MissingColumn
+from routecal.storage.ingest import read_outcomes
+from routecal.storage.layout import Home
+from routecal.storage.listing import files_in
+from routecal.storage.plain_text import plain
+from routecal.storage.query_identity import query_id, share_of, signature
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.errors import NoOutcomes, UnknownSet
+
+logger = logging.getLogger(__name__)
+
+FORMATS = (".parquet", ".jsonl", ".csv")
+# What a prompt adds below a question to be answered. Files that share questions differ in it.
+_CUE = re.compile(r"\s*\n\s*answer\s*:\s*\Z", re.IGNORECASE)
+
+
+class OutcomeSet(BaseModel):
+    """One outcomes file under the protocol."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="the file's name without folder and ending")
+    rows: Artifact = Field(description="kind benchmark_rows")
+    family: str = Field(description="the first set that shares questions with it, or itself: such sets are one sample")
+
+
+def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = None) -> list[OutcomeSet]:
+    """Every outcomes file of a folder, the smallest first; a file of another schema is passed over with a warning.
+
+    Args:
+        folder: local path or fsspec URL.
+        names: only these sets; all when empty.
+        rows: at most this many rows of each, drawn by a hash of their text, so that sets that share questions still do.
+
+    Raises:
+        NoOutcomes: there is no outcomes file.
+        UnknownSet: a name is of no file there.
+        StorageError: a file that was asked for by name cannot be read.
+    """
+    paths = {PurePosixPath(path).name.partition(".")[0]: path for path in files_in(folder, FORMATS)}
+    for name in names:
+        if name not in paths:
+            raise UnknownSet(name, folder, tuple(paths))
+    tables: dict[str, pa.Table] = {}
+    for name, path in paths.items():
+        if names and name not in names:
+            continue
+        try:
+            tables[name] = _protocol_rows(path, rows)
+        except MissingColumn as error:
+            if names:
+                raise
+            logger.warning("%s holds no outcomes and is passed over: %s", plain(path), error)
+    if not tables:
+        raise NoOutcomes(folder)
+    ordered = sorted(tables, key=lambda name: (tables[name].num_rows, name))
+    families = _families({name: tables[name] for name in ordered})
+    home = Home.from_env()
+    return [
+        OutcomeSet(name=name, rows=write_table(tables[name], "benchmark_rows", home=home), family=families[name])
+        for name in ordered
+    ]
+
+
+def question(text: str) -> str:
+    """The query without a last line that only says "Answer:", so that it is one question in every file that asks it.
+
+    >>> question("2 + 2?\\nA. 3\\nB. 4\\nAnswer:")
+    '2 + 2?\\nA. 3\\nB. 4'
+    """
+    return _CUE.sub("", text) or text
+
+
+def _protocol_rows(path: str, limit: int | None) -> pa.Table:
+    """Kind `benchmark_rows`, one row per question, in the order of query_id."""
+    table, matrix = read_outcomes(path), OracleMatrix()
+    rows = {}
+    for row in table.select(["query", "context", "topic", "medium_label", "large_label"]).to_pylist():
+        text = question(row["query"])
+        # The salt is that of `split_of`: the test part is the test split of every other command.
+        known = {
+            "query_id": query_id(text, row["context"]),
+            "query": text,
+            "topic": row["topic"],
+            "true_policy": matrix.true_policy(row["medium_label"], row["large_label"]).value,
+            "part": str(part_of([share_of(text, "split")])[0]),
+            "cluster": hashlib.sha256(signature(text).encode()).hexdigest()[:16],
+        }
+        rows.setdefault(known["query_id"], known)
+    drawn = sorted(rows.values(), key=lambda row: share_of(row["query"], "limit"))[:limit]
+    return pa.Table.from_pylist(sorted(drawn, key=lambda row: row["query_id"]), schema=SCHEMAS["benchmark_rows"])
+
+
+def _families(tables: Mapping[str, pa.Table]) -> dict[str, str]:
+    """The first set of those that hold a question in common, directly or through a third, by set."""
+    questions = {name: set(table["cluster"].to_pylist()) for name, table in tables.items()}
+    family: dict[str, str] = {}
+    for name, own in questions.items():
+        related = {family[other] for other in family if own & questions[other]}
+        first = next((f for f in family.values() if f in related), name)
+        family = {other: first if f in related else f for other, f in family.items()} | {name: first}
+    return family

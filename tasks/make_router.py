@@ -1,0 +1,111 @@
+"""A router for people who have none: a base model with a linear routing head, saved as an ordinary checkpoint."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect import task
+
+from routecal.calib.learn.routing_head import fit_routing_head
+from routecal.calib.policy import POLICIES
+from routecal.calib.router.checkpoint import attach_routing_head
+from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.router.weight_files import check_folder
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.example_join import rows_of
+from routecal.storage.folder_artifact import local_folder, write_folder
+from routecal.storage.layout import Home
+from routecal.storage.query_identity import rough_half
+from routecal.storage.refer import folder_at
+from routecal.tasks.cache import ON_INPUTS, STORED, cache_on
+from routecal.tasks.errors import NothingUnseen
+from routecal.tasks.extract import CHECK_VERSION, Reading
+
+logger = logging.getLogger(__name__)
+
+# In a router's folder: the ids of the queries it was trained on. Version 0.1 wrote rough ids.
+TRAINED_ON = "trained_on.txt"
+
+
+def refer_checkpoint(path: str, *, kind: str = "routers") -> Artifact:
+    """A checkpoint folder of the user's.
+
+    Raises:
+        CheckpointMissing: no such folder, or no config.json in it.
+        CheckpointUnusable: an adapter lies there, or what Git leaves in place of a large file.
+    """
+    check_folder(path)
+    return folder_at(path, kind)
+
+
+def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
+    """The queries that did not train this router, as far as its folder says (`train-router` writes it).
+
+    On its own training queries a router is right more often than it will be, and a confidence learned there lies. So a
+    query is left out whose text is equal to one of them once normalised, whatever its context, which routers do not
+    read.
+
+    Raises:
+        NothingUnseen: no query is left.
+    """
+    table = read_table(queries)
+    trained = trained_on(router)
+    seen = pa.array([rough_half(name) in trained for name in table["query_id"].to_pylist()])
+    if not (n := pc.sum(seen).as_py()):
+        return queries
+    if n == table.num_rows:
+        raise NothingUnseen(n)
+    logger.warning("%d of %d queries trained the router and are left out", n, table.num_rows)
+    return write_table(table.filter(pc.invert(seen)), "queries", home=Home.from_env())
+
+
+def trained_on(router: Artifact) -> frozenset[str]:
+    """Rough ids of the queries that this router was trained on, as far as its folder says."""
+    record = local_folder(router) / TRAINED_ON
+    return frozenset(map(rough_half, record.read_text(encoding="utf-8").split() if record.is_file() else ()))
+
+
+@task(name="check base model", cache_policy=ON_INPUTS, **STORED)
+def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
+    """Open the base model as the router that will be made of it, before labels are paid for to train one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _headless(local_folder(base), reading, Path(scratch))
+
+
+@task(
+    name="train router",
+    task_run_name="train a routing head on {labels.rows} labels",
+    cache_policy=cache_on(
+        __name__,
+        "storage.example_join",
+        "calib.learn.routing_head",
+        "calib.router.checkpoint",
+        "calib.router.frozen_router",
+    ),
+    **STORED,
+)
+def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:
+    """Fit a routing head on the true policies of `labels` and save base + head as a classification checkpoint."""
+    labelled = read_table(labels, columns=["query_id", "true_policy"])
+    texts = rows_of(read_table(queries, columns=["query_id", "query"]), labelled["query_id"])["query"].to_pylist()
+    names = [p.value for p in POLICIES]
+    true_policy = np.array([names.index(name) for name in labelled["true_policy"].to_pylist()])
+    base_folder = local_folder(base)
+    with tempfile.TemporaryDirectory() as scratch:
+        hidden = _headless(base_folder, reading, Path(scratch)).read(texts).hidden
+    weights = fit_routing_head(hidden, true_policy, seed=seed)
+
+    def build(folder: Path) -> None:
+        attach_routing_head(base_folder, weights, folder)
+        (folder / TRAINED_ON).write_text("\n".join(labelled["query_id"].to_pylist()) + "\n", encoding="utf-8")
+
+    return write_folder("routers", build, home=Home.from_env())
+
+
+def _headless(base: Path, reading: Reading, scratch: Path) -> FrozenRouter:
+    """The base model as a router whose head says nothing yet."""
+    attach_routing_head(base, None, scratch)
+    return FrozenRouter(scratch, template=reading.template, dtype=reading.dtype, max_tokens=reading.max_tokens)

@@ -1,0 +1,114 @@
+"""The contest: which of tonight's heads stands against the serving one, and whether it may take its place."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+
+from routecal.calib.examples import LABELLED
+from routecal.calib.head import LoadedHead
+from routecal.calib.learn.cross_fit import unseen
+from routecal.calib.night import candidate
+from routecal.calib.night.promotion_gate import GateRules, Verdict, decide, served
+from routecal.storage.artifact import Artifact, read_table
+from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.load_examples import load_examples
+from routecal.tasks.night.health_check import threshold, told
+from routecal.tasks.night.label_history import Rows
+from routecal.tasks.train import open_head
+
+# Topics of fewer held-out rows have no veto, so they need no slice.
+_CUTS = ("router_policy", "topic")
+
+
+@task(
+    name="choose candidate",
+    cache_policy=cache_on(
+        __name__,
+        "tasks.load_examples",
+        "calib.learn.cross_fit",
+        "calib.head",
+        "calib.night.candidate",
+    ),
+    **STORED,
+)
+def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact], learned: Mapping[str, Rows]) -> str:
+    """The name of the best head on tonight's labelled rows, see `calib.night.candidate.choose_candidate`.
+
+    Held-out rows have no say: they judge the one that is chosen.
+
+    Args:
+        tonight: the rows that decide.
+        heads: by name.
+        learned: by the same names, the rows that each learned from and its recalibrator was fitted on.
+    """
+    ids = read_table(tonight.examples, columns=["query_id"])["query_id"].to_pylist()
+    opened = {name: open_head(head, learned[name].features) for name, head in heads.items()}
+    # Without folds a head says of rows of its train split what it learned there.
+    splits = LABELLED if all(head.head.folds for head in opened.values()) else LABELLED[1:]
+    return candidate.choose_candidate(
+        {name: _contender(head, learned[name], ids, splits) for name, head in opened.items()}
+    )
+
+
+def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: Sequence[str]) -> candidate.Contender:
+    rows = load_examples(learned.examples, learned.features, blocks=head.blocks)
+    ids = np.array(read_table(learned.examples, columns=["query_id"])["query_id"].to_pylist(), np.str_)
+    is_fitted_on = np.isin(rows.split, splits)
+    data, is_judged = rows.where(is_fitted_on), np.isin(ids[is_fitted_on], list(tonight))
+    return candidate.Contender(unseen(head.head, data), data.y, is_judged, head.recalibrator)
+
+
+@task(
+    name="gate",
+    cache_policy=cache_on(
+        __name__,
+        "tasks.night.health_check",
+        "storage.example_join",
+        "calib.night.promotion_gate",
+        "calib.head",
+    ),
+    **STORED,
+)
+def judge(
+    new: Artifact, champion: Artifact | None, window: Rows, renewal: Sequence[str], rules: GateRules, seed: int
+) -> Verdict:
+    """The candidate against the serving head on held-out rows, whole and by policy and topic.
+
+    Args:
+        new: the candidate, packed with its threshold.
+        champion: the calibrated router that serves; None if there is none yet.
+        window: the held-out rows.
+        renewal: why the champion is to be renewed, see `calib.night.action.renewal_reasons`.
+        rules: of the gate.
+        seed: of its redrawn labels.
+    """
+    head = open_head(new, window.features)
+    p, y = told(head, window)
+    if champion is None:
+        return decide(p, None, y, rules=rules, seed=seed)
+    serving = open_head(champion, window.features)
+    other, _ = told(serving, window)
+    slices = _slices(window, rules.min_slice)
+    decisions = (served(p, y, threshold(head)), served(other, y, threshold(serving)))
+    return decide(p, other, y, slices=slices, renewal=renewal, decisions=decisions, rules=rules, seed=seed)
+
+
+def classes(rows: Rows) -> tuple[int, int]:
+    """Rows on which the router is right, and on which it is wrong."""
+    right = read_table(rows.examples, columns=["is_correct"])["is_correct"].to_pylist()
+    return sum(right), len(right) - sum(right)
+
+
+def _slices(window: Rows, at_least: int) -> dict[str, NDArray[np.bool_]]:
+    table = read_table(window.examples, columns=list(_CUTS))
+    masks = {}
+    for cut in _CUTS:
+        values = np.array([value or "" for value in table[cut].to_pylist()], np.str_)
+        for value in np.unique(values):
+            mask = values == value
+            # A slice that is all rows has been judged.
+            if value and at_least <= mask.sum() < len(values):
+                masks[f"{cut.replace('_', ' ')} {value}"] = mask
+    return masks

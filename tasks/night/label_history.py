@@ -1,0 +1,132 @@
+"""What earlier nights labelled: the rows that tonight learns from, and the held-out ones it is judged on."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from routecal.calib.night.row_roles import may_teach, memory, window
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.head_registry import history
+from routecal.storage.layout import Home
+from routecal.storage.manifest import Manifest, manifests
+from routecal.storage.query_identity import is_rough
+from routecal.tasks.extract import Reading
+from routecal.tasks.night.night_result import FLOW, KEY
+from routecal.tasks.old_tables import ids_of_now
+from routecal.tasks.oracle.oracle_spec import OracleSpec
+from routecal.tasks.sharding import joined
+
+# In a night's manifest: the artifacts that tell of it.
+NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"
+# A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
+DOUBTED, RUN = "doubted", "run_id"
+# In an entry of the registry: the rows that its head learned from.
+ROWS = "rows"
+
+
+def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
+    """Nights of one router and one pair of models belong together; labels of other pairs mean something else."""
+    models = [getattr(getattr(oracle, who, None), "model", getattr(oracle, f"{who}_model", "")) for who in _PAIR]
+    facts = (router.sha256, reading.model_dump_json(), oracle.kind, *models)
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
+
+
+_PAIR = ("medium", "large")
+
+
+class Rows(BaseModel):
+    """Examples, and the labels and features that they were joined from; those may hold more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    examples: Artifact
+    features: Artifact
+    labels: Artifact
+
+
+class Known(NamedTuple):
+    """The nights before this one, oldest first, of the same router and models."""
+
+    nights: tuple[Manifest, ...]
+    accepted: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, home: Home, key: str) -> Self:
+        """Every night that ended; one that was interrupted left labels where the next one finds them for nothing."""
+        nights = tuple(m for m in manifests(home, FLOW) if m.facts.get(KEY) == key)
+        return cls(nights, frozenset(str(e.lineage.get(RUN)) for e in history(home) if e.action == "promoted"))
+
+    @property
+    def labelling(self) -> list[Rows]:
+        """What each night that labelled something made, as far as it may teach (`calib.night.row_roles.may_teach`)."""
+        made = [
+            m.artifacts
+            for m in self.nights
+            if EXAMPLES in m.artifacts
+            and may_teach(is_doubted=bool(m.facts.get(DOUBTED)), is_accepted=m.run_id in self.accepted)
+        ]
+        return [Rows(**{kind: artifacts[kind] for kind in Rows.model_fields}) for artifacts in made]
+
+    @property
+    def told(self) -> list[Artifact]:
+        """The row of every night, oldest first."""
+        return [m.artifacts[NIGHT] for m in self.nights]
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """Ids of all queries with a label, doubted ones too: the same question would get the same stored answer."""
+        return frozenset(name for m in self.nights if EXAMPLES in m.artifacts for name in _ids(m))
+
+    @property
+    def quiet(self) -> int:
+        """Nights since one labelled something."""
+        flags = [EXAMPLES in m.artifacts for m in reversed(self.nights)]
+        return flags.index(True) if True in flags else len(flags)
+
+    def labelled_after(self, run_id: object) -> int:
+        """How many nights labelled something after the night of this run; all of them where it is not known."""
+        after = itertools.takewhile(lambda m: m.run_id != run_id, reversed(self.nights))
+        return sum(EXAMPLES in m.artifacts for m in after)
+
+
+def _ids(night: Manifest) -> list[str]:
+    """The ids that the queries a night labelled have now."""
+    ids = read_table(night.artifacts[EXAMPLES], columns=["query_id"], verify=False)["query_id"].to_pylist()
+    if not any(map(is_rough, ids)) or QUERIES not in night.artifacts:
+        return list(ids)
+    now = ids_of_now(night.artifacts[QUERIES])
+    return [now.get(name, name) for name in ids]
+
+
+def pooled(nights: Sequence[Rows], *, at_most: int) -> Rows:
+    """All rows of the newest nights that a head learns from, see `calib.night.row_roles.memory`."""
+    return _together(nights[-memory((rows.examples.rows for rows in reversed(nights)), at_most=at_most) :])
+
+
+def held_out(nights: Sequence[Rows], *, at_least: int) -> Rows:
+    """The test rows of the newest nights, which no head has learned from, see `calib.night.row_roles.window`.
+
+    Args:
+        nights: at least one, oldest first.
+        at_least: rows from which on no older night is asked for.
+    """
+    tests: list[pa.Table] = []
+
+    def sizes() -> Iterator[int]:
+        for rows in reversed(nights):
+            table = read_table(rows.examples)
+            tests.insert(0, table.filter(pc.field("split") == "test"))
+            yield tests[0].num_rows
+
+    used = nights[-window(sizes(), at_least=at_least) :]
+    examples = write_table(pa.concat_tables(tests), "examples", home=Home.from_env())
+    return _together(used).model_copy(update={"examples": examples})
+
+
+def _together(nights: Sequence[Rows]) -> Rows:
+    return Rows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in Rows.model_fields})

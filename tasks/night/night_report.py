@@ -1,0 +1,194 @@
+"""What people are told of a night: a page with the trend over all nights, and a row for the SQL of later ones."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from routecal.calib import plots
+from routecal.calib.metrics import Estimate
+from routecal.calib.plots import NightPoint
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.query import connect, run
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.markdown import safe
+from routecal.tasks.night.night_result import Night
+from routecal.tasks.sharding import joined
+
+# What a night comes to, and what is left for a person to do.
+_WHAT = {
+    "promoted": "A new head was promoted",
+    "refused": "The new head was refused",
+    "waiting": "A new head waits for a person",
+    "overtaken": "Another head was put in force while a new one waited",
+    "quiet": "Nothing was labelled",
+    "gathering": "There are too few labels for a decision",
+}
+_TO_DO = {
+    "promoted": "nothing; `routecal rollback` puts the head before it back",
+    "refused": "nothing; what served before serves on, and `routecal heads` lists the refused head",
+    "waiting": "read the reasons, then `routecal promote` or `decline`; nothing changes until then",
+    "overtaken": "nothing; the new head is kept, and `routecal promote --entry` with its number still promotes it",
+    "quiet": "nothing; the next night looks again",
+    "gathering": "nothing; the next nights label more, sooner with a higher --night-queries",
+}
+# The table of nights: heading, column of nights.sql, format.
+_COLUMNS = {
+    "night": ("night", ""),
+    "decision": ("action", ""),
+    "new": ("n_new", ""),
+    "labelled": ("n_labelled", ""),
+    "USD": ("cost_usd", ".2f"),
+    "ECE": ("ece", ".3f"),
+    "Brier": ("brier", ".3f"),
+    "escalated": ("escalated", ".1%"),
+}
+# Nights that the page lists.
+LISTED = 14
+
+
+@task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)
+def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
+    """Store the night's row and publish its page; the artifact `recalibrate` shows the history of pages in the UI.
+
+    Args:
+        night: what happened.
+        earlier: the rows of the nights before, oldest first.
+    """
+    own = write_table(_row(night), "nights", home=Home.from_env())
+    rows = joined([*earlier, own])
+    with connect(nights=rows) as con:
+        trend = run(con, "nights").to_pylist()
+    create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=safe(headline(night)))
+    shown = "every night, newest first; ECE and Brier of the head that serves afterwards"
+    create_table_artifact(_listed(trend), key="recalibrate-nights", description=shown)
+    # Automations listen to these.
+    resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
+    emit_event(f"routecal.night.{night.action}", resource=resource, payload={"headline": headline(night)})
+    return own
+
+
+def headline(night: Night) -> str:
+    """The night in one line: what was decided, and the first reason."""
+    return ": ".join([_WHAT[night.action], *night.reasons[:1]])
+
+
+def lines(night: Night) -> dict[str, list[str]]:
+    """What follows the headline, in sentences by title; no sentence comes twice, nor that of the headline."""
+    of_the_gate = () if night.verdict is None else night.verdict.conditions
+    checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
+    found = {
+        "why": list(night.reasons[1:]),
+        "checked": checked,
+        "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
+        "serving": [_serving(night)],
+        "to do": [_TO_DO[night.action]],
+    }
+    return {title: sentences for title, sentences in found.items() if sentences}
+
+
+def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]]) -> str:
+    """The night as Markdown with the trend as an inline picture; what users wrote is shown as text.
+
+    Args:
+        night: what happened.
+        rows: of all nights, for the picture.
+        trend: the same as `nights.sql` lists them, oldest first.
+    """
+    what, *reason = headline(night).split(": ", 1)
+    shown = [f"# {what}", "", *(safe(one) for one in reason), ""]
+    for title, sentences in lines(night).items():
+        shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
+    if night.report is not None:
+        shown += [f"Full report: `{night.report}`", ""]
+    picture = base64.b64encode(plots.nights(_points(rows))).decode()
+    shown += ["## Night by night", "", f"![ECE and Brier over nights](data:image/png;base64,{picture})", ""]
+    listed = _listed(trend)
+    shown += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
+    shown += [f"| {' | '.join(safe(str(cell)) for cell in row.values())} |" for row in listed[:LISTED]]
+    return "\n".join(shown) + "\n"
+
+
+def _labels(night: Night) -> str:
+    files = f"{night.n_files} file{'s' * (night.n_files != 1)}"
+    queries = f"{night.n_new} quer{'y' if night.n_new == 1 else 'ies'} without a label in {files}"
+    cost = "" if night.cost_usd is None or not night.n_labelled else f", for {night.cost_usd:.2f} USD"
+    return f"{queries}; {night.n_labelled} labelled tonight{cost}"
+
+
+def _serving(night: Night) -> str:
+    if not night.serving:
+        return "no head serves yet"
+    # On quiet nights it is a share of the new queries, else of the held-out ones.
+    share = "" if night.escalated is None else f", which escalates {night.escalated:.1%} of queries to the large model"
+    return f"head {night.serving}{share}"
+
+
+def _listed(trend: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nights as people read them, newest first: few columns, rounded."""
+    return [{name: _cell(row[column], spec) for name, (column, spec) in _COLUMNS.items()} for row in trend[::-1]]
+
+
+def _row(night: Night) -> pa.Table:
+    health, verdict = night.health, night.verdict
+    before = _ends({} if health is None else {"ece": health.ece, "brier": health.brier})
+    if verdict is not None and verdict.champion:
+        before = _ends(verdict.champion)
+    after = _ends({} if verdict is None else verdict.candidate)
+    difference = None if verdict is None else verdict.brier_difference
+    row = {
+        "run_id": night.run_id,
+        "ended_at": datetime.now(UTC),
+        "action": night.action,
+        "n_new": night.n_new,
+        "n_labelled": night.n_labelled,
+        "cost_usd": night.cost_usd,
+        "n_window": verdict.n if verdict is not None else 0 if health is None else health.n,
+        "champion_ece": before[0],
+        "champion_ece_high": before[1],
+        "champion_brier": before[2],
+        "candidate_ece": after[0],
+        "candidate_ece_high": after[1],
+        "candidate_brier": after[2],
+        "brier_difference_low": None if difference is None else difference.low,
+        "brier_difference_high": None if difference is None else difference.high,
+        "escalated": night.escalated,
+        "drift_p_value": None if health is None or health.drift is None else health.drift.p_value,
+    }
+    return pa.Table.from_pylist([row], schema=SCHEMAS["nights"])
+
+
+def cost_of(labels: Artifact) -> float | None:
+    """USD that the labels cost; None where no price is known."""
+    with connect(labels=labels) as con:
+        known = [row["cost_usd"] for row in run(con, "cost").to_pylist() if row["cost_usd"] is not None]
+    return sum(known) if known else None
+
+
+def _ends(found: dict[str, Estimate] | dict[str, Estimate | None]) -> tuple[float | None, float | None, float | None]:
+    ece, brier = found.get("ece"), found.get("brier")
+    return (
+        None if ece is None else ece.value,
+        None if ece is None else ece.high,
+        None if brier is None else brier.value,
+    )
+
+
+def _points(rows: Artifact) -> list[NightPoint]:
+    points = []
+    for row in read_table(rows).sort_by("ended_at").to_pylist():
+        who = "candidate" if row["action"] == "promoted" else "champion"
+        ece, high, brier = (row[f"{who}_{name}"] for name in ("ece", "ece_high", "brier"))
+        points.append(NightPoint(row["ended_at"], ece, high, brier, is_promoted=row["action"] == "promoted"))
+    return points
+
+
+def _cell(value: Any, spec: str) -> Any:
+    return "–" if value is None else format(value, spec) if spec else value

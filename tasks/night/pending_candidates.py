@@ -1,0 +1,128 @@
+"""Candidates that wait for a person: which still do, what was decided about them since, and how the night ends then."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from routecal.storage import head_registry
+from routecal.storage.artifact import Artifact
+from routecal.storage.errors import RegistryChanged
+from routecal.storage.head_registry import Action, Entry
+from routecal.storage.layout import Home
+from routecal.tasks.night.night_result import ENDING, Ending
+
+# In an entry's lineage: its night goes on when a person has answered; and the share that the candidate escalates.
+ASKS, ESCALATED = "asks", "escalated"
+# Of the flow run that decided.
+FLOW_RUN = "flow_run_id"
+
+
+def decided_since(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """The first later entry that decides about the candidate of this one, or puts another head in force; None if none.
+
+    Args:
+        entry: whose candidate waits.
+        entries: the whole registry, oldest first.
+    """
+    later = entries[entry.number :]
+    return next((e for e in later if _is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
+
+
+def waiting(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries whose candidates a person can still promote without overruling anybody, oldest first.
+
+    Args:
+        entries: the whole registry, oldest first.
+    """
+    return [e for e in entries if e.action == "waiting" and decided_since(e, entries) is None]
+
+
+def entry_asked_by(flow_run: str) -> Entry | None:
+    """The entry that a flow run has written to ask a person about; None once it has written an answer, or if none.
+
+    Args:
+        flow_run: its id.
+    """
+    entries = head_registry.history(Home.from_env())
+    own = [e for e in entries if flow_run and e.lineage.get(FLOW_RUN) == flow_run and is_a_night(e)]
+    return own[-1] if own and own[-1].action == "waiting" and own[-1].lineage.get(ASKS) else None
+
+
+def is_decided(entry: Entry) -> bool:
+    """Whether somebody has decided about the candidate since, or put another head in force."""
+    return decided_since(entry, head_registry.history(Home.from_env())) is not None
+
+
+def answer(entry: Entry, action: Action, said: str) -> bool:
+    """Write down what a person answered; False, and nothing is written, where something was decided before that.
+
+    Args:
+        entry: whose candidate waits.
+        action: promoted or refused.
+        said: who answered what; the first of the reasons.
+    """
+    while True:
+        entries = head_registry.history(Home.from_env())
+        if decided_since(entry, entries) is not None:
+            return False
+        ending = _answered(entry, action, said)
+        with suppress(RegistryChanged):
+            head_registry.append(
+                Home.from_env(),
+                action,
+                champion=entry.candidate if action == "promoted" else entry.champion,
+                after=entries[-1].number,
+                candidate=entry.candidate,
+                reasons=ending.night.reasons,
+                run_id=entry.run_id,
+                lineage=entry.lineage | {ENDING: ending.model_dump(mode="json")},
+            )
+            return True
+
+
+def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
+    """How the night of an entry ends, with what was decided about its candidate since.
+
+    Args:
+        entry: that a night has written.
+        entries: the whole registry, oldest first.
+    """
+    since = decided_since(entry, entries) if entry.action == "waiting" else None
+    if since is None:
+        return Ending.model_validate(entry.lineage[ENDING])
+    if not _is_same(since.candidate, entry.candidate):
+        said = (
+            f"entry {since.number} has put another head in force since, so this candidate waits no more; "
+            f"`routecal promote --entry {entry.number}` promotes it all the same"
+        )
+        serving = "" if since.champion is None else since.champion.sha256[:16]
+        return _answered(entry, "overtaken", said, serving)
+    said = since.reasons[0]
+    if not since.run_id and since.action == "promoted":  # by hand, which repeats the reasons of the night
+        said = f"promoted by hand while the night waited (entry {since.number})"
+    return _answered(entry, since.action, said)
+
+
+def _answered(entry: Entry, action: str, said: str, serving: str | None = None) -> Ending:
+    """The ending that the entry was written with, with another action and its reason."""
+    ending = Ending.model_validate(entry.lineage[ENDING])
+    changed = {"action": action, "reasons": (said, *ending.night.reasons)}
+    if action == "promoted" and entry.candidate is not None:
+        changed |= {"serving": entry.candidate.sha256[:16], "escalated": entry.lineage.get(ESCALATED)}
+    if serving is not None:
+        changed["serving"] = serving
+    return ending.model_copy(update={"night": ending.night.model_copy(update=changed)})
+
+
+def is_a_night(entry: Entry) -> bool:
+    """A night decided it; people's decisions repeat the lineage of a night's without being one."""
+    return bool(entry.run_id) and ENDING in entry.lineage
+
+
+def _serves_on(before: Entry, after: Entry) -> bool:
+    if before.champion is None:
+        return after.champion is None
+    return _is_same(before.champion, after.champion)
+
+
+def _is_same(one: Artifact | None, other: Artifact | None) -> bool:
+    return one is not None and other is not None and one.sha256 == other.sha256

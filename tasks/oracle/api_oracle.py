@@ -1,0 +1,245 @@
+"""The oracles behind an API: two models answer, judges grade, through the engine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.call import Call, Reply
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.engine.stop_reasons import NotBought, ShardIncomplete
+from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.grading.answering import Answer, Role, answer
+from routecal.tasks.oracle.grading.cascade import grade_pair
+from routecal.tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
+from routecal.tasks.oracle.label_row import Unlabelled, label_row
+from routecal.tasks.oracle.model_drift import ModelDrift
+from routecal.tasks.oracle.oracle_spec import ApiOracle
+
+# Why a query got no label: a model's reply was no answer, or the provider does not take the request.
+BROKEN_REPLY, REFUSED = "broken reply", "refused"
+
+LabelOne = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any] | Unlabelled]]
+
+
+class Labelled(NamedTuple):
+    """What became of some queries.
+
+    Attributes:
+        table: schema `labels`.
+        unlabelled: query_id -> why it got no label.
+    """
+
+    table: pa.Table
+    unlabelled: dict[str, str]
+
+
+class Entry(NamedTuple):
+    """What one call, or one stage, took; None is unknown."""
+
+    usd: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+class Receipt:
+    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown.
+
+    Args:
+        before: what stages took of which no call is made.
+    """
+
+    def __init__(self, before: Mapping[str, Entry] = {}) -> None:
+        self._stages = dict(before)
+        self._calls: dict[str, tuple[str, Entry]] = {}
+
+    def add(self, call: Call, reply: Reply, usd: float | None) -> None:
+        """Count one call, once: equal answers are judged by the same call. Asked anew, the last reply counts."""
+        used = reply.usage
+        out = None if used.output is None else used.output + (used.thinking or 0)
+        self._calls[call.key] = call.stage, Entry(usd, used.prompt, out)
+
+    def keep(self, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> None:
+        """Leave out what was asked for in vain, before other votes took its place."""
+        keys = {key for answer in answers for key in answer.keys}
+        keys |= {vote.key for verdict in verdicts for vote in verdict.votes}
+        self._calls = {key: call for key, call in self._calls.items() if key in keys}
+
+    @property
+    def usd(self) -> dict[str, float | None]:
+        """By stage."""
+        return self._totals("usd")
+
+    @property
+    def tokens_in(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_in")
+
+    @property
+    def tokens_out(self) -> dict[str, int | None]:
+        """By stage."""
+        return self._totals("tokens_out")
+
+    def _totals(self, what: str) -> dict[str, Any]:
+        totals = {stage: getattr(entry, what) for stage, entry in self._stages.items()}
+        for stage, entry in self._calls.values():
+            so_far, more = totals.get(stage, 0), getattr(entry, what)
+            totals[stage] = None if so_far is None or more is None else so_far + more
+        return totals
+
+
+def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
+    """Labels of some queries; those without a reference are left out, as nothing could grade their answers.
+
+    Raises:
+        ShardIncomplete: some queries failed in a way that may pass; what is paid is in the ledger.
+        TaskError: the reason why the job was stopped.
+    """
+
+    async def work() -> Labelled:
+        await desk.prefetch(queries, lambda query, ask: _asked(query, oracle, ask))
+        return await label_each(queries, lambda query: _label_one(query, oracle, matrix, desk), desk)
+
+    return desk.run(work())
+
+
+async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labelled:
+    """What `label_one` makes of every row, as many rows at a time as calls may be in flight.
+
+    Args:
+        queries: rows with a `query_id` and whatever else `label_one` reads.
+        label_one: makes a row of `labels`, or says why there is none.
+        desk: whose job counts the rows and is stopped by errors.
+
+    Raises:
+        ShardIncomplete, TaskError: as `label`.
+    """
+    rows, unlabelled, failed = [], {}, []
+    tally, waiting = desk.job.tally, iter(queries.to_pylist())
+
+    async def work(rest: Iterator[dict[str, Any]]) -> None:
+        for query in rest:
+            try:
+                made = await label_one(query)
+            except NotBought:
+                made = Unlabelled("not answered yet")
+            except ModelDrift:
+                if not desk.job.pace.finished_only:
+                    raise
+                made = Unlabelled("answered by another model")
+            except Fault as fault:
+                if fault.kind is FaultKind.TRANSIENT:
+                    failed.append(str(fault))
+                    continue
+                what = BROKEN_REPLY if fault.kind is FaultKind.BROKEN else REFUSED
+                made = Unlabelled(f"{what}: {fault.message}")
+            except Exception as error:
+                # Whatever it is, the next row is likely to meet it too; no more money until it is known.
+                desk.job.stop(error)
+                raise
+            tally.done += 1
+            if isinstance(made, Unlabelled):
+                unlabelled[query["query_id"]] = made.reason
+                tally.unlabelled[made.reason.split(":")[0]] += 1
+            else:
+                rows.append(made)
+
+    # As many rows at once as can have a call in flight, never a coroutine for each.
+    width = min(desk.job.pace.concurrency, queries.num_rows)
+    ended = await asyncio.gather(*(work(waiting) for _ in range(width)), return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            # Where the job was stopped, its reason says more than how this worker noticed.
+            desk.job.check()
+            raise error
+    if failed:
+        raise ShardIncomplete(len(failed), failed[0])
+    place = {query_id: i for i, query_id in enumerate(queries["query_id"].to_pylist())}
+    rows.sort(key=lambda row: place[row["query_id"]])
+    return Labelled(pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]), unlabelled)
+
+
+def asking(desk: Desk, receipt: Receipt) -> Ask:
+    """Puts calls to the desk's engine and counts them on the receipt.
+
+    Stops the job where none of a judge's first replies holds a grade.
+    """
+    job = desk.job
+
+    async def ask(call: Call, *, anew: bool = False) -> Reply:
+        answered = await desk.engine.ask(job, call, anew=anew)
+        receipt.add(call, answered.reply, answered.usd)
+        # What an earlier run bought says nothing about the judge of today.
+        if call.stage == "judge" and not answered.reply.earlier and not job.pace.finished_only:
+            unread = desk.firsts.judged(call, answered.reply)
+            if unread is not None:
+                job.stop(unread)
+                raise unread
+        return answered.reply
+
+    return ask
+
+
+async def _label_one(
+    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
+) -> dict[str, Any] | Unlabelled:
+    receipt = Receipt()
+
+    async def hear(answer: Answer) -> None:
+        if desk.job.pace.finished_only or (silent := desk.firsts.heard(answer)) is None:
+            return
+        desk.job.stop(silent)
+        # Kept as answers they would be graded as silence by every run to come.
+        for key in desk.firsts.silent[answer.model] or ():
+            await desk.engine.forget(key, "one of the first answers, which were all empty")
+        raise silent
+
+    if (asked := await _asked(query, oracle, asking(desk, receipt), hear)) is None:
+        return Unlabelled("no ground truth")
+    answers, verdicts = asked
+    receipt.keep(answers, verdicts)
+    return label_row(query, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+
+
+async def _unheard(answer: Answer) -> None:
+    """For those who only look."""
+
+
+async def _asked(
+    query: dict[str, Any], oracle: ApiOracle, ask: Ask, hear: Callable[[Answer], Awaitable[None]] = _unheard
+) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | None:
+    """Answers of the medium and the large model and the verdicts on them; None where nothing could grade them."""
+    if not query["ground_truth"]:
+        return None
+    text, provider = query["query"], oracle.provider
+
+    async def answered(spec: ModelSpec, role: Role) -> Answer:
+        found = await answer(ask, text, spec=spec, provider=provider, role=role)
+        await hear(found)
+        return found
+
+    answers = await asyncio.gather(
+        answered(oracle.medium, "medium"), answered(oracle.large, "large"), return_exceptions=True
+    )
+    # Both have ended, so that nothing of a row that failed goes on asking behind its back.
+    medium, large = map(_or_raise, answers)
+    verdicts = await grade_pair(
+        ask,
+        query=text,
+        accepted=[query["ground_truth"], *(query["aliases"] or ())],
+        medium=medium,
+        large=large,
+        judge=oracle.judge,
+        provider=provider,
+    )
+    return (medium, large), verdicts
+
+
+def _or_raise(found: Answer | BaseException) -> Answer:
+    if isinstance(found, BaseException):
+        raise found
+    return found

@@ -1,0 +1,88 @@
+"""The tables that the Prefect UI shows of a labelling run when it has ended."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+from prefect.artifacts import create_table_artifact
+
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.schemas import GRADES
+from routecal.tasks.oracle.engine.labelling_job import Tally
+
+logger = logging.getLogger(__name__)
+
+# A share of empty answers that a good model stays below.
+TOLD_ABOVE = 0.03
+
+# The columns of `labels` that the closing tables are made of; the answers would fill the memory.
+_SUMMED = (
+    "medium_model",
+    "large_model",
+    "medium_grade",
+    "large_grade",
+    "medium_reason",
+    "large_reason",
+    "medium_cost_usd",
+    "large_cost_usd",
+    "judge_cost_usd",
+)
+
+
+def publish_summary(stored: Artifact, tally: Tally) -> None:
+    """The closing tables: grades against each other; then costs, retries and what got no label."""
+    labels = read_table(stored, columns=_SUMMED)
+    create_table_artifact(grade_cells(labels), key="label-grades", description="medium (rows) × large (columns)")
+    for sentence in silences(labels):
+        logger.warning("%s", sentence)
+    create_table_artifact(
+        summary(labels, tally), key="label-summary", description="cost per stage, and what went wrong"
+    )
+
+
+def grade_cells(labels: pa.Table) -> list[dict[str, Any]]:
+    """All nine cells, empty ones too."""
+    pairs = Counter(zip(labels["medium_grade"].to_pylist(), labels["large_grade"].to_pylist(), strict=True))
+    return [{"medium": medium} | {large: pairs[medium, large] for large in GRADES} for medium in GRADES]
+
+
+def silences(labels: pa.Table) -> list[str]:
+    """A sentence for each model that gave an empty answer more often than now and then."""
+    said = []
+    for role in ("medium", "large"):
+        reasons = Counter(labels[f"{role}_reason"].to_pylist())
+        empty, cut = reasons["empty"], reasons["truncated"]
+        if empty + cut > TOLD_ABOVE * labels.num_rows:
+            model, share = labels[f"{role}_model"][0].as_py(), (empty + cut) / labels.num_rows
+            said.append(
+                f"{empty + cut} of {labels.num_rows} answers of the {role} model {model} are empty ({share:.0%}) and "
+                f"count as NOT_ATTEMPTED: {empty} ended without a word, {cut} ran out of room; more room "
+                f"(--max-output-tokens) or less thinking (--{role}-thinking none) may help"
+            )
+    return said
+
+
+def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
+    """(what, n, usd): one line for each thing worth knowing, USD where it is about money.
+
+    Costs are those of the labels, whoever paid for them when; calls, retries and the rest are this run's.
+    """
+    rows: list[dict[str, Any]] = []
+    for stage in ("medium", "large", "judge"):
+        usd = labels[f"{stage}_cost_usd"]
+        unknown = f", {usd.null_count} of unknown cost" if usd.null_count else ""
+        cost = sum(value for value in usd.to_pylist() if value is not None)
+        rows.append({"what": f"cost of {stage}{unknown}", "n": labels.num_rows, "usd": round(cost, 6)})
+    rows.append({"what": "calls answered in this run", "n": tally.calls, "usd": round(tally.usd, 6)})
+    rows.append({"what": "calls found in the ledger, free", "n": max(tally.reused - tally.prefetched, 0), "usd": 0.0})
+    rows.append({"what": "in flight when a process died: asked again, paid twice at most", "n": tally.taken_over})
+    rows += [{"what": f"retries: {kind}", "n": n} for kind, n in sorted(tally.retries.items())]
+    if tally.uncounted:
+        rows.append({"what": "calls of unknown cost: counted as the most they can cost", "n": tally.uncounted})
+    if tally.renewed:
+        rows.append({"what": "responses of earlier runs that were of no use: asked for again", "n": tally.renewed})
+    reasons = [r for who in ("medium", "large") for r in labels[f"{who}_reason"].to_pylist() if r]
+    rows += [{"what": f"answers: {reason}", "n": n} for reason, n in sorted(Counter(reasons).items())]
+    rows += [{"what": f"no label: {reason}", "n": n} for reason, n in sorted(tally.unlabelled.items())]
+    return rows

@@ -1,0 +1,90 @@
+"""The `replay` oracle: answers and grades that were recorded before."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.query_identity import query_id
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.oracle_spec import ReplayOracle
+
+logger = logging.getLogger(__name__)
+
+# In the metadata of queries: texts of which only some rows were drawn, so that others of the file had them too.
+CUT = "texts_cut"
+
+# Columns that a label takes from its outcome as they are.
+_SAME = (
+    "medium_answer",
+    "large_answer",
+    "medium_tokens_in",
+    "medium_tokens_out",
+    "large_tokens_in",
+    "large_tokens_out",
+    "medium_cost_usd",
+    "large_cost_usd",
+)
+
+
+def matched(oracle: ReplayOracle, queries: Artifact) -> ReplayOracle:
+    """The same oracle, its outcomes under the ids of the queries that they are of.
+
+    Where no outcome of a file has a context, the file does not say which one a query was asked with: an outcome is then
+    that of the query with the same text, provided that there is only one.
+    """
+    outcomes = read_table(oracle.outcomes)
+    table = read_table(queries, columns=["query_id", "query", "context"])
+    # As nearly all files are: the ids say it all.
+    if outcomes["context"].null_count < outcomes.num_rows or table["context"].null_count == table.num_rows:
+        return oracle
+    by_text: dict[str, set[str]] = {}
+    for name, text in zip(table["query_id"].to_pylist(), table["query"].to_pylist(), strict=True):
+        by_text.setdefault(query_id(text), set()).add(name)
+    for text in json.loads(read_metadata(queries).get(CUT, "[]")):
+        by_text.get(query_id(text), set()).add("a query that was not drawn")
+    of_one = {text: next(iter(names)) for text, names in by_text.items() if len(names) == 1}
+    known = outcomes["query_id"].to_pylist()
+    if unclear := sum(len(by_text.get(name, ())) > 1 for name in known):
+        logger.warning(
+            "%d recorded outcomes have no context, but the text of several queries that have one, and are not used; "
+            "add the column context to the outcomes",
+            unclear,
+        )
+    # One whose text several queries have is of none of them, not even of one without a context.
+    ids = [of_one.get(name, name if name not in by_text else "") for name in known]
+    ids_column = pa.array(ids, pa.string())
+    place = outcomes.schema.get_field_index("query_id")
+    found = outcomes.set_column(place, outcomes.schema.field(place), ids_column).filter(pc.not_equal(ids_column, ""))
+    return oracle.model_copy(update={"outcomes": write_table(found, "outcomes", home=Home.from_env())})
+
+
+def label(queries: pa.Table, oracle: ReplayOracle, matrix: OracleMatrix) -> pa.Table:
+    """One row of `labels` for every query that has a recorded outcome; the others get none.
+
+    Outcomes are found by `query_id`; `matched` gives those that were recorded without a context the ids of the queries.
+    """
+    outcomes = {row["query_id"]: row for row in read_table(oracle.outcomes).to_pylist()}
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "query_id": query_id,
+            "oracle": "replay",
+            "medium_model": row["medium_model"] or "unknown",
+            "large_model": row["large_model"] or "unknown",
+            "medium_grade": row["medium_label"],
+            "large_grade": row["large_label"],
+            "true_policy": matrix.true_policy(row["medium_label"], row["large_label"]).value,
+            "judge": row["label_source"] or "recorded",
+            "labelled_at": now,
+            **{name: row[name] for name in _SAME},
+        }
+        for query_id in queries["query_id"].to_pylist()
+        if (row := outcomes.get(query_id))
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])

@@ -1,0 +1,113 @@
+"""What the rules of a night are told of stored heads and rows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from routecal.calib.examples import LABELLED
+from routecal.calib.learn.cross_fit import Deal, Plan, unseen
+from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.night import candidate
+from routecal.calib.night.candidate import Contender
+from routecal.calib.night.promotion_gate import GateRules
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.tasks.escalate import pack_router
+from routecal.tasks.extract import Reading
+from routecal.tasks.load_examples import load_examples
+from routecal.tasks.night import head_comparison
+from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
+from routecal.tasks.night.label_history import Rows
+from routecal.tasks.train import open_head, recalibrate_head, train_sft
+from tests.tasks.made import Made
+
+SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
+
+
+def rows(made: Made) -> Rows:
+    return Rows(examples=made.examples, features=made.features, labels=made.labels)
+
+
+def newest(made: Made, n: int) -> Rows:
+    """The last n of its rows, as if they were tonight's."""
+    table = read_table(made.examples)
+    examples = write_table(table.slice(table.num_rows - n), "examples", home=Home.from_env())
+    return rows(made).model_copy(update={"examples": examples})
+
+
+def head(made: Made, *, folds: int | None = None) -> Artifact:
+    warm = train_sft.fn(made.examples, made.features, Plan(hidden_units=4, folds=folds), SFT)
+    return recalibrate_head.fn(made.examples, made.features, warm)
+
+
+def compared(
+    made: Made, tonight: Rows, folds: tuple[int | None, ...], patch: pytest.MonkeyPatch
+) -> dict[str, Contender]:
+    """What the choice is made from."""
+    seen: dict[str, Contender] = {}
+
+    def choose(contenders: Mapping[str, Contender]) -> str:
+        seen.update(contenders)
+        return "0"
+
+    patch.setattr(candidate, "choose_candidate", choose)
+    heads = {str(i): head(made, folds=n) for i, n in enumerate(folds)}
+    choose_candidate.fn(tonight, heads, dict.fromkeys(heads, rows(made)))
+    return seen
+
+
+def test_heads_are_compared_on_tonight_s_labelled_rows_by_members_that_they_did_not_teach(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tonight = newest(made, 80)
+    found = compared(made, tonight, (None,), monkeypatch)["0"]
+    data = load_examples(made.examples, made.features)
+    is_labelled = np.isin(data.split, LABELLED)
+    opened = open_head(head(made), made.features)
+    assert np.array_equal(found.p, unseen(opened.head, data.where(is_labelled)))
+    assert np.array_equal(found.p, Deal.of(data.where(is_labelled)).held_out(opened.head)[0])
+    assert np.array_equal(found.y, data.y[is_labelled])
+    assert np.array_equal(found.is_judged, (np.arange(200) >= 120)[is_labelled])
+    assert found.recalibrator == opened.recalibrator
+
+
+def test_where_one_head_has_no_folds_no_row_that_taught_it_compares_them(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_examples(made.examples, made.features)
+    for found in compared(made, rows(made), (None, 0), monkeypatch).values():
+        assert len(found.p) == np.isin(data.split, ("calibration", "validation")).sum()
+        assert found.is_judged.all()
+
+
+def test_rows_of_both_classes_are_counted(made: Made) -> None:
+    data = load_examples(made.examples, made.features)
+    assert classes(rows(made)) == (data.y.sum(), (1 - data.y).sum())
+
+
+def test_the_gate_is_asked_with_slices_reasons_to_renew_and_what_both_heads_decide(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_comparison, "served", lambda p, y, threshold: (p.tolist(), y.tolist(), threshold))
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(head_comparison, "decide", lambda *facts, **more: seen.append((facts, more)))
+    reading, rules = Reading(), GateRules(min_slice=30)
+    plain = head(made, folds=0)
+    heads = [pack_router.fn(h, made.router, reading, t, "here") for h, t in ((head(made), 0.25), (plain, 0.5))]
+    judge.fn(heads[0], heads[1], rows(made), ("it is old",), rules, 7)
+    ((p, other, y), more) = seen[0]
+    data = load_examples(made.examples, made.features)
+    for said, packed in zip((p, other), heads, strict=True):
+        assert np.array_equal(said, open_head(packed, made.features).confidence(data.hidden, data.logits))
+    assert np.array_equal(y, data.y)
+    assert more["renewal"] == ("it is old",)
+    assert more["decisions"] == ((p.tolist(), y.tolist(), 0.25), (other.tolist(), y.tolist(), 0.5))
+    assert (more["rules"], more["seed"]) == (rules, 7)
+    policies = {row: n for row, n in zip(*np.unique(data.policy, return_counts=True), strict=True) if 30 <= n < 200}
+    assert sorted(mask.sum() for mask in more["slices"].values()) == sorted(policies.values())
+
+    judge.fn(heads[0], None, rows(made), (), rules, 7)
+    ((p, other, y), more) = seen[1]
+    assert other is None
+    assert set(more) == {"rules", "seed"}

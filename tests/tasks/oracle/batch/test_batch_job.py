@@ -1,0 +1,320 @@
+"""Labelling by batch jobs, when all goes well and when lines, jobs or files of them do not come."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routecal.calib.policy import OracleMatrix
+from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
+from routecal.tasks.oracle.grading.judging import ModelSpec
+from routecal.tasks.oracle.model_drift import ModelDrift
+from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.rejudging import ApiJudges, rejudge
+from tests.gemini_server.answers import Answers
+from tests.gemini_server.scripts import BatchScript, Script
+from tests.gemini_server.server import GeminiServer, serving
+from tests.gemini_server.wire import Request
+from tests.tasks.oracle.gemini_calls import KEY
+from tests.tasks.oracle.labelling import (
+    JUDGE,
+    LARGE,
+    MEDIUM,
+    asked,
+    by_number,
+    desk_at,
+    oracle_of,
+    paid_once,
+    recorded,
+    run,
+    served,
+    shard,
+)
+
+BATCH: dict[str, Any] = {"backend": "batch", "poll_s": 0.01}
+
+
+def batch(**script: Any) -> Script:
+    return Script(batch=BatchScript(**script))
+
+
+def online(server: GeminiServer) -> dict[str, int]:
+    """Requests by model that did not go by a batch job."""
+    return {model: n for model, n in served(server).items() if model in (MEDIUM, LARGE, JUDGE)}
+
+
+def states() -> Counter[str]:
+    """How the batch jobs in the ledger ended; open ones are `intended` or `created`."""
+    return Counter(job["state"] for job in recorded("batches"))
+
+
+def keys(rows: list[dict[str, Any]], **wanted: Any) -> set[str]:
+    return {row["key"] for row in rows if all(row[name] == value for name, value in wanted.items())}
+
+
+@pytest.fixture(autouse=True)
+def _no_key_is_told(caplog: pytest.LogCaptureFixture) -> Any:
+    with caplog.at_level(logging.INFO):
+        yield
+    kept = b"".join(path.read_bytes() for path in Path(locate().database or "").parent.glob("ledger.sqlite*"))
+    assert KEY.encode() not in kept
+    assert KEY not in caplog.text
+
+
+# ---- when all goes well
+
+
+def test_both_waves_go_by_batch_jobs_and_nothing_goes_online() -> None:
+    with serving(respond=by_number()) as server:
+        with desk_at(server, 12, **BATCH) as desk:
+            made = shard(desk, asked(12), oracle_of())
+            said = line(desk)
+        assert online(server) == {}
+        paid_once(server, 42)
+        assert {job.model for job in server.batches.jobs.values()} == {MEDIUM, LARGE, JUDGE}
+        # Requests and results are deleted once they are stored.
+        assert server.files.content == {}
+    assert made.tally.calls == made.tally.reused == made.tally.prefetched == 42
+    assert made.tally.stages == {"medium": 12, "large": 12, "judge": 18}
+    assert "ledger" not in said
+    assert "batch" not in said
+    assert states() == {"SUCCEEDED": 3}
+    calls = recorded()
+    assert {call["tier"] for call in calls} == {"batch"}
+    assert keys(calls, prompt_version="") == set()
+    assert sum(call["usd"] for call in calls) == pytest.approx(made.tally.usd)
+    assert desk.job.budget.spent_usd == pytest.approx(made.tally.usd)
+    assert desk.job.budget.held_usd == 0
+    # A second run finds everything.
+    with serving() as server:
+        assert run(server, asked(12), **BATCH, run="2").rows == made.rows
+        assert server.requests() == 0
+
+
+def test_labels_are_those_of_an_online_run_at_half_the_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(respond=by_number()) as server:
+        batched = run(server, asked(8), **BATCH)
+        monkeypatch.setenv("ROUTECAL_HOME", str(tmp_path / "another"))
+        alone = run(server, asked(8))
+    assert alone.tally.usd == pytest.approx(2 * batched.tally.usd)
+
+    def without_cost(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if not name.endswith("cost_usd")}
+
+    assert list(map(without_cost, batched.rows)) == list(map(without_cost, alone.rows))
+
+
+def test_the_decisions_of_a_judge_go_online() -> None:
+    known = by_number()
+
+    def respond(request: Request) -> str:
+        return Answers()(request) if request.questions else known(request)
+
+    with serving(respond=respond) as server:
+        made = run(server, asked(6), oracle=oracle_of(judge="gemini-decision-1", kind="decision"), **BATCH)
+        assert len(made.rows) == 6
+        assert online(server) == {}
+        assert served(server)["gemini-decision-1"] == 6
+        paid_once(server, 18)
+    assert Counter((call["stage"], call["tier"]) for call in recorded()) == {
+        ("medium", "batch"): 6,
+        ("large", "batch"): 6,
+        ("judge", "online"): 6,
+    }
+
+
+def test_requests_with_more_room_and_second_judges_go_online() -> None:
+    oracle = oracle_of(second=ModelSpec(model=MEDIUM), always_second=True)
+    with serving({LARGE: Script(then="max-tokens")}, respond=by_number()) as server:
+        made = run(server, asked(4), oracle=oracle, **BATCH)
+        assert len(made.rows) == 4
+        assert server.stats()["billed_twice"] == 0
+    tiers = Counter((call["stage"], call["model"], call["tier"]) for call in recorded())
+    # Cut off once and asked for again; and no row of which that is true has both answers when judges are asked.
+    assert tiers["large", LARGE, "batch"] == tiers["large", LARGE, "online"] == 4
+    assert tiers["judge", JUDGE, "online"] == tiers["judge", MEDIUM, "online"] > 0
+    assert {tier for stage, _, tier in tiers if stage == "judge"} == {"online"}
+
+
+def test_answers_are_judged_again_by_a_batch_job_too() -> None:
+    queries = asked(6)
+    with serving(respond=by_number()) as server:
+        labels = run(server, queries, **BATCH).labelled.table
+        judge = oracle_of(judge="gemini-4-neon").judge
+        judges = ApiJudges(kind="gemini", provider="gemini", judge=judge, prompt_versions=("v",))
+        with desk_at(server, 6, job="again", **BATCH) as desk:
+            again = rejudge(labels, queries, judges, OracleMatrix(), desk)
+        assert again.table["medium_grade"].to_pylist() == labels["medium_grade"].to_pylist()
+        assert "gemini-4-neon" not in served(server)
+        assert server.stats()["billed_twice"] == 0
+    assert Counter(job["model"] for job in recorded("batches") if job["job"] == "again") == {"gemini-4-neon": 1}
+
+
+# ---- lines that do not come
+
+
+def test_lines_with_errors_are_asked_again_online_and_no_others() -> None:
+    with serving({LARGE: batch(failed_frac=0.3)}, respond=by_number()) as server:
+        made = run(server, asked(20), **BATCH)
+        failed = keys(recorded("attempts"))
+        assert 0 < len(failed) < 20
+        assert len(made.rows) == 20
+        assert server.stats()["billed_twice"] == 0
+        assert online(server)[LARGE] == len(failed)
+        assert MEDIUM not in online(server)
+    assert keys(recorded(), tier="online", stage="large") == failed
+    assert {(a["outcome"], a["code"], a["usd"]) for a in recorded("attempts")} == {("transient", "503", 0.0)}
+    assert made.tally.retries["transient"] == len(failed)
+
+
+@pytest.mark.parametrize("script", [{"missing_frac": 0.4}, {"end": "PARTIALLY_SUCCEEDED", "missing_frac": 0.4}])
+def test_lines_that_are_missing_go_online(script: dict[str, Any]) -> None:
+    with serving({MEDIUM: batch(**script)}, respond=by_number()) as server:
+        made = run(server, asked(20), **BATCH)
+        assert len(made.rows) == 20
+        n = online(server)[MEDIUM]
+        assert 0 < n < 20
+        assert server.stats()["billed_twice"] == 0
+    assert Counter(call["tier"] for call in recorded() if call["stage"] == "medium") == {"online": n, "batch": 20 - n}
+    assert states()[script.get("end", "SUCCEEDED")] >= 1
+
+
+def test_a_torn_last_line_costs_that_line() -> None:
+    with serving({LARGE: batch(torn=True)}, respond=by_number()) as server:
+        made = run(server, asked(10), **BATCH)
+        assert len(made.rows) == 10
+        # What was cut off had been answered.
+        assert (online(server)[LARGE], server.stats()["billed_twice"]) == (1, 1)
+    [torn] = recorded("attempts")
+    [job] = [job for job in recorded("batches") if job["model"] == LARGE]
+    assert (torn["key"], torn["usd"]) == (job["name"], pytest.approx(job["reserved_usd"] / 10))
+
+
+def test_a_response_that_is_none_is_noted_and_asked_again() -> None:
+    with serving({LARGE: Script(then="empty")}, respond=by_number()) as server:
+        made = run(server, asked(2), **BATCH)
+        assert set(made.labelled.unlabelled.values()) == {"broken reply: the response holds no answer"}
+    noted = [a for a in recorded("attempts") if a["stage"] == "large"]
+    assert Counter(a["message"] for a in noted) == {"the response holds no answer": 2 + 2 * 2}
+
+
+# ---- jobs that do not come
+
+
+@pytest.mark.parametrize("end", ["FAILED", "EXPIRED", "CANCELLED"])
+def test_a_job_without_results_goes_online(end: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving({LARGE: batch(end=end)}, respond=by_number()) as server:
+        made = run(server, asked(6), **BATCH)
+        assert len(made.rows) == 6
+        # No row has both answers when the judge's turn comes, so the judge is asked online too.
+        assert online(server) == {LARGE: 6, JUDGE: len(keys(recorded(), stage="judge"))}
+        paid_once(server, len(recorded()))
+    assert states() == {"SUCCEEDED": 1, end: 1}
+    assert {call["tier"] for call in recorded() if call["stage"] == "large"} == {"online"}
+    assert ("Batch failed without an explanation." in caplog.text) == (end == "FAILED")
+
+
+def test_a_job_that_is_stuck_is_cancelled_at_the_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    with serving({MEDIUM: batch(end="PENDING")}, respond=by_number()) as server:
+        made = run(server, asked(6), **BATCH, batch_deadline_h=0.2 / 3600)
+        assert len(made.rows) == 6
+        assert online(server)[MEDIUM] == 6
+        assert server.stats()["models"]["cancel"] == {"200": 1}
+        assert server.stats()["billed_twice"] == 0
+    assert states() == {"SUCCEEDED": 1, "CANCELLED": 1}
+    assert "is late, and cancelled" in caplog.text
+
+
+def test_a_job_that_cannot_even_be_cancelled_counts_as_paid() -> None:
+    scripts = {MEDIUM: batch(end="RUNNING"), "cancel": Script(then="503")}
+    with serving(scripts, respond=by_number()) as server:
+        made = run(server, asked(3), **BATCH, batch_deadline_h=0.1 / 3600)
+        assert len(made.rows) == 3
+    [lost] = recorded("attempts")
+    [job] = [job for job in recorded("batches") if job["model"] == MEDIUM]
+    assert (lost["key"], lost["outcome"], lost["usd"], job["state"]) == (
+        job["name"],
+        "lost",
+        job["reserved_usd"],
+        "LOST",
+    )
+
+
+def test_a_job_that_is_gone_goes_online() -> None:
+    with serving({MEDIUM: batch(polls=3), "poll": Script(steps=("404",))}, respond=by_number()) as server:
+        made = run(server, asked(3), **BATCH)
+        assert len(made.rows) == 3
+    assert states()["LOST"] == 1
+
+
+@pytest.mark.parametrize("hindered", ["upload", "poll", "download", "file", "cancel"])
+def test_requests_that_cost_nothing_are_made_again(hindered: str) -> None:
+    with serving({hindered: Script(steps=("503", "rst", "429-bare"))}, respond=by_number()) as server:
+        made = run(server, asked(4), **BATCH)
+        assert len(made.rows) == 4
+        assert online(server) == {}
+        assert server.stats()["billed_twice"] == 0
+
+
+def test_results_that_cannot_be_had_now_are_had_by_the_next_run() -> None:
+    with serving({"download": Script(then="503")}, respond=by_number()) as server:
+        made = run(server, asked(4), **BATCH)
+        assert "could not be answered after several tries" in str(made.error)
+        assert states() == {"created": 2}
+        assert online(server) == {}
+        server.script({"download": Script()})
+        assert len(run(server, asked(4), **BATCH, run="2").rows) == 4
+        assert online(server) == {}
+        assert server.stats()["billed_twice"] == 0
+        assert len(server.batches.jobs) == 3
+
+
+# ---- jobs that cannot be made
+
+
+def test_a_job_that_is_refused_for_now_is_made_later() -> None:
+    with serving({LARGE: batch(creates=("429-bare", "429-bare", "503"))}, respond=by_number()) as server:
+        made = run(server, asked(4), **BATCH)
+        assert len(made.rows) == 4
+        assert online(server) == {}
+        assert [job.model for job in server.batches.jobs.values()].count(LARGE) == 1
+    assert made.tally.retries == {"rate": 2, "transient": 1}
+    assert states() == {"SUCCEEDED": 3, "never created": 3}
+
+
+def test_a_job_that_is_always_refused_goes_online(caplog: pytest.LogCaptureFixture) -> None:
+    with serving({LARGE: batch(creates=("429-bare",) * 50)}, respond=by_number()) as server:
+        made = run(server, asked(4), **BATCH)
+        assert len(made.rows) == 4
+        assert online(server)[LARGE] == 4
+        assert MEDIUM not in online(server)
+        assert server.stats()["billed_twice"] == 0
+    assert f"no batch job for 4 calls to {LARGE}, which go online" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["400-argument", "429-day"])
+def test_a_model_that_takes_no_batch_jobs_goes_online_at_once(step: str) -> None:
+    with serving({MEDIUM: batch(creates=(step,) * 50)}, respond=by_number()) as server:
+        assert len(run(server, asked(4), **BATCH).rows) == 4
+        assert served(server)[f"{MEDIUM}:batch"] == 1
+        assert online(server)[MEDIUM] == 4
+
+
+def test_a_refused_key_costs_one_request() -> None:
+    with serving(keys=frozenset({"another key"})) as server:
+        made = run(server, asked(10), **BATCH)
+        assert isinstance(made.error, OracleRefused)
+        assert "put a valid key into GEMINI_API_KEY" in str(made.error)
+        assert server.requests() == 1
+    assert recorded() == recorded("batches") == []
+
+
+def test_another_model_that_answers_ends_the_run_before_it_is_judged() -> None:
+    with serving({LARGE: Script(version="gemini-3.5-flash-lite")}, respond=by_number()) as server:
+        made = run(server, asked(4), **BATCH)
+        assert isinstance(made.error, ModelDrift)
+        assert {job.model for job in server.batches.jobs.values()} == {MEDIUM, LARGE}
+        assert online(server) == {}

@@ -1,0 +1,270 @@
+"""The gate as plain functions of a clock that stands until a test moves it."""
+
+import math
+import pickle
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.rate_limit.limiter import DayQuotaReached, Gate, Limits, NoProgress, QuotaTooSmall, Ticket
+from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM
+
+RATE = Fault(FaultKind.RATE, 429, "too fast")
+DAY = Fault(FaultKind.DAY_QUOTA, 429, "enough for today", 36.0)
+BUSY = Fault(FaultKind.TRANSIENT, 503, "high demand")
+BROKEN = Fault(FaultKind.TRANSIENT, 500, "internal")
+
+
+class Desk:
+    """A gate and its two clocks."""
+
+    def __init__(self, **limits: object) -> None:
+        self.now = 50.0
+        self.gate = Gate(
+            "gemini-x",
+            Limits(**limits),
+            clock=lambda: self.now,
+            wall=lambda: datetime(2026, 11, 22, 20, tzinfo=UTC) + timedelta(seconds=self.now),
+            rng=random.Random(0),
+        )
+
+    def take(self, **amounts: float) -> Ticket:
+        """A ticket that is to be had now."""
+        ticket = self.gate.poll(**amounts)
+        assert isinstance(ticket, Ticket)
+        return ticket
+
+    def wait_s(self, **amounts: float) -> float:
+        """The wait of a call that has to."""
+        wait_s = self.gate.poll(**amounts)
+        assert isinstance(wait_s, float)
+        assert wait_s > 0.0
+        return wait_s
+
+
+def test_without_limits_only_width_counts():
+    desk = Desk()
+    tickets = [desk.take(tokens=10**6, usd=10.0) for _ in range(16)]
+    assert desk.gate.poll() is None
+    assert (desk.gate.binding, desk.gate.in_flight, desk.gate.admitted) == ("concurrency", 16, 16)
+    tickets[0].succeeded()
+    assert desk.gate.concurrency == 17
+    assert desk.gate.binding == ""
+
+
+def test_no_limit_of_concurrency_is_none():
+    desk = Desk(concurrency=None)
+    for _ in range(500):
+        desk.take()
+
+
+@pytest.mark.parametrize(
+    ("limits", "amounts", "words"),
+    [
+        ({"tpm": 100_000}, {"tokens": 200_000}, "takes 200,000 of tpm, which allows 100,000 in all; raise tpm"),
+        ({"usd_per_10min": 0.5}, {"usd": 0.75}, "may cost 0.7500 USD, and usd_per_10min allows 0.5000"),
+    ],
+)
+def test_a_request_that_can_never_fit_is_refused_at_once_with_the_remedy(limits, amounts, words):
+    desk = Desk(**limits)
+    with pytest.raises(QuotaTooSmall, match=words) as caught:
+        desk.gate.poll(**amounts)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert desk.gate.binding == ""
+    # Exactly the limit fits, and an answer that took more than it is no error.
+    ticket = desk.take(tokens=100_000, usd=0.5)
+    ticket.succeeded(tokens=300_000, usd=1.0)
+
+
+@pytest.mark.parametrize("amounts", [{"tokens": -1}, {"usd": -0.1}, {"usd": math.nan}, {"usd": math.inf}])
+def test_amounts_below_nothing_are_refused(amounts):
+    with pytest.raises(ValueError, match="both must be 0 or more"):
+        Desk(tpm=100, usd_per_10min=1.0).gate.poll(**amounts)
+
+
+def test_limits_refuse_nonsense():
+    for wrong in ({"rpm": 0}, {"rpm": math.inf}, {"tpm": -5}, {"concurrency": 0}, {"rpn": 5}, {"usd_window_s": 0}):
+        with pytest.raises(ValidationError):
+            Limits(**wrong)
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5, math.nan])
+def test_a_share_is_a_part(share):
+    with pytest.raises(ValueError, match="is not in"):
+        Desk().gate.share = share
+
+
+def test_each_quota_makes_the_next_wait_and_says_so():
+    # A request takes the pace's credit of a second or more of each, so the next has to wait.
+    for limits, binding in (({"rpm": 6}, "rpm"), ({"tpm": 600}, "tpm"), ({"usd_per_10min": 6.0}, "usd")):
+        desk = Desk(**limits)
+        desk.take(tokens=100, usd=1.0)
+        desk.now += desk.wait_s(tokens=100, usd=1.0) / 2
+        assert desk.gate.binding == binding
+        desk.now += desk.wait_s(tokens=100, usd=1.0) + 1e-6
+        desk.take(tokens=100, usd=1.0)
+
+
+def test_of_two_quotas_the_one_that_lasts_longer_binds():
+    desk = Desk(rpm=60, tpm=600)
+    desk.take(tokens=500)
+    assert desk.gate.binding == "tpm"
+    assert desk.wait_s(tokens=100) == pytest.approx(500 / 600 * 60 / HEADROOM, abs=1.5)
+
+
+def test_less_than_one_request_per_minute_is_one_in_more_than_a_minute():
+    desk = Desk(rpm=0.5)
+    desk.take()
+    assert desk.wait_s() == pytest.approx(120.0 / HEADROOM)
+
+
+def test_a_share_scales_every_quota_but_not_concurrency():
+    desk = Desk(rpm=600, tpm=60_000, usd_per_10min=100.0)
+    desk.gate.share = 0.25
+    n = 0
+    start = desk.now
+    while desk.now < start + 300.0:
+        leave = desk.gate.poll(tokens=1, usd=0.0)
+        if isinstance(leave, Ticket):
+            leave.succeeded()
+            n += 1
+        else:
+            desk.now += leave
+    assert 0.95 * 750 <= n <= 750 + 3
+    assert (desk.gate.share, desk.gate.concurrency) == (0.25, 16)
+
+
+def test_what_was_not_used_can_be_used_by_the_next():
+    desk = Desk(tpm=1000)
+    desk.take(tokens=1000).succeeded(tokens=100)
+    desk.now += 10.0
+    assert desk.wait_s(tokens=901) > 40.0
+    desk.take(tokens=900)
+
+
+def test_a_refused_call_costs_no_money_but_one_that_may_be_billed_does():
+    for billed in (False, True):
+        desk = Desk(usd_per_10min=1.0)
+        desk.take(usd=1.0).failed(Fault(FaultKind.TRANSIENT, 0, "cut off", maybe_billed=billed))
+        assert isinstance(desk.gate.poll(usd=1.0), float if billed else Ticket)
+
+
+def test_cancelled_counts_as_used_withdrawn_does_not():
+    desk = Desk(rpm=1, tpm=1000, usd_per_10min=1.0)
+    desk.take(tokens=1000, usd=1.0).withdraw()
+    assert (desk.gate.admitted, desk.gate.in_flight) == (0, 0)
+    desk.take(tokens=1000, usd=1.0).cancel()
+    assert (desk.gate.admitted, desk.gate.in_flight) == (1, 0)
+    assert desk.wait_s(tokens=1) > 50.0
+
+
+def test_what_was_settled_was_sent_and_is_not_withdrawn():
+    desk = Desk(tpm=1000)
+    ticket = desk.take(tokens=1000)
+    ticket.settle(tokens=600)
+    ticket.withdraw()
+    assert desk.wait_s(tokens=500) > 50.0
+    assert desk.gate.in_flight == 0
+
+
+def test_a_ticket_ends_once():
+    desk = Desk()
+    ticket = desk.take()
+    ticket.succeeded()
+    for end in (ticket.succeeded, lambda: ticket.failed(RATE)):
+        with pytest.raises(RuntimeError, match="has ended before"):
+            end()
+    ticket.cancel()
+    ticket.withdraw()
+    assert desk.gate.in_flight == 0
+    assert desk.gate.throttled == 0
+
+
+def test_a_block_ends_its_ticket_whatever_happens():
+    desk = Desk()
+    with desk.take():
+        pass
+    with pytest.raises(Fault), desk.take():
+        raise RATE
+    assert desk.gate.throttled == 1
+    desk.now += 5.0
+    with pytest.raises(KeyboardInterrupt), desk.take():
+        raise KeyboardInterrupt
+    with desk.take() as ticket:
+        ticket.failed(BROKEN)
+    assert desk.gate.in_flight == 0
+
+
+def test_64_calls_refused_together_are_one_pause_and_one_cut():
+    desk = Desk()
+    desk.gate._width._width = 64.0
+    tickets = [desk.take() for _ in range(64)]
+    for ticket in tickets:
+        ticket.failed(RATE)
+    assert (desk.gate.throttled, desk.gate.concurrency) == (64, 51)
+    assert 1.0 <= desk.wait_s() <= 1.1
+    assert desk.gate.binding == "cool-down"
+    desk.now += desk.wait_s()
+    desk.take().failed(RATE)
+    assert desk.gate.concurrency == 40
+    assert 2.0 <= desk.wait_s() <= 2.2
+
+
+def test_only_503_among_transient_faults_cuts_and_none_pauses():
+    desk = Desk()
+    desk.take().failed(BROKEN)
+    assert desk.gate.concurrency == 16
+    desk.take().failed(BUSY)
+    assert desk.gate.concurrency == 14
+    desk.take()
+    assert desk.gate.throttled == 0
+
+
+def test_rate_errors_for_a_quarter_of_an_hour_end_the_run():
+    desk = Desk()
+    slow, start = desk.take(), desk.now
+    while desk.now < start + 800.0:
+        desk.take().failed(RATE)
+        desk.now += desk.wait_s()
+        # Width is 1 by now, and one call is in flight all the time.
+        desk.gate._width._width = 2.0
+    desk.take().failed(Fault(FaultKind.RATE, 429, "too fast", 100.0))
+    with pytest.raises(NoProgress, match="gemini-x"):
+        desk.gate.poll()
+    assert desk.gate.binding == "cool-down"
+    slow.succeeded()
+    desk.now += desk.wait_s()
+    desk.take()
+
+
+def test_the_day_is_settled_by_one_probe():
+    desk = Desk()
+    tickets = [desk.take() for _ in range(8)]
+    for ticket in tickets:
+        ticket.failed(DAY)
+    assert desk.wait_s() == 36.0
+    assert desk.gate.binding == "day quota"
+    desk.now += 36.0
+    probe = desk.take()
+    assert desk.gate.poll() is None
+    assert desk.gate.binding == "day quota"
+    # Neither a cancelled probe nor one refused as too fast tells anything.
+    probe.cancel()
+    probe = desk.take()
+    probe.failed(RATE)
+    desk.now += 5.0
+    desk.take().succeeded()
+    after = [desk.take() for _ in range(2)]
+    for ticket in after:
+        ticket.failed(DAY)
+    desk.now += 36.0
+    desk.take().failed(DAY)
+    with pytest.raises(DayQuotaReached, match="gemini-x"):
+        desk.gate.poll()
+    assert desk.gate.binding == "day quota"
+    assert desk.gate.throttled == 8 + 1 + 2 + 1
+    desk.now += 86_400.0
+    desk.take()
