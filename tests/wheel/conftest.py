@@ -20,23 +20,31 @@ class Installed(NamedTuple):
     venv: Path
     elsewhere: Path
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """What a command of this environment's `bin` prints; a test whose command fails shows all of it."""
-        homes = {"PREFECT_HOME": str(self.elsewhere / "prefect"), "ROUTECAL_HOME": str(self.elsewhere / "artifacts")}
-        done = subprocess.run(
-            [str(self.venv / "bin" / command[0]), *command[1:]],
-            cwd=self.elsewhere,
-            env=outside() | homes,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done
+    def command(self, *words: str) -> list[str]:
+        """The words, the first of them a program of this environment."""
+        return [str(self.venv / "bin" / words[0]), *words[1:]]
 
-    def python(self, code: str) -> str:
-        """What the code prints."""
-        return self.run("python", "-c", code).stdout.strip()
+    def surroundings(self, **variables: str) -> dict[str, str]:
+        """Variables under which nothing is written but in the folder."""
+        homes = {"PREFECT_HOME": str(self.elsewhere / "prefect"), "ROUTECAL_HOME": str(self.elsewhere / "artifacts")}
+        return outside() | homes | {"HF_HUB_OFFLINE": "1"} | variables
+
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """What became of a command, however it ended."""
+        env = self.surroundings(**variables)
+        return subprocess.run(
+            self.command(*words), cwd=self.elsewhere, env=env, capture_output=True, text=True, check=False
+        )
+
+    def printed(self, *words: str, **variables: str) -> str:
+        """What a command prints; where it fails the test shows all that it said."""
+        done = self.run(*words, **variables)
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    def python(self, code: str, **variables: str) -> str:
+        """The last line that the code prints."""
+        return self.printed("python", "-c", code, **variables).splitlines()[-1]
 
 
 @pytest.fixture(scope="session")

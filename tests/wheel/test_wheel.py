@@ -1,12 +1,17 @@
 """The installed wheel, in a folder that has its own `tasks/`, `flows/` and `storage/`."""
 
 import json
+import re
+import signal
+import subprocess
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from routecal.calib.policy import POLICIES
+from tests.served.conftest import free_port
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.test_dependencies import OURS
 from tests.test_layering import ROOT
@@ -37,7 +42,7 @@ def test_it_holds_every_file_of_the_product(wheel: Path) -> None:
 
 @pytest.mark.parametrize("command", [("routecal",), ("python", "-m", "routecal")])
 def test_it_says_its_version(core: Installed, command: tuple[str, ...]) -> None:
-    assert core.run(*command, "--version").stdout.startswith(f"routecal {VERSION}")
+    assert core.printed(*command, "--version").startswith(f"routecal {VERSION}")
     assert core.python("import routecal; print(routecal.__version__)") == VERSION
 
 
@@ -68,9 +73,13 @@ print(np.mean((confidence - y) ** 2) < np.var(y))
     assert core.python(code) == "True"
 
 
-def test_a_command_without_its_extra_says_what_to_install(core: Installed) -> None:
-    with pytest.raises(AssertionError, match=r"run: pip install 'routecal\[pipeline\]'"):
-        core.run("routecal", "heads")
+@pytest.mark.parametrize("command", ["calibrate", "heads", "serve", "deploy"])
+def test_a_command_without_its_packages_says_what_to_install(core: Installed, command: str) -> None:
+    refused = core.run("routecal", command)
+    assert refused.returncode == 2
+    assert re.fullmatch(
+        r"routecal: the package \w+ is not installed; run: pip install 'routecal\[pipeline\]'\n", refused.stderr
+    )
 
 
 def test_it_calibrates_and_serves(core: Installed, whole: Installed, router_checkpoint: Path, tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_it_calibrates_and_serves(core: Installed, whole: Installed, router_chec
         "--epochs": "2",
         "--hidden-units": "8",
     }
-    whole.run("python", "-m", "routecal", "calibrate", *(word for option in options.items() for word in option))
+    whole.printed("python", "-m", "routecal", "calibrate", *(word for option in options.items() for word in option))
     (calibrated,) = (whole.elsewhere / "artifacts" / "calibrated").iterdir()
     # the head is served where Prefect is not installed
     code = f"""
@@ -92,6 +101,41 @@ from routecal import CalibratedRouter
 decisions = CalibratedRouter.from_pretrained({str(calibrated)!r}).route({queries[:3]!r})
 print(json.dumps([d.confidence for d in decisions]))
 """
-    confidences = json.loads(core.python(code).splitlines()[-1])
+    confidences = json.loads(core.python(code))
     assert len(confidences) == 3
     assert all(0 <= c <= 1 for c in confidences)
+
+
+@pytest.mark.served
+def test_it_starts_a_server_runs_a_deployment_and_stops(whole: Installed, tmp_path: Path) -> None:
+    queries = texts(60)
+    outcomes = outcome_rows(queries, [POLICIES[i % 3].value for i in range(60)])
+    files = {
+        "queries": write_jsonl(tmp_path / "queries.jsonl", [{"query": text} for text in queries]),
+        "outcomes": write_jsonl(tmp_path / "outcomes.jsonl", outcomes),
+    }
+    port = str(free_port())
+    with subprocess.Popen(
+        whole.command("python", "-m", "routecal", "serve"),
+        cwd=whole.elsewhere,
+        env=whole.surroundings(PREFECT_SERVER_API_PORT=port),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            said = ""
+            while "ready:" not in said:
+                line = server.stdout.readline()
+                assert line, said
+                said += line
+            code = f"""
+from prefect.deployments import run_deployment
+print(run_deployment("label/label", parameters={{"params": {files!r}}}, timeout=300).state)
+"""
+            state = whole.python(code, PREFECT_API_URL=f"http://127.0.0.1:{port}/api")
+            assert state.startswith("Completed(")
+        finally:
+            server.send_signal(signal.SIGINT)
+            assert server.wait() == 0
