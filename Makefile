@@ -122,7 +122,7 @@ world-facts: $(STAMP) ## rebuild the countries and cities of the demo's question
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell --skip='.venv,artifacts,*.egg-info,.git,constraints.txt' .
+	$(BIN)/codespell .
 	mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(ROOMS)) build/names/routecal/
 	$(BIN)/mypy
 
