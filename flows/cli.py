@@ -191,7 +191,7 @@ def _paper() -> Any:
 
 
 def _refuse(sentence: str, code: int = 2) -> int:
-    from routecal.storage.plain_text import plain
+    from routecal.plain_text import plain
 
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)

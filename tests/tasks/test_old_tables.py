@@ -13,12 +13,12 @@ from routecal.storage.manifest import Manifest, write_manifest
 from routecal.storage.query_identity import query_id, rough_half, rough_id
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NothingInCommon, OldIds
-from routecal.tasks.label import store_labelled, unlabelled
 from routecal.tasks.load_examples import join
 from routecal.tasks.night.label_history import EXAMPLES, QUERIES, Known
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.old_tables import digest_for_job, has_rough_ids, under_one_identity
 from routecal.tasks.oracle.api_oracle import Labelled
+from routecal.tasks.oracle.label_shards import store_labelled, unlabelled
 from tests.tasks.made import store_labels, store_queries, texts
 
 N = 6
@@ -117,8 +117,10 @@ def test_outcomes_that_0_1_replayed_are_refused(now: dict[str, Artifact], before
         with pytest.raises(OldIds) as caught:
             under_one_identity(**others | {"labels": old})
         said = str(caught.value)
-        assert said.startswith(f"the labels {old.uri} were made by routecal 0.1, which took texts that differ in case")
-        assert "may have given a query the recorded outcome of another; run `routecal label` over the same file" in said
+        assert said.startswith(
+            f"the labels {old.uri} were written by routecal 0.1, which took texts that differ in case"
+        )
+        assert "may have given a query the recorded outcome of another; run `routecal label` on the same file" in said
         assert str(pickle.loads(pickle.dumps(caught.value))) == said
     assert under_one_identity(**now | {"labels": replayed(now["labels"])})
 

@@ -13,9 +13,9 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
-from routecal.tasks.label import check_labelled, store_labelled, unlabelled
 from routecal.tasks.oracle.api_oracle import Labelled
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.label_shards import check_labelled, store_labelled, unlabelled
 from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.sharding import joined
 from tests.tasks.made import store_labels, store_queries, texts
@@ -100,7 +100,7 @@ def test_what_no_judge_could_grade_is_counted(caplog: pytest.LogCaptureFixture) 
         (
             ["refused: x"] * 3,
             NothingLabelled,
-            r"got a label: refused \(3\), for one: x; put right what the provider refuses",
+            r"got a label: refused \(3\), for one: x; correct what the provider refuses",
         ),
     ],
 )
