@@ -1,1 +1,1 @@
-"""Everything that runs routecal on a Prefect server: deployments, set-up, and `make serve`."""
+"""Everything that runs routecal on a Prefect server: deployments, set-up, and `routecal serve`."""

@@ -2,6 +2,8 @@
 
 import os
 from datetime import timedelta
+from typing import cast
+from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
@@ -10,6 +12,7 @@ from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, Posture
 from prefect.settings import get_current_settings
+from pydantic import SecretStr
 
 from routecal.deployments.environment import WEBHOOK_URL
 
@@ -39,13 +42,17 @@ def automations() -> list[AutomationCore]:
             ),
             actions=[
                 ChangeFlowRunState(
-                    state=StateType.CRASHED, message=f"no heartbeat for {silent.total_seconds() / 60:g} minutes"
+                    name=None,
+                    state=StateType.CRASHED,
+                    message=f"no heartbeat for {silent.total_seconds() / 60:g} minutes",
+                    force=False,
                 )
             ],
         )
     ]
     if url := os.environ.get(WEBHOOK_URL):
-        block = Webhook(method="POST", url=url, allow_private_urls=True).save("routecal-webhook", overwrite=True)
+        hook = Webhook(method="POST", url=SecretStr(url), allow_private_urls=True)
+        block = cast(UUID, hook.save("routecal-webhook", overwrite=True))  # a coroutine only inside an event loop
         found += [
             AutomationCore(
                 name="routecal: tell of runs that fail",

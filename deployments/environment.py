@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from routecal.flows.prefect_settings import surroundings
 
-ROOT = Path(__file__).parents[1]
 HOST, PORT = "127.0.0.1", 4200
 WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
 
@@ -48,7 +46,7 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "3",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "routecal",
         "PREFECT_CLI_PROMPT": "false",
-        "ROUTECAL_ROOT": str(ROOT),
+        "ROUTECAL_ROOT": os.getcwd(),
         "ROUTECAL_TIMEZONE": "UTC",
         "PYTHONUNBUFFERED": "1",
     }

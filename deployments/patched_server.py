@@ -26,7 +26,7 @@ def lock_first() -> None:
         del with_for_update
         return begin(self, session, with_for_update=True)
 
-    AioSqliteConfiguration.begin_transaction = begin_immediate
+    setattr(AioSqliteConfiguration, begin.__name__, begin_immediate)
 
 
 if __name__ == "__main__":

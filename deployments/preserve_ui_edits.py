@@ -5,7 +5,7 @@ keeps what the file said last time: whatever differs from that, a person has set
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +16,7 @@ from prefect.variables import Variable
 
 VARIABLE = "routecal_declared"
 # What people set in the UI, and how a deployment on the server says it in the file's words.
-SETTINGS = {
+SETTINGS: dict[str, Callable[[DeploymentResponse], Any]] = {
     "parameters": lambda found: found.parameters,
     "schedules": lambda found: [_declared(schedule) for schedule in found.schedules],
 }
@@ -24,7 +24,7 @@ SETTINGS = {
 
 def kept(client: SyncPrefectClient, declared: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The declared deployments, with the settings that people made in place of the file's."""
-    said = Variable.get(VARIABLE, default={})
+    said: dict[str, dict[str, str]] = Variable.get(VARIABLE, default={})
     found = {deployment.name: deployment for deployment in client.read_deployments()}
     return [_kept(one, found.get(one["name"]), said.get(one["name"], {})) for one in declared]
 

@@ -1,9 +1,10 @@
-"""`make serve`: server, pool, worker and deployments on this machine until Ctrl-C; state under ./.prefect.
+"""`routecal serve`: server, pool, worker and deployments on this machine until Ctrl-C; state under ./.prefect.
 
 Processes are started here and ended here, the worker first. Prefect's own `--background` can leave a server behind that
 goes on writing to the same database.
 """
 
+import argparse
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from routecal.deployments.environment import ROOT, complaint, environment
+from routecal.deployments.environment import complaint, environment
 from routecal.flows.path_checks import local_path, refusal
 from routecal.storage.errors import LockHeld
 from routecal.storage.lock import locked
@@ -28,6 +29,19 @@ LOCK = "serve.lock"
 STARTS_WITHIN_S = 120.0
 # As long as Prefect gives a run that is cancelled: it stores what is in flight and paid for.
 ENDS_WITHIN_S = 30.0
+
+HELP = """Start a Prefect server, a worker and every deployment on this machine, and print the address of the UI.
+
+Ctrl-C stops all of it; runs store what is in flight and paid for, and go on with Retry after the next start.
+Runs work in the current folder: artifacts in ./artifacts, the server's state and logs in ./.prefect.
+
+environment variables
+  PREFECT_SERVER_API_PORT   port of the UI (default 4200)
+  PREFECT_HOME              folder of the server's state (default ./.prefect)
+  ROUTECAL_HOME             folder of the artifacts (default ./artifacts)
+  ROUTECAL_TIMEZONE         time zone of the nightly schedule, as Europe/Berlin (default UTC)
+  ROUTECAL_WEBHOOK_URL      address that is told of failed runs and of heads that wait for approval
+"""
 
 
 def serve() -> int:
@@ -48,8 +62,8 @@ def serve() -> int:
             lock = stack.enter_context(locked(folder / LOCK, f"{api.removesuffix('/api')}, process {os.getpid()}"))
         except LockHeld as held:
             return _refuse(
-                f"`make serve` runs in {folder} already ({held.note}), and two would write to one database; stop it, "
-                "or set PREFECT_HOME to another folder and PREFECT_SERVER_API_PORT to another port"
+                f"`routecal serve` runs in {folder} already ({held.note}), and two would write to one database; "
+                "stop it, or set PREFECT_HOME to another folder and PREFECT_SERVER_API_PORT to another port"
             )
         if _answers(api):
             return _refuse(
@@ -66,7 +80,7 @@ def serve() -> int:
         print("deploying …", flush=True)
         # In a session of its own: Ctrl-C would end it with a traceback.
         setup = [sys.executable, "-m", "routecal.deployments.setup"]
-        done = subprocess.run(setup, cwd=ROOT, env=env, check=False, start_new_session=True)
+        done = subprocess.run(setup, env=env, check=False, start_new_session=True)
         if stop.is_set():
             return 0
         if done.returncode:
@@ -87,7 +101,7 @@ def unusable_folder(env: Mapping[str, str]) -> str:
     """Why a server could not write where these variables say; empty if it can."""
     for name, default in (("PREFECT_HOME", ".prefect"), ("ROUTECAL_HOME", "artifacts")):
         folder = local_path(env.get(name) or default)
-        if folder is not None and (reason := refusal(ROOT / folder)):
+        if folder is not None and (reason := refusal(Path(folder))):
             return f"{folder} cannot be written to ({reason}); set {name} to a folder that can"
     return ""
 
@@ -110,7 +124,7 @@ def unusable_port(env: Mapping[str, str]) -> str:
 
 def _folder(env: Mapping[str, str]) -> Path:
     """Of the server's database and logs."""
-    return ROOT / (env.get("PREFECT_HOME") or ".prefect")
+    return Path(env.get("PREFECT_HOME") or ".prefect").resolve()
 
 
 @contextmanager
@@ -131,7 +145,6 @@ def _running(
     with open(folder / f"{name}.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],
-            cwd=ROOT,
             env=env,
             stdout=log,
             stderr=log,
@@ -205,5 +218,14 @@ def _refuse(sentence: str) -> int:
     return 2
 
 
+def main(argv: Sequence[str]) -> int:
+    """`routecal serve`; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="routecal serve", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(argv)
+    return serve()
+
+
 if __name__ == "__main__":
-    sys.exit(serve())
+    sys.exit(main(sys.argv[1:]))

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
-from routecal.calib.policy import OracleMatrix
-from routecal.flows.label_api import label_by_api
 from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams, OracleParams
 from routecal.flows.param_checks import check
@@ -15,16 +13,9 @@ from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
-from routecal.tasks.label import check_labelled, label_shard
-from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
-from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
-from routecal.tasks.oracle.planning.forecast import Plan
-from routecal.tasks.oracle.planning.plan_text import shown
-from routecal.tasks.oracle.replay_oracle import matched
-from routecal.tasks.plan import plan_labels
-from routecal.tasks.progress import track
+from routecal.tasks.oracle import ApiOracle, LabellingStopped, OracleSpec, Plan, check_labelled, plan_labels, shown
+from routecal.tasks.oracle import label as label_all
 from routecal.tasks.queries import import_queries
-from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)
 
@@ -90,21 +81,13 @@ def labels_so_far(
     run_id: str | None, queries: Artifact, oracle: OracleSpec, params: OracleParams
 ) -> tuple[Artifact, LabellingStopped | None]:
     """(labels, None), or (the labels there are, why no more), recorded under `run_id` if there is one."""
-    labels, stopped = (
-        label_by_api(queries, oracle, params)
-        if isinstance(oracle, ApiOracle)
-        else (label_queries(queries, oracle, params.shard_size), None)
+    pace = (
+        pace_of(params, queries, oracle, finished_only=params.finished_only) if isinstance(oracle, ApiOracle) else None
     )
+    labels, stopped = label_all(queries, oracle, pace, shard_size=params.shard_size, on_day_quota=params.on_day_quota)
     if run_id is not None and (labels.rows or stopped is None):
         runs.record(run_id, queries=queries, labels=labels)
     return labels, stopped
-
-
-def label_queries(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Artifact:
-    """Labels by an oracle of this machine, shard by shard; finished shards are never done again."""
-    if isinstance(oracle, ReplayOracle):
-        oracle = matched(oracle, queries)
-    return joined([label_shard(s, oracle, OracleMatrix()) for s in track(shards(queries, shard_size), "label")])
 
 
 if __name__ == "__main__":

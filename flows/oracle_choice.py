@@ -15,13 +15,18 @@ from routecal.flows.oracle_params import (
 )
 from routecal.storage.artifact import Artifact
 from routecal.tasks.old_tables import digest_for_job
-from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.grading.cascade import prompt_versions
-from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec
-from routecal.tasks.oracle.prompt_files import prompts_sha256
-from routecal.tasks.oracle.providers.address import address_of
-from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle import (
+    ApiJudges,
+    ApiOracle,
+    JudgeSpec,
+    LocalOracle,
+    ModelSpec,
+    OracleSpec,
+    Pace,
+    address_of,
+    prompt_versions,
+    prompts_sha256,
+)
 from routecal.tasks.queries import import_outcomes
 
 # How sure a lone judge must be where there is a second one to ask.

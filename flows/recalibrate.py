@@ -22,7 +22,6 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
 from routecal.tasks import runs
-from routecal.tasks.label import check_labelled
 from routecal.tasks.load_examples import join
 from routecal.tasks.make_router import refer_checkpoint, trained_on
 from routecal.tasks.night import head_decisions
@@ -33,6 +32,7 @@ from routecal.tasks.night.night_context import Evening
 from routecal.tasks.night.night_report import cost_of, headline, tell
 from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
 from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
+from routecal.tasks.oracle.label_shards import check_labelled
 
 logger = logging.getLogger(__name__)
 

@@ -5,16 +5,14 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from routecal.flows.label_api import Work, by_api
 from routecal.flows.oracle_choice import judges_of, pace_of
 from routecal.flows.oracle_params import RejudgeParams
 from routecal.flows.param_checks import check
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.label import check_labelled
-from routecal.tasks.rejudge import changes, queries_of, rejudge_finished, rejudge_shard
+from routecal.tasks.oracle import changes, check_labelled, queries_of
+from routecal.tasks.oracle import rejudge as rejudge_all
 from routecal.tasks.result_table import Table
-from routecal.tasks.sharding import shards
 
 
 class Rejudged(NamedTuple):
@@ -36,9 +34,14 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     judges = judges_of(params)
     before = runs.newest("labels", params.labels)
     queries = runs.beside(before, "queries", params.queries)
-    pieces = zip(shards(before, params.shard_size), shards(queries_of(before, queries), params.shard_size), strict=True)
-    work = Work("rejudge", judges, list(pieces), rejudge_shard, rejudge_finished)
-    labels, stopped = by_api(work, pace_of(params, before, judges), params.on_day_quota)
+    labels, stopped = rejudge_all(
+        before,
+        queries,
+        judges,
+        pace_of(params, before, judges),
+        shard_size=params.shard_size,
+        on_day_quota=params.on_day_quota,
+    )
     if labels.rows:
         runs.record(run_id, queries=queries, labels=labels, judged_before=before.uri)
     if stopped is not None:

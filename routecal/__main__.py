@@ -1,6 +1,20 @@
-"""`python -m routecal` is the command `routecal`."""
+"""The command `routecal`, also as `python -m routecal`."""
 
-from routecal.flows.cli import console
+import sys
+from importlib import import_module
+
+# What works on a Prefect server; the other commands run flows, which know nothing of deployments.
+ON_A_SERVER = {"serve": "routecal.deployments.serve", "deploy": "routecal.deployments.setup"}
+
+
+def console() -> None:
+    """Run the command of `sys.argv` and end the process with its exit code."""
+    if sys.argv[1:2] and sys.argv[1] in ON_A_SERVER:
+        sys.exit(import_module(ON_A_SERVER[sys.argv[1]]).main(sys.argv[2:]))
+    from routecal.flows.cli import console
+
+    console()
+
 
 if __name__ == "__main__":
     console()

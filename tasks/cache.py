@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypedDict
 
 from prefect.cache_policies import INPUTS, CachePolicy
 from prefect.context import TaskRunContext
@@ -13,8 +13,16 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve
 from routecal.tasks.code_digest import digest_code
 
-# Options of every task here: results are JSON and always stored, or Retry would run finished tasks again.
-STORED = {"persist_result": True, "result_serializer": "json"}
+
+class TaskOptions(TypedDict):
+    """Options of Prefect's `task` that every task here shares."""
+
+    persist_result: bool
+    result_serializer: str
+
+
+# Results are JSON and always stored, or Retry would run finished tasks again.
+STORED: Final[TaskOptions] = {"persist_result": True, "result_serializer": "json"}
 
 
 @dataclass

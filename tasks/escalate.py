@@ -82,10 +82,12 @@ def escalate(
         outcomes, unit, note = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
-    policy = np.array([[p.value for p in POLICIES].index(name) for name in table["router_policy"].to_pylist()])
+    names = [p.value for p in POLICIES]
+    policy = np.array([names.index(name) for name in table["router_policy"].to_pylist()])
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
     here, there = outcomes.where(test), outcomes.where(held_out)
-    savings, curves, band = {}, {}, ()
+    savings, curves = {}, {}
+    band: tuple[NDArray[np.float64], ...] = ()
     for name, p in _confidences(predictions, table, methods).items():
         threshold = escalation.choose_threshold(
             there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.confidence
@@ -204,13 +206,18 @@ def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[st
 def _thinned(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     """At most POINTS of them, both ends included, evenly by rank."""
     ranks = np.linspace(0, len(thresholds) - 1, min(POINTS, len(thresholds)))
-    return thresholds[ranks.round().astype(int)]
+    return np.asarray(thresholds[ranks.round().astype(int)])
 
 
 def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
-    mix, best = escalation.random_mix(outcomes), escalation.oracle_line(outcomes)
-    alone = escalation.curve(outcomes, policy, np.zeros(len(policy)), thresholds=[0.0])
-    lines = {"all-medium": (mix, 0), "all-large": (mix, 1), "router alone": (alone, 0), "perfect oracle": (best, -1)}
+    mix, best = escalation.random_mix(outcomes).line, escalation.oracle_line(outcomes)
+    alone = escalation.curve(outcomes, policy, np.zeros(len(policy)), thresholds=[0.0]).line
+    lines: dict[str, tuple[escalation.Line, int]] = {
+        "all-medium": (mix, 0),
+        "all-large": (mix, 1),
+        "router alone": (alone, 0),
+        "perfect oracle": (best, -1),
+    }
     return {name: (float(line.cost[i]), float(line.quality[i])) for name, (line, i) in lines.items()}
 
 

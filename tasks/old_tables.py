@@ -10,7 +10,7 @@ from routecal.storage.layout import Home
 from routecal.storage.manifest import manifest_of
 from routecal.storage.query_identity import is_rough, query_id, rough_half
 from routecal.tasks.errors import OldIds
-from routecal.tasks.label import UNLABELLED
+from routecal.tasks.oracle.label_shards import UNLABELLED
 
 
 def has_rough_ids(table: Artifact) -> bool:

@@ -23,7 +23,8 @@ class ProgressArtifact:
     """
 
     def __init__(self, key: str, *, at_once: bool = False) -> None:
-        self._key, self._id = key, None
+        self._key = key
+        self._id: UUID | None = None
         self._said = float("-inf") if at_once else time.monotonic()
 
     def update(self, done: int, total: int, line: str = "", *, now: bool = False) -> None:

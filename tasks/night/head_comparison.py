@@ -57,7 +57,7 @@ def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: 
     ids = np.array(read_table(learned.examples, columns=["query_id"])["query_id"].to_pylist(), np.str_)
     is_fitted_on = np.isin(rows.split, splits)
     data, is_judged = rows.where(is_fitted_on), np.isin(ids[is_fitted_on], list(tonight))
-    return candidate.Contender(unseen(head.head, data), data.y, is_judged, head.recalibrator)
+    return candidate.Contender(unseen(head.head, data), data.y.astype(np.float64), is_judged, head.recalibrator)
 
 
 @task(

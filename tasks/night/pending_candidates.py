@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
@@ -105,7 +106,7 @@ def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
 def _answered(entry: Entry, action: str, said: str, serving: str | None = None) -> Ending:
     """The ending that the entry was written with, with another action and its reason."""
     ending = Ending.model_validate(entry.lineage[ENDING])
-    changed = {"action": action, "reasons": (said, *ending.night.reasons)}
+    changed: dict[str, Any] = {"action": action, "reasons": (said, *ending.night.reasons)}
     if action == "promoted" and entry.candidate is not None:
         changed |= {"serving": entry.candidate.sha256[:16], "escalated": entry.lineage.get(ESCALATED)}
     if serving is not None:

@@ -1,23 +1,101 @@
-"""Oracles: what finds a query's true policy."""
+"""Oracles: what finds a query's true policy.
+
+Flows use the names of this module; the rest of the package is its inside. Each name is imported when it is asked for:
+torch and SDKs are heavy, and a run needs few of them.
+
+    label, rejudge      a run over all rows, resumable: (labels, why it stopped)
+    plan_labels         what a run would take, before anything is paid
+    ...Oracle, ApiJudges, ModelSpec, JudgeSpec      who is asked, and with what: part of the labels' cache key
+    Pace                how fast, how dear and which way: changes no label
+"""
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routecal.tasks.oracle.engine.pace import Pace
+    from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
+    from routecal.tasks.oracle.grading.cascade import prompt_versions
+    from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+    from routecal.tasks.oracle.label_shards import check_labelled
+    from routecal.tasks.oracle.labelling_plan import plan_labels
+    from routecal.tasks.oracle.labelling_run import label, rejudge
+    from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
+    from routecal.tasks.oracle.planning.forecast import Plan
+    from routecal.tasks.oracle.planning.plan_text import shown
+    from routecal.tasks.oracle.prompt_files import prompts_sha256
+    from routecal.tasks.oracle.providers.address import address_of
+    from routecal.tasks.oracle.rejudge_shards import changes, queries_of
+    from routecal.tasks.oracle.rejudging import ApiJudges
+
+__all__ = [
+    "ORACLES",
+    "ApiJudges",
+    "ApiOracle",
+    "JudgeSpec",
+    "LabellingStopped",
+    "LocalOracle",
+    "ModelSpec",
+    "OracleSpec",
+    "Pace",
+    "Plan",
+    "ReplayOracle",
+    "address_of",
+    "changes",
+    "check_labelled",
+    "label",
+    "plan_labels",
+    "prompt_versions",
+    "prompts_sha256",
+    "queries_of",
+    "rejudge",
+    "shown",
+]
+
+_HOMES = {
+    "ApiJudges": "rejudging",
+    "ApiOracle": "oracle_spec",
+    "JudgeSpec": "grading.judging",
+    "LabellingStopped": "engine.stop_reasons",
+    "LocalOracle": "oracle_spec",
+    "ModelSpec": "grading.judging",
+    "OracleSpec": "oracle_spec",
+    "Pace": "engine.pace",
+    "Plan": "planning.forecast",
+    "ReplayOracle": "oracle_spec",
+    "address_of": "providers.address",
+    "changes": "rejudge_shards",
+    "check_labelled": "label_shards",
+    "label": "labelling_run",
+    "plan_labels": "labelling_plan",
+    "prompt_versions": "grading.cascade",
+    "prompts_sha256": "prompt_files",
+    "queries_of": "rejudge_shards",
+    "rejudge": "labelling_run",
+    "shown": "planning.plan_text",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def _of(module: str) -> Callable[..., Any]:
-    """`label` of a module that is imported when it is first used: torch and SDKs are heavy, and a run needs one."""
+    """`label` of a module that is imported when it is first used."""
 
     def label(*arguments: Any) -> Any:
-        return import_module(module).label(*arguments)
+        return import_module(f"{__name__}.{module}").label(*arguments)
 
     return label
 
 
-# name -> (queries, spec, matrix[, desk]) -> labels
+# kind of an oracle -> (queries, oracle, matrix[, desk]) -> labels of one shard
 ORACLES = {
-    "gemini": _of("routecal.tasks.oracle.api_oracle"),
-    "openai": _of("routecal.tasks.oracle.api_oracle"),
-    "local": _of("routecal.tasks.oracle.local_oracle"),
-    "replay": _of("routecal.tasks.oracle.replay_oracle"),
+    "gemini": _of("api_oracle"),
+    "openai": _of("api_oracle"),
+    "local": _of("local_oracle"),
+    "replay": _of("replay_oracle"),
 }

@@ -1,7 +1,7 @@
 """The oracles behind an API: two models answer, judges grade, through the engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from routecal.tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
 from routecal.tasks.oracle.label_row import Unlabelled, label_row
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.oracle_spec import ApiOracle
+from routecal.tasks.oracle.receipt import Receipt
 
 # Why a query got no label: a model's reply was no answer, or the provider does not take the request.
 BROKEN_REPLY, REFUSED = "broken reply", "refused"
@@ -36,60 +37,6 @@ class Labelled(NamedTuple):
 
     table: pa.Table
     unlabelled: dict[str, str]
-
-
-class Entry(NamedTuple):
-    """What one call, or one stage, took; None is unknown."""
-
-    usd: float | None
-    tokens_in: int | None
-    tokens_out: int | None
-
-
-class Receipt:
-    """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown.
-
-    Args:
-        before: what stages took of which no call is made.
-    """
-
-    def __init__(self, before: Mapping[str, Entry] = {}) -> None:
-        self._stages = dict(before)
-        self._calls: dict[str, tuple[str, Entry]] = {}
-
-    def add(self, call: Call, reply: Reply, usd: float | None) -> None:
-        """Count one call, once: equal answers are judged by the same call. Asked anew, the last reply counts."""
-        used = reply.usage
-        out = None if used.output is None else used.output + (used.thinking or 0)
-        self._calls[call.key] = call.stage, Entry(usd, used.prompt, out)
-
-    def keep(self, answers: Iterable[Answer], verdicts: Iterable[Verdict]) -> None:
-        """Leave out what was asked for in vain, before other votes took its place."""
-        keys = {key for answer in answers for key in answer.keys}
-        keys |= {vote.key for verdict in verdicts for vote in verdict.votes}
-        self._calls = {key: call for key, call in self._calls.items() if key in keys}
-
-    @property
-    def usd(self) -> dict[str, float | None]:
-        """By stage."""
-        return self._totals("usd")
-
-    @property
-    def tokens_in(self) -> dict[str, int | None]:
-        """By stage."""
-        return self._totals("tokens_in")
-
-    @property
-    def tokens_out(self) -> dict[str, int | None]:
-        """By stage."""
-        return self._totals("tokens_out")
-
-    def _totals(self, what: str) -> dict[str, Any]:
-        totals = {stage: getattr(entry, what) for stage, entry in self._stages.items()}
-        for stage, entry in self._calls.values():
-            so_far, more = totals.get(stage, 0), getattr(entry, what)
-            totals[stage] = None if so_far is None or more is None else so_far + more
-        return totals
 
 
 def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from routecal.calib.policy import OracleMatrix
 from routecal.plain_text import plain
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.judging import Verdict
+from routecal.tasks.oracle.receipt import Receipt
 
 ROLES = ("medium", "large")
 
@@ -18,20 +19,6 @@ JUDGE_ERROR, UNCONFIRMED = "judge error", "unconfirmed"
 
 # So much of what a judge said in place of a grade is shown.
 QUOTED = 120
-
-
-class Receipt(Protocol):
-    """What the calls behind one label took, by stage (`medium`, `large`, `judge`).
-
-    A stage that made no call is absent; None is a sum with an unknown part.
-    """
-
-    @property
-    def usd(self) -> Mapping[str, float | None]: ...
-    @property
-    def tokens_in(self) -> Mapping[str, int | None]: ...
-    @property
-    def tokens_out(self) -> Mapping[str, int | None]: ...
 
 
 class Unlabelled(NamedTuple):

@@ -9,13 +9,14 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.policy import OracleMatrix
-from routecal.tasks.oracle.api_oracle import Entry, Labelled, Receipt, asking, label_each
+from routecal.tasks.oracle.api_oracle import Labelled, asking, label_each
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
 from routecal.tasks.oracle.engine_thread import Desk
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
 from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
+from routecal.tasks.oracle.receipt import CallCost, Receipt
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
 _SILENT = {"empty", "truncated"}
@@ -79,7 +80,7 @@ async def _rejudge_one(
     row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, desk: Desk
 ) -> dict[str, Any] | Unlabelled:
     columns = ("cost_usd", "tokens_in", "tokens_out")
-    receipt = Receipt({role: Entry(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
+    receipt = Receipt({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
     judged = await _judged(row, judges, asking(desk, receipt))
     if isinstance(judged, Unlabelled):
         return judged

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from routecal.deployments.environment import ROOT, complaint, environment
+from routecal.deployments.environment import complaint, environment
 from routecal.deployments.serve import unusable_folder, unusable_port
+from tests.test_layering import ROOT
 
 
 @pytest.mark.parametrize(

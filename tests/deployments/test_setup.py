@@ -17,9 +17,10 @@ from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import get_current_settings
 
 from routecal.deployments.automations import automations
-from routecal.deployments.environment import BATCHES, ROOT, environment
+from routecal.deployments.environment import BATCHES, environment
 from routecal.deployments.pools import make_pool, pool_of, template
 from routecal.deployments.setup import FILE, set_up
+from tests.test_layering import ROOT
 
 DECLARED = yaml.safe_load(FILE.read_text())["deployments"]
 NAMES = {
@@ -48,8 +49,8 @@ TO_FILL_IN = {"calibrate": {"queries", "router_path"}, "recalibrate-nightly": {"
 def test_every_flow_is_declared_with_parameters_that_its_form_accepts() -> None:
     assert {d["name"] for d in DECLARED} == NAMES
     for declared in DECLARED:
-        file, _, name = declared["entrypoint"].partition(":")
-        flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+        module, _, name = declared["entrypoint"].rpartition(".")
+        flow = getattr(importlib.import_module(module), name)
         model = flow.fn.__annotations__["params"]
         missing = TO_FILL_IN.get(declared["name"], set())
         assert {f for f, info in model.model_fields.items() if info.is_required()} >= missing
@@ -60,8 +61,8 @@ def test_every_flow_is_declared_with_parameters_that_its_form_accepts() -> None:
 
 def test_every_field_of_every_form_says_what_it_is() -> None:
     for declared in DECLARED:
-        file, _, name = declared["entrypoint"].partition(":")
-        flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+        module, _, name = declared["entrypoint"].rpartition(".")
+        flow = getattr(importlib.import_module(module), name)
         fields = flow.fn.__annotations__["params"].model_fields
         assert not [field for field, info in fields.items() if not info.description], declared["name"]
 
@@ -69,9 +70,8 @@ def test_every_field_of_every_form_says_what_it_is() -> None:
 @pytest.mark.parametrize("name", ["calibrate", "label", "extract", "recalibrate-nightly", "ablate"])
 def test_forms_begin_with_what_must_be_given(name: str) -> None:
     (declared,) = (d for d in DECLARED if d["name"] == name)
-    file, _, flow = declared["entrypoint"].partition(":")
-    module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
-    fields = getattr(module, flow).fn.__annotations__["params"].model_fields
+    module, _, flow = declared["entrypoint"].rpartition(".")
+    fields = getattr(importlib.import_module(module), flow).fn.__annotations__["params"].model_fields
     assert next(iter(fields.values())).is_required()
     assert list(fields).index("router_path" if "router_path" in fields else next(iter(fields))) <= 10
 

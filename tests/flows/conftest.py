@@ -13,11 +13,12 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from routecal.deployments.environment import ROOT, environment
+from routecal.deployments.environment import environment
 from tests.flows.api_labels import KEY, N, file_of, known
 from tests.flows.plain import make_plain
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
+from tests.test_layering import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,11 @@ from prefect.client.schemas.objects import Artifact as Published
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.flow_engine import run_flow
 
-from routecal.flows import cli, label_api
+from routecal.flows import cli
 from routecal.flows.label import label
 from routecal.storage.artifact import read_table
 from routecal.tasks import runs
+from routecal.tasks.oracle import labelling_run
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from tests.flows.lakes import lakes_file, params_for
 from tests.flows.refusal import Capture
@@ -182,7 +183,7 @@ def test_waiting_for_the_reset_goes_on_in_the_same_run(
             slept.append(seconds)
             server.script({LARGE: Script()})
 
-    monkeypatch.setattr(label_api, "time", Clock)
+    monkeypatch.setattr(labelling_run, "time", Clock)
     server.script({LARGE: Script(rpd=5)})
     with caplog.at_level(logging.WARNING):
         assert label(params_for(file, server, on_day_quota="wait")).rows == N

@@ -126,7 +126,7 @@ def test_queries_without_ground_truth_are_named_once(
     # in shards, each of which knows of its own only
     file = file_of(tmp_path / "some.jsonl", N, without_truth={1, 4, 8, 9, 12, 15, 19})
     assert cli.main(label_argv(file, server, "--shard-size", "5")) == 0
-    said = [record.getMessage() for record in caplog.records if record.name == "routecal.tasks.label"]
+    said = [record.getMessage() for record in caplog.records if record.name == "routecal.tasks.oracle.label_shards"]
     assert said == [
         "7 of 20 queries have no ground truth and are left out: row 1, row 4, row 8, row 9, row 12 and 2 more"
     ]

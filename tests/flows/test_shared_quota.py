@@ -12,9 +12,9 @@ from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.concurrency.sync import concurrency
 
-from routecal.flows import label_api
 from routecal.flows.label import label
 from routecal.tasks.oracle import concurrency_quota as quotas
+from routecal.tasks.oracle import labelling_run
 from routecal.tasks.oracle.engine_thread import Desk
 from tests.flows.lakes import lakes_file, params_for
 from tests.gemini_server.scripts import Script
@@ -89,7 +89,7 @@ def test_a_flow_has_what_others_leave_it_and_alone_the_whole(
 def test_a_limit_of_zero_pauses_and_a_raised_one_goes_on(
     server: GeminiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held, looked, size = Held(monkeypatch), threading.Event(), label_api.quota_size
+    held, looked, size = Held(monkeypatch), threading.Event(), labelling_run.quota_size
 
     def look(name: str) -> int:
         try:
@@ -97,7 +97,7 @@ def test_a_limit_of_zero_pauses_and_a_raised_one_goes_on(
         finally:
             looked.set()
 
-    monkeypatch.setattr(label_api, "quota_size", look)
+    monkeypatch.setattr(labelling_run, "quota_size", look)
     monkeypatch.setattr(quotas, "PAUSE_S", 0.05)
     with get_client(sync_client=True) as client, ThreadPoolExecutor() as pool, caplog.at_level(logging.WARNING):
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="paused", limit=0))

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from routecal.deployments.environment import ROOT
+from tests.test_layering import ROOT
 
 MEANT = re.compile(r"^( +)server \{\n.*?^\1\}$", re.MULTILINE | re.DOTALL)
 

@@ -152,6 +152,6 @@ def test_a_second_make_serve_in_the_same_folder_is_refused(here: Machine, night:
     second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert second.returncode == 2
     assert second.stderr.startswith(
-        f"routecal: `make serve` runs in {here.folder}/.prefect already ({here.served.ui}, "
+        f"routecal: `routecal serve` runs in {here.folder}/.prefect already ({here.served.ui}, "
     )
     assert len(second.stderr.splitlines()) == 1

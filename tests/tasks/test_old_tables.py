@@ -13,12 +13,12 @@ from routecal.storage.manifest import Manifest, write_manifest
 from routecal.storage.query_identity import query_id, rough_half, rough_id
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NothingInCommon, OldIds
-from routecal.tasks.label import store_labelled, unlabelled
 from routecal.tasks.load_examples import join
 from routecal.tasks.night.label_history import EXAMPLES, QUERIES, Known
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.old_tables import digest_for_job, has_rough_ids, under_one_identity
 from routecal.tasks.oracle.api_oracle import Labelled
+from routecal.tasks.oracle.label_shards import store_labelled, unlabelled
 from tests.tasks.made import store_labels, store_queries, texts
 
 N = 6

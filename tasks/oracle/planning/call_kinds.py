@@ -2,39 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.planning.assumptions import Assumptions
 from routecal.tasks.oracle.planning.forecast import Range
 from routecal.tasks.oracle.planning.query_sizes import Sizes
-
-
-class ModelLike(Protocol):
-    """The part of `ModelSpec` that a plan needs."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def thinking_level(self) -> str | None: ...
-    @property
-    def max_output_tokens(self) -> int: ...
-
-
-class JudgeLike(Protocol):
-    """The part of `JudgeSpec` that a plan needs."""
-
-    @property
-    def kind(self) -> str: ...  # `decision`: the first judge chooses; anything else: it writes
-    @property
-    def first(self) -> ModelLike: ...
-    @property
-    def second(self) -> ModelLike | None: ...
-    @property
-    def third(self) -> ModelLike | None: ...
-    @property
-    def below(self) -> float | None: ...
-    @property
-    def always_second(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +14,7 @@ class Kind:
     """One kind of call, before it is priced. Functions take -1, 0 or 1: low, likely, high."""
 
     stage: str
-    spec: ModelLike
+    spec: ModelSpec
     calls: Range
     most_calls: float
     # per call
@@ -56,9 +28,9 @@ class Kind:
 
 def kinds_of(
     texts: Sizes,
-    medium: ModelLike,
-    large: ModelLike,
-    judge: JudgeLike | None,
+    medium: ModelSpec,
+    large: ModelSpec,
+    judge: JudgeSpec | None,
     paid: Mapping[str, int],
     assume: Assumptions,
 ) -> list[Kind]:

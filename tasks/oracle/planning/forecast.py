@@ -1,9 +1,10 @@
 """Calls, tokens, money and time of a labelling run that has not begun: the shapes, and the arithmetic of time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.planning.assumptions import Assumptions, SpendTier
 
 
@@ -18,25 +19,6 @@ class Range(NamedTuple):
     def of(cls, compute: Callable[[int], float]) -> "Range":
         """Computed three times, for -1 (low), 0 and 1 (high)."""
         return cls(compute(-1), compute(0), compute(1))
-
-
-class LimitsLike(Protocol):
-    """The part of `Pace` that a plan needs; None is no limit."""
-
-    @property
-    def rpm(self) -> float | None: ...  # requests per `window_s` and model
-    @property
-    def tpm(self) -> float | None: ...  # input tokens per `window_s` and model
-    @property
-    def rpm_of(self) -> Mapping[str, float]: ...  # model -> its own
-    @property
-    def tpm_of(self) -> Mapping[str, float]: ...
-    @property
-    def usd_per_10min(self) -> float | None: ...  # of all models together, in 10 × `window_s`
-    @property
-    def concurrency(self) -> int | None: ...  # per model
-    @property
-    def window_s(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -121,7 +103,7 @@ class Plan:
 
 
 def duration(
-    stages: Sequence[StagePlan], limits: LimitsLike, *, tier: str, assume: Assumptions, usd_per_10min: float | None
+    stages: Sequence[StagePlan], limits: Pace, *, tier: str, assume: Assumptions, usd_per_10min: float | None
 ) -> Duration:
     """How long the stages take. Models work side by side and each at its own limits, so the slowest decides.
 

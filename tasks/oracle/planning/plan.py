@@ -9,10 +9,12 @@ from functools import partial
 
 import pyarrow as pa
 
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, Prices, UnknownPrice
 from routecal.tasks.oracle.planning.assumptions import SPEND_TIERS, Assumptions
-from routecal.tasks.oracle.planning.call_kinds import JudgeLike, Kind, ModelLike, kinds_of
-from routecal.tasks.oracle.planning.forecast import LimitsLike, Plan, Range, StagePlan, duration
+from routecal.tasks.oracle.planning.call_kinds import Kind, kinds_of
+from routecal.tasks.oracle.planning.forecast import Plan, Range, StagePlan, duration
 from routecal.tasks.oracle.planning.plan_text import shown
 from routecal.tasks.oracle.planning.query_sizes import Sizes, sizes
 
@@ -22,11 +24,11 @@ __all__ = ["Assumptions", "Plan", "plan", "shown"]
 def plan(
     queries: pa.Table,
     *,
-    medium: ModelLike,
-    large: ModelLike,
-    judge: JudgeLike | None,
+    medium: ModelSpec,
+    large: ModelSpec,
+    judge: JudgeSpec | None,
     prices: Prices,
-    limits: LimitsLike,
+    limits: Pace,
     tier: str,
     at: datetime,
     paid: Mapping[str, int] = {},
@@ -132,7 +134,7 @@ def _notes(
     kinds: list[Kind],
     texts: Sizes,
     prices: Prices,
-    limits: LimitsLike,
+    limits: Pace,
     tier: str,
     at: datetime,
     until: datetime,

@@ -239,7 +239,7 @@ def test_every_price_of_the_package_is_checked_and_has_a_source() -> None:
     }
     assert all(p.source for p in prices)
     shipped = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "oracle/money/prices/*" in shipped["tool"]["setuptools"]["package-data"]["tasks"]
+    assert "oracle/money/prices/*" in shipped["tool"]["setuptools"]["package-data"]["routecal.tasks"]
     assert (files("routecal.tasks.oracle.money") / "prices" / Path(name).name).is_file()
 
 

@@ -183,21 +183,6 @@ def test_a_ticket_ends_once():
     assert desk.gate.throttled == 0
 
 
-def test_a_block_ends_its_ticket_whatever_happens():
-    desk = Desk()
-    with desk.take():
-        pass
-    with pytest.raises(Fault), desk.take():
-        raise RATE
-    assert desk.gate.throttled == 1
-    desk.now += 5.0
-    with pytest.raises(KeyboardInterrupt), desk.take():
-        raise KeyboardInterrupt
-    with desk.take() as ticket:
-        ticket.failed(BROKEN)
-    assert desk.gate.in_flight == 0
-
-
 def test_64_calls_refused_together_are_one_pause_and_one_cut():
     desk = Desk()
     desk.gate._width._width = 64.0

@@ -135,12 +135,12 @@ def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | Api
         )
     others = Counter(in_short(reason) for reason in reasons.values() if reason != NO_TRUTH)
     if others or not without:
-        counts = ", ".join(f"{reason} ({n})" for reason, n in others.most_common())
+        listed = ", ".join(f"{reason} ({n})" for reason, n in others.most_common())
         logger.warning(
             "%d of %d queries got no label and are left out%s",
             queries.rows - labels.rows - len(without),
             queries.rows,
-            f": {counts}" if counts else "",
+            f": {listed}" if listed else "",
         )
 
 

@@ -1,4 +1,4 @@
-"""Labelling through an API: several shards at once, seen as it goes, stopped at any moment, resumed after any end."""
+"""A labelling run: any oracle, shard by shard; one behind an API several shards at once, resumable after any end."""
 
 import logging
 import threading
@@ -11,29 +11,30 @@ from prefect import Task
 from prefect.futures import PrefectFuture
 
 from routecal.calib.policy import OracleMatrix
-from routecal.flows.oracle_choice import pace_of
-from routecal.flows.oracle_params import OracleParams
 from routecal.storage.artifact import Artifact
-from routecal.tasks.label import label_finished, label_shard, no_labels
 from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from routecal.tasks.oracle.engine_thread import Desk, desk_for
+from routecal.tasks.oracle.label_shards import label_finished, label_shard, no_labels
 from routecal.tasks.oracle.labelling_summary import publish_summary
-from routecal.tasks.oracle.oracle_spec import ApiOracle
+from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
 from routecal.tasks.oracle.progress_line import line
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
+from routecal.tasks.oracle.rejudge_shards import queries_of, rejudge_finished, rejudge_shard
 from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.replay_oracle import matched
 from routecal.tasks.oracle.reschedule import schedule_again
 from routecal.tasks.oracle.signals import stopping_on_signal
-from routecal.tasks.progress import counted
+from routecal.tasks.progress import counted, track
 from routecal.tasks.progress_artifact import ProgressArtifact
 from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)
 
 Future = PrefectFuture[Artifact]
+OnDayQuota = Literal["stop", "wait", "schedule"]
 
 # Batch jobs at once; Google takes a hundred, of all who share the project.
 BATCHES = 20
@@ -45,11 +46,11 @@ class Work(NamedTuple):
     """What is to be done through an API, in shards.
 
     Attributes:
-        name: shown beside the bar.
+        name: shown beside the progress bar.
         oracle: who is asked, and with what.
         pieces: the artifacts that each shard is made of.
         task: makes labels of one shard: (*piece, oracle, matrix, pace=, slots=).
-        finished: the same with a desk that asks nothing, and not a task: (*piece, oracle, matrix, desk).
+        finished: the same with a desk that sends no request, and not a task: (*piece, oracle, matrix, desk).
     """
 
     name: str
@@ -64,22 +65,46 @@ class Work(NamedTuple):
         return sum(piece[0].rows for piece in self.pieces)
 
 
-def label_by_api(
-    queries: Artifact, oracle: ApiOracle, params: OracleParams
+def label(
+    queries: Artifact, oracle: OracleSpec, pace: Pace | None, *, shard_size: int, on_day_quota: OnDayQuota = "stop"
 ) -> tuple[Artifact, LabellingStopped | None]:
-    """Labels of queries; returns as `by_api`."""
-    pieces = [(shard,) for shard in shards(queries, params.shard_size)]
-    pace = pace_of(params, queries, oracle, finished_only=params.finished_only)
-    return by_api(Work("label", oracle, pieces, label_shard, label_finished), pace, params.on_day_quota)
+    """Labels of queries by any oracle; finished shards are never done again.
 
+    Args:
+        queries: kind `queries`.
+        oracle: who labels.
+        pace: rates, budget and backend of an oracle behind an API; None for one of this machine.
+        shard_size: queries per task.
+        on_day_quota: what to do where a day's quota is used up: end the run, wait until it is renewed, or schedule a
+            run for then.
 
-def by_api(
-    work: Work, pace: Pace, on_day_quota: Literal["stop", "wait", "schedule"]
-) -> tuple[Artifact, LabellingStopped | None]:
-    """(labels, None), or (the labels of what is finished, why no more).
-
-    A day's quota that is used up is waited for, if `on_day_quota` says so.
+    Returns:
+        (labels, None), or (the labels of what is finished, why no more).
     """
+    if isinstance(oracle, ApiOracle) and pace is not None:
+        pieces = [(shard,) for shard in shards(queries, shard_size)]
+        return _through_quota(Work("label", oracle, pieces, label_shard, label_finished), pace, on_day_quota)
+    if isinstance(oracle, ReplayOracle):
+        oracle = matched(oracle, queries)
+    done = [label_shard(shard, oracle, OracleMatrix()) for shard in track(shards(queries, shard_size), "label")]
+    return joined(done), None
+
+
+def rejudge(
+    labels: Artifact, queries: Artifact, judges: ApiJudges, pace: Pace, *, shard_size: int, on_day_quota: OnDayQuota
+) -> tuple[Artifact, LabellingStopped | None]:
+    """Labels with new grades on their stored answers; arguments and result as those of `label`.
+
+    Raises:
+        QueryUnknown: a label is of none of the queries.
+    """
+    of_labels = shards(queries_of(labels, queries), shard_size)
+    pieces = list(zip(shards(labels, shard_size), of_labels, strict=True))
+    return _through_quota(Work("rejudge", judges, pieces, rejudge_shard, rejudge_finished), pace, on_day_quota)
+
+
+def _through_quota(work: Work, pace: Pace, on_day_quota: OnDayQuota) -> tuple[Artifact, LabellingStopped | None]:
+    """Attempts until all is done, or until something but a day's quota that is waited for stops it."""
     while True:
         labels, stopped = _attempt(work, pace)
         if stopped is None or stopped.resume_at is None or on_day_quota == "stop":
@@ -112,7 +137,7 @@ def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]
 
 
 def _finished(work: Work, pieces: Sequence[tuple[Artifact, ...]], pace: Pace) -> Artifact:
-    """Labels of what the ledger has every response for; nothing is asked, nothing is cached."""
+    """Labels of what the ledger has every response for; no request is sent, nothing is cached."""
     rows = sum(piece[0].rows for piece in pieces)
     with desk_for(pace.model_copy(update={"finished_only": True}), list, rows) as desk:
         made = [work.finished(*piece, work.oracle, OracleMatrix(), desk) for piece in pieces]
@@ -136,27 +161,27 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     slots_of = [0] * n if pace.backend == "batch" else slots_for(n, size)
     with counted(work.name, tally.rows) as show:
 
-        def say(*, now: bool = False) -> None:
+        def report(*, now: bool = False) -> None:
             words = line(desk)
             show(tally.done, words)
             artifact.update(tally.done, tally.rows, words, now=now)
 
-        def watch(at_most: int) -> None:
-            """Wait until at most so many shards are going."""
+        def wait(at_most: int) -> None:
+            """Until at most so many shards are going."""
             while len(futures) - len(ended) > at_most:
-                say()
+                report()
                 one_ended.wait(SECONDS_BETWEEN_LOOKS)
                 one_ended.clear()
 
         for piece, slots in zip(work.pieces, slots_of, strict=True):
-            watch(size - 1)
+            wait(size - 1)
             if desk.job.reason is not None:
                 break
             future = work.task.submit(*piece, work.oracle, OracleMatrix(), pace=pace, slots=slots)
             future.add_done_callback(note)
             futures.append(future)
-        watch(0)
-        say(now=True)
+        wait(0)
+        report(now=True)
     return futures
 
 
