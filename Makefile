@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 STAMP  := .venv/.installed
+DOCS   := .venv/.docs
 export HF_HUB_OFFLINE ?= 1
 
 # What tests compare calib.metrics with, and whose metrics need nothing that is not here already. Installed without
@@ -13,10 +14,12 @@ REFERENCES := netcal relplot
 MUTATORS := mutmut==3.8.1
 
 # Folders that setup.py installs as packages of `routecal`.
-ROOMS := calib storage tasks flows deployments
+FOLDERS := calib storage tasks flows deployments
+# The folders under their import name, for tools that read files: mypy and mkdocstrings.
+NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) build/names/routecal/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
+.PHONY: help setup demo serve docs notebook test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
         bench-serve simulate-nights mutants check lock clean
 
 help:            ## show these targets
@@ -99,13 +102,24 @@ check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell --skip='.venv,artifacts,*.egg-info,.git,constraints.txt' .
-	mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(ROOMS)) build/names/routecal/
+	$(NAMES)
 	$(BIN)/mypy
+
+$(DOCS): pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(STAMP) $(DOCS) ## build the documentation into build/site, offline; broken links and anchors fail
+	$(NAMES)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebook: $(STAMP) $(DOCS) ## run every cell of docs/tutorial.ipynb; the file stays as it is
+	cd docs && ../$(BIN)/jupyter execute tutorial.ipynb
 
 lock:            ## resolve the newest versions that pyproject.toml allows and write constraints.txt
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev,openai,postgres]'
+	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev,docs,openai,postgres]'
 	$(BIN)/pip install --quiet --no-deps $(REFERENCES)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
 	mv constraints.new constraints.txt

@@ -39,9 +39,3 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     }
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
     return evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("calibrate")

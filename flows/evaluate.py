@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
+from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
 from routecal.storage.artifact import Artifact
@@ -12,7 +13,6 @@ from routecal.tasks import runs
 from routecal.tasks.escalate import escalate, pack_router
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish
-from routecal.tasks.extract import Reading
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
 from routecal.tasks.slice_table import score_slices
@@ -104,9 +104,3 @@ def evaluate_heads(
         evaluation=evaluation,
         data=facts.get("Data", ""),
     )
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("evaluate")

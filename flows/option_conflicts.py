@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from routecal.flows.cli_options import spelled
 from routecal.flows.demo_params import DemoInputs
 from routecal.flows.errors import OptionsConflict, WrongValues
+from routecal.flows.form import Params
 from routecal.flows.night_params import RecalibrateParams
+from routecal.flows.option_names import spelled
 from routecal.flows.oracle_params import (
     AnsweringParams,
     JudgeParams,
     LabelParams,
-    Params,
     ProviderParams,
     QueryParams,
     RejudgeParams,

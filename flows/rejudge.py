@@ -51,9 +51,3 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     for table, key in zip(tables, ("medium", "large", "policy"), strict=True):
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
     return Rejudged(labels, tables)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("rejudge")

@@ -2,13 +2,13 @@
 
 from prefect import flow
 
+from routecal.calib.settings import Reading
 from routecal.flows.label import labels_for
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import TrainRouterParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.extract import Reading
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_queries
@@ -34,9 +34,3 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)
     return router
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("train-router")
