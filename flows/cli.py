@@ -65,10 +65,8 @@ def main(argv: Sequence[str]) -> int:
         require("pipeline")
     except ExtraMissing as missing:
         return _refuse(str(missing))
-    from routecal.calib.errors import CalibError
     from routecal.flows.cli_options import HelpAsked
-    from routecal.storage.errors import StorageError
-    from routecal.tasks.errors import TaskError
+    from routecal.root_error import RoutecalError
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 
     name, *options = words
@@ -86,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
-    except (CalibError, StorageError, TaskError) as error:
+    except RoutecalError as error:
         return _refuse(str(error))
     except BrokenPipeError:  # whoever reads the output has enough of it, as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
