@@ -5,7 +5,7 @@ First version: point estimates and bootstrap intervals. A threshold with a finit
 
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
-from routecal.calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
+from routecal.calib.escalation.saving import Saving, choose_threshold, quality_band, saving_at
 from routecal.calib.escalation.tradeoff import (
     EVERYTHING,
     Curve,
@@ -17,6 +17,7 @@ from routecal.calib.escalation.tradeoff import (
     served_by_large,
     thresholds_of,
 )
+from routecal.calib.settings import CONFIDENCE, MARGIN
 
 __all__ = [
     "CONFIDENCE",
