@@ -1,27 +1,24 @@
 """A router that says how sure it is: frozen router, head and threshold from one folder; queries in, decisions out."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NonFinite, NotServable
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import NonFinite
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
+from routecal.calib.packed_folder import ROUTER, Serving, router_folder, serving_of, version_of
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
-from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.router.prompt_tokens import texts_of
 
-# A folder that carries its router along has it here, and says so in `Serving.router`.
-ROUTER = "router"
 # Of two routers that read alike, these are equal; the window (max_tokens) and the most that is read of one query
 # (query_tokens) matter only for queries longer than that.
 _MUST_MATCH = (
@@ -37,25 +34,6 @@ _MUST_MATCH = (
 )
 # Said only where it is so; a head that says nothing was trained without.
 _SPECIAL = "special_tokens"
-
-
-class Serving(BaseModel):
-    """What a head folder must say, under "serving" in its lineage, so that it can be served."""
-
-    model_config = ConfigDict(frozen=True)
-
-    router: str = Field(
-        description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"
-    )
-    template: str = Field(default="{query}", description="prompt around {query}")
-    dtype: str = Field(default="auto", description="dtype to compute in")
-    max_tokens: int | None = Field(default=None, description="reading window; None takes the router's")
-    layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
-    poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
-    blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
-    threshold: float = Field(ge=0, description="a confidence below it escalates to the large model")
-    threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
-    head_version: str = Field(default="", description="version of the head this was made of")
 
 
 @dataclass(frozen=True)
@@ -117,7 +95,7 @@ class CalibratedRouter:
         token: str | None = None,
         endpoint: str | None = None,
     ) -> Self:
-        """Open a folder as `pack` writes it, or a Hub repository with the same files.
+        """Open a folder as `packed_folder.pack` writes it, or a Hub repository with the same files.
 
         Args:
             name: a local folder, read without any network; otherwise "owner/name" on the Hub. For another file system
@@ -141,10 +119,10 @@ class CalibratedRouter:
         if not folder.is_dir():
             folder = fetch(str(name), (WEIGHTS, CONFIG, f"{ROUTER}/*"), *hub)
         head = load(folder)
-        serving = _serving(head, str(name), router, threshold)
-        place = _router_folder(serving.router, folder, hub)
+        serving = serving_of(head, str(name), router, threshold)
+        place = router_folder(serving.router, folder, hub)
         if not serving.head_version:
-            serving = serving.model_copy(update={"head_version": _version(folder)})
+            serving = serving.model_copy(update={"head_version": version_of(folder)})
         read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
         return cls(FrozenRouter(place, device=device, **read), head, serving)
 
@@ -189,47 +167,6 @@ class CalibratedRouter:
         return half.astype(np.float32)
 
 
-def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
-    """Write a head folder that says how it is served: `CalibratedRouter.from_pretrained` opens it.
-
-    The router itself is not copied. To carry it along (to the Hub, say), copy it to `router` in the folder and give
-    "router" as `serving.router`.
-
-    Args:
-        head: trained, with its recalibrator.
-        serving: kept in config.json under lineage, "serving".
-        folder: where; made if need be.
-    """
-    lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
-    head.head.save(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=head.config.get("metrics"))
-
-
-def _serving(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:
-    """What the folder says, with what the caller says instead."""
-    said: dict[str, Any] = dict(head.config.get("lineage", {}).get("serving", {}))
-    given = {"router": None if router is None else str(router), "threshold": threshold}
-    said |= {key: value for key, value in given.items() if value is not None}
-    if missing := tuple(key for key in given if key not in said):
-        raise NotServable(name, missing)
-    return Serving.model_validate(said)
-
-
-def _router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
-    """The router's checkpoint: beside the head, in a local folder, or fetched from the Hub."""
-    places = [head_folder / router, Path(router).expanduser()]
-    if Path(router).is_absolute():
-        # Version 0.1 wrote whole paths. Artifacts that were moved since lie beside each other as they did then.
-        places.append(head_folder.parent.parent.joinpath(*Path(router).parts[-2:]))
-    for place in places:
-        if (place / "config.json").is_file():
-            return place
-    if router == ROUTER or len(Path(router).parts) != 2:
-        raise CheckpointMissing(
-            router, "Hugging Face checkpoint (config.json); say where the head's router is with router=…"
-        )
-    return fetch(router, ("*",), None, *hub[1:])
-
-
 def _check(trained_on: Mapping[str, str], router: FrozenRouter, serving: Serving) -> None:
     """Refuse a router whose features are not those that the head was trained on."""
     found = router.schema
@@ -246,9 +183,3 @@ def _check(trained_on: Mapping[str, str], router: FrozenRouter, serving: Serving
     digest = folder_digest(router.path)
     if wanted != digest and wanted != folder_digest(router.path, without={".gitattributes"}):
         raise FeatureMismatch("router_sha256", wanted, digest)
-
-
-def _version(folder: Path) -> str:
-    """A name for a head that has none: the digest of its two files, wherever they lie."""
-    content = b"".join(hashlib.sha256((folder / file).read_bytes()).digest() for file in (CONFIG, WEIGHTS))
-    return hashlib.sha256(content).hexdigest()[:16]

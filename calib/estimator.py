@@ -10,9 +10,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from routecal.calib import recalibrate
+from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange
-from routecal.calib.examples import Examples
+from routecal.calib.errors import LengthMismatch, NotBinary
+from routecal.calib.examples import Examples, random_split
 from routecal.calib.learn import recipe
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe
@@ -145,7 +146,9 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             logits=self._checked_logits(logits, len(checked)),
             policy=np.zeros(len(checked), np.int64),
             true_policy=np.where(right, 0, 1),
-            split=self._split(len(checked), seed),
+            split=random_split(
+                len(checked), calibration=self.calibration_fraction, validation=self.validation_fraction, seed=seed
+            ),
         )
         deal = Deal.of(rows, folds=self.folds, seed=seed)
         self.ensemble_ = recipe.fit(self._recipe(), deal, seed=seed)
@@ -195,6 +198,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.mean(self.predict(hidden, logits) == np.asarray(y)))
 
     def _recipe(self) -> Recipe:
+        from_nothing = self.sft_lr is None and not (self.with_logits_ and self.residual)
         return Recipe(
             hidden_units=self.hidden_units,
             dropout=self.dropout,
@@ -203,7 +207,7 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             router_outputs=self.router_outputs,
             folds=self.folds,
             members=self.members,
-            first=SFTConfig(**self._loop(self.sft_epochs, self._sft_lr())),
+            first=SFTConfig(**self._loop(self.sft_epochs, LR_FROM_NOTHING if from_nothing else self.sft_lr)),
             second=RLConfig.model_validate({**self._loop(self.rl_epochs, self.rl_lr), "reward": self.reward}),
         )
 
@@ -232,29 +236,12 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise LengthMismatch("hidden", n, "logits", len(checked))
         return checked
 
-    def _split(self, n: int, seed: int) -> NDArray[np.str_]:
-        """(n,) the split of each row, by a private permutation."""
-        for name in ("calibration_fraction", "validation_fraction"):
-            if not 0 < (fraction := getattr(self, name)) < 1:
-                raise OutOfRange(name, fraction, "a number between 0 and 1")
-        counts = [max(1, round(fraction * n)) for fraction in (self.calibration_fraction, self.validation_fraction)]
-        if sum(counts) >= n:
-            raise OutOfRange(
-                "calibration_fraction + validation_fraction", sum(counts) / n, "a sum that leaves rows to train on"
-            )
-        names = np.repeat(["train", "calibration", "validation"], [n - sum(counts), *counts])
-        return np.asarray(names[np.random.default_rng(seed).permutation(n)])
-
     def _seed(self) -> int:
         if self.random_state is None:
             return int(np.random.SeedSequence().generate_state(1)[0])
         if isinstance(self.random_state, np.random.RandomState):
             return int(self.random_state.randint(2**31))
         return int(self.random_state)
-
-    def _sft_lr(self) -> float | None:
-        from_nothing = self.sft_lr is None and not (self.with_logits_ and self.residual)
-        return LR_FROM_NOTHING if from_nothing else self.sft_lr
 
     def _loop(self, epochs: int, lr: float | None) -> dict[str, Any]:
         asked = {"epochs": epochs, "lr": lr, "batch": self.batch, "patience": self.patience}

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from routecal.calib.errors import InvalidProbability, LengthMismatch, NonFinite, OneClass, TooFewExamples
+from routecal.calib.errors import InvalidProbability, LengthMismatch, NonFinite, OneClass, OutOfRange, TooFewExamples
 
 SPLITS = ("train", "calibration", "validation", "test")
 LABELLED = SPLITS[:3]
@@ -86,3 +86,29 @@ class Examples:
         for where, rows in (("labelled", self), ("train", self.only("train"))):
             if rows.y.min() == rows.y.max():
                 raise OneClass(where, len(rows), int(rows.y[0]))
+
+
+def random_split(n: int, *, calibration: float, validation: float, seed: int) -> NDArray[np.str_]:
+    """(n,) train, calibration or validation for each row, by a private permutation; at least one row of each.
+
+    Args:
+        n: rows.
+        calibration, validation: shares of the rows, in (0, 1); the rest trains.
+        seed: of the permutation.
+
+    Raises:
+        OutOfRange: a share is not in (0, 1), or they leave no rows to train on.
+
+    >>> np.unique(random_split(10, calibration=0.3, validation=0.2, seed=0), return_counts=True)[1].tolist()
+    [3, 5, 2]
+    """
+    for name, share in (("calibration_fraction", calibration), ("validation_fraction", validation)):
+        if not 0 < share < 1:
+            raise OutOfRange(name, share, "a number between 0 and 1")
+    counts = [max(1, round(share * n)) for share in (calibration, validation)]
+    if sum(counts) >= n:
+        raise OutOfRange(
+            "calibration_fraction + validation_fraction", sum(counts) / n, "a sum that leaves rows to train on"
+        )
+    names = np.repeat(["train", "calibration", "validation"], [n - sum(counts), *counts])
+    return np.asarray(names[np.random.default_rng(seed).permutation(n)])

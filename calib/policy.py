@@ -59,8 +59,3 @@ class OracleMatrix(BaseModel):
     def true_policy(self, medium: Grade | str, large: Grade | str) -> Policy:
         """The policy that the two grades call for."""
         return self.cells[Grade(medium)][Grade(large)]
-
-
-def is_correct(router_policy: str, true_policy: str) -> bool:
-    """Whether the router decided as the oracle says it should have."""
-    return router_policy == true_policy

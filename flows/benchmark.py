@@ -8,10 +8,9 @@ from routecal.flows.param_checks import check
 from routecal.flows.trial import fitted, prepared, scored
 from routecal.flows.trial_params import BenchmarkParams
 from routecal.tasks import runs
-from routecal.tasks.benchmark.bars import RAW, TEMPERATURE, bars
 from routecal.tasks.benchmark.benchmark_report import Compared, write_benchmark
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
-from routecal.tasks.benchmark.results import set_table, standings
+from routecal.tasks.benchmark.results import RAW, TEMPERATURE, set_table, standings
 
 
 @flow(name="benchmark", flow_run_name="benchmark {params.data}")
@@ -24,14 +23,13 @@ def benchmark(params: BenchmarkParams) -> Compared:
     own = scored(sets, cells, shifted=False)
     other = scored(sets, cells, shifted=True) if params.shifted else []
     tables, ranks, shifted = [set_table(one) for one in own], standings(own), [set_table(one) for one in other]
-    found = bars(tables, ranks, shifted)
     title = f"Benchmark: {len(sets)} sets, {params.labels:,} labels, {params.seeds} seeds"
-    page = benchmark_page(tables, ranks, found, shifted, title)
+    page = benchmark_page(tables, ranks, shifted, title)
     create_markdown_artifact(page, key="benchmark", description=title)
     compared = write_benchmark(
         run_id,
         page,
-        {"params": params, "bars": found, "ranks": ranks, "tables": tables, "shifted": shifted},
+        {"params": params, "ranks": ranks, "tables": tables, "shifted": shifted},
         own + other,
         cells,
         references=(DEFAULT, TEMPERATURE, RAW),

@@ -58,10 +58,8 @@ def main(argv: Sequence[str]) -> int:
 
         print(f"routecal {code_version()}")
         return 0
-    from routecal.calib.errors import CalibError
     from routecal.flows.cli_options import HelpAsked
-    from routecal.storage.errors import StorageError
-    from routecal.tasks.errors import TaskError
+    from routecal.root_error import RoutecalError
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 
     name, *options = words
@@ -79,13 +77,15 @@ def main(argv: Sequence[str]) -> int:
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
-    except (CalibError, StorageError, TaskError) as error:
+    except RoutecalError as error:
         return _refuse(str(error))
     except BrokenPipeError:  # whoever reads the output has enough of it, as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return _refuse(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", 130)
+        return _refuse(
+            f"interrupted; what is finished is stored: repeat `routecal {name}`, and it goes on from there", 130
+        )
     except Exception as error:
         if "--verbose" in flags:
             raise
@@ -213,7 +213,7 @@ def _stdout() -> Any:
 
 
 def _refuse(sentence: str, code: int = 2) -> int:
-    from routecal.storage.plain_text import plain
+    from routecal.plain_text import plain
 
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)

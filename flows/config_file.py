@@ -7,7 +7,7 @@ from typing import Any
 from routecal.flows.errors import OptionsConflict
 from routecal.flows.option_names import Option, closest, spelled
 from routecal.flows.path_checks import input_file, local_path
-from routecal.storage.errors import InputUnreadable
+from routecal.storage.input_errors import InputUnreadable
 
 
 def read_config(path: str, command: str, options: dict[str, Option]) -> dict[str, Any]:

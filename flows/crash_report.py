@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from routecal.flows.path_checks import local_path
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 
 
 def record(error: BaseException, command: str) -> str:

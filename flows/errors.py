@@ -1,18 +1,17 @@
-"""What the command line refuses before a flow runs; the rules are those of `calib.errors`."""
+"""What the command line refuses before a flow runs."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.tasks.errors import TaskError
 
 
 class CommandUnknown(TaskError, ValueError):
     """The first word of a command line names no command."""
 
-    def __init__(self, name: str, near: str | None, known: Iterable[str]) -> None:
-        known = tuple(known)
-        super().__init__(name, near, known)
-        self.name, self.near, self.known = name, near, known
+    name: str
+    near: str | None
+    known: Sequence[str]
 
     def __str__(self) -> str:
         hint = f"did you mean {self.near}? The commands are" if self.near else "choose one of"
@@ -22,9 +21,9 @@ class CommandUnknown(TaskError, ValueError):
 class OptionUnknown(TaskError, ValueError):
     """An option that a command does not have."""
 
-    def __init__(self, option: str, command: str, near: str | None) -> None:
-        super().__init__(option, command, near)
-        self.option, self.command, self.near = option, command, near
+    option: str
+    command: str
+    near: str | None
 
     def __str__(self) -> str:
         hint = f"did you mean {self.near}?" if self.near else f"`routecal {self.command} --help` lists those it has"
@@ -34,50 +33,37 @@ class OptionUnknown(TaskError, ValueError):
 class WordUnexpected(TaskError, ValueError):
     """A word that belongs to no option."""
 
-    def __init__(self, word: str, command: str) -> None:
-        super().__init__(word, command)
-        self.word, self.command = word, command
-
-    def __str__(self) -> str:
-        return (
-            f"{plain(repr(self.word))} belongs to no option; write --NAME VALUE, with quotes around spaces: "
-            f"`routecal {self.command} --help` lists the names"
-        )
+    word: str
+    command: str
+    sentence = (
+        "{word!r} belongs to no option; write --NAME VALUE, with quotes around spaces: `routecal {command} --help` "
+        "lists the names"
+    )
 
 
 class FlagMisplaced(TaskError, ValueError):
     """A flag of the whole program stands among the options of a command."""
 
-    def __init__(self, flag: str, command: str) -> None:
-        super().__init__(flag, command)
-        self.flag, self.command = flag, command
-
-    def __str__(self) -> str:
-        return f"{self.flag} stands before the command; write `routecal {self.flag} {self.command} …`"
+    flag: str
+    command: str
+    sentence = "{flag} must come before the command; write `routecal {flag} {command} …`"
 
 
 class OptionRepeated(TaskError, ValueError):
     """An option that takes one value is given twice."""
 
-    def __init__(self, option: str) -> None:
-        super().__init__(option)
-        self.option = option
-
-    def __str__(self) -> str:
-        return f"{self.option} is given twice, and takes one value; give it once"
+    option: str
+    sentence = "{option} is given twice, and takes one value; give it once"
 
 
 class WrongValues(TaskError, ValueError):
-    """Options whose values do not serve.
+    """Options whose values are not allowed.
 
     Args:
         faults: (option, its value as it was given or None if there is none, what is allowed) of each.
     """
 
-    def __init__(self, faults: Iterable[tuple[str, str | None, str]]) -> None:
-        faults = tuple(faults)
-        super().__init__(faults)
-        self.faults = faults
+    faults: Sequence[tuple[str, str | None, str]]
 
     def __str__(self) -> str:
         return "; ".join(
@@ -91,12 +77,9 @@ class WrongValues(TaskError, ValueError):
 class OptionsConflict(TaskError, ValueError):
     """Options that contradict each other, or of which one would be ignored without a word."""
 
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what, remedy)
-        self.what, self.remedy = what, remedy
-
-    def __str__(self) -> str:
-        return f"{plain(self.what)}; {self.remedy}"
+    what: str
+    remedy: str
+    sentence = "{what}; {remedy}"
 
 
 class DemoIsACommand(TaskError, ValueError):
@@ -107,15 +90,12 @@ class DemoIsACommand(TaskError, ValueError):
         command: the one that runs on the demo's inputs.
     """
 
-    def __init__(self, kind: str, command: str) -> None:
-        super().__init__(kind, command)
-        self.kind, self.command = kind, command
-
-    def __str__(self) -> str:
-        return (
-            f"there is no {self.kind} demo; name your own, or run `routecal {self.command}`, which brings its queries, "
-            "router and oracle"
-        )
+    kind: str
+    command: str
+    sentence = (
+        "there is no {kind} demo; name your own, or run `routecal {command}`, which brings its queries, router and "
+        "oracle"
+    )
 
 
 class OtherRouterServes(TaskError, ValueError):
@@ -126,45 +106,38 @@ class OtherRouterServes(TaskError, ValueError):
         entry: number of the decision in force.
     """
 
-    def __init__(self, home: str, entry: int) -> None:
-        super().__init__(home, entry)
-        self.home, self.entry = home, entry
-
-    def __str__(self) -> str:
-        return (
-            f"the registry of {plain(self.home)} serves a head of another router than the demo's (entry {self.entry} "
-            "of `routecal heads`), and a night of the demo could replace it; set ROUTECAL_HOME to another folder"
-        )
+    home: str
+    entry: int
+    sentence = (
+        "the registry of {home} serves a head of another router than the demo's (entry {entry} of `routecal heads`), "
+        "and a night of the demo could replace it; set ROUTECAL_HOME to another folder"
+    )
 
 
 class PlaceUnusable(TaskError, ValueError):
     """A file or folder that a run would write cannot be written."""
 
-    def __init__(self, what: str, path: str, reason: str, remedy: str) -> None:
-        super().__init__(what, path, reason, remedy)
-        self.what, self.path, self.reason, self.remedy = what, path, reason, remedy
-
-    def __str__(self) -> str:
-        return f"{self.what} {plain(self.path)} cannot be written ({plain(self.reason)}); {self.remedy}"
+    what: str
+    path: str
+    reason: str
+    remedy: str
+    sentence = "{what} {path} cannot be written ({reason}); {remedy}"
 
 
 class NotAFile(TaskError, ValueError):
     """A folder, or a device, where a file is wanted."""
 
-    def __init__(self, option: str, path: str) -> None:
-        super().__init__(option, path)
-        self.option, self.path = option, path
-
-    def __str__(self) -> str:
-        return f"{self.option} {plain(self.path)} is not a file; name a file in it, or another"
+    option: str
+    path: str
+    sentence = "{option} {path} is not a file; name a file in it, or another"
 
 
 class FolderMissing(TaskError, ValueError):
     """A folder to read from that is not there, or is a file."""
 
-    def __init__(self, option: str, path: str, is_file: bool) -> None:
-        super().__init__(option, path, is_file)
-        self.option, self.path, self.is_file = option, path, is_file
+    option: str
+    path: str
+    is_file: bool
 
     def __str__(self) -> str:
         if self.is_file:
@@ -173,7 +146,7 @@ class FolderMissing(TaskError, ValueError):
 
 
 class ServerUnreachable(TaskError, ConnectionError):
-    """No Prefect server answers where one is said to be.
+    """No Prefect server answers at the address that was given.
 
     Args:
         url: its address, without user and password.
@@ -181,34 +154,25 @@ class ServerUnreachable(TaskError, ConnectionError):
         remedy: what else to try, as a clause.
     """
 
-    def __init__(self, url: str, reason: str, remedy: str) -> None:
-        super().__init__(url, reason, remedy)
-        self.url, self.reason, self.remedy = url, reason, remedy
-
-    def __str__(self) -> str:
-        return f"no Prefect server can be used at {plain(self.url)}: {plain(self.reason)}; {self.remedy}"
+    url: str
+    reason: str
+    remedy: str
+    sentence = "no Prefect server can be used at {url}: {reason}; {remedy}"
 
 
 class ServerNotStarted(TaskError, RuntimeError):
     """Prefect's temporary server did not start."""
 
-    def __init__(self, reason: str, log: str) -> None:
-        super().__init__(reason, log)
-        self.reason, self.log = reason, log
-
-    def __str__(self) -> str:
-        return (
-            f"Prefect's temporary server did not start ({plain(self.reason)}); what it said is in {plain(self.log)}, "
-            "and PREFECT_HOME names another folder for its state"
-        )
+    reason: str
+    log: str
+    sentence = (
+        "Prefect's temporary server did not start ({reason}); read its log {log}, and set PREFECT_HOME to another "
+        "folder if its state is the cause"
+    )
 
 
 class PrefectSettings(TaskError, ValueError):
     """Prefect does not load with the variables and profiles that it found."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"Prefect refuses its settings: {plain(self.reason)}; correct the PREFECT_ variable or the profile"
+    reason: str
+    sentence = "Prefect refuses its settings: {reason}; correct the PREFECT_ variable or the profile"

@@ -9,8 +9,8 @@ from prefect.artifacts import create_markdown_artifact
 from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams, OracleParams
 from routecal.flows.param_checks import check
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
-from routecal.storage.plain_text import plain
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
 from routecal.tasks.oracle import ApiOracle, LabellingStopped, OracleSpec, Plan, check_labelled, plan_labels, shown

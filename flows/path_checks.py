@@ -5,9 +5,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.flows.errors import FolderMissing, NotAFile, PlaceUnusable
-from routecal.storage.errors import HomeNotWritable, InputMissing, InputUnreadable
+from routecal.storage.errors import HomeNotWritable
+from routecal.storage.input_errors import InputMissing, InputUnreadable
 
 
 def input_file(option: str, path: str | None) -> None:

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from routecal.calib.policy import Grade
 from routecal.flows.terminal_tables import draw, fits
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import Entry
-from routecal.storage.plain_text import plain
 from routecal.tasks.oracle.planning.forecast import Plan
 from routecal.tasks.oracle.planning.plan_text import shown
 from routecal.tasks.result_table import Table

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
 
-from routecal.storage.plain_text import CONTROL
+from routecal.plain_text import CONTROL
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:

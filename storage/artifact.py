@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from routecal.storage.atomic import disk_errors, local_path, publish, resolve, staging
-from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch
+from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch, WrongKind
 from routecal.storage.layout import Home
 from routecal.storage.schemas import conform
 
@@ -211,3 +211,24 @@ def _is_there(artifact: Artifact, *, size: int) -> bool:
         return False
     local = local_path(artifact.uri)
     return local is None or digest_file(local) == artifact.sha256
+
+
+def table_at(uri: str, kind: str) -> Artifact:
+    """A reference to the stored table at a local path.
+
+    Raises:
+        ArtifactMissing: there is no such file, or it is not local.
+        WrongKind: it holds another kind of table, or none of ours.
+    """
+    path = local_path(uri)
+    if path is None or not path.is_file():
+        raise ArtifactMissing(uri)
+    found = Artifact(uri=str(path), sha256=digest_file(path), rows=0, kind=kind)
+    try:
+        stored = kind_of(found)
+    except ArtifactCorrupt as error:
+        raise WrongKind(uri, kind, None) from error
+    if stored != kind:
+        raise WrongKind(uri, kind, stored)
+    rows = read_table(found, columns=["query_id"], verify=False).num_rows
+    return found.model_copy(update={"rows": rows})

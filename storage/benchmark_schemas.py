@@ -4,57 +4,53 @@ import pyarrow as pa
 
 _TEXT, _COUNT, _REAL = pa.string(), pa.int64(), pa.float64()
 
-
-def _schema(nullable: str, **columns: pa.DataType) -> pa.Schema:
-    """Columns named in `nullable`, apart by blanks, may hold nulls."""
-    may = nullable.split()
-    return pa.schema([pa.field(name, kind, nullable=name in may) for name, kind in columns.items()])
-
-
-BENCHMARK: dict[str, pa.Schema] = {
+# A 1-tuple marks a column that may hold nulls.
+BENCHMARK: dict[str, dict[str, pa.DataType | tuple[pa.DataType]]] = {
     # one query of one outcomes file, under the protocol; near-identical queries have the same cluster
-    "benchmark_rows": _schema(
-        "topic", query_id=_TEXT, query=_TEXT, topic=_TEXT, true_policy=_TEXT, part=_TEXT, cluster=_TEXT
-    ),
+    "benchmark_rows": {
+        "query_id": _TEXT,
+        "query": _TEXT,
+        "topic": (_TEXT,),
+        "true_policy": _TEXT,
+        "part": _TEXT,
+        "cluster": _TEXT,
+    },
     # test query x method of one set, router and seed, which are in the file's metadata
-    "benchmark_cell": _schema("", query_id=_TEXT, target=_TEXT, method=_TEXT, p=_REAL, is_correct=pa.bool_()),
+    "benchmark_cell": {"query_id": _TEXT, "target": _TEXT, "method": _TEXT, "p": _REAL, "is_correct": pa.bool_()},
     # the cells of a run; target is whose test rows these are: the set itself, or another one under shift
-    "benchmark_predictions": _schema(
-        "",
-        query_id=_TEXT,
-        set=_TEXT,
-        target=_TEXT,
-        router=_TEXT,
-        seed=_COUNT,
-        method=_TEXT,
-        p=_REAL,
-        is_correct=pa.bool_(),
-    ),
+    "benchmark_predictions": {
+        "query_id": _TEXT,
+        "set": _TEXT,
+        "target": _TEXT,
+        "router": _TEXT,
+        "seed": _COUNT,
+        "method": _TEXT,
+        "p": _REAL,
+        "is_correct": pa.bool_(),
+    },
     # set x target x router x method x seed (null: over all of them) x metric; null where the metric is undefined
-    "benchmark_scores": _schema(
-        "seed value low high",
-        metric=_TEXT,
-        set=_TEXT,
-        target=_TEXT,
-        router=_TEXT,
-        method=_TEXT,
-        seed=_COUNT,
-        value=_REAL,
-        low=_REAL,
-        high=_REAL,
-    ),
+    "benchmark_scores": {
+        "metric": _TEXT,
+        "set": _TEXT,
+        "target": _TEXT,
+        "router": _TEXT,
+        "method": _TEXT,
+        "seed": (_COUNT,),
+        "value": (_REAL,),
+        "low": (_REAL,),
+        "high": (_REAL,),
+    },
     # metric of method minus that of reference, paired; set, target and router are null over all of them, seed over all
-    "benchmark_differences": _schema(
-        "set target router seed value low high",
-        metric=_TEXT,
-        method=_TEXT,
-        reference=_TEXT,
-        set=_TEXT,
-        target=_TEXT,
-        router=_TEXT,
-        seed=_COUNT,
-        value=_REAL,
-        low=_REAL,
-        high=_REAL,
-    ),
+    "benchmark_differences": {
+        "metric": _TEXT,
+        "method": _TEXT,
+        "reference": _TEXT,
+        "set": (_TEXT,),
+        "target": (_TEXT,),
+        "router": (_TEXT,),
+        "seed": (_COUNT,),
+        "value": (_REAL,),
+        "low": (_REAL,),
+        "high": (_REAL,),
+    },
 }

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from routecal.storage.errors import MissingColumn, WrongMapping
+from routecal.storage.input_errors import MissingColumn, WrongMapping
 
 # What may be mapped: the columns of queries, and those that only outcomes have.
 QUERY_COLUMNS = (

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from routecal.storage.column_names import Wanted
-from routecal.storage.errors import InputUnreadable
+from routecal.storage.input_errors import InputUnreadable
 from routecal.storage.text_lines import refuse_other_formats
 
 Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
-from routecal.storage.errors import BadRows
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
+from routecal.storage.input_errors import BadRows
 from routecal.storage.query_identity import query_id
 from routecal.storage.row_files import Rows
 from routecal.storage.value_parsing import is_missing, text
@@ -83,4 +83,4 @@ def refuse(rows: Rows, faults: Faults) -> None:
         for line, why in sorted(faults, key=lambda fault: fault[0]):
             by_line.setdefault(line, []).append(why)
         named = [(line, " and ".join(dict.fromkeys(whys))) for line, whys in by_line.items()]
-        raise BadRows(rows.path, len(rows) + len(Counter(line for line, _ in rows.faults)), named, rows.unit)
+        raise BadRows(rows.path, len(rows) + len(Counter(line for line, _ in rows.faults)), tuple(named), rows.unit)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from routecal.storage.column_names import Wanted
-from routecal.storage.errors import InputUnreadable, MissingColumn, StorageError
+from routecal.storage.errors import StorageError
+from routecal.storage.input_errors import InputUnreadable, MissingColumn
 from routecal.storage.text_lines import text_lines
 
 _DELIMITERS = (",", ";", "\t")

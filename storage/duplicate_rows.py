@@ -4,7 +4,7 @@ import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.storage.row_files import Rows
 
 log = logging.getLogger(__name__)

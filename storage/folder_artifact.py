@@ -132,3 +132,16 @@ def _upload(files: list[tuple[str, Path]], uri: str) -> None:
 
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "routecal"
+
+
+def folder_at(path: str, kind: str) -> Artifact:
+    """A reference to a local folder by the digest of its files, so that a changed folder is another artifact.
+
+    Raises:
+        ArtifactMissing: there is no such folder.
+    """
+    folder = Path(path).expanduser().resolve()
+    if not folder.is_dir():
+        raise ArtifactMissing(path)
+    files = sum(1 for f in folder.rglob("*") if f.is_file())
+    return Artifact(uri=str(folder), sha256=digest_folder(folder), rows=files, kind=kind)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from routecal.storage.column_names import Wanted
-from routecal.storage.errors import InputUnreadable
+from routecal.storage.input_errors import InputUnreadable
 from routecal.storage.text_lines import text_lines
 
 Read = tuple[dict[str, list[object]], list[int], list[tuple[int, str]]]

@@ -9,10 +9,11 @@ from typing import IO, Any
 
 import fsspec
 
+from routecal.storage.atomic import resolve
 from routecal.storage.column_names import Wanted
 from routecal.storage.columnar import read_arrow, read_parquet
 from routecal.storage.delimited import read_csv
-from routecal.storage.errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
+from routecal.storage.input_errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from routecal.storage.json_rows import read_json
 from routecal.storage.text_lines import GZIP, refuse_other_formats
 
@@ -115,3 +116,17 @@ def _refuse_folder(path: str, content: Sequence[str]) -> None:
         remedy = "save the split with Dataset.to_parquet, or name one of its .arrow files"
         raise InputUnreadable(path, "it is a folder that Hugging Face datasets saved", remedy)
     raise InputUnreadable(path, "it is a folder", "name one file in it")
+
+
+def files_in(folder: str, endings: Sequence[str]) -> list[str]:
+    """Paths (or URLs) of the files directly in `folder` that end in one of `endings`, sorted.
+
+    Raises:
+        InputMissing: there is no such folder.
+        HomeNotWritable: the protocol is unknown or its package is not installed.
+    """
+    fs, root = resolve(folder)
+    if not fs.isdir(root):
+        raise InputMissing(folder)
+    found = [fs.unstrip_protocol(path) for path in fs.ls(root, detail=False) if str(path).endswith(tuple(endings))]
+    return sorted(path.removeprefix("file://") for path in found)

@@ -142,7 +142,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         escalated=(_REAL,),  # share of those rows below the threshold of the head that serves afterwards
         drift_p_value=(_REAL,),
     ),
-    **BENCHMARK,
+    **{kind: _schema(**columns) for kind, columns in BENCHMARK.items()},
 }
 
 # Columns that a table of a kind may have after its own, by the pattern of their names; nulls only where marked.

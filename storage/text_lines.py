@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from routecal.storage.errors import InputUnreadable
+from routecal.storage.input_errors import InputUnreadable
 
 # The longer ones first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (

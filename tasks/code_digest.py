@@ -13,7 +13,13 @@ from routecal.calib.errors import UnknownName
 # counts with its own text alone.
 FOLLOWED = ("routecal.calib", "routecal.storage")
 # Sentences; no result depends on them.
-NO_EFFECT = ("routecal.calib.errors", "routecal.storage.errors")
+NO_EFFECT = (
+    "routecal.calib.errors",
+    "routecal.calib.checkpoint_errors",
+    "routecal.storage.errors",
+    "routecal.storage.input_errors",
+    "routecal.storage.ledger.ledger_errors",
+)
 
 
 def digest_code(*modules: str) -> str:

@@ -10,11 +10,11 @@ from prefect import task
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib import escalation
-from routecal.calib.calibrated_router import Serving, pack
 from routecal.calib.errors import GradeUnknown, PriceUnknown
 from routecal.calib.escalation import EVERYTHING, Outcomes, Point, Saving
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
+from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table
@@ -99,7 +99,7 @@ def escalate(
     )
 
 
-@task(name="pack", cache_policy=cache_on(__name__, "calib.calibrated_router"), **STORED)
+@task(name="pack", cache_policy=cache_on(__name__, "calib.packed_folder"), **STORED)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded, home = load(local_folder(head)), Home.from_env()

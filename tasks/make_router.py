@@ -17,10 +17,9 @@ from routecal.calib.router.weight_files import check_folder
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.example_join import rows_of
-from routecal.storage.folder_artifact import local_folder, write_folder
+from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half
-from routecal.storage.refer import folder_at
 from routecal.tasks.cache import ON_INPUTS, STORED, cache_on
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.extract import CHECK_VERSION

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from routecal.storage.artifact import Artifact
+from routecal.storage.artifact import Artifact, table_at
 from routecal.storage.atomic import resolve, sweep
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
-from routecal.storage.refer import table_at
 from routecal.tasks.errors import OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import task
 
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch
+from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import Ensemble, LoadedHead, load
 from routecal.calib.learn import rl, sft
@@ -18,9 +18,8 @@ from routecal.calib.learn.training_loop import StepLog
 from routecal.calib.recalibrate import Identity, Recalibrator, choose
 from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_metadata
-from routecal.storage.folder_artifact import local_folder, write_folder
+from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.storage.refer import folder_at
 from routecal.tasks.cache import STORED, cache_on
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.progress import track

@@ -1,7 +1,10 @@
 """flows -> tasks -> {calib, storage}, and the two at the bottom know nothing of each other."""
 
 import ast
+import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,11 +42,74 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     assert not {f"{f.relative_to(ROOT)}: {m}" for f in files for m in imports(f) if m in MAY_NOT[package]}
 
 
+@pytest.mark.parametrize("module", ["plain_text", "root_error"])
+def test_what_every_layer_imports_imports_none_of_them(module: str) -> None:
+    assert set(imports(ROOT / "routecal" / f"{module}.py")) <= {*sys.stdlib_module_names, "plain_text"}
+
+
 @pytest.mark.parametrize("module", ONLY_IN)
 def test_heavy_libraries_enter_calib_by_one_door(module: str) -> None:
     calib = ROOT / "calib"
     found = {f.relative_to(calib).parts[0].removesuffix(".py") for f in calib.rglob("*.py") if module in imports(f)}
     assert found == ONLY_IN[module]
+
+
+ROOMS = (*MAY_NOT, "deployments")
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    """Every module of the product by its dotted name below routecal; a package is its `__init__`."""
+    files = [f for room in ROOMS for f in (ROOT / room).rglob("*.py")]
+    return {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
+
+
+@cache
+def _imported(file: Path) -> frozenset[str]:
+    """The modules of the product that a file imports, wherever in it but for type checkers alone."""
+
+    def walk(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child)
+
+    def module(name: str) -> str:
+        return name if not name or name in _modules() else module(name.rpartition(".")[0])
+
+    names = (name.removeprefix("routecal.") for name in walk(ast.parse(file.read_text(encoding="utf-8"))))
+    return frozenset(filter(None, map(module, names)))
+
+
+def _arrows(package: str) -> dict[str, set[str]]:
+    """Child of the package -> the others that it imports; the children of "" are the rooms."""
+    depth = package.count(".") + 1 if package else 0
+    inside = f"{package}." if package else ""
+    found: dict[str, set[str]] = {}
+    for module, file in _modules().items():
+        if module.startswith(inside):
+            child = module.split(".")[depth]
+            others = {other.split(".")[depth] for other in _imported(file) if other.startswith(inside)}
+            found.setdefault(child, set()).update(others - {child})
+    return found
+
+
+PACKAGES = sorted({"", *(name for name, file in _modules().items() if file.name == "__init__.py")})
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda name: name or "routecal")
+def test_no_room_has_a_circle_of_imports(package: str) -> None:
+    """Neither between its children, whatever lies in them, nor from one of them back to the room itself."""
+    back = [name for name, file in _modules().items() if name.startswith(f"{package}.") and package in _imported(file)]
+    assert not back
+    try:
+        TopologicalSorter(_arrows(package)).prepare()
+    except CycleError as circle:
+        pytest.fail(f"{package or 'routecal'}: {' <- '.join(circle.args[1])}")
 
 
 def test_the_root_holds_only_the_agreed_folders() -> None:

@@ -6,12 +6,11 @@ predictor is a frozen dataclass `(examples) -> p (n,)`. To add one, write a file
 
 from routecal.calib.baselines.base_rate import Constant, constant
 from routecal.calib.baselines.boosted import Boosted, boosting
-from routecal.calib.baselines.contract import Fit, Predictor
-from routecal.calib.baselines.heldout import Recalibrated
 from routecal.calib.baselines.logistic import Probe, probe, probe_with_logit
 from routecal.calib.baselines.nearest import Neighbours, neighbours
 from routecal.calib.baselines.platt_scaled import Scaled, entropy_platt, margin_platt, max_prob_platt
-from routecal.calib.baselines.registry import BASELINES, get, usable
+from routecal.calib.baselines.predictors import Fit, Predictor, Recalibrated
+from routecal.calib.baselines.registry import BASELINES, usable
 from routecal.calib.baselines.router_outputs import MaxProb, Raw, entropy, margin, max_prob, temperature
 from routecal.calib.baselines.verbalized import Verbal, verbal, verbal_platt
 
@@ -32,7 +31,6 @@ __all__ = [
     "constant",
     "entropy",
     "entropy_platt",
-    "get",
     "margin",
     "margin_platt",
     "max_prob",

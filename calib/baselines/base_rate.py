@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 

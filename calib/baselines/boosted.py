@@ -8,8 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.contract import Predictor, learnable
-from routecal.calib.baselines.heldout import N_FOLDS, deal, recalibrated
+from routecal.calib.baselines.predictors import N_FOLDS, Predictor, deal, learnable, recalibrated
 from routecal.calib.baselines.standardised import Reduced, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

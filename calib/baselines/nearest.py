@@ -7,8 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.contract import Predictor, learnable
-from routecal.calib.baselines.heldout import recalibrated
+from routecal.calib.baselines.predictors import Predictor, learnable, recalibrated
 from routecal.calib.baselines.standardised import Reduced
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

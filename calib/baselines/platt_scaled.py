@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.baselines.router_outputs import FORMS, statistic
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

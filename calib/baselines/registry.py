@@ -2,13 +2,12 @@
 
 from routecal.calib.baselines.base_rate import constant
 from routecal.calib.baselines.boosted import boosting
-from routecal.calib.baselines.contract import Fit
 from routecal.calib.baselines.logistic import probe, probe_with_logit
 from routecal.calib.baselines.nearest import neighbours
 from routecal.calib.baselines.platt_scaled import entropy_platt, margin_platt, max_prob_platt
+from routecal.calib.baselines.predictors import Fit
 from routecal.calib.baselines.router_outputs import entropy, margin, max_prob, temperature
 from routecal.calib.baselines.verbalized import verbal, verbal_platt
-from routecal.calib.errors import UnknownName
 from routecal.calib.examples import Examples
 
 # In the order of the tables: no information, the router's outputs, its hidden state, its own word.
@@ -31,20 +30,6 @@ BASELINES: dict[str, Fit] = {
 
 # What these read is only there for routers that were asked.
 NEEDS_VERBAL = ("verbal", "verbal_platt")
-
-
-def get(name: str) -> Fit:
-    """The fit of that name.
-
-    Raises:
-        UnknownName: no such baseline; lists those there are.
-
-    >>> get("entropy") is entropy
-    True
-    """
-    if name not in BASELINES:
-        raise UnknownName("baseline", name, BASELINES)
-    return BASELINES[name]
 
 
 def usable(examples: Examples) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
-from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 from routecal.calib.head.residual_start import HIGHEST, LOWEST

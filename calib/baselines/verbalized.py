@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from routecal.calib.baselines.contract import refuse_empty
+from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.checks import FloatArray, checked_p, logit
 from routecal.calib.errors import ColumnMissing
 from routecal.calib.examples import Examples

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import FeatureMismatch, OutOfRange, TooFewExamples
+from routecal.calib.errors import OutOfRange, TooFewExamples
 from routecal.calib.head.config import HeadConfig
 from routecal.calib.head.head_folder import Stored
 from routecal.calib.head.model import ConfidenceHead

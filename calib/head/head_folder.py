@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from routecal.calib.errors import CheckpointMissing, HeadUnusable, UnknownName
+from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
+from routecal.calib.errors import UnknownName
 from routecal.calib.head import hub
 from routecal.calib.head.card import model_card
 from routecal.calib.head.config import HeadConfig

@@ -6,7 +6,7 @@ constructor's arguments only, and ask the Hub about a local folder's name.
 
 from pathlib import Path
 
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.checkpoint_errors import CheckpointMissing
 
 
 def fetch(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor, nn
 
+from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.errors import FeatureMismatch, NonFinite
+from routecal.calib.errors import NonFinite
 from routecal.calib.head.config import HeadConfig
 from routecal.calib.head.head_folder import Stored
 from routecal.calib.head.head_inputs import (

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.baselines.contract import learnable
-from routecal.calib.baselines.heldout import N_FOLDS, deal
+from routecal.calib.baselines.predictors import N_FOLDS, deal, learnable
 from routecal.calib.baselines.standardised import Standard, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import ChosenOnTest, LengthMismatch, UnknownName

@@ -167,12 +167,12 @@ def bernoulli_kl(z: Tensor, z_start: Tensor) -> Tensor:
 
         mean of p log(p / p_start) + (1-p) log((1-p) / (1-p_start)),   p = sigmoid(z)
 
-    In nats per query, the same for every confidence policy and for the surrogate. The divergence between the two
-    *policies* would be (z - z_start)² / (2 spread²) for the logit-normal one: it depends on how widely RL explores, and
-    punishes a move from .999 to .9999 as much as one from .5 to .9.
+    In nats per query. Watched, not a term of the loss. The divergence between the two *policies* would be
+    (z - z_start)² / (2 spread²): it depends on how widely RL explores, and counts a move from .999 to .9999 as much as
+    one from .5 to .9.
 
     Args:
-        z: (b,) logits, with gradient.
+        z: (b,) logits.
         z_start: (b,) logits of the frozen head.
 
     Returns:

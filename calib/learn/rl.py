@@ -10,7 +10,7 @@ from torch import Tensor
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
 from routecal.calib.learn import rewards
-from routecal.calib.learn.confidence_policy import Beta, ConfidencePolicy, expectation, keep_in_range
+from routecal.calib.learn.confidence_policy import LogitNormal, expectation
 from routecal.calib.learn.losses import (
     bernoulli_kl,
     calibration_gap,
@@ -34,7 +34,7 @@ from routecal.calib.learn.training_loop import (
     update,
 )
 
-__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "policy_gradient", "preset", "steps"]
+__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "preset", "steps"]
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,13 @@ class Estimate:
 
 
 def estimate(
-    z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator, *, policy: ConfidencePolicy | None = None
+    z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator, *, policy: LogitNormal | None = None
 ) -> Estimate:
     """The policy gradient at logits z (b,) for outcomes y (b,), {0, 1} or soft.
 
     score_function: k confidences per row are drawn from the policy at the head's output, so that features are never
     repeated; each draw's reward, less the mean of the others', weighs the gradient of its log density.
-    exact: the expectation of that over all draws, in closed form for Brier and linear under a beta policy, else by
-    quadrature.
+    exact: the expectation of that over all draws, by quadrature.
     surrogate: no policy, p = sigmoid(z) itself, as in METHOD.md.
 
     Args:
@@ -68,7 +67,12 @@ def estimate(
         y: (b,), the same for all draws.
         cfg: which reward, estimator and number of draws.
         generator: of the draws.
-        policy: by default a new one from `cfg`.
+        policy: of the draws; by default with a spread of .1.
+
+    >>> z, y = torch.zeros(2), torch.tensor([1.0, 0.0])
+    >>> as_written = estimate(z, y, PRESETS["as-written"], torch.Generator())
+    >>> as_written.loss.item(), as_written.reward.tolist()
+    (-0.25, [0.5, 0.5])
     """
     check_rows(z=z, y=y)
     reward = cfg.reward_function
@@ -76,7 +80,7 @@ def estimate(
         p = z.sigmoid()
         r = reward(p, y)
         return Estimate(surrogate(p, r), r, None)
-    policy = policy or cfg.confidence_policy()
+    policy = policy or LogitNormal()
     if cfg.estimator == "exact":
         r = expected_reward(z, y, reward, policy)
         return Estimate(-r.mean(), r, None)
@@ -85,36 +89,9 @@ def estimate(
     return Estimate(score_function(policy.log_prob(x, z), r), r, gradient_variance(policy.score(x, z), r))
 
 
-def policy_gradient(z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(loss (), reward) of `estimate`.
-
-    >>> z, y = torch.zeros(2), torch.tensor([1.0, 0.0])
-    >>> loss, r = policy_gradient(z, y, PRESETS["as-written"], torch.Generator())
-    >>> loss.item(), r.tolist()
-    (-0.25, [0.5, 0.5])
-    """
-    found = estimate(z, y, cfg, generator)
-    return found.loss, found.reward
-
-
-def expected_reward(z: Tensor, y: Tensor, reward: rewards.Reward, policy: ConfidencePolicy) -> Tensor:
-    """E[r] (b,) of a confidence drawn from the policy at z (b,), for outcomes y (b,); differentiable.
-
-    Under a beta policy, with moments m = E[p] and s = E[p²]:
-
-        brier   1 - y + 2 y m - s
-        linear  y m + (1-y)(1-m)
-
-    Everything else by `confidence_policy.expectation`.
-
-    >>> z, y = torch.zeros(1), torch.ones(1)
-    >>> expected_reward(z, y, rewards.brier, Beta(3.0)).tolist()  # 1 - (1/2)² - 1/2 * 1/2 / 4
-    [0.6875]
-    """
+def expected_reward(z: Tensor, y: Tensor, reward: rewards.Reward, policy: LogitNormal) -> Tensor:
+    """E[r] (b,) of a confidence drawn from the policy at z (b,), for outcomes y (b,); differentiable."""
     check_rows(z=z, y=y)
-    if isinstance(policy, Beta) and reward in (rewards.brier, rewards.linear):
-        mean, square = policy.moments(z)
-        return 1 - y + 2 * y * mean - square if reward is rewards.brier else y * mean + (1 - y) * (1 - mean)
     return expectation(policy, z, lambda x: reward(x.sigmoid(), y))
 
 
@@ -122,10 +99,9 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     """Train `head` in place; yield one record per step, and leave the best validation epoch when exhausted.
 
         loss = policy gradient + calibration_weight · calibration term + ranking_weight · relu(margin - gap)
-               + kl_weight · KL(p, p of the head at the start) - entropy_weight · entropy of the policy
 
-    Under the Brier reward the expected gradient is, but for a smoothing of width `spread`, that of SFT's squared error:
-    RL finds no other optimum, only other data, another utility or another path (DESIGN 5.2).
+    Under the Brier reward the expected gradient is, but for a smoothing as wide as the draws, that of SFT's squared
+    error: RL finds no other optimum, only other data, another utility or another path (DESIGN 5.2).
 
     Args:
         head: usually after SFT; its inputs are fitted on `train` only if no stage did so before.
@@ -146,21 +122,17 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     rows, rng = Rows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
     rows = replace(rows, z_start=frozen_logits(head, rows))
     watch = Watch("rl", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
-    policy = cfg.confidence_policy()
-    learned = [policy.log_factor] if cfg.learn_width else []
-    optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay, policy=learned), 0
+    optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(batch_size(cfg.batch, len(rows.y)), rng):
             assert batch.z_start is not None
             z = head.logit(batch.x, batch.offset, generator=rng)
-            found = estimate(z, batch.y, cfg, rng, policy=policy)
-            further = _further_terms(z, batch.y, batch.z_start, policy, cfg)
+            found = estimate(z, batch.y, cfg, rng)
+            further = _further_terms(z, batch.y, cfg)
             loss = found.loss + sum(weight * term for weight, term in further.values() if weight)
             update(optimiser, loss)
-            keep_in_range(policy)
             step, p = step + 1, z.detach().sigmoid()
             values = {name: term.item() for name, (_, term) in further.items()}
-            kl = values.pop("kl")
             health = watch.epoch_end() if is_last else None
             yield StepLog(
                 stage="rl",
@@ -172,9 +144,8 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
                 mean_p=p.mean().item(),
                 std_p=p.std(correction=0).item(),
                 mass_at_ends=mass_at_ends(p),
-                kl=kl,
+                kl=bernoulli_kl(z.detach(), batch.z_start).item(),
                 grad_variance=None if found.variance is None else found.variance.item(),
-                width=policy.width.item() if cfg.learn_width else None,
                 validation_brier=health.brier if health else None,
                 skill=health.skill if health else None,
                 collapsed=health is not None and health.collapsed,
@@ -184,25 +155,18 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     watch.restore()
 
 
-def _further_terms(
-    z: Tensor, y: Tensor, z_start: Tensor, policy: ConfidencePolicy, cfg: RLConfig
-) -> dict[str, tuple[float, Tensor]]:
+def _further_terms(z: Tensor, y: Tensor, cfg: RLConfig) -> dict[str, tuple[float, Tensor]]:
     """Weight and value of each further term of the loss. Cheap ones are there at weight 0 too, to be looked at."""
 
     def logits(weight: float) -> Tensor:
         return z if weight else z.detach()
 
     p, ranked = logits(cfg.calibration_weight).sigmoid(), logits(cfg.ranking_weight).sigmoid()
-    terms = {
-        "ranking": (cfg.ranking_weight, ranking_gap(ranked, y, margin=cfg.margin)),
-        "kl": (cfg.kl_weight, bernoulli_kl(logits(cfg.kl_weight), z_start)),
-    }
+    terms = {"ranking": (cfg.ranking_weight, ranking_gap(ranked, y, margin=cfg.margin))}
     if cfg.calibration == "as-written":
         terms["calibration"] = cfg.calibration_weight, calibration_gap(p, y)
     elif cfg.calibration == "smooth" and cfg.calibration_weight:
         terms["calibration"] = cfg.calibration_weight, smooth_calibration_gap(p, y)
-    if cfg.entropy_weight:
-        terms["entropy"] = -cfg.entropy_weight, policy.entropy(z).mean()
     return terms
 
 

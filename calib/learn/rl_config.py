@@ -6,7 +6,6 @@ from pydantic import ConfigDict, Field
 
 from routecal.calib.errors import UnknownName
 from routecal.calib.learn import rewards
-from routecal.calib.learn.confidence_policy import Beta, ConfidencePolicy, Kind, LogitNormal
 from routecal.calib.learn.reward_names import RewardName
 from routecal.calib.settings import RewardSettings
 
@@ -20,12 +19,6 @@ class RLConfig(RewardSettings):
         default="brier",
         description="key of calib.learn.rewards; calibration is METHOD.md's name for linear, which is improper",
     )
-    cost_concentration: float = Field(
-        default=4.0,
-        ge=0,
-        le=100,
-        description="of cost_weighted: how closely its weight surrounds the threshold; 0: brier",
-    )
     allow_improper: bool = Field(
         default=False, description="an improper reward or the surrogate is meant, as in ablations: do not warn"
     )
@@ -34,12 +27,6 @@ class RLConfig(RewardSettings):
         description="score_function: sampled confidences with a baseline; exact: its expectation, by quadrature; "
         "surrogate: METHOD.md's -(p r).mean()",
     )
-    policy: Kind = Field(default="logit-normal", description="distribution of the stated confidence around sigmoid(z)")
-    spread: float = Field(default=0.1, gt=0, le=3, description="std of the drawn logits around z (logit-normal)")
-    concentration: float = Field(
-        default=400.0, ge=10, le=4000, description="of beta: the std of p is sqrt(p (1-p) / (concentration + 1))"
-    )
-    learn_width: bool = Field(default=False, description="train spread or concentration too, within a factor of 5")
     draws: int = Field(default=16, ge=2, le=1024, description="confidences drawn per row and step (score_function)")
     epochs: int = Field(default=30, ge=0, le=1000, description="passes over the rows, at most")
     lr: float = Field(default=3e-5, gt=0, le=1, description="learning rate of AdamW")
@@ -54,10 +41,6 @@ class RLConfig(RewardSettings):
     calibration_weight: float = Field(default=0.0, ge=0, description="of the calibration term; 0 is off")
     ranking_weight: float = Field(default=0.0, ge=0, description="of the ranking term; 0 is off")
     margin: float = Field(default=0.3, ge=0, le=1, description="wanted by the ranking term")
-    kl_weight: float = Field(default=0.0, ge=0, description="of the divergence from the head RL starts from; 0 is off")
-    entropy_weight: float = Field(
-        default=0.0, ge=0, description="of the policy's entropy, a bonus; it pulls p toward 1/2; 0 is off"
-    )
     early_stopping: bool = Field(default=True, description="stop when stale, and keep the best epoch (0 included)")
     patience: int = Field(default=5, ge=1, description="epochs without a better validation Brier before stopping")
     seed: int = Field(default=0, ge=0, description="of shuffling, dropout and draws")
@@ -73,8 +56,7 @@ class RLConfig(RewardSettings):
             case "beta":
                 return rewards.get("beta", alpha=self.reward_alpha, beta=self.reward_beta)
             case "cost_weighted":
-                cost = {"cost_ratio": self.cost_ratio, "concentration": self.cost_concentration}
-                return rewards.get("cost_weighted", **cost)
+                return rewards.get("cost_weighted", cost_ratio=self.cost_ratio)
             case _:
                 return rewards.get(self.reward)
 
@@ -88,12 +70,6 @@ class RLConfig(RewardSettings):
         if self.estimator == "surrogate":
             return "the surrogate -mean(p r) pays for a large p itself, whatever the reward"
         return rewards.IMPROPER.get(rewards.canonical(self.reward))
-
-    def confidence_policy(self) -> ConfidencePolicy:
-        """A new policy, at the start of its width."""
-        if self.policy == "beta":
-            return Beta(self.concentration, learned=self.learn_width)
-        return LogitNormal(self.spread, learned=self.learn_width)
 
 
 # Measured on five sets of real outcomes with an imitated router, 8 random splits each (at most 500 train, 250

@@ -1,9 +1,9 @@
 """What both loops share: rows on the device, batches, the record of a step, and the memory of the best epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,7 +49,6 @@ class StepLog(BaseModel):
     grad_variance: float | None = Field(
         default=None, description="of a row's sampled gradient in z, mean of the batch (score_function)"
     )
-    width: float | None = Field(default=None, description="spread or concentration of the draws, where it is learned")
 
 
 @dataclass(frozen=True)
@@ -169,22 +168,9 @@ def prepare(head: ConfidenceHead, train: Examples, validation: Examples) -> None
         head.fit_inputs(train.hidden, train.logits, train.y)
 
 
-def adamw(
-    head: ConfidenceHead, *, lr: float, weight_decay: float, policy: Sequence[Tensor] = (), policy_lr: float = 1e-2
-) -> torch.optim.Optimizer:
-    """AdamW over all parameters, in one fused kernel: with a head this small the overhead per tensor is the cost.
-
-    Args:
-        head: what is trained.
-        lr: learning rate of the head.
-        weight_decay: of the head.
-        policy: learned numbers of a confidence policy, not decayed.
-        policy_lr: their rate: logs of factors, which a head's rate would hardly move.
-    """
-    groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
-    if policy:
-        groups.append({"params": list(policy), "lr": policy_lr, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=True)
+def adamw(head: ConfidenceHead, *, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW over all parameters, in one fused kernel: with a head this small the overhead per tensor is the cost."""
+    return torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def batch_size(asked: int | None, n: int) -> int:

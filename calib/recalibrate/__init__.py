@@ -6,14 +6,21 @@ one, write the file and give it one row in each of FAMILIES, RECALIBRATORS and L
 
 from routecal.calib.recalibrate.beta import Beta, fit_beta
 from routecal.calib.recalibrate.choose import Candidate, Choice, choose
-from routecal.calib.recalibrate.contract import Recalibrator
 from routecal.calib.recalibrate.ets import ETS, fit_ets
 from routecal.calib.recalibrate.histogram import Histogram, fit_histogram
 from routecal.calib.recalibrate.identity import Identity, fit_identity
 from routecal.calib.recalibrate.isotonic import Isotonic, fit_isotonic
 from routecal.calib.recalibrate.platt import Platt, fit_platt, platt_parameters
 from routecal.calib.recalibrate.quadratic import Quadratic, fit_quadratic
-from routecal.calib.recalibrate.registry import FAMILIES, LEAST_ROWS, RECALIBRATORS, from_json, get, to_json
+from routecal.calib.recalibrate.registry import (
+    FAMILIES,
+    LEAST_ROWS,
+    RECALIBRATORS,
+    Recalibrator,
+    from_json,
+    get,
+    to_json,
+)
 from routecal.calib.recalibrate.spline import Spline, fit_spline
 from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
 from routecal.calib.recalibrate.venn_abers import VennAbers, fit_venn_abers

@@ -7,9 +7,8 @@ from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.metrics.proper import log_loss_rows
-from routecal.calib.recalibrate.contract import Recalibrator
 from routecal.calib.recalibrate.identity import Identity
-from routecal.calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS
+from routecal.calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS, Recalibrator
 
 # How many standard errors of the paired difference a simpler candidate may lie behind, identity as any other.
 #

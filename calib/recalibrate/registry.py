@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import ArrayLike
 
+from routecal.calib.checks import FloatArray
 from routecal.calib.errors import UnknownName
 from routecal.calib.recalibrate.beta import Beta, fit_beta
-from routecal.calib.recalibrate.contract import Recalibrator
 from routecal.calib.recalibrate.ets import ETS, fit_ets
 from routecal.calib.recalibrate.histogram import Histogram, fit_histogram
 from routecal.calib.recalibrate.identity import Identity, fit_identity
@@ -19,6 +19,15 @@ from routecal.calib.recalibrate.quadratic import Quadratic, fit_quadratic
 from routecal.calib.recalibrate.spline import Spline, fit_spline
 from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
 from routecal.calib.recalibrate.venn_abers import VennAbers, fit_venn_abers
+
+
+class Recalibrator(Protocol):
+    """A non-decreasing map of confidences that survives a round trip through JSON (`to_json`)."""
+
+    name: ClassVar[str]
+
+    def __call__(self, p: ArrayLike) -> FloatArray: ...
+
 
 FAMILIES: dict[str, type[Any]] = {
     cls.name: cls

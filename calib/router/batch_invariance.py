@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import CalibError, CheckpointUnusable, RouterUnusable
+from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.errors import CalibError
 from routecal.calib.router.prompt_tokens import Prompts, cut
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"

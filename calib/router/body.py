@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import RouterUnusable
+from routecal.calib.checkpoint_errors import RouterUnusable
 from routecal.calib.router.pooling import Block, Places, pooled
 
 # Rows are batched by this many tokens: enough to fill two cores' caches, small enough to stay in them.

@@ -1,14 +1,8 @@
 """Hugging Face checkpoints on disk: which kind, loaded frozen, and one made into a router.
 
-The only file of calib that imports transformers. Custom code in a checkpoint is never run (`trust_remote_code` is off).
-Every model comes from `_model`, which refuses one that is not, tensor for tensor, what was saved: the library itself
-draws at random what it does not find.
+With `exact_loading` the only file of calib that imports transformers.
 """
 
-import logging as stdlib_logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from routecal.calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
+from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.errors import UnknownName
 from routecal.calib.policy import POLICIES, Policy
-from routecal.calib.router.config_checks import DTYPES, check_room, check_values, read_config
-from routecal.calib.router.weight_files import (
-    check_folder,
-    check_numbers,
-    check_tokenizer,
-    stored_tensors,
-)
-from routecal.calib.router.weights_match import Loading, check_finite, check_fit, is_buffer, left_out
+from routecal.calib.router.config_checks import DTYPES
+from routecal.calib.router.exact_loading import config_of, model_of, quiet, read_model, readable, tokenizer_of
 
 Kind = Literal["sequence_classification", "causal"]
 # Encoder-decoders whose reading was compared with transformers' own.
@@ -49,7 +38,7 @@ def kind_of(path: Path) -> Kind:
         CheckpointMissing, CheckpointUnusable: the folder holds no checkpoint that can be read as it was saved.
         RouterUnusable: it is of neither kind.
     """
-    config = _config(path)
+    config = config_of(path)
     architecture = str((config.architectures or ["none"])[0])
     if config.is_encoder_decoder and config.model_type not in ENCODER_DECODERS:
         raise RouterUnusable(
@@ -85,9 +74,9 @@ def load(path: Path, kind: Kind, dtype: str, device: torch.device) -> tuple[Any,
     if dtype != "auto" and dtype not in DTYPES:
         raise UnknownName("dtype", dtype, ("auto", *DTYPES))
     auto = AutoModelForSequenceClassification if kind == "sequence_classification" else AutoModelForCausalLM
-    stored = getattr(torch, dtype) if dtype != "auto" else _config(path).dtype or torch.float32
-    model = _model(auto, path, dtype=native_dtype(stored, device))
-    tokenizer = _tokenizer(path)
+    stored = getattr(torch, dtype) if dtype != "auto" else config_of(path).dtype or torch.float32
+    model = model_of(auto, path, dtype=native_dtype(stored, device))
+    tokenizer = tokenizer_of(path)
     # What a config may ask for beside the logits is not wanted, and changes what a call returns.
     model.config.return_dict = True
     model.config.output_hidden_states = False
@@ -132,16 +121,16 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
 
     if kind_of(base) != "causal":
         raise RouterUnusable(str(base), "it classifies already; give a causal language model to train a head on")
-    with torch.device("meta"), _quiet(), _readable(base):  # what there would be, without its weights
+    with torch.device("meta"), quiet(), readable(base):  # what there would be, without its weights
         auto: Any = AutoModelForSequenceClassification
-        plan = auto.from_config(_config(base), trust_remote_code=False)
+        plan = auto.from_config(config_of(base), trust_remote_code=False)
     layer = getattr(plan, "score", None)
     if not isinstance(layer, torch.nn.Linear) or getattr(layer, "bias", None) is not None:
         raise RouterUnusable(str(base), f"{type(plan).__name__} has no linear score layer to train")
     labels = {i: p.value for i, p in enumerate(POLICIES)}
-    tokenizer = _tokenizer(base)
+    tokenizer = tokenizer_of(base)
     # The score layer is new: the one tensor that may be missing, and it is set below.
-    model = _model(
+    model = model_of(
         AutoModelForSequenceClassification,
         base,
         made=(_SCORE,),
@@ -170,9 +159,9 @@ def save_gguf_as_checkpoint(source: Path, file: str, folder: Path) -> None:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with _readable(source):
+    with readable(source):
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
-    loaded = _read(AutoModelForCausalLM, source, gguf_file=file, dtype=torch.bfloat16)
+    loaded = read_model(AutoModelForCausalLM, source, gguf_file=file, dtype=torch.bfloat16)
     # With the quantisation entry in its config the model refuses to be saved, though its weights are plain by now.
     plain = loaded.config.to_dict()
     plain.pop("quantization_config", None)
@@ -182,100 +171,3 @@ def save_gguf_as_checkpoint(source: Path, file: str, folder: Path) -> None:
     model.tie_weights()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def _config(path: Path) -> Any:
-    """The checkpoint's config, its values checked."""
-    from transformers import AutoConfig
-
-    read_config(check_folder(path))
-    with _quiet(), _readable(path):
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-        text = config.get_text_config()
-    check_values(path, text)
-    return config
-
-
-def _tokenizer(path: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    check_tokenizer(path)
-    with _readable(path, "tokenizer that can be read"):
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-
-
-def _model(auto: Any, path: Path, *, made: tuple[str, ...] = (), **options: Any) -> Any:
-    """The model of a checkpoint folder, every tensor of which is the one in its files.
-
-    Args:
-        auto: class of transformers that finds the architecture.
-        path: of the checkpoint.
-        made: tensors that the caller sets itself.
-        options: of `from_pretrained`.
-    """
-    tensors = stored_tensors(path)
-    widest = max((size for tensor in tensors.values() for size in tensor.shape), default=0)
-    check_room(path, _config(path).get_text_config(), len(tensors), widest)
-    check_numbers(path, {name: tensor for name, tensor in tensors.items() if not is_buffer(name)})
-    return _read(auto, path, made=made, there=tuple(tensors), use_safetensors=True, **options)
-
-
-def _read(auto: Any, path: Path, *, made: tuple[str, ...] = (), there: tuple[str, ...] = (), **options: Any) -> Any:
-    """What transformers makes of a folder, unless a tensor is missing, left over, of another shape or not finite."""
-    with _quiet(), _readable(path):
-        # Other shapes are allowed here, so that they are refused below with their names.
-        model, info = auto.from_pretrained(
-            path, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
-    # The library hides what some of its classes call harmless; a tensor that changes answers may be among it.
-    cls, names = type(model), model.state_dict(keep_vars=True).keys()
-    known = {f"{prefix}{name}" for name in there for prefix in ("", f"{model.base_model_prefix}.")}
-    known |= {name.removeprefix(f"{model.base_model_prefix}.") for name in there}
-    missing = left_out(cls._keys_to_ignore_on_load_missing, names, known) if there else set()
-    spare = left_out(cls._keys_to_ignore_on_load_unexpected, there, {*names, *_without_prefix(model, names)})
-    loading = Loading(
-        missing=set(info["missing_keys"]) | (missing - set(model.all_tied_weights_keys)),
-        unexpected=set(info["unexpected_keys"]) | spare,
-        mismatched=info["mismatched_keys"],
-    )
-    check_fit(str(path), loading, made=made, classifies="ForSequenceClassification" in cls.__name__)
-    if info["error_msgs"]:
-        raise CheckpointUnusable(str(path), str(info["error_msgs"][0]).splitlines()[0])
-    for name in made:
-        # Random, or whatever was there before: the caller sets it, and no check may stumble over it.
-        model.get_parameter(name).data.zero_()
-    check_finite(str(path), model)
-    return model
-
-
-def _without_prefix(model: Any, names: Any) -> set[str]:
-    """Names as a checkpoint of the model's body alone has them."""
-    return {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
-
-
-@contextmanager
-def _readable(path: Path, wanted: str = "complete Hugging Face checkpoint") -> Iterator[None]:
-    """Turn what reading a damaged or foreign checkpoint raises into CheckpointMissing."""
-    try:
-        yield
-    except (CalibError, MemoryError):
-        raise
-    # Every format, tokenizer and architecture fails in its own way: OSError, SafetensorError, KeyError, RuntimeError …
-    except Exception as error:
-        reason = " ".join(str(error).split()[:40]) or type(error).__name__
-        raise CheckpointMissing(str(path), f"{wanted} ({reason})") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' warnings to itself for the block: what they say is refused."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(stdlib_logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(before)

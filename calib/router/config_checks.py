@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from routecal.calib.errors import CheckpointMissing, CheckpointUnusable
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 _COUNTS = (

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from routecal.calib.errors import RouterUnusable
+from routecal.calib.checkpoint_errors import RouterUnusable
 
 
 def window_of(path: str, model: Any, tokenizer: Any, wanted: int | None) -> int:

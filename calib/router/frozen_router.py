@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from routecal.calib.errors import NonFinite, QueryUnreadable, RouterUnusable
+from routecal.calib.checkpoint_errors import QueryUnreadable, RouterUnusable
+from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.batch_invariance import (
     MIXED,

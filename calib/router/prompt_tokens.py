@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from routecal.calib.errors import NotQueries, QueryUnreadable, RouterUnusable
+from routecal.calib.checkpoint_errors import NotQueries, QueryUnreadable, RouterUnusable
 
 # Of one query at most so many tokens are read where nothing else is asked for: a decoder's window may hold 100,000,
 # which takes two cores many minutes. Nobody's question is longer; its start and its end are kept.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import RouterUnusable
+from routecal.calib.checkpoint_errors import RouterUnusable
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.body import Body
 from routecal.calib.router.pooling import Places

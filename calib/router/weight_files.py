@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from routecal.calib.errors import CheckpointMissing, CheckpointUnusable
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")

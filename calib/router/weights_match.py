@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import CheckpointUnusable
+from routecal.calib.checkpoint_errors import CheckpointUnusable
 
 # Buffers that older versions saved and every model computes by itself. Nothing else may be left over but the next two:
 # a tensor that nobody reads shows that the config is not the one that the weights were saved with.

@@ -24,9 +24,7 @@ from routecal.storage.ledger.ledger_errors import (
     LedgerNeedsPackage,
     LedgerNotWritable,
     LedgerUnreachable,
-    holder,
 )
-from routecal.storage.ledger.locks import holders
 from routecal.storage.ledger.tables import META
 from routecal.storage.ledger.url import scrub, shown
 
@@ -137,14 +135,12 @@ class Transactions:
     def _tell(self, error: DBAPIError, kind: str, patience_s: float) -> None:
         if self._on_wait is None or kind == "again":
             return
-        what = (
-            f"is locked by {holder(self._pids())}" if kind == "locked" else f"does not answer ({self._reason(error)})"
-        )
+        what = "is locked by another process" if kind == "locked" else f"does not answer ({self._reason(error)})"
         self._on_wait(f"the ledger {self.name} {what}; waiting up to {patience_s:g} s")
 
     def _fail(self, error: DBAPIError, kind: str) -> NoReturn:
         if kind == "locked":
-            raise LedgerLocked(self.name, self._pids(), self._wait_s) from error
+            raise LedgerLocked(self.name, self._wait_s) from error
         if kind == "full":
             self.full = True
             raise LedgerFull(self.name) from error
@@ -153,11 +149,6 @@ class Transactions:
         if kind == "refused":
             raise LedgerNotWritable(self.name, self._reason(error)) from error
         raise LedgerUnreachable(self.name, self._reason(error)) from error
-
-    def _pids(self) -> tuple[int, ...]:
-        if self._path is None:
-            return ()
-        return holders(self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm"))
 
     def _reason(self, error: DBAPIError) -> str:
         return scrub(self._url, str(error.orig))

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.bars import PROBE, RAW, TEMPERATURE, Bar
-from routecal.tasks.benchmark.results import SetTable, Standing, is_better
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, Standing, is_better
 from routecal.tasks.markdown import safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
@@ -17,24 +16,16 @@ tie. Intervals are not corrected for the number of comparisons."""
 
 
 def benchmark_page(
-    tables: Sequence[SetTable], ranks: Sequence[Standing], found: Sequence[Bar], shifted: Sequence[SetTable], title: str
+    tables: Sequence[SetTable], ranks: Sequence[Standing], shifted: Sequence[SetTable], title: str
 ) -> str:
     """The whole page."""
-    parts = [f"# {title}", "## Bars", bars_table(found), "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
+    parts = [f"# {title}", "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
     parts += ["## Sets", NOTE]
     for table in tables:
         parts += [_heading(table), set_table(table)]
     if shifted:
         parts += ["## Trained on one set, tested on another", shift_table(shifted)]
     return "\n\n".join(parts) + "\n"
-
-
-def bars_table(found: Sequence[Bar]) -> str:
-    """Claims, what was asked and what was found."""
-    sign = {True: "yes", False: "**no**", None: "–"}
-    return markdown(
-        ("claim", "asked", "found", "met"), [(bar.claim, bar.asked, bar.found, sign[bar.met]) for bar in found]
-    )
 
 
 def ranks_table(ranks: Sequence[Standing]) -> str:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.policy import OracleMatrix
 from routecal.calib.trial.protocol import part_of
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, write_table
-from routecal.storage.errors import MissingColumn
 from routecal.storage.ingest import read_outcomes
+from routecal.storage.input_errors import MissingColumn
 from routecal.storage.layout import Home
-from routecal.storage.listing import files_in
-from routecal.storage.plain_text import plain
 from routecal.storage.query_identity import query_id, share_of, signature
+from routecal.storage.row_files import files_in
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NoOutcomes, UnknownSet
 

@@ -1,4 +1,4 @@
-"""What a benchmark found: tables per set and router, ranks over sets, calibration under shift, and the bars."""
+"""What a benchmark found: tables per set and router, ranks over sets and calibration under shift."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,9 @@ from routecal.calib.trial.methods import DEFAULT
 from routecal.tasks.benchmark.cell_scores import Scored, seed_of
 
 METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
+
+# Methods that differences are taken to, and that the tables of shift show.
+RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
 
 
 class Line(BaseModel):

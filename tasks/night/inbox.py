@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from routecal.storage.artifact import Artifact, write_table
 from routecal.storage.atomic import local_path, resolve
 from routecal.storage.column_names import mapping_of
-from routecal.storage.errors import InputChanged, StorageError
+from routecal.storage.errors import StorageError
 from routecal.storage.ingest import read_queries
+from routecal.storage.input_errors import InputChanged
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half, share_of
 from routecal.storage.row_files import FORMATS

@@ -29,19 +29,13 @@ class Fault(TaskError):
         body: what was received, where something was.
     """
 
-    def __init__(
-        self,
-        kind: FaultKind,
-        code: int,
-        message: str,
-        retry_after_s: float | None = None,
-        maybe_billed: bool = False,
-        hint: str = "",
-        body: str = "",
-    ) -> None:
-        super().__init__(kind, code, message, retry_after_s, maybe_billed, hint, body)
-        self.kind, self.code, self.message = kind, code, message
-        self.retry_after_s, self.maybe_billed, self.hint, self.body = retry_after_s, maybe_billed, hint, body
+    kind: FaultKind
+    code: int
+    message: str
+    retry_after_s: float | None = None
+    maybe_billed: bool = False
+    hint: str = ""
+    body: str = ""
 
     def __str__(self) -> str:
         said = f"{self.message} (HTTP {self.code})" if self.code else self.message

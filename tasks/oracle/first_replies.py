@@ -5,7 +5,7 @@ Touched from the engine's event loop alone.
 
 from dataclasses import dataclass, field
 
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.engine.stop_reasons import AllSilent, JudgeUnreadable
 from routecal.tasks.oracle.grading.answering import Answer

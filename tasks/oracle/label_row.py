@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from routecal.calib.policy import OracleMatrix
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.judging import Verdict
 from routecal.tasks.oracle.receipt import Receipt

@@ -11,10 +11,10 @@ from prefect import task
 from prefect.cache_policies import INPUTS
 
 from routecal.calib.policy import OracleMatrix
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
-from routecal.storage.errors import NoOutcomeMatches
+from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.storage.layout import Home
-from routecal.storage.plain_text import plain
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import STORED, WhileItStands
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from routecal.calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.schemas import SCHEMAS

@@ -19,16 +19,13 @@ _LATEST = "-latest"
 class ModelDrift(TaskError):
     """Another model answered than the one that was asked."""
 
-    def __init__(self, model: str, answered: str) -> None:
-        super().__init__(model, answered)
-        self.model, self.answered = model, answered
-
-    def __str__(self) -> str:
-        return (
-            f"{self.model} was asked and {self.answered} answered; its answers would be filed as those of "
-            f"{self.model} and calibrate the router to a model it does not send queries to. Name {self.answered} as "
-            f"the model to ask, or, if it is a version of the same model, pass --allow-versions {self.answered}"
-        )
+    model: str
+    answered: str
+    sentence = (
+        "{model} was asked and {answered} answered, so its answers would be filed under a model that the router does "
+        "not send queries to; name {answered} as the model to ask, or, if it is a version of the same model, pass "
+        "--allow-versions {answered}"
+    )
 
 
 def bare_name(model: str) -> str:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead, HeadConfig
 from routecal.calib.learn import recipe, rl, sft
+from routecal.calib.learn.confidence_policy import LogitNormal
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe
 from routecal.calib.learn.rl import RLConfig
@@ -115,7 +116,7 @@ def draws() -> list[Bar]:
     prepare(head, rows, rows)
     batch, rng = Rows.of(rows, head), torch.Generator().manual_seed(0)
     optimiser = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay)
-    policy = cfg.confidence_policy()
+    policy = LogitNormal()
 
     def ours() -> None:
         z = head.logit(batch.x, batch.offset, generator=rng)

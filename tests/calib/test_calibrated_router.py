@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from routecal.calib.calibrated_router import CalibratedRouter, Decision, Serving, pack
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch, NotQueries, NotServable, QueryUnreadable
+from routecal.calib.calibrated_router import CalibratedRouter, Decision
+from routecal.calib.checkpoint_errors import (
+    CheckpointMissing,
+    FeatureMismatch,
+    NotQueries,
+    NotServable,
+    QueryUnreadable,
+)
 from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
+from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
 from routecal.calib.router.checkpoint_digest import folder_digest

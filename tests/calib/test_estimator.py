@@ -17,7 +17,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import routecal
 from routecal import ConfidenceEstimator, Ensemble
 from routecal.calib import recalibrate
-from routecal.calib.errors import FeatureMismatch, LengthMismatch, NotBinary, OutOfRange, UnknownName
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import LengthMismatch, NotBinary, OutOfRange, UnknownName
+from routecal.calib.examples import random_split
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.rewards import ImproperReward
 from routecal.calib.metrics import auroc, brier
@@ -95,7 +97,7 @@ def test_labels_may_be_anything_of_which_there_are_two():
 
 def test_each_row_is_in_one_split_and_no_split_is_empty():
     for n in (3, 10, 1000):
-        split = ConfidenceEstimator()._split(n, 0)
+        split = random_split(n, calibration=0.3, validation=0.2, seed=0)
         counts = {name: int((split == name).sum()) for name in ("train", "calibration", "validation")}
         assert sum(counts.values()) == n
         assert min(counts.values()) >= 1
@@ -107,7 +109,7 @@ def test_the_recalibrator_is_the_one_asked_for_and_auto_chooses_on_held_out_rows
     plain = quick(recalibrator="identity").fit(ROWS.hidden, ROWS.y, ROWS.logits)
     assert plain.recalibrator_ == Identity()
     assert plain.recalibration_ == ()
-    held_out = np.isin(auto._split(len(ROWS), 0), ["calibration", "validation"])
+    held_out = np.isin(random_split(len(ROWS), calibration=0.3, validation=0.2, seed=0), ["calibration", "validation"])
     raw = plain.confidence(ROWS.hidden[held_out], ROWS.logits[held_out])
     choice = recalibrate.choose(raw, ROWS.y[held_out], seed=0)
     assert (auto.recalibrator_, auto.recalibration_) == (choice.recalibrator, choice.table)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from routecal.calib.errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import native_dtype
 from routecal.calib.router.frozen_router import FrozenRouter

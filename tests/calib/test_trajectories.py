@@ -34,7 +34,6 @@ def test_what_is_stored_moves_and_is_small():
     for name in CONFIGS:
         assert set(stored[name]) == set(KEPT)
         assert len(set(stored[name]["mean_p"])) == STEPS
-    assert None not in stored["rl beta policy, every term"]["width"]
 
 
 @each

@@ -18,7 +18,7 @@ from tests.calib.made import examples
 
 STORED = Path(__file__).parent / "data" / "trajectories.json"
 STEPS = 50
-KEPT = ("loss", "reward", "mean_p", "std_p", "kl", "grad_variance", "width", "validation_brier")
+KEPT = ("loss", "reward", "mean_p", "std_p", "kl", "grad_variance", "validation_brier")
 
 # 80 rows in batches of 16: 5 steps an epoch, 10 epochs.
 RUN = {"epochs": 10, "batch": 16, "lr": 3e-3, "early_stopping": False}
@@ -26,17 +26,13 @@ CONFIGS: dict[str, SFTConfig | RLConfig] = {
     "sft": SFTConfig(**RUN),
     "rl proper": RLConfig(**RUN),
     "rl as-written": PRESETS["as-written"].model_copy(update=RUN),
-    "rl beta policy, every term": RLConfig(
+    "rl with every term": RLConfig(
         **RUN,
-        policy="beta",
-        learn_width=True,
         reward="cost_weighted",
         cost_ratio=3,
         calibration="smooth",
         calibration_weight=0.3,
         ranking_weight=0.5,
-        kl_weight=0.1,
-        entropy_weight=0.01,
         draws=4,
     ),
 }

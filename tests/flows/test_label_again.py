@@ -80,7 +80,7 @@ def test_a_refusal_is_quoted_of_few_rows_and_asked_again(file: str, server: Gemi
     server.script({LARGE: Script(then="400-argument")})
     said = refused(capsys, *argv)
     assert said.startswith(
-        "none of the 3 queries got a label: refused (3), for one: Request contains an invalid argument; put right"
+        "none of the 3 queries got a label: refused (3), for one: Request contains an invalid argument; correct"
     )
     server.script({LARGE: Script()})
     assert cli.main(argv) == 0

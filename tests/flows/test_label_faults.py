@@ -131,7 +131,7 @@ def test_ctrl_c_in_a_terminal_drains_and_the_same_command_goes_on(prefect_server
             first.kill_group(signal.SIGINT)
             assert first.process.wait(DEADLINE_S) == 130
         assert "warning: Ctrl-C: storing the calls in flight, then ending" in first.err
-        assert "stopped by Ctrl-C; what is answered is stored: run the same again to go on" in sentence(first)
+        assert "stopped by Ctrl-C; finished answers are stored: run the same command again" in sentence(first)
         # Nothing was given up, and little was sent after the signal.
         assert in_flight(tmp_path) == 0
         assert ledger_of(tmp_path, "SELECT COUNT(*) FROM attempts") == [(0,)]
@@ -203,7 +203,7 @@ def test_sigterm_drains_and_a_second_ctrl_c_gives_up(prefect_server: None, tmp_p
         assert "stopped by Ctrl-C" in sentence(impatient)
 
         assert terminated.process.wait(DEADLINE_S) == 143
-        assert "stopped by SIGTERM; what is answered is stored: run the same again" in terminated.err
+        assert "stopped by SIGTERM; finished answers are stored: run the same command again" in terminated.err
         assert "Traceback" not in terminated.err
         assert ledger_of(folders["terminated"], "SELECT COUNT(*) FROM attempts") == [(0,)]
         assert server.stats()["billed"] == len(ledger_of(folders["terminated"], "SELECT key FROM calls"))

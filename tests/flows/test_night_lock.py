@@ -46,8 +46,8 @@ def test_a_night_during_another_is_cancelled_and_says_why() -> None:
     with held(AT_WORK), pytest.raises(Abort) as ended:
         night()
     sentence = (
-        "the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, is at work, and there is one at a time; nothing "
-        "was done, and the next night gathers what this one would have"
+        "the night recalibrate on inbox, begun 2026-11-29 02:00 UTC, still runs, and only one may run at a time; "
+        "nothing was done, and the next night gathers what this one would have"
     )
     assert str(ended.value) == str(ended.value.__cause__) == sentence
     with get_client(sync_client=True) as client:

@@ -89,4 +89,4 @@ def test_a_refusal_of_several_lines_keeps_them(file: str, server: GeminiServer, 
 @pytest.mark.parametrize("oracle", ["replay", "local"])
 def test_what_costs_nothing_has_no_plan(oracle: str, file: str, capsys: Capture) -> None:
     said = refused(capsys, "label", "--queries", file, "--oracle", oracle, "--dry-run")
-    assert said == f"the {oracle} oracle asks nobody and costs nothing; label without --dry-run"
+    assert said == f"the {oracle} oracle calls no paid model and costs nothing; label without --dry-run"

@@ -179,8 +179,8 @@ def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
         (won,), (lost,) = ([e for e in ended if e[2] == code] for code in (0, 2))
         assert won[0].startswith("A new head was promoted: ")
         assert [line for line in lost[1].splitlines() if line.startswith("routecal: ")] == [
-            "routecal: another decision about the champion was written meanwhile "
-            f"({tmp_path}/home/registry/000001.json); nothing was changed: look at `routecal heads` and repeat"
+            "routecal: another decision about the champion was written at the same time "
+            f"({tmp_path}/home/registry/000001.json), so nothing was changed; look at `routecal heads` and repeat"
         ]
         assert "Traceback" not in lost[1]
         paid = server.stats()

@@ -44,7 +44,7 @@ def test_wrong_artifacts(
     assert "holds labels, where queries are wanted" in refused(capsys, "train", "--queries", some["labels"].uri)
     for file in ("some.jsonl", "cut.parquet"):
         (tmp_path / "cut.parquet").write_bytes(Path(some["labels"].uri).read_bytes()[:-9])
-        assert "is no artifact of ours, where labels are wanted" in refused(
+        assert "is not an artifact that routecal wrote, where labels are wanted" in refused(
             capsys, "train", "--labels", str(tmp_path / file)
         )
     assert "where labels are wanted" in refused(capsys, "rejudge", "--labels", some["queries"].uri)

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from routecal.storage.column_names import mapping_of
-from routecal.storage.errors import MissingColumn, WrongMapping
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.input_errors import MissingColumn, WrongMapping
 
 PAIRS = {"query": "question", "ground_truth": "answer"}
 
@@ -55,7 +55,7 @@ def test_what_is_no_mapping(text, says):
     with pytest.raises(WrongMapping) as caught:
         mapping_of(text)
     assert says in str(caught.value)
-    assert str(caught.value).endswith("write pairs as query=question,ground_truth=answer: our name = the file's")
+    assert str(caught.value).endswith("write pairs OURS=YOURS, such as query=question,ground_truth=answer")
 
 
 def test_a_mapping_is_read_before_columns_of_our_own_names(tmp_path):

@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from routecal.storage import errors
+from routecal.storage import errors, input_errors
 
 FACTS = {
     "LockHeld": ("/home/.night.lock", "process 7"),
@@ -30,13 +30,17 @@ FACTS = {
 
 
 def test_every_error_is_listed():
-    tree = {n for n, e in vars(errors).items() if isinstance(e, type) and issubclass(e, errors.StorageError)}
+    tree = {
+        n
+        for n, e in {**vars(errors), **vars(input_errors)}.items()
+        if isinstance(e, type) and issubclass(e, errors.StorageError)
+    }
     assert tree - {"StorageError"} == set(FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)
 def test_says_its_facts_in_one_sentence_and_survives_pickling(name):
-    error = getattr(errors, name)(*FACTS[name])
+    error = (getattr(errors, name, None) or getattr(input_errors, name))(*FACTS[name])
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
     # what was given as a whole need not be said again
@@ -52,15 +56,15 @@ def _parts(fact):
 
 def test_five_faulty_rows_are_named_and_all_are_counted():
     faults = [(line, f"fault {line}") for line in range(3, 15)]
-    said = str(errors.BadRows("q.jsonl", 300, faults))
+    said = str(input_errors.BadRows("q.jsonl", 300, faults))
     assert said == (
         "q.jsonl: 12 of 300 rows cannot be used: line 3: fault 3; line 4: fault 4; line 5: fault 5; line 6: fault 6; "
         "line 7: fault 7; and 7 more; correct or remove them, nothing was read"
     )
-    assert str(errors.BadRows("q.parquet", 2, faults[:1], "row")) == (
+    assert str(input_errors.BadRows("q.parquet", 2, faults[:1], "row")) == (
         "q.parquet: 1 of 2 rows cannot be used: row 3: fault 3; correct or remove it, nothing was read"
     )
-    assert len(str(errors.BadRows("q.jsonl", 9, [(1, "x" * 9000)] * 9))) < 2000
+    assert len(str(input_errors.BadRows("q.jsonl", 9, [(1, "x" * 9000)] * 9))) < 2000
 
 
 def test_a_missing_artifact_says_how_to_get_it_back():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from routecal.storage.errors import BadRows, InputUnreadable
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.input_errors import BadRows, InputUnreadable
 from routecal.storage.query_identity import query_id
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"

@@ -13,8 +13,9 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from routecal.storage.errors import BadRows, InputEmpty, InputUnreadable, MissingColumn, StorageError, UnknownFormat
+from routecal.storage.errors import StorageError
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.input_errors import BadRows, InputEmpty, InputUnreadable, MissingColumn, UnknownFormat
 
 TWO = [("Who?", "a"), ("Was heißt «è»?", "b")]
 

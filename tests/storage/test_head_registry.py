@@ -125,7 +125,7 @@ def written(home: Home, **changes: object) -> Path:
 def test_an_entry_in_a_format_of_later_is_not_read_as_one_of_now(home: Home) -> None:
     path = written(home, format=2, action="promoted by a vote", champion=["several"])
     with pytest.raises(
-        RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 2, this one knows 1\); upgrade"
+        RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 2, this one reads 1\); upgrade"
     ):
         champion(home)
     path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
@@ -152,7 +152,7 @@ def test_no_clock_decides_what_serves(home: Home) -> None:
 @pytest.mark.parametrize("content", [b"", b'{"number": 1, "at"', b"[]", b"null", b"\xff\xfe"])
 def test_half_an_entry_is_told_with_a_way_out(home: Home, content: bytes) -> None:
     written(home).write_bytes(content)
-    with pytest.raises(RegistryCorrupt, match="if it is the last one, take it away"):
+    with pytest.raises(RegistryCorrupt, match="if it is the last one, remove it"):
         champion(home)
 
 

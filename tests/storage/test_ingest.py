@@ -8,9 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from routecal.storage import errors
 from routecal.storage.artifact import write_table
 from routecal.storage.ingest import read_outcomes, read_queries
+from routecal.storage.input_errors import (
+    BadRows,
+    InputEmpty,
+    InputMissing,
+    InputUnreadable,
+    MissingColumn,
+    UnknownFormat,
+)
 from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS
 
@@ -121,34 +128,44 @@ def test_parquet_types_that_others_write(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "error", "says"),
     [
-        ("q.jsonl", b"", errors.InputEmpty, "no rows"),
-        ("q.jsonl", b"\n \n", errors.InputEmpty, "no rows"),
-        ("q.csv", b"query,id\n", errors.InputEmpty, "no rows"),
-        ("q.txt", b"x", errors.UnknownFormat, ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather"),
-        ("q", b"x", errors.UnknownFormat, ".jsonl"),
-        ("q.jsonl", b'{"query": "x"}\n\n{"query": \n', errors.BadRows, "line 3: not JSON"),
-        ("q.jsonl", b'{"query": "x"}\n["y"]\n', errors.BadRows, "line 2: a JSON list where an object"),
-        ("q.jsonl", b'{"query": "x"}\n{"query": "\xff"}\n', errors.InputUnreadable, "line 2 is not UTF-8 .byte 0xff"),
-        ("q.jsonl", b'{"query": "\\ud800"}\n', errors.BadRows, "surrogate"),
-        ("q.jsonl", b"[" * 100_000, errors.InputUnreadable, "not JSON"),
-        ("q.jsonl", b'{"query": "x"}\n{"query": " "}\n', errors.BadRows, "1 of 2 rows .* line 2: the query is blank"),
-        ("q.jsonl", b'{"query": "x"}\n{"id": 1}\n', errors.BadRows, "line 2: the query is missing"),
-        ("q.jsonl", b'{"query": 5}\n', errors.BadRows, "a text was expected"),
-        ("q.jsonl", b'{"query": "x", "topic": {}}\n', errors.BadRows, "topic is {}, a text was expected"),
-        ("q.jsonl", b'{"query": "x", "aliases": 3}\n', errors.BadRows, "a list of texts was expected"),
-        ("q.jsonl", b'{"query": "x", "received_at": 1700000000}\n', errors.BadRows, "a time like"),
-        ("q.jsonl", b'{"question": "x", "n": 1}\n', errors.MissingColumn, "it has question, n"),
-        ("q.csv", b"question,n\nx,1\n", errors.MissingColumn, "'query'"),
-        ("q.csv", b'query,n\n"a\nb",1\nx\n', errors.BadRows, "line 4: 1 cells where the header has 2"),
-        ("q.csv", b'query\nx\n"open\n', errors.InputUnreadable, "line 3 is not CSV"),
-        ("q.csv", b"query,query\nx,y\n", errors.MissingColumn, "several columns for 'query'"),
-        ("q.csv", b'query,n\n"a\nb",1\n ,1\n', errors.BadRows, "line 4: the query is blank"),
-        ("q.parquet", b"PAR1 not really", errors.InputUnreadable, "not Parquet"),
-        ("q.jsonl.gz", b"not gzip", errors.InputUnreadable, "cannot be read"),
+        ("q.jsonl", b"", InputEmpty, "no rows"),
+        ("q.jsonl", b"\n \n", InputEmpty, "no rows"),
+        ("q.csv", b"query,id\n", InputEmpty, "no rows"),
+        ("q.txt", b"x", UnknownFormat, ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather"),
+        ("q", b"x", UnknownFormat, ".jsonl"),
+        ("q.jsonl", b'{"query": "x"}\n\n{"query": \n', BadRows, "line 3: not JSON"),
+        ("q.jsonl", b'{"query": "x"}\n["y"]\n', BadRows, "line 2: a JSON list where an object"),
+        (
+            "q.jsonl",
+            b'{"query": "x"}\n{"query": "\xff"}\n',
+            InputUnreadable,
+            "line 2 is not UTF-8 .byte 0xff",
+        ),
+        ("q.jsonl", b'{"query": "\\ud800"}\n', BadRows, "surrogate"),
+        ("q.jsonl", b"[" * 100_000, InputUnreadable, "not JSON"),
+        (
+            "q.jsonl",
+            b'{"query": "x"}\n{"query": " "}\n',
+            BadRows,
+            "1 of 2 rows .* line 2: the query is blank",
+        ),
+        ("q.jsonl", b'{"query": "x"}\n{"id": 1}\n', BadRows, "line 2: the query is missing"),
+        ("q.jsonl", b'{"query": 5}\n', BadRows, "a text was expected"),
+        ("q.jsonl", b'{"query": "x", "topic": {}}\n', BadRows, "topic is {}, a text was expected"),
+        ("q.jsonl", b'{"query": "x", "aliases": 3}\n', BadRows, "a list of texts was expected"),
+        ("q.jsonl", b'{"query": "x", "received_at": 1700000000}\n', BadRows, "a time like"),
+        ("q.jsonl", b'{"question": "x", "n": 1}\n', MissingColumn, "it has question, n"),
+        ("q.csv", b"question,n\nx,1\n", MissingColumn, "'query'"),
+        ("q.csv", b'query,n\n"a\nb",1\nx\n', BadRows, "line 4: 1 cells where the header has 2"),
+        ("q.csv", b'query\nx\n"open\n', InputUnreadable, "line 3 is not CSV"),
+        ("q.csv", b"query,query\nx,y\n", MissingColumn, "several columns for 'query'"),
+        ("q.csv", b'query,n\n"a\nb",1\n ,1\n', BadRows, "line 4: the query is blank"),
+        ("q.parquet", b"PAR1 not really", InputUnreadable, "not Parquet"),
+        ("q.jsonl.gz", b"not gzip", InputUnreadable, "cannot be read"),
         (
             "q.jsonl",
             b'{"query": "x", "id": 1}\n{"query": "y", "id": 1}\n',
-            errors.BadRows,
+            BadRows,
             "line 2: the id '1' is that of another query on line 1",
         ),
     ],
@@ -160,10 +177,10 @@ def test_what_is_wrong_is_said(tmp_path, name, content, error, says):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(errors.InputMissing):
+    with pytest.raises(InputMissing):
         read_queries(tmp_path / "none.jsonl")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(errors.InputUnreadable):
+    with pytest.raises(InputUnreadable):
         read_queries(tmp_path / "folder.csv")
 
 
@@ -202,7 +219,7 @@ def test_outcomes_are_valid_queries_too(tmp_path):
     "value", ["right", "correctly", None, float("nan"), "", 2, 0.5, -1, ["CORRECT"], "yes", "2", "nan"]
 )
 def test_a_grade_that_is_none_is_named_with_its_line(tmp_path, value):
-    with pytest.raises(errors.BadRows) as caught:
+    with pytest.raises(BadRows) as caught:
         read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME, OUTCOME | {"large_label": value}]))
     [(line, why)] = caught.value.faults
     assert line == 2
@@ -230,7 +247,7 @@ def test_a_grade_that_is_none_is_named_with_its_line(tmp_path, value):
     ],
 )
 def test_a_price_or_count_that_is_none_is_refused(tmp_path, bad, says):
-    with pytest.raises(errors.BadRows, match=says):
+    with pytest.raises(BadRows, match=says):
         read_outcomes(jsonl(tmp_path / "o.jsonl", [OUTCOME | bad]))
 
 
@@ -278,7 +295,7 @@ def test_all_that_is_wrong_with_a_file_is_in_one_report(tmp_path):
         b"[1]",
     ]
     (tmp_path / "q.jsonl").write_bytes(b"\n".join(lines))
-    with pytest.raises(errors.BadRows) as caught:
+    with pytest.raises(BadRows) as caught:
         read_queries(tmp_path / "q.jsonl")
     assert caught.value.n_rows == 8
     assert [line for line, _ in caught.value.faults] == [1, 2, 3, 5, 6, 8]
@@ -290,5 +307,5 @@ def test_all_that_is_wrong_with_a_file_is_in_one_report(tmp_path):
 
 
 def test_outcomes_without_labels(tmp_path):
-    with pytest.raises(errors.MissingColumn, match="medium_label"):
+    with pytest.raises(MissingColumn, match="medium_label"):
         read_outcomes(jsonl(tmp_path / "o.jsonl", [{"query": "x"}]))

@@ -15,7 +15,7 @@ from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import read_metadata, read_table
 from routecal.storage.errors import SchemaMismatch
-from routecal.storage.refer import folder_at
+from routecal.storage.folder_artifact import folder_at
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, join, load_blocks, load_examples
 from tests.tasks.made import Made, store_labels, store_queries, texts

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import read_table
-from routecal.storage.folder_artifact import local_folder
+from routecal.storage.folder_artifact import folder_at, local_folder
 from routecal.storage.query_identity import rough_id
-from routecal.storage.refer import folder_at
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.make_router import TRAINED_ON, refer_checkpoint, train_router, trained_on, unseen_by
 from tests.tasks.made import store_labels, store_queries, texts

@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from routecal.calib.calibrated_router import CalibratedRouter, Serving, pack
-from routecal.calib.errors import CheckpointMissing
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.head import load
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder

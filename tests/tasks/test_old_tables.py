@@ -117,8 +117,10 @@ def test_outcomes_that_0_1_replayed_are_refused(now: dict[str, Artifact], before
         with pytest.raises(OldIds) as caught:
             under_one_identity(**others | {"labels": old})
         said = str(caught.value)
-        assert said.startswith(f"the labels {old.uri} were made by routecal 0.1, which took texts that differ in case")
-        assert "may have given a query the recorded outcome of another; run `routecal label` over the same file" in said
+        assert said.startswith(
+            f"the labels {old.uri} were written by routecal 0.1, which took texts that differ in case"
+        )
+        assert "may have given a query the recorded outcome of another; run `routecal label` on the same file" in said
         assert str(pickle.loads(pickle.dumps(caught.value))) == said
     assert under_one_identity(**now | {"labels": replayed(now["labels"])})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import read_metadata, read_table
-from routecal.storage.errors import BadRows
+from routecal.storage.input_errors import BadRows
 from routecal.storage.jsonl_export import export_jsonl
 from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.replay_oracle import CUT

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.errors import CheckpointMissing, FeatureMismatch, OneClass, TooFewExamples
+from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
+from routecal.calib.errors import OneClass, TooFewExamples
 from routecal.calib.examples import LABELLED
 from routecal.calib.learn.cross_fit import Deal, Plan
 from routecal.calib.learn.rl import RLConfig

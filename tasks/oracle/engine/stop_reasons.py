@@ -6,81 +6,70 @@ from routecal.tasks.errors import TaskError
 class Interrupted(TaskError):
     """Somebody asked the run to stop."""
 
-    def __init__(self, by: str) -> None:
-        super().__init__(by)
-        self.by = by
-
-    def __str__(self) -> str:
-        return f"stopped by {self.by}; what is answered is stored: run the same again to go on where it stopped"
+    by: str
+    sentence = "stopped by {by}; finished answers are stored: run the same command again to continue"
 
 
 class OracleRefused(TaskError):
     """The provider refuses every call alike."""
 
-    def __init__(self, model: str, message: str, hint: str) -> None:
-        super().__init__(model, message, hint)
-        self.model, self.message, self.hint = model, message, hint
+    model: str
+    message: str
+    hint: str
 
     def __str__(self) -> str:
         return f"{self.model} refuses: {self.message.rstrip('.')}; {self.hint}"
 
 
 class NoCompletion(OracleRefused):
-    """What answers is no model server, or speaks another protocol."""
+    """The address answers, but no model server does, or one that speaks another protocol."""
 
     def __str__(self) -> str:
         return f"what answers in place of {self.model} is no model: {self.message}; {self.hint}; nothing was charged"
 
 
 class BrokenReplies(TaskError):
-    """A model sends replies that are no answers, call after call."""
+    """A model sends replies that hold no answer, call after call."""
 
-    def __init__(self, model: str, n: int, last: str, hint: str) -> None:
-        super().__init__(model, n, last, hint)
-        self.model, self.n, self.last, self.hint = model, n, last, hint
-
-    def __str__(self) -> str:
-        return (
-            f"{self.n} calls to {self.model} in a row brought a reply that is no answer (the last: {self.last}); "
-            f"{self.hint}; what is answered is stored, and the same run again asks for the others alone"
-        )
+    model: str
+    n: int
+    last: str
+    hint: str
+    sentence = (
+        "{n} calls to {model} in a row brought a reply that is no answer (the last: {last}); {hint}; finished answers "
+        "are stored, and the same command again asks for the others only"
+    )
 
 
 class AllSilent(TaskError):
     """The first answers of a model were all empty."""
 
-    def __init__(self, model: str, n: int, advice: str) -> None:
-        super().__init__(model, n, advice)
-        self.model, self.n, self.advice = model, n, advice
-
-    def __str__(self) -> str:
-        return (
-            f"the first {self.n} answers of {self.model} are all empty: {self.advice}; they are in the ledger as "
-            "attempts, and the same run again asks for them anew"
-        )
+    model: str
+    n: int
+    advice: str
+    sentence = (
+        "the first {n} answers of {model} are all empty: {advice}; they are in the ledger as attempts, and the same "
+        "command again asks for them once more"
+    )
 
 
 class JudgeUnreadable(TaskError):
-    """The first replies of a judge held no grade, none of them."""
+    """None of the first replies of a judge held a grade."""
 
-    def __init__(self, model: str, n: int, last: str) -> None:
-        super().__init__(model, n, last)
-        self.model, self.n, self.last = model, n, last
-
-    def __str__(self) -> str:
-        return (
-            f"none of the first {self.n} replies of the judge {self.model} can be read as a grade (the last: "
-            f"{self.last}); try another --judge-json, --judge-thinking none, a larger --max-output-tokens or another "
-            "--judge-model; what is answered is stored, and the same run again asks the judge anew"
-        )
+    model: str
+    n: int
+    last: str
+    sentence = (
+        "none of the first {n} replies of the judge {model} can be read as a grade (the last: {last}); try another "
+        "--judge-json, --judge-thinking none, a larger --max-output-tokens or another --judge-model; finished answers "
+        "are stored, and the same command again asks the judge once more"
+    )
 
 
 class BatchNotServed(TaskError, ValueError):
     """Batch jobs were asked for where there are none."""
 
-    def __init__(self, provider: str) -> None:
-        super().__init__(provider)
-        self.provider = provider
+    provider: str
 
     def __str__(self) -> str:
         why = (
@@ -97,23 +86,19 @@ class BatchNotServed(TaskError, ValueError):
 class NoAnswers(TaskError):
     """Nothing comes back from a model, call after call."""
 
-    def __init__(self, model: str, n: int, last: str) -> None:
-        super().__init__(model, n, last)
-        self.model, self.n, self.last = model, n, last
-
-    def __str__(self) -> str:
-        return (
-            f"{self.model} did not answer {self.n} calls in a row, each tried several times (last: {self.last}); what "
-            "is answered is stored: look at the provider's status and your network, then run the same again"
-        )
+    model: str
+    n: int
+    last: str
+    sentence = (
+        "{model} did not answer {n} calls in a row, each tried several times (last: {last}); finished answers are "
+        "stored: check the provider's status and your network, then run the same command again"
+    )
 
 
 class NotBought(TaskError):
     """The ledger has no response to this call, and none may be asked for."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
+    key: str
 
     def __str__(self) -> str:
         return f"the ledger has no response to the call {self.key[:16]}; label without --finished-only to ask for it"
@@ -122,15 +107,12 @@ class NotBought(TaskError):
 class ShardIncomplete(TaskError):
     """Some queries of a shard got no answer, though they might another time."""
 
-    def __init__(self, n: int, first: str) -> None:
-        super().__init__(n, first)
-        self.n, self.first = n, first
-
-    def __str__(self) -> str:
-        return (
-            f"{self.n} queries could not be answered after several tries (first: {self.first}); "
-            "the others are stored: run the same again to ask for these alone"
-        )
+    n: int
+    first: str
+    sentence = (
+        "{n} queries could not be answered after several tries (first: {first}); the others are stored: run the same "
+        "command again to ask for these only"
+    )
 
 
 class LabellingStopped(TaskError):
@@ -141,12 +123,14 @@ class LabellingStopped(TaskError):
         cause: that error's class.
         labelled: queries with a label, in the partial labels that the run recorded.
         rows: queries in all.
-        resume_at: ISO 8601 time with zone before which going on is of no use, if there is one.
+        resume_at: ISO 8601 time with zone; trying again before it is of no use. None where there is no such time.
     """
 
-    def __init__(self, reason: str, cause: str, labelled: int, rows: int, resume_at: str | None = None) -> None:
-        super().__init__(reason, cause, labelled, rows, resume_at)
-        self.reason, self.cause, self.labelled, self.rows, self.resume_at = reason, cause, labelled, rows, resume_at
+    reason: str
+    cause: str
+    labelled: int
+    rows: int
+    resume_at: str | None = None
 
     def __str__(self) -> str:
         if not self.labelled:

@@ -23,9 +23,10 @@ class BudgetReached(TaskError):
         needed: what the call can cost at most, in USD.
     """
 
-    def __init__(self, cap: float, spent: float, reserved: float, needed: float) -> None:
-        super().__init__(cap, spent, reserved, needed)
-        self.cap, self.spent, self.reserved, self.needed = cap, spent, reserved, needed
+    cap: float
+    spent: float
+    reserved: float
+    needed: float
 
     def __str__(self) -> str:
         held = f" and {shown_usd(self.reserved)} reserved for calls in flight" if self.reserved else ""
@@ -39,12 +40,9 @@ class BudgetReached(TaskError):
 class InvalidUsd(TaskError, ValueError):
     """An amount of money that is none."""
 
-    def __init__(self, name: str, value: object) -> None:
-        super().__init__(name, value)
-        self.name, self.value = name, value
-
-    def __str__(self) -> str:
-        return f"{self.name} = {self.value!r} is not an amount in USD; give a number of at least 0"
+    name: str
+    value: object
+    sentence = "{name} = {value!r} is not an amount in USD; give a number of at least 0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from routecal.storage.errors import InputMissing
+from routecal.storage.input_errors import InputMissing
 from routecal.tasks.errors import TaskError
 
 # Exact sums need an end to the digits: prices below a million dollars, to a billionth of one.
@@ -32,9 +32,9 @@ class PricesInvalid(TaskError, ValueError):
         problem: the end of a sentence that begins with the place.
     """
 
-    def __init__(self, file: str, where: str, problem: str) -> None:
-        super().__init__(file, where, problem)
-        self.file, self.where, self.problem = file, where, problem
+    file: str
+    where: str
+    problem: str
 
     def __str__(self) -> str:
         return f"{self.where + ' of ' if self.where else ''}{self.file}: {self.problem}"

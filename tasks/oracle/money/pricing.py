@@ -37,9 +37,10 @@ class UnknownPrice(TaskError, LookupError):
         known: the end of a clause on what is known of its price; empty when nothing is.
     """
 
-    def __init__(self, model: str, file: str, day: date, known: str = "") -> None:
-        super().__init__(model, file, day, known)
-        self.model, self.file, self.day, self.known = model, file, day, known
+    model: str
+    file: str
+    day: date
+    known: str = ""
 
     def __str__(self) -> str:
         name = json.dumps(self.model, ensure_ascii=False)
@@ -54,15 +55,12 @@ class UnknownPrice(TaskError, LookupError):
 class NoOutputLimit(TaskError, ValueError):
     """A call that may write without end has no highest cost."""
 
-    def __init__(self, model: str, limit: object) -> None:
-        super().__init__(model, limit)
-        self.model, self.limit = model, limit
-
-    def __str__(self) -> str:
-        return (
-            f"a call to {self.model} has max_output_tokens = {self.limit!r}, so its highest cost is not known; "
-            "give a whole number above 0"
-        )
+    model: str
+    limit: object
+    sentence = (
+        "a call to {model} has max_output_tokens = {limit!r}, so its highest cost is not known; give a whole number "
+        "above 0"
+    )
 
 
 @dataclass(frozen=True)

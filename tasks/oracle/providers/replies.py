@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.providers.error_classes import of_status

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from routecal.storage.plain_text import plain
+from routecal.plain_text import plain
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 
 # So much of a strange body is shown.

@@ -25,9 +25,8 @@ class DayQuotaReached(TaskError):
         resume_at: when the quota is new, with its time zone.
     """
 
-    def __init__(self, model: str, resume_at: datetime) -> None:
-        super().__init__(model, resume_at)
-        self.model, self.resume_at = model, resume_at
+    model: str
+    resume_at: datetime
 
     def __str__(self) -> str:
         return (

@@ -46,9 +46,10 @@ class QuotaTooSmall(TaskError, ValueError):
         needed: what the request takes of it.
     """
 
-    def __init__(self, model: str, what: Quota, limit: float, needed: float) -> None:
-        super().__init__(model, what, limit, needed)
-        self.model, self.what, self.limit, self.needed = model, what, limit, needed
+    model: str
+    what: Quota
+    limit: float
+    needed: float
 
     def __str__(self) -> str:
         if self.what == "usd":
@@ -71,13 +72,11 @@ class NoProgress(TaskError):
         wait_s: what the provider asks to wait now.
     """
 
-    def __init__(self, model: str, minutes: float, wait_s: float = 0.0) -> None:
-        super().__init__(model, minutes, wait_s)
-        self.model, self.minutes, self.wait_s = model, minutes, wait_s
-
-    def __str__(self) -> str:
-        return (
-            f"{self.model} answers nothing but 'too fast', with no success within {self.minutes:g} minutes "
-            f"(it asks to wait {self.wait_s:.0f} s more); what is finished is kept: look up the project's quota, "
-            "set rpm, tpm and usd_per_10min to it, and resume"
-        )
+    model: str
+    minutes: float
+    wait_s: float = 0.0
+    sentence = (
+        "{model} answers nothing but 'too fast', with no success within {minutes:g} minutes (it asks to wait "
+        "{wait_s:.0f} s more); what is finished is kept: look up the project's quota, set rpm, tpm and usd_per_10min "
+        "to it, and resume"
+    )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from routecal.calib.errors import CheckpointMissing, HeadUnusable
+from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, load
 from routecal.calib.recalibrate import Platt
 from tests.calib.made import examples

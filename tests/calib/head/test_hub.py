@@ -6,7 +6,7 @@ import torch
 from huggingface_hub import ModelCard, constants
 from huggingface_hub.errors import HfHubHTTPError
 
-from routecal.calib.errors import CheckpointMissing, HeadUnusable
+from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
 from routecal.calib.recalibrate import Identity, Platt
 from tests.calib.head.hub_server import TOKEN, serving

@@ -4,7 +4,8 @@ import torch
 from pydantic import ValidationError
 from scipy.special import expit
 
-from routecal.calib.errors import FeatureMismatch, InvalidLabel, NonFinite
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import InvalidLabel, NonFinite
 from routecal.calib.head import ConfidenceHead, HeadConfig, router_logit
 from routecal.calib.head import model as model_module
 from routecal.calib.learn import sft

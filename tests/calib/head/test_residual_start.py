@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from routecal.calib.baselines.router_outputs import statistic
-from routecal.calib.errors import FeatureMismatch
+from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead, HeadConfig
 from routecal.calib.head.head_inputs import CLIP_STD

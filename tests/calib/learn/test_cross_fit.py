@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from routecal.calib.errors import FeatureMismatch, OutOfRange
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import OutOfRange
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
 from routecal.calib.learn import cross_fit, rl, sft

@@ -7,11 +7,11 @@ from routecal.calib.learn.rl import RLConfig, estimate
 F64 = torch.float64
 
 
-@pytest.mark.parametrize(("policy", "draws"), [("logit-normal", 16), ("logit-normal", 64), ("beta", 16)])
-def test_reported_variance_is_that_of_repeated_gradients(policy, draws):
+@pytest.mark.parametrize("draws", [16, 64])
+def test_reported_variance_is_that_of_repeated_gradients(draws):
     n = 20_000
     z, y = torch.full((n,), 0.7, dtype=F64, requires_grad=True), torch.ones(n, dtype=F64)
-    found = estimate(z, y, RLConfig(draws=draws, policy=policy), torch.Generator().manual_seed(0))
+    found = estimate(z, y, RLConfig(draws=draws), torch.Generator().manual_seed(0))
     (per_row,) = torch.autograd.grad(n * found.loss, z)
     assert found.variance.item() == pytest.approx(per_row.var().item(), rel=0.08)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from routecal.calib.errors import OnePolicy, RouterUnusable
+from routecal.calib.checkpoint_errors import RouterUnusable
+from routecal.calib.errors import OnePolicy
 from routecal.calib.learn.routing_head import fit_routing_head, fit_saturated_routing_head
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from routecal.calib.errors import ShapeMismatch, TooFewExamples
 from routecal.calib.learn import confidence_policy, losses, monitors, rewards, rl
-from routecal.calib.learn.confidence_policy import Beta, LogitNormal
+from routecal.calib.learn.confidence_policy import LogitNormal
 from routecal.calib.learn.rl_config import RLConfig
 
 B, K = 4, 3
@@ -20,7 +20,7 @@ ROW, COLUMN, LONG, DRAWS = (B,), (B, 1), (B + 1,), (K, B)
 ON_ROWS = [losses.surrogate, losses.calibration_gap, losses.smooth_calibration_gap, losses.ranking_gap]
 ON_ROWS += [losses.bernoulli_kl]
 ON_DRAWS = [losses.score_function, monitors.gradient_variance]
-POLICIES = [LogitNormal(), Beta()]
+POLICIES = [LogitNormal()]
 ESTIMATORS = ["score_function", "exact", "surrogate"]
 
 
@@ -82,7 +82,7 @@ def test_the_baseline_needs_other_draws(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("z", [COLUMN, (), (1, B)])
 def test_a_policy_refuses_logits_that_are_no_rows(policy, z: tuple[int, ...]) -> None:
     logits, rng = filled(*z), torch.Generator()
-    for call in (lambda: policy.draw(logits, K, rng), lambda: policy.entropy(logits), lambda: policy.grid(logits)):
+    for call in (lambda: policy.draw(logits, K, rng), lambda: policy.grid(logits)):
         with pytest.raises(ShapeMismatch, match="z has shape"):
             call()
     with pytest.raises(ShapeMismatch):
@@ -101,7 +101,7 @@ def test_a_policy_refuses_draws_of_other_rows(policy, x: tuple[int, ...]) -> Non
 @pytest.mark.parametrize(("z", "y"), [(ROW, COLUMN), (COLUMN, ROW), (ROW, LONG), (ROW, (1,))])
 def test_the_policy_gradient_refuses(estimator: str, z: tuple[int, ...], y: tuple[int, ...]) -> None:
     with pytest.raises(ShapeMismatch, match=r"z has shape .* y has shape"):
-        rl.policy_gradient(filled(*z), filled(*y), RLConfig(estimator=estimator), torch.Generator())
+        rl.estimate(filled(*z), filled(*y), RLConfig(estimator=estimator), torch.Generator())
     for policy in POLICIES:
         with pytest.raises(ShapeMismatch):
             rl.expected_reward(filled(*z), filled(*y), rewards.brier, policy)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from routecal.calib.errors import Collapsed, FeatureMismatch, TooFewExamples, UnknownName
+from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.errors import Collapsed, TooFewExamples, UnknownName
 from routecal.calib.head import ConfidenceHead, HeadConfig
 from routecal.calib.learn import rl, sft
 from routecal.calib.learn.rl import PRESETS, RLConfig
@@ -101,7 +102,7 @@ def test_proper_rewards_find_the_base_rate_where_there_is_nothing_else(reward, q
     z = torch.zeros((), requires_grad=True)
     optimiser = torch.optim.Adam([z], lr=0.05)
     for _ in range(200):
-        loss, _ = rl.policy_gradient(z.expand(500), y, RLConfig(reward=reward), rng)
+        loss = rl.estimate(z.expand(500), y, RLConfig(reward=reward), rng).loss
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

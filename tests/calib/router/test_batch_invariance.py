@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GraniteConfig, GraniteForCausalLM
 
-from routecal.calib.errors import CheckpointUnusable, RouterUnusable
+from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.router import readers
 from routecal.calib.router.batch_invariance import compare
 from routecal.calib.router.frozen_router import FrozenRouter

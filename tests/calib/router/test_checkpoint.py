@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoTokenizer, Gemma3TextForSequenceClassification
 
-from routecal.calib.errors import CalibError, CheckpointMissing, CheckpointUnusable, RouterUnusable, UnknownName
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable, RouterUnusable
+from routecal.calib.errors import CalibError, UnknownName
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter

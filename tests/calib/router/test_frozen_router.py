@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from routecal.calib.errors import CheckpointMissing, NonFinite, RouterUnusable
+from routecal.calib.checkpoint_errors import CheckpointMissing, RouterUnusable
+from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import label_order
 from routecal.calib.router.frozen_router import FrozenRouter

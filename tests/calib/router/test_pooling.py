@@ -17,7 +17,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from routecal.calib.errors import RouterUnusable, UnknownName
+from routecal.calib.checkpoint_errors import RouterUnusable
+from routecal.calib.errors import UnknownName
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.pooling import blocks_of

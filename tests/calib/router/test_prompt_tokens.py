@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from routecal.calib.errors import NotQueries, QueryUnreadable, RouterUnusable
+from routecal.calib.checkpoint_errors import NotQueries, QueryUnreadable, RouterUnusable
 from routecal.calib.router import prompt_tokens
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.prompt_tokens import Prompts, texts_of

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -58,14 +57,14 @@ def hold(place):
         process.communicate("")
 
 
-@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="this system does not list locks")
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
-def test_a_ledger_locked_by_another_process_is_waited_for_and_then_its_pid_is_named(place, hold, mode):
-    holder, said = hold(mode), []
-    with pytest.raises(LedgerLocked, match=rf"locked by process {holder.pid} for 0\.3 s") as caught:
+def test_a_ledger_locked_by_another_process_is_waited_for_and_then_refused(place, hold, mode):
+    hold(mode)
+    said = []
+    with pytest.raises(LedgerLocked, match=r"locked by another process for 0\.3 s") as caught:
         Ledger.open(f"sqlite:///{place}", wait_s=0.3, on_wait=said.append)
-    assert (caught.value.pids, caught.value.url) == ((holder.pid,), str(place))
-    assert said == [f"the ledger {place} is locked by process {holder.pid}; waiting up to 0.3 s"]
+    assert (caught.value.wait_s, caught.value.url) == (0.3, str(place))
+    assert said == [f"the ledger {place} is locked by another process; waiting up to 0.3 s"]
 
 
 def test_a_lock_in_mid_run(place, hold):
@@ -86,17 +85,10 @@ def test_a_lock_in_mid_run(place, hold):
         assert set(ledger.find(["a"])) == {"a"}
 
 
-def test_an_unknown_holder_is_another_process(place, hold, monkeypatch):
-    monkeypatch.setattr("routecal.storage.ledger.transactions.holders", lambda paths: ())
-    hold()
-    with pytest.raises(LedgerLocked, match="locked by another process for"):
-        Ledger.open(f"sqlite:///{place}", wait_s=0.1)
-
-
 def test_a_newer_ledger(ledger_url):
     with Ledger.open(ledger_url) as ledger:
         ledger._transactions.run(lambda con: con.execute(text("UPDATE meta SET value = '2'")))
-    with pytest.raises(LedgerNewer, match=r"written by a newer routecal \(form 2, this one knows 1\); update routecal"):
+    with pytest.raises(LedgerNewer, match=r"written by a newer routecal \(format 2, this one reads 1\); upgrade"):
         Ledger.open(ledger_url)
 
 
@@ -153,7 +145,7 @@ def test_a_damaged_database(place):
 def test_a_place_that_takes_no_file(tmp_path, below):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(LedgerNotWritable, match="point ROUTECAL_HOME or ROUTECAL_LEDGER_URL at a place that can"):
+    with pytest.raises(LedgerNotWritable, match="set ROUTECAL_HOME or ROUTECAL_LEDGER_URL to a place that can"):
         Ledger.open(f"sqlite:///{tmp_path}/{below}")
 
 

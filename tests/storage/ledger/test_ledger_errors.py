@@ -9,7 +9,7 @@ FACTS = {
     "LedgerUrlInvalid": ("mysql", "it is no file"),
     "LedgerNeedsPackage": ("psycopg", "postgres"),
     "LedgerNewer": ("ledger.sqlite", "7", 1),
-    "LedgerLocked": ("ledger.sqlite", (12, 15), 30.0),
+    "LedgerLocked": ("ledger.sqlite", 30.0),
     "LedgerUnreachable": ("postgresql://ann:***@db/paid", "connection refused"),
     "LedgerFull": ("ledger.sqlite",),
     "JobHeld": (12, "host"),

@@ -161,7 +161,7 @@ def test_a_machine_whose_clock_is_wrong_takes_nobody_for_dead(postgres, database
 
     with Ledger.open(postgres.url(database)) as one:
         one.write(starts=[start("a")])
-        monkeypatch.setattr("routecal.storage.ledger.ledger.datetime", Fast)
+        monkeypatch.setattr("routecal.storage.ledger.ledger_session.datetime", Fast)
         monkeypatch.setattr("routecal.storage.ledger.schema.datetime", Fast)
         with Ledger.open(postgres.url(database)) as two:
             assert two.write(starts=[start("a")]) == {"a": Claim("busy")}

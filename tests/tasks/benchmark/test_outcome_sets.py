@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import read_table
-from routecal.storage.errors import InputMissing, MissingColumn
+from routecal.storage.input_errors import InputMissing, MissingColumn
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets, question
 from routecal.tasks.errors import NoOutcomes, UnknownSet
 from tests.tasks.benchmark.made import questions, write_outcomes
@@ -79,7 +79,7 @@ def test_other_files_are_passed_over_unless_they_are_asked_for(folder: str, capl
 
 
 def test_says_what_is_missing(folder: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownSet, match=r"no set 'gone' in .*; it holds cued, other, plain"):
+    with pytest.raises(UnknownSet, match=r"no set 'gone' in .*; choose one of those it holds: cued, other, plain"):
         import_sets(folder, names=["gone"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoOutcomes, match="holds no outcomes"):

@@ -82,7 +82,7 @@ def test_of_two_people_in_terminals_at_the_same_moment_one_decides(
     manual_decisions.promote()
     # The second has read the registry before the first wrote.
     monkeypatch.setattr("routecal.storage.head_registry.history", lambda _: seen)
-    with pytest.raises(RuntimeError, match="another decision about the champion was written meanwhile"):
+    with pytest.raises(RuntimeError, match="another decision about the champion was written at the same time"):
         manual_decisions.promote()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from routecal.storage.errors import InputMissing
+from routecal.storage.input_errors import InputMissing
 from routecal.storage.ledger import Ledger
 from routecal.tasks.oracle.call import Call
 from routecal.tasks.oracle.engine.engine import Answered

@@ -147,7 +147,7 @@ def test_twenty_broken_calls_in_a_row_stop_the_run_with_advice(server: GeminiSer
         f"20 calls to {SMALL} in a row brought a reply that is no answer (the last: the reply holds thoughts and no "
         "answer); give the models more room (--max-output-tokens) or less to think about (--medium-thinking none, "
         "--large-thinking none, --judge-thinking none), or set the reasoning parser of the server to the model's; "
-        "what is answered is stored, and the same run again asks for the others alone"
+        "finished answers are stored, and the same command again asks for the others only"
     )
     assert 40 <= server.requests(SMALL) <= 40 + 4
 

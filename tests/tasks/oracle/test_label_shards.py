@@ -100,7 +100,7 @@ def test_what_no_judge_could_grade_is_counted(caplog: pytest.LogCaptureFixture) 
         (
             ["refused: x"] * 3,
             NothingLabelled,
-            r"got a label: refused \(3\), for one: x; put right what the provider refuses",
+            r"got a label: refused \(3\), for one: x; correct what the provider refuses",
         ),
     ],
 )

@@ -15,10 +15,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from routecal.calib.errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
+from routecal.calib.checkpoint_errors import CheckpointMissing, CheckpointUnusable, QueryUnreadable
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import read_table
-from routecal.storage.refer import folder_at
+from routecal.storage.folder_artifact import folder_at
 from routecal.tasks.errors import NoGroundTruth
 from routecal.tasks.oracle.label_shards import check_labelled, label_shard
 from routecal.tasks.oracle.local_oracle import BATCH, MAX_NEW_TOKENS, LocalModel

@@ -7,7 +7,7 @@ import pytest
 
 from routecal.calib.policy import Grade, OracleMatrix
 from routecal.storage.artifact import Artifact, read_table
-from routecal.storage.errors import NoOutcomeMatches
+from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.tasks.oracle.label_shards import check_labelled, label_shard
 from routecal.tasks.oracle.replay_oracle import matched
 from routecal.tasks.queries import import_outcomes, import_queries

@@ -138,7 +138,7 @@ def sheet_of(n: int) -> tuple[list[AuditRow], pa.Table]:
 
 def test_refusals() -> None:
     sheet, labels = sheet_of(40)
-    with pytest.raises(HumanGradeUnknown, match=r"2 rows have a human_grade that is none .first: 'maybe'"):
+    with pytest.raises(HumanGradeUnknown, match=r"2 rows have a human_grade that is not a grade .first: 'maybe'"):
         score([sheet[0]._replace(human_grade="maybe"), sheet[1]._replace(human_grade="CC"), *sheet[2:]], labels)
     with pytest.raises(AuditIdUnknown, match=r"1 rows are of no answer in these labels .first: audit_id 'a0'"):
         score([sheet[0]._replace(audit_id="a0"), *sheet[1:]], labels)

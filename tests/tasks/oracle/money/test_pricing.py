@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routecal.storage.errors import InputMissing
+from routecal.storage.input_errors import InputMissing
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.money.pricelist import PricesInvalid, newest, parse
 from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, NoOutputLimit, Prices, UnknownPrice

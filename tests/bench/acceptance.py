@@ -1,15 +1,20 @@
-"""The claims that a benchmark is held to, each as asked and as found."""
+"""The claims that we hold the default head to, on the numbers of a benchmark that has run.
 
+`python -m tests.bench.acceptance artifacts/reports/benchmark-…/numbers.json` prints claim | asked | found | met and
+returns 1 where one is missed.
+"""
+
+import json
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from routecal.calib.baselines import BASELINES
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.results import Line, SetTable, Standing, is_better
-
-RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, Line, SetTable, Standing, is_better
 
 
 class Bar(BaseModel):
@@ -141,3 +146,17 @@ def _named(pairs: Sequence[tuple[SetTable, Line]], holds: Callable[[Line], bool]
 
 def _list(names: Sequence[str]) -> str:
     return f" ({'; '.join(names)})" if names else ""
+
+
+def main(numbers: str) -> int:
+    """Print the bars of a benchmark's numbers; 1 where one is missed."""
+    stored = json.loads(Path(numbers).read_text(encoding="utf-8"))
+    tables, shifted = (TypeAdapter(list[SetTable]).validate_python(stored[name]) for name in ("tables", "shifted"))
+    found = bars(tables, TypeAdapter(list[Standing]).validate_python(stored["ranks"]), shifted)
+    sign = {True: "ok  ", False: "MISS", None: "-   "}
+    print("\n".join(f"{sign[bar.met]} | {bar.claim} | {bar.asked} | {bar.found}" for bar in found))
+    return int(any(bar.met is False for bar in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

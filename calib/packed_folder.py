@@ -1,0 +1,82 @@
+"""The folder that `CalibratedRouter` opens: what a head must say to be served, and where its router lies."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from routecal.calib.checkpoint_errors import CheckpointMissing, NotServable
+from routecal.calib.head import LoadedHead
+from routecal.calib.head.head_folder import CONFIG, WEIGHTS
+from routecal.calib.head.hub import fetch
+from routecal.calib.router.pooling import DEFAULT
+
+# A folder that carries its router along has it here, and says so in `Serving.router`.
+ROUTER = "router"
+
+
+class Serving(BaseModel):
+    """What a head folder must say, under "serving" in its lineage, so that it can be served."""
+
+    model_config = ConfigDict(frozen=True)
+
+    router: str = Field(
+        description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"
+    )
+    template: str = Field(default="{query}", description="prompt around {query}")
+    dtype: str = Field(default="auto", description="dtype to compute in")
+    max_tokens: int | None = Field(default=None, description="reading window; None takes the router's")
+    layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
+    poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
+    blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
+    threshold: float = Field(ge=0, description="a confidence below it escalates to the large model")
+    threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
+    head_version: str = Field(default="", description="version of the head this was made of")
+
+
+def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
+    """Write a head folder that says how it is served: `CalibratedRouter.from_pretrained` opens it.
+
+    The router itself is not copied. To carry it along (to the Hub, say), copy it to `router` in the folder and give
+    "router" as `serving.router`.
+
+    Args:
+        head: trained, with its recalibrator.
+        serving: kept in config.json under lineage, "serving".
+        folder: where; made if need be.
+    """
+    lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
+    head.head.save(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=head.config.get("metrics"))
+
+
+def serving_of(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:
+    """What the folder says, with what the caller says instead."""
+    said: dict[str, Any] = dict(head.config.get("lineage", {}).get("serving", {}))
+    given = {"router": None if router is None else str(router), "threshold": threshold}
+    said |= {key: value for key, value in given.items() if value is not None}
+    if missing := tuple(key for key in given if key not in said):
+        raise NotServable(name, missing)
+    return Serving.model_validate(said)
+
+
+def router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
+    """The router's checkpoint: beside the head, in a local folder, or fetched from the Hub."""
+    places = [head_folder / router, Path(router).expanduser()]
+    if Path(router).is_absolute():
+        # Version 0.1 wrote whole paths. Artifacts that were moved since lie beside each other as they did then.
+        places.append(head_folder.parent.parent.joinpath(*Path(router).parts[-2:]))
+    for place in places:
+        if (place / "config.json").is_file():
+            return place
+    if router == ROUTER or len(Path(router).parts) != 2:
+        raise CheckpointMissing(
+            router, "Hugging Face checkpoint (config.json); say where the head's router is with router=…"
+        )
+    return fetch(router, ("*",), None, *hub[1:])
+
+
+def version_of(folder: Path) -> str:
+    """A name for a head that has none: the digest of its two files, wherever they lie."""
+    content = b"".join(hashlib.sha256((folder / file).read_bytes()).digest() for file in (CONFIG, WEIGHTS))
+    return hashlib.sha256(content).hexdigest()[:16]
