@@ -12,10 +12,11 @@ import httpx
 from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, PrefectHTTPStatusError
 from prefect.input import Keyset, RunInput, keyset_from_paused_state
-from prefect.states import Paused, Running, State
+from prefect.states import Paused, Running
 from pydantic import Field
 
 from routecal.tasks.markdown import safe

@@ -114,7 +114,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         if name in FLAGS:
             raise FlagMisplaced(name, "COMMAND")
         near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
-        raise CommandUnknown(name, near[0] if near else None, COMMANDS)
+        raise CommandUnknown(name, near[0] if near else None, tuple(COMMANDS))
     command = COMMANDS[name]
     check_home()
     params, as_json = parse(command.params, name, options)

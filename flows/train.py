@@ -74,6 +74,7 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
         own, labels = import_decisions(params.data_file)
         features = extract_queries(own, refer_checkpoint(params.router_path), Reading(), params.shard_size)
         return {"queries": own, "labels": labels, "features": features}
+    source: str | None
     if params.labels is None:
         source, made = runs.run_with("labels", run_id=params.run)
         labels = made["labels"]
