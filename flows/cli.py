@@ -60,10 +60,12 @@ def main(argv: Sequence[str]) -> int:
         return 0
     from routecal.flows.cli_options import HelpAsked
     from routecal.root_error import RoutecalError
+    from routecal.tasks.extras import require
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 
     name, *options = words
     try:
+        require("pipeline")
         if name == "completion":
             from routecal.flows.completion import completion
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.label_shards import check_labelled
     from routecal.tasks.oracle.labelling_plan import plan_labels
     from routecal.tasks.oracle.labelling_run import label, rejudge
+    from routecal.tasks.oracle.labelling_summary import result_line
     from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
     from routecal.tasks.oracle.planning.forecast import Plan
     from routecal.tasks.oracle.planning.plan_text import shown
@@ -50,6 +51,7 @@ __all__ = [
     "prompts_sha256",
     "queries_of",
     "rejudge",
+    "result_line",
     "shown",
 ]
 
@@ -73,6 +75,7 @@ _HOMES = {
     "prompts_sha256": "prompt_files",
     "queries_of": "rejudge_shards",
     "rejudge": "labelling_run",
+    "result_line": "labelling_summary",
     "shown": "planning.plan_text",
 }
 
