@@ -36,9 +36,3 @@ def ablate(params: AblateParams) -> Compared:
     if params.output_dir is not None:
         runs.copy_report(compared.report, params.output_dir)
     return completed(compared, title, report=params.output_dir or compared.report)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("ablate")

@@ -40,9 +40,3 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
     evaluated = evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
     return with_headline(evaluated)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("calibrate")

@@ -12,10 +12,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from routecal.flows.commands import COMMANDS, FLAGS, HELP, QUICK
+from routecal.flows.cli_options import FLAGS
 from routecal.flows.terminal import TERMINATED, end_on_signals, interruptible
+
+if TYPE_CHECKING:
+    from routecal.flows.commands import Command, Run, Show
+    from routecal.flows.form import Params
 
 # Codes of runs that stopped for one of these reasons: the same command, later, goes on.
 _STOPPED = {"DayQuotaReached": 75, "NoProgress": 75, "NoAnswers": 75, "ShardIncomplete": 75, "Interrupted": 130}
@@ -40,27 +44,27 @@ def console() -> None:
         code[0] = TERMINATED
 
 
-def restart(name: str) -> None:
-    """Become `routecal NAME` with this process's options.
-
-    For `python -m flows.NAME`, which has imported Prefect by now: its settings are read on import, so they must be in
-    the environment before.
-    """
-    os.execv(sys.executable, [sys.executable, "-m", "routecal.flows.cli", name, *sys.argv[1:]])
-
-
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     flags = {flag for flag in FLAGS if flag in argv[:2]}
     words = [word for i, word in enumerate(argv) if not (i < 2 and word in flags)]
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
+        from routecal.flows.help_text import overview
+
+        print(overview(), end="")
         return 0 if words else 2
     if words[0] == "--version":
         from routecal.tasks.version import code_version
 
         print(f"routecal {code_version()}")
         return 0
+    from routecal.tasks.errors import ExtraMissing
+    from routecal.tasks.extras import require
+
+    try:
+        require("pipeline")
+    except ExtraMissing as missing:
+        return _refuse(str(missing))
     from routecal.calib.errors import CalibError
     from routecal.flows.cli_options import HelpAsked
     from routecal.storage.errors import StorageError
@@ -69,14 +73,24 @@ def main(argv: Sequence[str]) -> int:
 
     name, *options = words
     try:
+        if name == "completion":
+            from routecal.flows.completion import completion
+
+            print(completion(options))
+            return 0
         return _run(name, options, verbose="--verbose" in flags, refresh="--refresh" in flags)
-    except HelpAsked as text:
-        print(text, end="")
+    except HelpAsked as asked:
+        from routecal.flows.help_text import command_help
+
+        print(command_help(name, is_full=asked.is_full), end="")
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
     except (CalibError, StorageError, TaskError) as error:
         return _refuse(str(error))
+    except BrokenPipeError:  # whoever reads the output has enough of it, as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return _refuse(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", 130)
     except Exception as error:
@@ -99,6 +113,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
     """
     from routecal.flows.cli_options import parse
+    from routecal.flows.commands import COMMANDS
     from routecal.flows.errors import CommandUnknown, FlagMisplaced
     from routecal.flows.path_checks import check_home
 
@@ -109,39 +124,60 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         raise CommandUnknown(name, near[0] if near else None, COMMANDS)
     command = COMMANDS[name]
     check_home()
-    params = parse(getattr(importlib.import_module(command.params_in), command.params), name, options)
+    params, as_json = parse(command.params, name, options)
     from routecal.flows.param_checks import check
 
     check(params)
-    is_quick = name in QUICK or getattr(params, "dry_run", False)
+    if command.is_quick:
+        run, show = command.load()
+        with interruptible():
+            result = run(params)
+    else:
+        run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
+        result = _run_flow(run, params)
+    if as_json:
+        from routecal.flows.json_results import as_json as to_json
+
+        print(to_json(result))
+    else:
+        show(_stdout(), result)
+    return 0
+
+
+def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: bool) -> "tuple[Run, Show]":
+    """The flow and what prints its result, once Prefect is set up and a server answers; a dry run needs none."""
     _settings(verbose=verbose, refresh=refresh)
-    if not is_quick:
+    is_dry = getattr(params, "dry_run", False)
+    if not is_dry:
         from routecal.flows.prefect_server import check_given, check_prefect_home
         from routecal.storage.layout import Home
 
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
+    _load_prefect()
+    flow: Any
+    flow, show = command.load()
+    if is_dry:
+        return flow.fn, show
+    from routecal.flows.prefect_server import reach_server
+
+    reach_server()
+    return flow, show
+
+
+def _run_flow(flow: "Run", params: "Params") -> Any:
+    """The result of a flow, with its progress on standard error."""
+    from prefect.exceptions import Abort
+
     from routecal.flows.text_console import console
     from routecal.tasks.progress import shown
 
-    _load_prefect()
-    action: Any = getattr(importlib.import_module(command.module), command.flow)
-    if is_quick:
-        action = action.fn
-    else:
-        from routecal.flows.prefect_server import reach_server
-
-        reach_server()
-    from prefect.exceptions import Abort
-
     with shown(console(stderr=True)), interruptible():
         try:
-            result = action(params)
+            return flow(params)
         except Abort as ended:  # which leaves the run in the state that it was given
             raise ended.__cause__ or ended from None
-    getattr(importlib.import_module("routecal.flows.print_results"), command.shown_by)(_paper(), result)
-    return 0
 
 
 def _settings(*, verbose: bool, refresh: bool) -> None:
@@ -176,7 +212,7 @@ def _reason(error: Exception) -> str:
     return f"{error.title} {'.'.join(map(str, first['loc']))} is {first['input']!r}, and {first['msg'].lower()}"
 
 
-def _paper() -> Any:
+def _stdout() -> Any:
     """Standard output. A file or a pipe has no width that tables would have to be cut to."""
     from routecal.flows.text_console import console
 
@@ -189,7 +225,3 @@ def _refuse(sentence: str, code: int = 2) -> int:
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    console()

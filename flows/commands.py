@@ -1,93 +1,203 @@
-"""What the command line offers: every command, where it lives, and the help that lists them."""
+"""Every command: its parameters, and how to load what it runs and what prints the result.
 
-from typing import NamedTuple
+To add one, write its parameter model and a function below that imports the rest; its help, options, completion and
+JSON output follow from the model. The function is called once the options are known to be right, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from routecal.flows.demo_params import DemoNightParams, DemoParams
+from routecal.flows.form import Params
+from routecal.flows.night_params import DeclineParams, HeadsParams, PromoteParams, RecalibrateParams, RollbackParams
+from routecal.flows.oracle_params import AuditParams, LabelParams, LedgerParams, RejudgeParams
+from routecal.flows.params import (
+    CalibrateParams,
+    EvaluateParams,
+    ExportParams,
+    ExtractParams,
+    StatsParams,
+    TrainParams,
+    TrainRouterParams,
+)
+from routecal.flows.trial_params import AblateParams, BenchmarkParams
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    Run = Callable[[Any], Any]
+    Show = Callable[[Console, Any], None]
+    Load = Callable[[], tuple[Run, Show]]
 
 
 class Command(NamedTuple):
-    """Where a command lives: its flow, the model of its parameters, and what of `print_results` prints its result."""
+    """One command.
 
-    module: str
-    flow: str
-    params: str
-    params_in: str = "routecal.flows.params"
-    shown_by: str = "made"
+    Attributes:
+        group: the heading it stands under in the list of commands.
+        params: the model of its parameters; the first sentence of its docstring is the command's line in the list.
+        load: imports what runs the command and what prints its result, and returns both.
+        example: options of one typical call, for the help.
+        is_quick: it runs without Prefect, whose server takes longer to start than such a command runs.
+    """
+
+    group: str
+    params: type[Params]
+    load: Load
+    example: str
+    is_quick: bool
 
 
-COMMANDS = {
-    "demo": Command("routecal.flows.demo", "demo", "DemoParams", "routecal.flows.demo_params", "evaluated"),
-    "calibrate": Command("routecal.flows.calibrate", "calibrate", "CalibrateParams", shown_by="evaluated"),
-    "label": Command("routecal.flows.label", "label", "LabelParams", "routecal.flows.oracle_params", "labelled"),
-    "extract": Command("routecal.flows.extract", "extract", "ExtractParams"),
-    "train": Command("routecal.flows.train", "train", "TrainParams", shown_by="trained"),
-    "evaluate": Command("routecal.flows.evaluate", "evaluate", "EvaluateParams", shown_by="evaluated"),
-    "recalibrate": Command(
-        "routecal.flows.recalibrate", "recalibrate", "RecalibrateParams", "routecal.flows.night_params", "told"
-    ),
-    "demo-night": Command(
-        "routecal.flows.demo_night", "demo_night", "DemoNightParams", "routecal.flows.demo_params", "told"
-    ),
-    "heads": Command("routecal.flows.heads", "heads", "HeadsParams", "routecal.flows.night_params", "table"),
-    "promote": Command("routecal.flows.heads", "promote", "PromoteParams", "routecal.flows.night_params", "decided"),
-    "decline": Command("routecal.flows.heads", "decline", "DeclineParams", "routecal.flows.night_params", "decided"),
-    "rollback": Command("routecal.flows.heads", "rollback", "RollbackParams", "routecal.flows.night_params", "decided"),
-    "train-router": Command("routecal.flows.train_router", "train_router_flow", "TrainRouterParams"),
-    "benchmark": Command(
-        "routecal.flows.benchmark", "benchmark", "BenchmarkParams", "routecal.flows.trial_params", "compared"
-    ),
-    "ablate": Command("routecal.flows.ablate", "ablate", "AblateParams", "routecal.flows.trial_params", "compared"),
-    "audit": Command("routecal.flows.audit", "audit", "AuditParams", "routecal.flows.oracle_params", "audited"),
-    "rejudge": Command(
-        "routecal.flows.rejudge", "rejudge", "RejudgeParams", "routecal.flows.oracle_params", "rejudged"
-    ),
-    "ledger": Command("routecal.flows.ledger", "ledger", "LedgerParams", "routecal.flows.oracle_params", "table"),
-    "stats": Command("routecal.flows.stats", "stats", "StatsParams", shown_by="tables"),
-    "export": Command("routecal.flows.export", "export", "ExportParams", shown_by="exported"),
-}
+COMMANDS: dict[str, Command] = {}
 
-# Of the whole program; they stand before the command.
-FLAGS = ("--verbose", "--refresh")
 
-# From here these run without Prefect, whose server takes longer to start than they do.
-QUICK = {"audit", "ledger", "stats", "export", "heads", "promote", "decline", "rollback"}
+def command(group: str, params: type[Params], example: str = "", *, is_quick: bool = False) -> Callable[[Load], Load]:
+    """Register the decorated function as the command of its name."""
 
-HELP = """usage: routecal COMMAND [options]        routecal COMMAND --help        routecal --version
+    def register(load: Load) -> Load:
+        COMMANDS[load.__name__.replace("_", "-")] = Command(group, params, load, example, is_quick)
+        return load
 
-Calibrated confidence for a frozen LLM router.
+    return register
 
-the whole way
-  demo           everything, on world-facts questions and a real Gemma-3-270M; needs nothing
-  calibrate      label, extract, train, evaluate: from your queries to a calibrated head and its report
 
-each step alone
-  label          find the true policy of every query (oracle: replay, local, gemini, openai);
-                 --dry-run says what that takes, --audit N draws a sample for people to grade
-  extract        read policy, logits and hidden state of every query off the frozen router
-  train          train the confidence head (SFT, RL, recalibration) on labels and features
-  evaluate       measure a head on the test split, against baselines
-  train-router   make a router, for people who have none
+@command("Start here", DemoParams)
+def demo() -> tuple[Run, Show]:
+    from routecal.flows import demo, print_results
 
-proof
-  benchmark      every method on recorded outcomes: a table with intervals, noise floors and ranks, with two routers
-  ablate         the default head with one choice changed at a time: a forest plot, Markdown and LaTeX tables
+    return demo.demo, print_results.evaluated
 
-every night
-  recalibrate    gather new queries, check the serving head, label, train, and promote a head that does better
-  demo-night     one such night on the demo's queries, router and oracle, to see what a night does
-  heads          which head serves, and every decision that led there
-  promote        promote the candidate that waits; with --entry N --force, one that was refused
-  decline        refuse the candidate that waits; the head that serves serves on
-  rollback       put the head back that served before
 
-labels from an API
-  audit          how good the judge is, by the sample that people have graded
-  rejudge        grade the stored answers again with other judges; asks for no answer
-  ledger         what was paid, by day, model and stage
+@command("Start here", CalibrateParams, "--queries questions.jsonl --router-path ./my-router")
+def calibrate() -> tuple[Run, Show]:
+    from routecal.flows import calibrate, print_results
 
-afterwards
-  stats          dataset balance and reliability of one run, the newest or --run
-  export         one run's examples as JSONL, without the held-out ones
+    return calibrate.calibrate, print_results.evaluated
 
-Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: repeat the same command
-after an interruption and it goes on where it stopped. --refresh before COMMAND recomputes everything,
---verbose shows Prefect's log.
-"""
+
+@command("Single steps", LabelParams, "--queries questions.jsonl --oracle gemini --max-usd 5")
+def label() -> tuple[Run, Show]:
+    from routecal.flows import label, print_results
+
+    return label.label, print_results.labelled
+
+
+@command("Single steps", ExtractParams, "--queries questions.jsonl --router-path ./my-router")
+def extract() -> tuple[Run, Show]:
+    from routecal.flows import extract, print_results
+
+    return extract.extract, print_results.made
+
+
+@command("Single steps", TrainParams, "--output-dir ./my-head")
+def train() -> tuple[Run, Show]:
+    from routecal.flows import print_results, train
+
+    return train.train, print_results.trained
+
+
+@command("Single steps", EvaluateParams, "--medium-price 1 --large-price 20")
+def evaluate() -> tuple[Run, Show]:
+    from routecal.flows import evaluate, print_results
+
+    return evaluate.evaluate, print_results.evaluated
+
+
+@command("Single steps", TrainRouterParams, "--queries questions.jsonl --base-model ./gemma --output-dir ./my-router")
+def train_router() -> tuple[Run, Show]:
+    from routecal.flows import print_results, train_router
+
+    return train_router.train_router_flow, print_results.made
+
+
+@command("Every night", RecalibrateParams, "--inbox ./inbox --router-path ./my-router --oracle gemini --max-usd 5")
+def recalibrate() -> tuple[Run, Show]:
+    from routecal.flows import print_results, recalibrate
+
+    return recalibrate.recalibrate, print_results.told
+
+
+@command("Every night", DemoNightParams)
+def demo_night() -> tuple[Run, Show]:
+    from routecal.flows import demo_night, print_results
+
+    return demo_night.demo_night, print_results.told
+
+
+@command("Every night", HeadsParams, is_quick=True)
+def heads() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.heads, print_results.table
+
+
+@command("Every night", PromoteParams, is_quick=True)
+def promote() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.promote, print_results.decided
+
+
+@command("Every night", DeclineParams, "--note 'escalates too much'", is_quick=True)
+def decline() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.decline, print_results.decided
+
+
+@command("Every night", RollbackParams, is_quick=True)
+def rollback() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.rollback, print_results.decided
+
+
+@command("Labels from an API", AuditParams, "--file audit.csv", is_quick=True)
+def audit() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.audit, print_results.audited
+
+
+@command("Labels from an API", RejudgeParams, "--judge-model gemini-4-argon --max-usd 5")
+def rejudge() -> tuple[Run, Show]:
+    from routecal.flows import print_results, rejudge
+
+    return rejudge.rejudge, print_results.rejudged
+
+
+@command("Labels from an API", LedgerParams, is_quick=True)
+def ledger() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.ledger, print_results.table
+
+
+@command("Results of a run", StatsParams, is_quick=True)
+def stats() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.stats, print_results.tables
+
+
+@command("Results of a run", ExportParams, "--output-file examples.jsonl", is_quick=True)
+def export() -> tuple[Run, Show]:
+    from routecal.flows import print_results, reports
+
+    return reports.export, print_results.exported
+
+
+@command("Research", BenchmarkParams, "--data ./outcomes")
+def benchmark() -> tuple[Run, Show]:
+    from routecal.flows import benchmark, print_results
+
+    return benchmark.benchmark, print_results.compared
+
+
+@command("Research", AblateParams, "--data ./outcomes")
+def ablate() -> tuple[Run, Show]:
+    from routecal.flows import ablate, print_results
+
+    return ablate.ablate, print_results.compared

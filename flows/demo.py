@@ -20,9 +20,3 @@ def demo(params: DemoParams) -> Evaluated:
     inputs = demo_inputs(params, seed=params.seed)
     own = {"queries": inputs.queries.uri, "shard_size": params.shard_size, **inputs.params}
     return with_headline(calibrate(CalibrateParams(**own, **chosen)))
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("demo")

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from routecal.calib.settings import Reading
 from routecal.flows.demo_params import DemoInputs
 from routecal.storage.artifact import Artifact
-from routecal.tasks.extract import Reading
 from routecal.tasks.gemma import convert_gemma
 from routecal.tasks.make_router import check_base, train_router
 from routecal.tasks.oracle import LocalOracle, label, prompts_sha256

@@ -44,9 +44,3 @@ def _check_registry(router: Artifact) -> None:
     serving = head_decisions.in_force()
     if serving is not None and serving.lineage.get("router_sha256") != router.sha256:
         raise OtherRouterServes(Home.from_env().root, serving.number)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("demo-night")

@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
+from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
 from routecal.flows.run_messages import completed
@@ -14,7 +15,7 @@ from routecal.tasks.escalate import escalate, pack_router
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish
 from routecal.tasks.evaluation_verdict import headline
-from routecal.tasks.extract import Reading, router_of
+from routecal.tasks.extract import router_of
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
 from routecal.tasks.slice_table import score_slices
@@ -112,9 +113,3 @@ def evaluate_heads(
         evaluation=evaluation,
         data=facts.get("Data", ""),
     )
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("evaluate")

@@ -2,12 +2,13 @@
 
 from prefect import flow
 
+from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import ExtractParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.extract import Reading, extract_shard, n_truncated
+from routecal.tasks.extract import extract_shard, n_truncated
 from routecal.tasks.make_router import refer_checkpoint, unseen_by
 from routecal.tasks.progress import track
 from routecal.tasks.queries import import_queries
@@ -30,9 +31,3 @@ def extract(params: ExtractParams) -> Artifact:
 def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard_size: int) -> Artifact:
     """Read shard by shard; finished shards are not done again."""
     return joined([extract_shard(s, router, reading) for s in track(shards(queries, shard_size), "extract")])
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("extract")

@@ -1,5 +1,6 @@
 """What a field of a parameter model may hold, in words, from its JSON schema."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -27,7 +28,17 @@ def allowed(model: type[BaseModel], field: str) -> str:
     info = model.model_fields[field]
     words = _words(_properties(model)[field])
     # A text may be anything; what it means says more.
-    return info.description if words == "a text" and info.description else words
+    return _phrase(info.description) if words == "a text" and info.description else words
+
+
+def _phrase(description: str) -> str:
+    """The beginning of a description, as it would stand within a sentence.
+
+    >>> _phrase("A JSONL file with a column query; others are optional. Default: none.")
+    'a JSONL file with a column query'
+    """
+    first = re.split(r"[.;] |[.;]$", description)[0]
+    return first if first[1:2].isupper() else first[0].lower() + first[1:]
 
 
 @cache

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from routecal.flows import path_checks
-from routecal.flows.cli_options import spelled
 from routecal.flows.errors import DemoIsACommand, WrongValues
 from routecal.flows.night_params import NightParams, RecalibrateParams
 from routecal.flows.option_conflicts import commas
+from routecal.flows.option_names import spelled
 from routecal.flows.oracle_params import (
     DECISION,
     LARGE,

@@ -100,9 +100,3 @@ def labels_so_far(
     if run_id is not None and (labels.rows or stopped is None):
         runs.record(run_id, queries=queries, labels=labels)
     return labels, stopped
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("label")

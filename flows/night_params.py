@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from routecal.flows.oracle_params import OracleParams, Params
+from routecal.calib.settings import PromotionMargins
+from routecal.flows.form import Params
+from routecal.flows.oracle_params import OracleParams
 from routecal.flows.params import EscalationParams, HeadParams, RouterParams
 
 if TYPE_CHECKING:
     from routecal.calib.night.promotion_gate import GateRules
 
 
-class NightParams(Params):
-    """What a night gathers, when it labels, and what a new head must show."""
+class NightSteps(Params):
+    """How much a night labels, how often, and whether a person decides."""
 
-    inbox: str = Field(description="folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users")
-    night_queries: int = Field(default=500, ge=1, le=100_000, description="label at most so many queries a night")
-    window: int = Field(
-        default=1000, ge=100, le=100_000, description="newest held-out labelled rows that heads are judged on"
+    GROUP: ClassVar[str] = "night"
+
+    night_queries: int = Field(
+        default=500, ge=1, le=100_000, description="Max. number of queries to label per night; it bounds the cost."
     )
-    memory: int = Field(default=20_000, ge=100, description="newest labelled rows that a head learns from, at most")
     recheck_nights: int = Field(
         default=7,
         ge=1,
         le=365,
-        description="label even if all is well when so many nights labelled nothing: answers change without a sign",
+        description="Nights without labels after which a night labels even if all looks well, since answers can change "
+        "while queries do not.",
+    )
+    require_approval: bool = Field(
+        default=False,
+        description="Let a person decide: a new head is promoted once somebody resumes the run in the UI or runs "
+        "`routecal promote`.",
+    )
+    approval_hours: float = Field(
+        default=12.0,
+        gt=0,
+        le=168,
+        description="Hours that a run waits for approval; afterwards `routecal promote` can still promote the head.",
+    )
+
+
+class NightParams(NightSteps, PromotionMargins):
+    """What a night gathers, when it labels, and what a new head must show."""
+
+    inbox: str = Field(description="Folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users.")
+    window: int = Field(
+        default=1000,
+        ge=100,
+        le=100_000,
+        description="Number of held-out labelled rows, the newest, that heads are judged on. Lower it where queries "
+        "change fast.",
+    )
+    memory: int = Field(
+        default=20_000, ge=100, description="Max. number of labelled rows, the newest, that a head learns from."
     )
     renew_nights: int | None = Field(
         default=None,
         ge=1,
         le=1000,
-        description="labelled nights after which a new head takes over that is no worse, though it does no better "
-        "(default: only where calibration or the queries changed)",
-    )
-    brier_margin: float = Field(
-        default=0.01, gt=0, le=0.25, description="a new head's Brier may lie above the serving one's by less than this"
-    )
-    target_ece: float = Field(default=0.05, gt=0, le=1, description="a new head's ECE whose upper bound always passes")
-    require_approval: bool = Field(
-        default=False,
-        description="before a new head is promoted, wait until somebody resumes the run in the UI, or promotes it",
-    )
-    approval_hours: float = Field(
-        default=12.0, gt=0, le=168, description="hours to wait; afterwards `routecal promote` can still promote it"
+        description="Nights with labels after which a new head that is no worse takes over, even if it is no better. "
+        "Default: only where calibration or the queries changed.",
     )
 
     @property
@@ -52,22 +70,29 @@ class NightParams(Params):
         """What a candidate must show."""
         from routecal.calib.night.promotion_gate import GateRules
 
-        return GateRules(margin=self.brier_margin, target_ece=self.target_ece)
+        return GateRules(**self.model_dump(include=set(PromotionMargins.model_fields)))
 
 
 class RecalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, NightParams):
-    """One night: gather, check the serving head, label, train, and promote a head that does better."""
+    """One night: gather queries, check the serving head, label, train, and promote a head that does better."""
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("inbox", "router_path", "oracle", "outcomes", "night_queries", "max_usd", "require_approval"),
+        *("approval_hours", "medium_price", "large_price", "template", "columns"),
+    )
 
 
 class HeadsParams(Params):
-    """Which head serves, and every decision that led there, newest first."""
+    """Show which head serves, and every decision that led there, newest first."""
 
 
 class EntryParams(Params):
     """Which entry of the registry is meant."""
 
     entry: int | None = Field(
-        default=None, ge=1, description="of `routecal heads` (default: the newest whose candidate waits)"
+        default=None,
+        ge=1,
+        description="Number of an entry of `routecal heads`. Default: the newest whose candidate waits.",
     )
 
     @property
@@ -77,21 +102,27 @@ class EntryParams(Params):
 
 
 class PromoteParams(EntryParams):
-    """Promote the candidate that waits for approval; with its entry and --force also one that was refused."""
+    """Promote the candidate that waits for approval; with --entry N --force, one that was refused."""
 
-    force: bool = Field(default=False, description="promote the entry's candidate although it was refused")
+    force: bool = Field(default=False, description="Promote the candidate of --entry even if it was refused.")
 
 
 class DeclineParams(EntryParams):
-    """Refuse the candidate that waits for approval; the head that serves goes on serving."""
+    """Refuse the candidate that waits for approval; the serving head keeps serving."""
 
-    note: str = Field(default="", max_length=500, description="why; the registry and the night's page keep it")
+    note: str = Field(
+        default="",
+        max_length=500,
+        description="Your reason, kept in the registry and shown on the night's page. Default: none.",
+    )
 
 
 class RollbackParams(EntryParams):
-    """Put back the head that served before, or the one that an entry of `routecal heads` put in force."""
+    """Put back the head that served before, or with --entry N the one that this entry promoted."""
 
-    entry: int | None = Field(default=None, ge=1, description="of `routecal heads` (default: the head before)")
+    entry: int | None = Field(
+        default=None, ge=1, description="Number of an entry of `routecal heads`. Default: the head that served before."
+    )
 
     @property
     def named(self) -> str:

@@ -1,173 +1,228 @@
-"""Parameters of the flows that label, apart from the others: they need no torch, and labelling runs need the memory.
+"""Parameters of the flows that label. See `flows.params` for the rules."""
 
-See `flows.params` for the rules.
-"""
+from typing import Annotated, ClassVar, Literal
 
-from typing import Annotated, Literal
+from pydantic import AliasChoices, Field
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from routecal.flows.form import Params
+from routecal.tasks.oracle.engine.pace import Sending
 
 # Models that answer and grade unless others are named, of the gemini oracle.
 MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
 
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
-
-
-class Params(BaseModel):
-    """What all parameter models share: unknown options, empty texts, NaN and infinity are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_min_length=1, allow_inf_nan=False)
-
+_NO_LEVELS = "Give none for a server that knows no levels."
 
 Columns = Annotated[
     str | None,
     Field(
-        description="what your files call our columns, as query=question,ground_truth=answer; of queries and outcomes"
+        description="Names of your files' columns where they differ from ours, as query=question,ground_truth=answer; "
+        "they hold for queries and outcomes. Default: our names.",
     ),
+]
+ShardSize = Annotated[
+    int,
+    Field(ge=1, le=5000, description="Queries per task, which is how much work an interruption can cost."),
 ]
 
 
 class QueryParams(Params):
     """Which queries."""
 
+    GROUP: ClassVar[str] = "queries"
+
     queries: str = Field(
-        description="JSONL, CSV, Parquet or Arrow file with a column query and, optionally, ground_truth, aliases, "
-        "topic, id, context",
+        description="A JSONL, CSV, Parquet or Arrow file with a column query; the columns ground_truth, aliases, "
+        "topic, id and context are optional.",
         validation_alias=AliasChoices("queries", "validation_file"),
     )
     columns: Columns = None
-    limit: int | None = Field(default=None, ge=1, description="use this many, drawn by a hash of their text")
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Max. number of queries, drawn by a hash of their text, so that a repeat draws the same. Default: "
+        "all.",
+    )
 
 
-class ProviderParams(Params):
+class ProviderParams(Params, Sending):
     """Where an API oracle asks, how fast and for how much. The key is never a parameter: see README."""
 
-    max_usd: float | None = Field(
-        default=None, ge=0, description="never spend more on these labels, over all attempts at them"
-    )
-    rpm: float | None = Field(default=None, gt=0, description="requests per minute and model that your quota allows")
-    tpm: int | None = Field(default=None, ge=1, description="input tokens per minute and model")
-    rpm_of: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default={}, description="model=N: another rpm for that model"
-    )
-    tpm_of: dict[str, Annotated[int, Field(ge=1)]] = Field(
-        default={}, description="model=N: another tpm for that model"
-    )
-    usd_per_10min: float | None = Field(
-        default=None, gt=0, description="the project's spend limit in ten minutes (tier 1: 10, tier 2: 50, tier 3: 200)"
-    )
-    concurrency: int = Field(default=64, ge=1, le=1000, description="requests in flight per model, at most")
-    backend: Literal["online", "flex", "batch"] = Field(
-        default="online", description="flex: half price, slower; batch: half price, within a day or so (Gemini only)"
-    )
+    GROUP: ClassVar[str] = "API"
+
     on_day_quota: Literal["stop", "wait", "schedule"] = Field(
         default="stop",
-        description="when a day's quota is used up: stop as resumable, wait for the reset, or schedule a run then",
+        description="What to do once a day's quota is used up: stop, so that a repeat goes on; wait for the reset; or "
+        "schedule a run of the deployment for then.",
     )
-    deadline_s: float | None = Field(
-        default=None, gt=0, description="seconds one request may take (default: 120, flex 1200)"
-    )
-    batch_deadline_h: float = Field(default=26.0, gt=0, description="hours a batch job may take before it goes online")
-    base_url: str | None = Field(default=None, description="of an OpenAI-compatible endpoint, or of a Gemini proxy")
-    vertex: bool = Field(default=False, description="Gemini through Vertex AI, with Google's default credentials")
-    vertex_project: str | None = Field(default=None, description="Google Cloud project, for Vertex")
-    vertex_location: str = Field(default="global", description="Google Cloud location, for Vertex")
     secret_block: str = Field(
-        default="gemini-api-key", description="Prefect Secret block with the key, if the environment has none"
+        default="gemini-api-key",
+        description="Prefect Secret block that holds the API key, read where the environment has none.",
     )
-    quota: str = Field(
-        default="gemini", pattern=r"^[\w-]+$", description="Prefect concurrency limit of flows that share this quota"
-    )
-    prices: str | None = Field(default=None, description="TOML file with prices to add to ours")
-    allow_versions: list[str] = Field(default=[], description="model versions to accept beside the expected ones")
 
 
 class JudgeParams(Params):
     """Who grades the answers."""
 
+    GROUP: ClassVar[str] = "judge"
+
     judge: Literal["model", "decision"] = Field(
-        default="model", description="model: writes a grade; decision: gemini-decision-1 chooses one for both answers"
+        default="model",
+        description="How answers are graded: model lets a model write a grade for each answer; decision lets "
+        "gemini-decision-1 choose the grades of both at once (Gemini only).",
     )
-    judge_model: str | None = Field(default=None, description="first judge (default: the medium model)")
-    judge_thinking: Thinking = Field(default="low", description="thinking level of the judges")
-    second_judge: str | None = Field(default=None, description="model asked when the first is unsure")
-    third_judge: str | None = Field(default=None, description="model that breaks the tie of the other two")
+    judge_model: str | None = Field(default=None, description="Name of the first judge. Default: the medium model.")
+    judge_thinking: Thinking = Field(default="low", description=f"Thinking level of the judges. {_NO_LEVELS}")
+    second_judge: str | None = Field(
+        default=None,
+        description="Name of a model that is asked where the first judge is unsure. Default: none is asked.",
+    )
+    third_judge: str | None = Field(
+        default=None,
+        description="Name of a model that decides where the other two judges differ. Default: none is asked.",
+    )
     judge_below: float | None = Field(
-        default=None, ge=0, le=1, description="how sure the first judge must be (default .7 with a second judge)"
+        default=None,
+        ge=0,
+        le=1,
+        description="Confidence, from 0 to 1, below which the first judge counts as unsure. Default: 0.7 where there "
+        "is a second judge.",
     )
-    always_second: bool = Field(default=False, description="ask the second judge about every answer")
+    always_second: bool = Field(
+        default=False, description="Ask the second judge about every answer, not only where the first is unsure."
+    )
     judge_json: Literal["schema", "object", "prompt"] = Field(
         default="schema",
-        description="what holds judges to JSON: a schema; JSON of any form, or the prompt alone, for servers without",
+        description="How judges are held to JSON: by a schema; object: by the mode for JSON of any form; prompt: by "
+        "the prompt alone. Change it for servers without schemas.",
     )
 
 
 class AnsweringParams(Params):
     """Which oracle, and whose answers it compares."""
 
+    GROUP: ClassVar[str] = "oracle"
+
     oracle: Literal["replay", "local", "gemini", "openai"] = Field(
         default="replay",
-        description="replay: recorded outcomes; local: a causal model on this machine; gemini: Gemini models; "
-        "openai: any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM …)",
+        description="Source of the true policies: replay reads recorded outcomes, local asks a causal model on "
+        "this machine, gemini asks Gemini, openai asks any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM).",
     )
     outcomes: str | None = Field(
-        default=None, description="recorded outcomes, for replay (default: the queries file; a night has none)"
+        default=None,
+        description="A file of recorded outcomes for --oracle replay, with the columns query, medium_label and "
+        "large_label. Default: the queries file; a night requires one.",
     )
     columns: Columns = None
-    local_model: str | None = Field(default=None, description="folder of the causal-LM checkpoint, for local")
-    local_model_name: str = Field(default="a local model", description="what the report calls it")
-    medium_model: str | None = Field(default=None, description="for gemini (default gemini-3.8-flash) and openai")
-    large_model: str | None = Field(default=None, description="for gemini (default gemini-4-argon) and openai")
-    medium_thinking: Thinking = Field(default="low", description="thinking level of the medium model; billed as output")
-    large_thinking: Thinking = Field(default="low", description="thinking level of the large model")
-    max_output_tokens: int = Field(
-        default=4096, ge=256, le=65536, description="per request, thinking included: small caps buy empty answers"
+    local_model: str | None = Field(
+        default=None,
+        description="Folder of the causal-LM checkpoint that answers; --oracle local requires it. Default: none.",
     )
-    finished_only: bool = Field(default=False, description="label what is answered already; ask nothing, pay nothing")
-    shard_size: int = Field(default=500, ge=1, le=5000, description="queries per task: what a crash can cost")
+    local_model_name: str = Field(default="a local model", description="Name of the local model in the report.")
+    medium_model: str | None = Field(
+        default=None,
+        description="Name of the medium model, for --oracle gemini or openai. Default: gemini-3.8-flash; openai "
+        "requires one.",
+    )
+    large_model: str | None = Field(
+        default=None,
+        description="Name of the large model, for --oracle gemini or openai. Default: gemini-4-argon; openai requires "
+        "one.",
+    )
+    medium_thinking: Thinking = Field(
+        default="low",
+        description=f"Thinking level of the medium model; thinking is billed as output. {_NO_LEVELS}",
+    )
+    large_thinking: Thinking = Field(
+        default="low",
+        description=f"Thinking level of the large model; thinking is billed as output. {_NO_LEVELS}",
+    )
+    max_output_tokens: int = Field(
+        default=4096,
+        ge=256,
+        le=65536,
+        description="Max. output tokens per request, thinking included. Small caps pay for empty answers; raise it "
+        "where answers are cut.",
+    )
+    finished_only: bool = Field(
+        default=False,
+        description="Label only what has been answered already; nothing is asked or paid. Use it after a run that "
+        "stopped.",
+    )
+    shard_size: ShardSize = 500
 
 
-# Pydantic lists the fields of the last base first, and so do form and help.
+# Pydantic lists the fields of the last base first.
 class OracleParams(ProviderParams, JudgeParams, AnsweringParams):
     """Which oracle finds the true policies."""
 
 
 class LabelParams(OracleParams, QueryParams):
-    """Find the true policy of every query."""
+    """Find the true policy of every query: replay outcomes, or ask and grade two models.
 
-    dry_run: bool = Field(default=False, description="say what it would cost and how long it would take; ask nothing")
-    audit: int | None = Field(
-        default=None, ge=1, description="afterwards draw this many graded answers to a CSV file for people to grade"
+    The policy says whether the medium model is enough (Standard_Query), the large one is needed (Complex_Query) or
+    neither helps (Ambiguous_Query). Paid answers are stored before they are read and are never paid for twice.
+    """
+
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("queries", "oracle", "outcomes", "limit", "columns", "max_usd", "rpm", "usd_per_10min", "dry_run", "audit"),
+        *("audit_file", "medium_model", "large_model", "base_url"),
     )
-    audit_file: str = Field(default="audit.csv", description="where that sample goes")
+
+    dry_run: bool = Field(
+        default=False, description="Only say what labelling would cost and how long it would take; nothing is asked."
+    )
+    audit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of graded answers to draw into a CSV file for people to grade, once all is labelled. "
+        "Default: none.",
+    )
+    audit_file: str = Field(default="audit.csv", description="CSV file that --audit writes.")
 
 
 class ToRejudge(Params):
     """Which labels, and where their judges are."""
 
-    labels: str | None = Field(default=None, description="labels artifact with answers (default: the newest)")
-    queries: str | None = Field(default=None, description="queries artifact (default: recorded with these labels)")
+    labels: str | None = Field(
+        default=None, description="A labels artifact whose answers are stored. Default: the newest labels."
+    )
+    queries: str | None = Field(
+        default=None, description="A queries artifact. Default: the one recorded with these labels."
+    )
     oracle: Literal["gemini", "openai"] = Field(
-        default="gemini", description="who serves the judges, wherever the answers came from"
+        default="gemini", description="API that serves the judges, wherever the answers came from."
     )
     max_output_tokens: int = Field(
-        default=4096, ge=256, le=65536, description="per judgement, thinking included: small caps buy empty answers"
+        default=4096,
+        ge=256,
+        le=65536,
+        description="Max. output tokens per judgement, thinking included. Small caps pay for empty replies.",
     )
-    shard_size: int = Field(default=500, ge=1, le=5000, description="labels per task: what a crash can cost")
+    shard_size: ShardSize = 500
 
 
 class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
-    """Grade stored answers again with other judges, and ask no model for an answer."""
+    """Grade the stored answers again with other judges; no model is asked for an answer."""
 
-    judge_model: str | None = Field(default=None, description="first judge (default for gemini: gemini-3.8-flash)")
+    FIRST: ClassVar[tuple[str, ...]] = (
+        *("judge_model", "second_judge", "third_judge", "labels", "oracle", "max_usd", "rpm", "usd_per_10min"),
+        "base_url",
+    )
+
+    judge_model: str | None = Field(
+        default=None, description="Name of the first judge. Default: gemini-3.8-flash; --oracle openai requires one."
+    )
 
 
 class AuditParams(Params):
-    """Score a sheet of `label --audit` that people filled in: how often, and how, the judge errs."""
+    """Say how often the judge is right, from a sheet of `label --audit` that people filled in."""
 
-    file: str = Field(description="the sheet, a CSV file with the column human_grade filled in")
-    labels: str | None = Field(default=None, description="labels the sheet was drawn from (default: the newest)")
+    file: str = Field(description="The sheet, a CSV file with the column human_grade filled in.")
+    labels: str | None = Field(
+        default=None, description="The labels artifact that the sheet was drawn from. Default: the newest labels."
+    )
 
 
 class LedgerParams(Params):
-    """What API oracles have cost so far, by day, model and stage."""
+    """List what API oracles have cost so far, by day, model and stage."""

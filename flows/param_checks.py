@@ -5,9 +5,9 @@ is labelled, trained or paid for a command that cannot end well, and nobody wait
 single values are constraints of the models, which the form of the Prefect UI knows too.
 """
 
+from routecal.flows.form import Params
 from routecal.flows.input_files import INPUTS
 from routecal.flows.option_conflicts import CONFLICTS
-from routecal.flows.oracle_params import Params
 
 
 def check(params: Params) -> None:

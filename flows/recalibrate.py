@@ -190,9 +190,3 @@ def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
         facts[DOUBTED] = True
     runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier, router)}, **facts)
     return night
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("recalibrate")

@@ -53,9 +53,3 @@ def rejudge(params: RejudgeParams) -> Rejudged:
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
     message = f"{labels.rows} labels judged again; {tables[-1].title}"
     return completed(Rejudged(labels, tables), message, labels=labels.uri)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("rejudge")

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.settings import Reading
 from routecal.flows.extract import extract_queries
 from routecal.flows.param_checks import check
 from routecal.flows.params import HeadParams, TrainParams
@@ -10,7 +11,6 @@ from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.evaluate import FINAL
-from routecal.tasks.extract import Reading
 from routecal.tasks.load_examples import block_names, choose_blocks, join
 from routecal.tasks.make_router import refer_checkpoint
 from routecal.tasks.matching_runs import check_together, features_for, name_of
@@ -90,9 +90,3 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
     features = features or features_for(labels)
     check_together(labels, features)
     return {"queries": queries or runs.newest("queries"), "labels": labels, "features": features}
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("train")

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from routecal.calib.settings import Reading
 from routecal.flows.label import labels_for
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
@@ -9,7 +10,6 @@ from routecal.flows.params import TrainRouterParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.extract import Reading
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_queries
@@ -36,9 +36,3 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
         runs.copy_to(router, params.output_dir)
     message = f"router {router.sha256[:16]}, trained on {labels.rows} labelled queries"
     return completed(router, message, router=params.output_dir or router.uri)
-
-
-if __name__ == "__main__":
-    from routecal.flows.cli import restart
-
-    restart("train-router")

@@ -1,77 +1,100 @@
 """The parameters of `benchmark` and `ablate`: recorded outcomes under one protocol."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from routecal.flows.oracle_params import Params
-
-if TYPE_CHECKING:
-    from routecal.tasks.extract import Reading
+from routecal.calib.settings import Reading
+from routecal.flows.form import Params
 
 
 class TrialParams(Params):
     """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
 
+    FIRST: ClassVar[tuple[str, ...]] = ("data", "sets", "rows", "labels", "seeds", "base_model", "output_dir")
+    GROUP: ClassVar[str] = "protocol"
+
     data: str = Field(
-        description="folder of outcomes files: Parquet, JSONL or CSV with query, medium_label, large_label"
+        description="Folder of outcomes files: Parquet, JSONL or CSV with query, medium_label and large_label."
     )
-    sets: list[str] = Field(default=[], description="only these files, named without folder and ending (default: all)")
+    sets: list[str] = Field(
+        default=[],
+        description="Names of the files to use, without folder and ending. Default: all files of the folder.",
+    )
     rows: int | None = Field(
-        default=None, ge=200, description="use this many rows of each file, drawn by a hash of their text"
+        default=None,
+        ge=200,
+        description="Number of rows to use of each file, drawn by a hash of their text. Default: all.",
     )
     labels: int = Field(
-        default=1000, ge=60, description="labelled rows per set and seed, at most: train, calibration, validation"
+        default=1000,
+        ge=60,
+        description="Max. number of labelled rows per set and seed, for training, calibration and validation together.",
     )
-    seeds: int = Field(default=5, ge=1, le=100, description="how often labels are drawn and everything is trained anew")
+    seeds: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="How often labels are drawn and everything is trained again. More seeds narrow the intervals.",
+    )
     routers: list[Literal["regularised", "overconfident"]] = Field(
         default=["regularised", "overconfident"],
         min_length=1,
-        description="routing heads on the base model: cross-validated, or fitted until sure of its training queries",
+        description="Routing heads on the base model, one or both: cross-validated, or fitted until it is sure of its "
+        "training queries.",
     )
     base_model: str | None = Field(
-        default=None, description="folder of the causal-LM checkpoint to read queries with (default: Gemma-3-270M)"
+        default=None,
+        description="Folder of the causal-LM checkpoint that queries are read with. Default: the demo's Gemma-3-270M.",
     )
     layers: list[int] = Field(
-        default=[-1, -4, -7, -10], min_length=1, description="layers to keep; 1 is the first, -1 the last"
+        default=[-1, -4, -7, -10],
+        min_length=1,
+        description="Layers whose hidden states are extracted: 1 is the first, -1 the last.",
     )
-    poolings: list[Literal["last", "mean"]] = Field(default=["last", "mean"], min_length=1, description="of each layer")
+    poolings: list[Literal["last", "mean"]] = Field(
+        default=["last", "mean"],
+        min_length=1,
+        description="How the states of a prompt become one vector, one or both: of its last token, or the mean.",
+    )
     block: Literal["last", "chosen"] = Field(
         default="last",
-        description="what all methods read: the last layer at the last token, or layer and pooling chosen by "
-        "cross-validation on the labelled rows",
+        description="What all methods read: the last layer at the last token, or layer and pooling chosen by "
+        "cross-validation on the labelled rows.",
     )
     shard_size: int = Field(
-        default=250, ge=1, le=5000, description="queries per extraction task: what a crash can cost"
+        default=250, ge=1, le=5000, description="Queries per task, which is how much work an interruption can cost."
     )
-    output_dir: str | None = Field(default=None, description="also copy the tables and plots to this folder")
+    output_dir: str | None = Field(
+        default=None,
+        description="Folder that tables and plots are copied to as well. Default: none; they are artifacts.",
+    )
 
     @property
     def reading(self) -> Reading:
         """How the base model reads a query."""
-        from routecal.tasks.extract import Reading
-
         return Reading(layers=tuple(self.layers), poolings=tuple(self.poolings))
 
 
 class BenchmarkParams(TrialParams):
-    """Every method on recorded outcomes, with an honest split, intervals over queries and seeds, and two routers.
+    """Compare every method on recorded outcomes, with intervals over queries and seeds, and two routers.
 
     A hash of each query's text makes 40% of the rows train the router, 30% be labelled (at most --labels of them) and
-    30% test; --seeds says how often labels are drawn and everything is trained anew. The test part is always the same.
-    Finished tasks are kept: repeat the command after an interruption, or with more seeds.
+    30% test. The test part is always the same. Finished tasks are kept: repeat the command after an interruption, or
+    with more seeds.
     """
 
-    shifted: bool = Field(default=True, description="also test every method on the sets that share no question")
+    FIRST: ClassVar[tuple[str, ...]] = (*TrialParams.FIRST, "shifted")
+
+    shifted: bool = Field(
+        default=True, description="Test every method also on the sets that share no question with its own."
+    )
 
 
 class AblateParams(TrialParams):
-    """The default head with one choice changed at a time: what RL, its reward, its terms and each part are worth.
+    """Compare the default head with heads that differ in one choice: RL or not, reward, loss terms, recalibration.
 
-    SFT only against SFT + RL, rewards, estimators, calibration and ranking terms, residual, recalibration, and the
-    pairs of them that answer a question together; the same labels, epochs and early stopping for all. Improper rewards
-    run here on purpose. Differences to the default come with paired 95% intervals over test queries and training seeds,
-    as a Parquet table, a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
+    All train on the same labels, for the same epochs, with the same early stopping; improper rewards run on purpose.
+    Differences to the default come with paired 95% intervals over test queries and training seeds, as a Parquet table,
+    a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
     """

@@ -11,36 +11,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
-from routecal.calib.escalation import CONFIDENCE, EVERYTHING, MARGIN, Outcomes, Point, Saving
+from routecal.calib.escalation import EVERYTHING, Outcomes, Point, Saving
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES
+from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import local_path
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import STORED, cache_on
-from routecal.tasks.extract import Reading
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
 CALLS = "calls of the large model"
 # Shares below are printed as 0.0 %.
 LEAST_SAVING = 0.0005
-
-
-class Terms(BaseModel):
-    """What answers cost where labels do not say, and what a saving may cost."""
-
-    model_config = ConfigDict(frozen=True)
-
-    medium_price: float | None = Field(default=None, description="flat, of an answer of the medium model")
-    large_price: float | None = Field(default=None, description="the same of the large model")
-    price_unit: str = Field(default="the unit of the prices given", description="of both")
-    margin: float = Field(default=MARGIN, description="share of queries whose loss counts as none")
-    confidence: float = Field(default=CONFIDENCE, description="that the margin is kept on other queries, one-sided")
 
 
 class Escalation(BaseModel):
@@ -69,7 +57,7 @@ class Escalation(BaseModel):
     **STORED,
 )
 def escalate(
-    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: Terms
+    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: EscalationTerms
 ) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
@@ -91,7 +79,7 @@ def escalate(
     band: tuple[NDArray[np.float64], ...] = ()
     for name, p in _confidences(predictions, table, methods).items():
         threshold = escalation.choose_threshold(
-            there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.confidence
+            there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.margin_confidence
         )
         at = (here, policy[test], p[test])
         savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level)
@@ -179,7 +167,7 @@ def _alone(found: Escalation) -> str:
     )
 
 
-def _outcomes(table: pa.Table, terms: Terms) -> tuple[Outcomes, str, str]:
+def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, str]:
     """(outcomes, unit, note): costs as given, else as recorded, else calls of the large model."""
     grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
     is_given = terms.medium_price is not None or terms.large_price is not None

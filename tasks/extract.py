@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
-from routecal.calib.router.pooling import DEFAULT, Pooling
+from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
@@ -26,25 +26,6 @@ logger = logging.getLogger(__name__)
 EXTRACT_VERSION = "3"
 # Bump when the check of a router looks for more.
 CHECK_VERSION = "1"
-
-
-class Reading(BaseModel):
-    """How the router reads a query, and what is kept of it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    template: str = Field(default="{query}", description="prompt made of the query")
-    dtype: str = Field(default="auto", description="dtype to compute in; auto takes the checkpoint's")
-    max_tokens: int | None = Field(
-        default=None, ge=8, description="window; None takes the checkpoint's, and 2,048 tokens of a query at most"
-    )
-    layers: tuple[int, ...] = Field(
-        default=(-1,), min_length=1, description="layers whose states are kept; 1 is the first, -1 the last"
-    )
-    poolings: tuple[Pooling, ...] = Field(
-        default=("last",), min_length=1, description="how each layer's states become one vector"
-    )
-    verbal: bool = Field(default=False, description="also ask a causal router whether its decision is right")
 
 
 @task(name="check router", task_run_name="check the router {router.uri}", cache_policy=ON_INPUTS, **STORED)

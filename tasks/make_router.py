@@ -14,6 +14,7 @@ from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.weight_files import check_folder
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
@@ -21,7 +22,7 @@ from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half
 from routecal.tasks.cache import ON_INPUTS, STORED, cache_on
 from routecal.tasks.errors import NothingUnseen
-from routecal.tasks.extract import CHECK_VERSION, Reading
+from routecal.tasks.extract import CHECK_VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from prefect import runtime
-
 from routecal.storage.artifact import Artifact, table_at
 from routecal.storage.atomic import resolve, sweep
 from routecal.storage.folder_artifact import local_folder
@@ -31,6 +29,9 @@ def start(flow: str) -> str:
     Raises:
         HomeNotWritable: the run could store nothing.
     """
+    # Prefect, which commands that only look at what is stored do without.
+    from prefect import runtime
+
     home = Home.from_env()
     home.check_writable()
     sweep(home.root)

@@ -15,11 +15,7 @@ from routecal.calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.means import mean_interval
 from routecal.calib.metrics.reliability_bins import wilson
-
-# One point: what "the same quality" may mean at most (DESIGN 5.9).
-MARGIN = 0.01
-# That the margin is kept on other rows, one-sided: what the claim will be judged by.
-CONFIDENCE = 0.95
+from routecal.calib.settings import CONFIDENCE, MARGIN
 
 
 class Saving(BaseModel):

@@ -2,29 +2,22 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from routecal.calib.policy import POLICIES
+from routecal.calib.settings import HeadSettings
 
 
-class HeadShape(BaseModel):
+class HeadShape(HeadSettings):
     """What of a head's shape is a matter of choice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden_units: int = Field(default=128, ge=1, le=65536, description="units of the MLP's hidden layer")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="fraction of hidden units dropped in training")
-    residual: bool = Field(
-        default=True,
-        description="start from what the router puts out, calibrated; off: METHOD.md's plain MLP on the hidden state",
-    )
     start: Literal["outputs", "logit"] = Field(
         default="outputs",
         description="what the residual starts from: between the router's largest probability at a temperature and a "
         "ridge regression on all its outputs, as cross-validation says; or Platt scaling of that probability",
-    )
-    pca: int | None = Field(
-        default=None, ge=1, description="whitened principal components of the hidden state to read; None: all of it"
     )
     router_outputs: bool = Field(
         default=False, description="the MLP reads the router's sorted log probabilities and their entropy as well"

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import OutOfRange
 from routecal.calib.examples import WARN_BELOW, Examples
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, HeadShape
 from routecal.calib.learn.training_loop import StepLog, threads_for
+from routecal.calib.settings import EnsembleSettings
 
 if TYPE_CHECKING:
     from routecal.calib.learn.rl_config import RLConfig
@@ -110,17 +110,8 @@ class Deal:
         return ensemble.out_of_fold(self.rows.hidden, self.rows.logits, self.fold), self.rows.y
 
 
-class Plan(HeadShape):
+class Plan(EnsembleSettings, HeadShape):
     """Which heads, and how many."""
-
-    folds: int | None = Field(
-        default=None,
-        ge=0,
-        le=20,
-        description="cross-fitting: a head for each fold of the labelled queries, which validates it; default: 5 from "
-        "100 to 20,000 of them; 0: one head on the splits as they are",
-    )
-    members: int = Field(default=1, ge=1, le=100, description="heads per fold, of different seeds")
 
 
 def untrained(plan: Plan, deal: Deal, *, seed: int = 0) -> Ensemble:

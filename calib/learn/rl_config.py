@@ -2,14 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from routecal.calib.errors import UnknownName
 from routecal.calib.learn import rewards
 from routecal.calib.learn.reward_names import RewardName
+from routecal.calib.settings import RewardSettings
 
 
-class RLConfig(BaseModel):
+class RLConfig(RewardSettings):
     """How to train in RL."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -17,14 +18,6 @@ class RLConfig(BaseModel):
     reward: RewardName = Field(
         default="brier",
         description="key of calib.learn.rewards; calibration is METHOD.md's name for linear, which is improper",
-    )
-    reward_alpha: float = Field(default=1.0, gt=0, le=100, description="alpha of reward beta; 1 and 1 is brier")
-    reward_beta: float = Field(default=1.0, gt=0, le=100, description="beta of reward beta")
-    cost_ratio: float = Field(
-        default=1.0,
-        gt=0,
-        le=1000,
-        description="of cost_weighted: cost of a wrong decision kept / a right one escalated",
     )
     allow_improper: bool = Field(
         default=False, description="an improper reward or the surrogate is meant, as in ablations: do not warn"

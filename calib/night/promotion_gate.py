@@ -16,20 +16,17 @@ from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch
 from routecal.calib.metrics import Estimate, intervals, noise_floor, paired_difference
 from routecal.calib.night.head_health import MIN_WINDOW
+from routecal.calib.settings import PromotionMargins
 
 # Redrawn labels for the interval of ECE; those of Brier are computed.
 REPLICATES = 2000
 
 
-class GateRules(BaseModel):
+class GateRules(PromotionMargins):
     """What a candidate must show."""
 
     model_config = ConfigDict(frozen=True)
 
-    margin: float = Field(
-        default=0.01, gt=0, le=0.25, description="Brier: the candidate's may lie above the champion's by less than this"
-    )
-    target_ece: float = Field(default=0.05, gt=0, le=1, description="ECE whose upper bound always passes")
     level: float = Field(default=0.95, ge=0.5, lt=1, description="coverage of every interval")
     min_rows: int = Field(default=MIN_WINDOW, ge=30, description="rows of the holdout below which nothing is decided")
     min_slice: int = Field(default=200, ge=30, description="rows of a slice from which on it has a veto")
@@ -164,9 +161,9 @@ def _difference(p: FloatArray, other: FloatArray, y: FloatArray, level: float) -
 
 
 def _brier(difference: Estimate, name: str, rules: GateRules) -> Condition:
-    is_met = difference.high < rules.margin
+    is_met = difference.high < rules.brier_margin
     verb = "is not worse" if is_met else "may be worse"
-    end = f"its upper end {'lies below' if is_met else 'reaches'} the margin {rules.margin:g}"
+    end = f"its upper end {'lies below' if is_met else 'reaches'} the margin {rules.brier_margin:g}"
     return Condition(name="brier", is_met=is_met, reason=f"Brier {verb} than that of {name}: {difference:+.4f}, {end}")
 
 

@@ -19,14 +19,14 @@ token, and float16 holds them, which it does not hold the raw residual stream of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import torch
 from torch import Tensor
 
 from routecal.calib.errors import UnknownName
+from routecal.calib.settings import Pooling
 
-Pooling = Literal["last", "mean", "decision"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 # The block that every extraction holds: last layer, the state that the router decides by.

@@ -12,13 +12,14 @@ from prefect import task
 
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
 from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names
 from routecal.tasks.progress import track
 from routecal.tasks.sharding import joined, shards

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from routecal.calib.night.row_roles import may_teach, memory, window
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.head_registry import history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, manifests
 from routecal.storage.query_identity import is_rough
-from routecal.tasks.extract import Reading
 from routecal.tasks.night.night_result import FLOW, KEY
 from routecal.tasks.old_tables import ids_of_now
 from routecal.tasks.oracle.oracle_spec import OracleSpec

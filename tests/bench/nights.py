@@ -195,7 +195,7 @@ def row(kind: str, count: Count, nights: int = NIGHTS) -> str:
     answered = f"{len(count.answered) - late} of {(nights - 1) // 100}" if kind == "sudden" else "–"
     cells = (
         *(kind, count.labelled, len(count.change), count.warm),
-        *(int((change > RULES.margin).sum()), int((change > 0).sum())),
+        *(int((change > RULES.brier_margin).sum()), int((change > 0).sum())),
         *(f"{1e3 * change.mean():+.1f}", f"{1e3 * change.max():+.1f}"),
         *(f"{1e3 * excess.mean():.1f}", f"{1e3 * creep(count.excess):+.2f}" if kind == "quiet" else "–"),
         *(count.refused, count.waiting, count.on_broken if kind == "broken" else "–", answered, count.lost),

@@ -61,5 +61,5 @@ def environment(folder: Path) -> dict[str, str]:
 def label_command(queries: Path, url: str, *options: str) -> list[str]:
     """`routecal label` against a server, judged by a model of its own."""
     models = ["--medium-model", MEDIUM, "--large-model", LARGE, "--judge-model", JUDGE]
-    command = [sys.executable, "-m", "routecal.flows.cli", "label", "--queries", str(queries), "--oracle", "gemini"]
+    command = [sys.executable, "-m", "routecal", "label", "--queries", str(queries), "--oracle", "gemini"]
     return [*command, "--base-url", url, *models, *options]

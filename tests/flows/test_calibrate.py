@@ -14,7 +14,6 @@ from routecal.calib.policy import POLICIES, OracleMatrix
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.flows.calibrate import calibrate
 from routecal.flows.evaluate import Evaluated, evaluate
-from routecal.flows.export import export
 from routecal.flows.extract import extract
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
@@ -27,7 +26,7 @@ from routecal.flows.params import (
     TrainParams,
     TrainRouterParams,
 )
-from routecal.flows.stats import stats
+from routecal.flows.reports import export, stats
 from routecal.flows.train import train
 from routecal.flows.train_router import train_router_flow
 from routecal.storage.artifact import read_table

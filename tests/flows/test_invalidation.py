@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
 def made_by(project: Path, *options: str) -> tuple[set[str], set[str]]:
     """(steps that were done, steps that were found) by `calibrate` in a process of its own."""
     own = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "OMP_NUM_THREADS": "1", "COLUMNS": "400"}
-    command = [sys.executable, "-m", "routecal.flows.cli", "--verbose", "calibrate", *options]
+    command = [sys.executable, "-m", "routecal", "--verbose", "calibrate", *options]
     env = environment(project.parent) | own
     run = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-4000:]

@@ -139,7 +139,7 @@ def test_ctrl_c_in_a_terminal_drains_and_the_same_command_goes_on(prefect_server
 
         # The partial labels can be used, and whatever reads them asks nothing.
         before = server.requests()
-        stats = [sys.executable, "-m", "routecal.flows.cli", "stats"]
+        stats = [sys.executable, "-m", "routecal", "stats"]
         done = subprocess.run(stats, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert server.requests() == before

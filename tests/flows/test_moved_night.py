@@ -10,7 +10,7 @@ from routecal.flows.evaluate import evaluate
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.params import EvaluateParams, StatsParams
 from routecal.flows.recalibrate import recalibrate
-from routecal.flows.stats import stats
+from routecal.flows.reports import stats
 from routecal.storage.artifact import read_table
 from routecal.storage.head_registry import history
 from routecal.storage.layout import Home

@@ -13,7 +13,7 @@ from routecal.flows.night_approval import await_answer, question
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import Entry, append, history
 from routecal.storage.layout import Home
-from routecal.tasks.night import head_decisions
+from routecal.tasks.night import manual_decisions
 from routecal.tasks.night.night_result import ENDING, Ending, Night
 from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by, waiting
 from tests.flows.people import beside, pretend_deployed
@@ -84,12 +84,12 @@ def test_an_answer_in_the_ui_is_written_after_the_entry_that_waited(
     # The run's Retry finds its decision, and the candidate waits no more.
     assert entry_asked_by("own") is None
     assert waiting(history(Home.from_env())) == []
-    assert head_decisions.heads().rows[1]["decision"] == "waited until 3"
+    assert manual_decisions.heads().rows[1]["decision"] == "waited until 3"
 
 
 def test_promote_in_a_terminal_answers_the_night_that_waits(heads: list[Artifact]) -> None:
     wait(heads)
-    night = beside(lambda *_: head_decisions.promote(), lambda: waiting_night(hours=0.1))["night"]
+    night = beside(lambda *_: manual_decisions.promote(), lambda: waiting_night(hours=0.1))["night"]
     assert actions() == ["promoted", "waiting", "promoted"]
     assert (night["action"], night["serving"]) == ("promoted", "2" * 16)
     assert night["reasons"][0] == "promoted by hand while the night waited (entry 3)"
@@ -97,7 +97,7 @@ def test_promote_in_a_terminal_answers_the_night_that_waits(heads: list[Artifact
 
 def test_decline_in_a_terminal_ends_the_night_that_waits(heads: list[Artifact]) -> None:
     wait(heads)
-    night = beside(lambda *_: head_decisions.decline(note="too dear"), lambda: waiting_night(hours=0.1))["night"]
+    night = beside(lambda *_: manual_decisions.decline(note="too dear"), lambda: waiting_night(hours=0.1))["night"]
     assert actions() == ["promoted", "waiting", "refused"]
     assert (night["action"], night["serving"]) == ("refused", "1" * 16)
     assert night["reasons"] == ["declined by hand: too dear", "Brier is lower"]
@@ -107,7 +107,7 @@ def test_of_an_answer_in_the_ui_and_one_in_a_terminal_the_first_counts(heads: li
     wait(heads)
 
     def both(client: SyncPrefectClient, run: Any) -> None:
-        head_decisions.promote()
+        manual_decisions.promote()
         resume(client, run, promote=False)
 
     night = beside(both, lambda: waiting_night(hours=0.1))["night"]
@@ -135,7 +135,7 @@ def test_a_candidate_that_nobody_answers_for_can_be_promoted_later(heads: list[A
     assert (night["action"], night["serving"]) == ("waiting", "1" * 16)
     assert night["reasons"][0] == "nobody has approved entry 2; `routecal promote --entry 2` still can"
     assert actions() == ["promoted", "waiting"]
-    assert head_decisions.promote().champion == heads[1]
+    assert manual_decisions.promote().champion == heads[1]
 
 
 def test_what_was_loaded_is_let_go_before_hours_of_waiting(

@@ -7,12 +7,11 @@ import pyarrow as pa
 import pytest
 
 from routecal.flows import cli
-from routecal.flows.export import export
 from routecal.flows.extract import extract
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExportParams, ExtractParams, StatsParams, TrainParams, TrainRouterParams
-from routecal.flows.stats import stats
+from routecal.flows.reports import export, stats
 from routecal.flows.train import train
 from routecal.flows.train_router import train_router_flow
 from routecal.storage.artifact import Artifact, write_table

@@ -19,7 +19,7 @@ from routecal.storage.head_registry import append, champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
 from routecal.tasks.errors import InboxMissing, NothingToPromote
-from routecal.tasks.night import head_decisions
+from routecal.tasks.night import manual_decisions
 from routecal.tasks.night.label_history import NIGHT
 from routecal.tasks.night.night_report import headline
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
@@ -130,27 +130,27 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
     assert rows["examples"]["rows"] == 800
 
     # a person can promote it all the same, and then take it back
-    assert head_decisions.promote(2).champion == history(Home.from_env())[1].candidate
-    assert head_decisions.roll_back().champion != history(Home.from_env())[1].candidate
-    assert head_decisions.heads().rows[0]["decision"] == "rolled back"
+    assert manual_decisions.promote(2).champion == history(Home.from_env())[1].candidate
+    assert manual_decisions.roll_back().champion != history(Home.from_env())[1].candidate
+    assert manual_decisions.heads().rows[0]["decision"] == "rolled back"
 
 
 def test_going_back_twice_goes_back_further(params, states) -> None:
     one, two, three = (recalibrate(params.model_copy(update={"seed": seed})) for seed in range(3))
     assert (one.action, two.action, three.action) == ("promoted", "quiet", "quiet")
     with pytest.raises(NothingToPromote, match="no other head has served"):
-        head_decisions.roll_back()
+        manual_decisions.roll_back()
     with pytest.raises(NothingToPromote, match="no candidate waits"):
-        head_decisions.promote()
+        manual_decisions.promote()
     first = champion(Home.from_env())
     assert first is not None
     folders = [first.model_copy(update={"sha256": digit * 64}) for digit in "23"]
     for number, other in enumerate(folders, 1):
         append(Home.from_env(), "promoted", champion=other, candidate=other, after=number)
-    assert [head_decisions.roll_back().champion for _ in range(2)] == [folders[0], first]
-    assert head_decisions.roll_back(3).champion == folders[1]
+    assert [manual_decisions.roll_back().champion for _ in range(2)] == [folders[0], first]
+    assert manual_decisions.roll_back(3).champion == folders[1]
     with pytest.raises(NothingToPromote, match="entry 77"):
-        head_decisions.roll_back(77)
+        manual_decisions.roll_back(77)
 
 
 def interrupted(params: RecalibrateParams, monkeypatch: pytest.MonkeyPatch, step: str) -> None:

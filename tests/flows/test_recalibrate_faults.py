@@ -220,7 +220,7 @@ def terminal(folder: Path, router: Path, server: GeminiServer) -> subprocess.Pop
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return subprocess.Popen(
-        [sys.executable, "-m", "routecal.flows.cli", "recalibrate", *arguments],
+        [sys.executable, "-m", "routecal", "recalibrate", *arguments],
         cwd=ROOT,
         env=environment(folder) | {"GEMINI_API_KEY": KEY_OF_SERVER, "PREFECT_API_URL": str(PREFECT_API_URL.value())},
         stdout=subprocess.PIPE,

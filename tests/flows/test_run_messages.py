@@ -11,7 +11,7 @@ from prefect.logging import get_logger
 from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
 from routecal.flows.run_messages import PlainMessages, completed
-from routecal.storage.errors import InputMissing
+from routecal.storage.input_errors import InputMissing
 
 
 @task(name="read", task_run_name="read {path}")

@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -137,8 +136,9 @@ def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_flow_run_refuses_first_of_all(name: str) -> None:
     command = KNOWN[name]
-    params = getattr(import_module(command.params_in), command.params)(**RUNS[name])
+    params = command.params(**RUNS[name])
+    run, _ = command.load()
     with pytest.raises((TaskError, StorageError, CalibError)) as refused:
         check(params)
     with pytest.raises(type(refused.value), match=re.escape(str(refused.value))):
-        getattr(import_module(command.module), command.flow).fn(params)
+        getattr(run, "fn", run)(params)

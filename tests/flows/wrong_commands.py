@@ -79,7 +79,7 @@ OPTIONS = [
 ]
 
 FORMS = [
-    ("label --queries", "--queries is missing: give JSONL, CSV, Parquet or Arrow file"),
+    ("label --queries", "--queries is missing: give a JSONL, CSV, Parquet or Arrow file"),
     ("label --queries --limit 3", "--queries is missing"),
     (f"{LABEL} --limit", f"--limit is missing: {WHOLE} of at least 1 after it"),
     (f"{EXTRACT} --layers", f"--layers is missing: {WHOLE}, or several"),
@@ -128,8 +128,8 @@ FORMS = [
 ]
 
 VALUES = [
-    ("label", "--queries is missing: give JSONL, CSV, Parquet or Arrow file with a column query"),
-    ("extract --queries q.jsonl", "--router-path is missing: give folder of a"),
+    ("label", "--queries is missing: give a JSONL, CSV, Parquet or Arrow file with a column query"),
+    ("extract --queries q.jsonl", "--router-path is missing: give folder of the router's checkpoint"),
     ("calibrate", "--queries is missing: "),
     ("recalibrate --router-path router", "--inbox is missing"),
     ("train-router --queries q.jsonl", "--base-model is missing"),

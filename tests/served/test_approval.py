@@ -40,7 +40,7 @@ def entries(here: Machine) -> list[Entry]:
 
 def terminal(here: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of routecal on this machine."""
-    command = [sys.executable, "-m", "routecal.flows.cli", *arguments]
+    command = [sys.executable, "-m", "routecal", *arguments]
     return subprocess.run(command, cwd=ROOT, env=here.env, capture_output=True, text=True, timeout=240, check=False)
 
 

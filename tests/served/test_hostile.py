@@ -128,7 +128,7 @@ def cli(served: Served, *argv: str, **variables: str) -> tuple[int, bytes]:
     """(code, all that was said) of a command that nobody watches: it has no styling of its own either."""
     known = {"PREFECT_API_URL": f"{served.ui}/api", **variables}
     done = subprocess.run(
-        [sys.executable, "-m", "routecal.flows.cli", *argv],
+        [sys.executable, "-m", "routecal", *argv],
         cwd=ROOT, env=served.env | known, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
     )  # fmt: skip
     return done.returncode, done.stdout
@@ -139,7 +139,7 @@ def on_terminal(served: Served, *argv: str) -> bytes:
     ours, theirs = pty.openpty()
     env = served.env | {"PREFECT_API_URL": f"{served.ui}/api", "TERM": "xterm-256color", "COLUMNS": "120"}
     with subprocess.Popen(
-        [sys.executable, "-m", "routecal.flows.cli", *argv],
+        [sys.executable, "-m", "routecal", *argv],
         cwd=ROOT,
         env=env,
         stdin=theirs,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from routecal.calib.settings import Reading
 from routecal.storage.folder_artifact import folder_at
-from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import join
 from tests.tasks.made import Made, policies_for, store_labels, store_queries, texts
 

@@ -15,16 +15,18 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint_digest import folder_digest
+from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.folder_artifact import digest_folder, local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import CALLS, Escalation, Terms, escalate, pack_router, sentence
+from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router, sentence
 from routecal.tasks.evaluate import FINAL, predict
-from routecal.tasks.extract import Reading
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 
-FLAT = Terms(medium_price=1, large_price=20, price_unit="relative", confidence=0.5)
+HALF = EscalationTerms(margin_confidence=0.5)
+FLAT = EscalationTerms(medium_price=1, large_price=20, price_unit="relative", margin_confidence=0.5)
+WIDE = EscalationTerms(medium_price=1, large_price=20, margin=0.2, margin_confidence=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,10 @@ def predictions(made: Made, head: Artifact, tmp_path_factory: pytest.TempPathFac
 
 
 def measured(
-    predictions: Artifact, examples: Artifact, terms: Terms = FLAT, methods: Sequence[str] = ("entropy", FINAL)
+    predictions: Artifact,
+    examples: Artifact,
+    terms: EscalationTerms = FLAT,
+    methods: Sequence[str] = ("entropy", FINAL),
 ) -> Escalation:
     return escalate.fn(predictions, examples, methods, LABELLED, terms)
 
@@ -110,7 +115,7 @@ def test_test_rows_choose_nothing(examples: Artifact, predictions: Artifact) -> 
 def test_recorded_costs_are_used_and_given_ones_go_before_them(examples: Artifact, predictions: Artifact) -> None:
     n = examples.rows
     priced = changed(examples, medium_cost_usd=[0.001] * n, large_cost_usd=[0.03] * n)
-    found = measured(predictions, priced, Terms(confidence=0.5))
+    found = measured(predictions, priced, HALF)
     assert (found.unit, found.note) == ("USD", "")
     assert found.policies["all-medium"][0] == pytest.approx(0.001)
     assert found.policies["all-large"][0] == pytest.approx(0.03)
@@ -120,14 +125,22 @@ def test_recorded_costs_are_used_and_given_ones_go_before_them(examples: Artifac
 @pytest.mark.parametrize(
     ("costs", "terms", "why"),
     [
-        ({}, Terms(confidence=0.5), "200 of 200 answers of the medium model is unknown"),
-        ({"medium_cost_usd": 0.1}, Terms(confidence=0.5), "200 of 200 answers of the large model is unknown"),
-        ({}, Terms(medium_price=1, confidence=0.5), "200 of 200 answers of the large model is unknown"),
-        ({"medium_cost_usd": 0.0, "large_cost_usd": 0.0}, Terms(confidence=0.5), "costs nothing"),
+        ({}, HALF, "200 of 200 answers of the medium model is unknown"),
+        (
+            {"medium_cost_usd": 0.1},
+            HALF,
+            "200 of 200 answers of the large model is unknown",
+        ),
+        (
+            {},
+            EscalationTerms(medium_price=1, margin_confidence=0.5),
+            "200 of 200 answers of the large model is unknown",
+        ),
+        ({"medium_cost_usd": 0.0, "large_cost_usd": 0.0}, HALF, "costs nothing"),
     ],
 )
 def test_without_prices_calls_are_counted_and_the_reason_is_given(
-    examples: Artifact, predictions: Artifact, costs: dict[str, float], terms: Terms, why: str
+    examples: Artifact, predictions: Artifact, costs: dict[str, float], terms: EscalationTerms, why: str
 ) -> None:
     columns: dict[str, list[object]] = {name: [value] * examples.rows for name, value in costs.items()}
     found = measured(predictions, changed(examples, **columns), terms)
@@ -143,7 +156,7 @@ def test_without_prices_calls_are_counted_and_the_reason_is_given(
 def test_one_missing_price_is_as_bad_as_all(examples: Artifact, predictions: Artifact) -> None:
     n = examples.rows
     one = changed(examples, medium_cost_usd=[0.1] * n, large_cost_usd=[0.1] * (n - 1) + [None])
-    found = measured(predictions, one, Terms(confidence=0.5))
+    found = measured(predictions, one, HALF)
     assert found.unit == CALLS
     assert "1 of 200 answers of the large model is unknown" in found.note
 
@@ -157,7 +170,7 @@ def test_without_grades_there_is_a_sentence_instead(examples: Artifact, predicti
 
 
 def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifact) -> None:
-    found = measured(predictions, examples, Terms(medium_price=1, large_price=20, margin=0.2, confidence=0.5))
+    found = measured(predictions, examples, WIDE)
     saving = found.methods[FINAL]
     d = saving.quality_difference
 
@@ -173,7 +186,7 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
     assert f"{saving.saving.value:.1%}"[:-1] in line
     assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} labelled" in line
     # fewer than 268 rows: at confidence .95 nothing but all-large passes
-    everything = sentence(measured(predictions, examples, Terms(medium_price=1, large_price=20)))
+    everything = sentence(measured(predictions, examples, EscalationTerms(medium_price=1, large_price=20)))
     assert everything.startswith(
         f"Nothing is saved: on {found.n_chosen_on} labelled queries no confidence is high enough"
     )
@@ -200,7 +213,7 @@ def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifa
 def test_a_saving_that_is_none_or_may_be_none_is_said_to_be_so(
     examples: Artifact, predictions: Artifact, value: float, low: float, begins: str, hedged: bool
 ) -> None:
-    found = measured(predictions, examples, Terms(medium_price=1, large_price=20, margin=0.2, confidence=0.5))
+    found = measured(predictions, examples, WIDE)
     saving = found.methods[FINAL].model_copy(update={"saving": Estimate(value=value, low=low, high=0.05)})
     line = sentence(found.model_copy(update={"methods": {FINAL: saving}}))
     assert line.startswith(begins)

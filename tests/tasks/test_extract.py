@@ -12,10 +12,11 @@ from transformers import Gemma3TextForSequenceClassification
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import read_metadata, read_table
 from routecal.storage.errors import SchemaMismatch
 from routecal.storage.folder_artifact import folder_at
-from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, join, load_blocks, load_examples
 from tests.tasks.made import Made, store_labels, store_queries, texts
 

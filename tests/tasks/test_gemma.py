@@ -12,13 +12,14 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.benchmark.features import extract_sets, headless, load_features
 from routecal.tasks.benchmark.fit_cells import fit_cell, fit_router
 from routecal.tasks.benchmark.outcome_sets import import_sets
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.extract import extract_shard
 from routecal.tasks.gemma import convert_gemma
 from routecal.tasks.load_examples import join, load_examples
 from routecal.tasks.make_router import train_router

@@ -9,11 +9,11 @@ import pytest
 from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import read_table
 from routecal.storage.folder_artifact import folder_at, local_folder
 from routecal.storage.query_identity import rough_id
 from routecal.tasks.errors import NothingUnseen
-from routecal.tasks.extract import Reading
 from routecal.tasks.make_router import TRAINED_ON, refer_checkpoint, train_router, trained_on, unseen_by
 from tests.tasks.made import store_labels, store_queries, texts
 

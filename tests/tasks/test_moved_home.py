@@ -17,13 +17,13 @@ from routecal.calib.head import load
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.packed_folder import Serving, pack
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.head_registry import append, history
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading
-from routecal.tasks.night import head_decisions
+from routecal.tasks.night import manual_decisions
 from routecal.tasks.runs import copy_to
 from routecal.tasks.serving import Champion
 from routecal.tasks.train import train_sft
@@ -105,8 +105,8 @@ def test_a_moved_home_serves_and_its_history_goes_on(
     request.getfixturevalue(left)
     place = moved(home, monkeypatch)
     assert threshold(Champion()) == NEW
-    assert [row["decision"] for row in head_decisions.heads().rows] == ["promoted", "promoted"]
-    head_decisions.roll_back()
+    assert [row["decision"] for row in manual_decisions.heads().rows] == ["promoted", "promoted"]
+    manual_decisions.roll_back()
     assert threshold(Champion()) == OLD
     # its own address, whatever the environment says
     monkeypatch.setenv("ROUTECAL_HOME", str(home))
@@ -129,7 +129,7 @@ def test_serving_writes_nothing_into_its_home(home: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in paths}
     try:
         assert threshold(Champion()) == NEW
-        head_decisions.heads()
+        manual_decisions.heads()
     finally:
         for path in paths:
             path.chmod(0o755 if path.is_dir() else 0o644)

@@ -10,8 +10,9 @@ import pytest
 from routecal.calib.examples import LABELLED
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.escalate import Terms, escalate, sentence
+from routecal.tasks.escalate import escalate, sentence
 from routecal.tasks.evaluate import FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.load_examples import join
@@ -81,7 +82,7 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 examples,
                 ["entropy", FINAL],
                 LABELLED,
-                Terms(medium_price=1, large_price=9, price_unit=HOSTILE[0], confidence=0.5),
+                EscalationTerms(medium_price=1, large_price=9, price_unit=HOSTILE[0], margin_confidence=0.5),
             ),
         }
         found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)

@@ -11,13 +11,13 @@ import pytest
 from routecal.calib.head.head_folder import WEIGHTS
 from routecal.calib.learn.cross_fit import Plan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.head_registry import Action, append, newest
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading
 from routecal.tasks.make_router import refer_checkpoint
 from routecal.tasks.serving import Champion
 from routecal.tasks.train import train_sft

@@ -15,11 +15,12 @@ from routecal.calib.learn.cross_fit import Deal, Plan
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading, extract_shard
+from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, choose_blocks, join, load_examples
 from routecal.tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts

@@ -165,7 +165,7 @@ def test_parameters_out_of_range_are_named():
 
 def test_calibration_is_an_alias_and_others_are_refused():
     assert rewards.get("calibration") is rewards.linear
-    with pytest.raises(UnknownName, match="beta, brier, cost_weighted, linear, log, spherical"):
+    with pytest.raises(UnknownName, match=", ".join(sorted(rewards.REWARDS))):
         rewards.get("Brier")
 
 

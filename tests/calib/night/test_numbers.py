@@ -33,7 +33,7 @@ def test_nobody_is_asked_unless_approval_is_required() -> None:
 
 def test_the_gate_s_rules_unless_others_are_given() -> None:
     rules = GateRules()
-    assert (rules.margin, rules.target_ece, rules.level, rules.min_rows, rules.min_slice) == (
+    assert (rules.brier_margin, rules.target_ece, rules.level, rules.min_rows, rules.min_slice) == (
         0.01,
         0.05,
         0.95,
@@ -45,7 +45,7 @@ def test_the_gate_s_rules_unless_others_are_given() -> None:
 @pytest.mark.parametrize(
     ("name", "allowed", "refused"),
     [
-        ("margin", (1e-9, 0.25), (0.0, 0.2501)),
+        ("brier_margin", (1e-9, 0.25), (0.0, 0.2501)),
         ("target_ece", (1e-9, 1.0), (0.0, 1.0001)),
         ("level", (0.5, 0.999), (0.4999, 1.0)),
         ("min_rows", (30,), (29,)),

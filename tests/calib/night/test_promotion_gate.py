@@ -84,7 +84,7 @@ def test_a_worse_one_is_refused_for_the_condition_that_it_misses() -> None:
 def test_an_overconfident_one_misses_the_condition_on_ece_alone() -> None:
     q, y = world(3000)
     sharper = expit(1.35 * np.log(q / (1 - q)))
-    verdict = decide(sharper, q, y, renewal=DUE, rules=GateRules(margin=0.05, target_ece=0.03))
+    verdict = decide(sharper, q, y, renewal=DUE, rules=GateRules(brier_margin=0.05, target_ece=0.03))
     assert {c.name: c.is_met for c in verdict.conditions} == {"brier": True, "better": True, "ece": False}
     assert "outside its noise band" in verdict.reasons[0]
     assert "the champion's is 0.0" in verdict.reasons[0]
@@ -93,7 +93,7 @@ def test_an_overconfident_one_misses_the_condition_on_ece_alone() -> None:
 def test_an_ece_that_is_no_worse_than_the_champion_s_passes_however_large() -> None:
     """Both far outside the noise band and above the target: the candidate is none the worse for it, up to a tie."""
     q, y = world(3000)
-    rules = GateRules(margin=0.05, target_ece=0.03)
+    rules = GateRules(brier_margin=0.05, target_ece=0.03)
     sharper, sharpest = (expit(k * np.log(q / (1 - q))) for k in (1.5, 1.6))
     for candidate, champion, is_met in (
         (sharper, sharpest, True),
@@ -123,7 +123,7 @@ def test_a_slice_has_a_veto_from_its_least_size_on() -> None:
     q, y = world(2000)
     part = np.arange(2000) < 300
     hurt = np.where(part, 1 - q, q)
-    rules = GateRules(margin=0.25, target_ece=1.0)
+    rules = GateRules(brier_margin=0.25, target_ece=1.0)
     assert (
         "Brier on Complex_Query (n = 300) is significantly worse"
         in decide(hurt, q, y, slices={"Complex_Query": part}, renewal=DUE, rules=rules).reasons[0]
@@ -141,7 +141,7 @@ def test_a_slice_is_worse_only_beyond_what_is_found_by_chance_on_as_many_slices(
     slices = {f"slice {k}": np.arange(1000) // 200 == k for k in range(5)}
     first = np.where(np.arange(200) < 116, 1 - np.sqrt(0.25 + 0.09), 1 - np.sqrt(0.25 - 0.09))
     candidate = np.concatenate([first, champion[200:]])
-    rules = GateRules(margin=0.25, target_ece=1.0)
+    rules = GateRules(brier_margin=0.25, target_ece=1.0)
     alone = decide(candidate, champion, y, slices={"slice 0": slices["slice 0"]}, rules=rules)
     assert not condition(alone, "slice").is_met
     assert "slice 0 (n = 200) is significantly worse" in condition(alone, "slice").reason
@@ -197,7 +197,7 @@ def test_what_is_worse_by_the_margin_hardly_ever_passes() -> None:
         q = np.full(400, 0.7)
         y = (rng.random(400) < q).astype(float)
         p = np.clip(q + 0.1 * rng.choice([-1, 1], 400), 0, 1)  # costs .01
-        passed += decide(p, q, y, renewal=DUE, rules=GateRules(margin=0.01, target_ece=1.0)).is_promoted
+        passed += decide(p, q, y, renewal=DUE, rules=GateRules(brier_margin=0.01, target_ece=1.0)).is_promoted
     assert passed <= 6
 
 

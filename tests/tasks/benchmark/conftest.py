@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import pytest
 
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import folder_at
 from routecal.tasks.benchmark.features import extract_sets, headless
 from routecal.tasks.benchmark.fit_cells import fit_router
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
-from routecal.tasks.extract import Reading
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 

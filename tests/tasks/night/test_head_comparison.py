@@ -11,10 +11,10 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.night import candidate
 from routecal.calib.night.candidate import Contender
 from routecal.calib.night.promotion_gate import GateRules
+from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import pack_router
-from routecal.tasks.extract import Reading
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge

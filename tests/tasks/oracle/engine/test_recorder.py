@@ -57,7 +57,7 @@ class Failing:
         return self._write(**what)
 
 
-FULL, LOCKED = LedgerFull("ledger.sqlite"), LedgerLocked("ledger.sqlite", (7,), 30.0)
+FULL, LOCKED = LedgerFull("ledger.sqlite"), LedgerLocked("ledger.sqlite", 30.0)
 
 
 def test_a_write_is_durable_on_return() -> None:

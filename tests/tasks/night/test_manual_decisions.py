@@ -9,7 +9,7 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import Action, append, history
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
-from routecal.tasks.night import head_decisions
+from routecal.tasks.night import manual_decisions
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def write(heads: list[Artifact], *entries: tuple[Action, int]) -> None:
 def check_refused(sentence: str, number: int | None = None, *, force: bool = False) -> None:
     before = history(Home.from_env())
     with pytest.raises(NothingToPromote, match=re.escape(sentence)):
-        head_decisions.promote(number, force=force)
+        manual_decisions.promote(number, force=force)
     assert history(Home.from_env()) == before
 
 
 def test_promote_takes_the_newest_candidate_that_waits_and_no_refused_one(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("waiting", 2), ("refused", 3))
-    promoted = head_decisions.promote()
+    promoted = manual_decisions.promote()
     assert promoted.champion == heads[2]
     assert promoted.reasons[1:] == ("the candidate of entry 2 waits no more",)
     # The older one waits no more, since another head serves now.
     check_refused("no candidate waits; entry 4 was refused, and `routecal promote --entry 4 --force`")
-    assert head_decisions.promote(2).champion == heads[1]
+    assert manual_decisions.promote(2).champion == heads[1]
 
 
 def test_a_refused_candidate_needs_force_and_its_number(heads: list[Artifact]) -> None:
@@ -49,7 +49,7 @@ def test_a_refused_candidate_needs_force_and_its_number(heads: list[Artifact]) -
     check_refused("no candidate waits; entry 2 was refused")
     check_refused("the candidate of entry 2 was refused (because of 1); `routecal promote --entry 2 --force`", 2)
     check_refused("name it with --entry", force=True)
-    promoted = head_decisions.promote(2, force=True)
+    promoted = manual_decisions.promote(2, force=True)
     assert promoted.champion == heads[1]
     assert promoted.reasons == ("promoted by hand; entry 2 said: because of 1",)
 
@@ -58,12 +58,12 @@ def test_a_declined_candidate_needs_force_though_its_entry_waited(heads: list[Ar
     write(heads, ("promoted", 0), ("waiting", 1), ("refused", 1))
     check_refused("no candidate waits; entry 3 was refused")
     check_refused("the candidate of entry 2 was refused", 2)
-    assert head_decisions.promote(2, force=True).champion == heads[1]
+    assert manual_decisions.promote(2, force=True).champion == heads[1]
 
 
 def test_a_candidate_is_promoted_once(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1))
-    head_decisions.promote()
+    manual_decisions.promote()
     check_refused("no candidate waits")
     check_refused("the candidate of entry 2 serves already", 2)
 
@@ -71,7 +71,7 @@ def test_a_candidate_is_promoted_once(heads: list[Artifact]) -> None:
 def test_a_candidate_that_was_overtaken_is_promoted_by_its_number_alone(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("promoted", 2))
     check_refused("entry 2 did until entry 3 put another head in force; `routecal promote --entry 2`")
-    assert head_decisions.promote(2).champion == heads[1]
+    assert manual_decisions.promote(2).champion == heads[1]
 
 
 def test_of_two_people_in_terminals_at_the_same_moment_one_decides(
@@ -79,11 +79,11 @@ def test_of_two_people_in_terminals_at_the_same_moment_one_decides(
 ) -> None:
     write(heads, ("promoted", 0), ("waiting", 1))
     seen = history(Home.from_env())
-    head_decisions.promote()
+    manual_decisions.promote()
     # The second has read the registry before the first wrote.
     monkeypatch.setattr("routecal.storage.head_registry.history", lambda _: seen)
     with pytest.raises(RuntimeError, match="another decision about the champion was written at the same time"):
-        head_decisions.promote()
+        manual_decisions.promote()
 
 
 @pytest.mark.parametrize("number", [1, 7])
@@ -94,7 +94,7 @@ def test_an_entry_without_such_a_candidate_is_refused(number: int, heads: list[A
 
 def test_a_head_that_was_rolled_back_is_put_back_by_rollback_and_promoted_by_nobody(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("promoted", 1))
-    assert head_decisions.roll_back().champion == heads[0]
+    assert manual_decisions.roll_back().champion == heads[0]
     check_refused("no candidate waits")
     for force in (False, True):
         check_refused(
@@ -107,29 +107,29 @@ def test_a_head_that_was_rolled_back_is_put_back_by_rollback_and_promoted_by_nob
         (2, "entry 2 put no head in force"),
     ):
         with pytest.raises(NothingToPromote, match=re.escape(sentence)):
-            head_decisions.roll_back(number)
+            manual_decisions.roll_back(number)
     assert history(Home.from_env()) == before
-    assert head_decisions.roll_back(3).champion == heads[1]
+    assert manual_decisions.roll_back(3).champion == heads[1]
 
 
 def test_a_rollback_says_what_waits_no_more(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("promoted", 1), ("waiting", 2))
     said = "rolled back by hand to the head of entry 1", "the candidate of entry 3 waits no more"
-    assert head_decisions.roll_back().reasons == said
+    assert manual_decisions.roll_back().reasons == said
 
 
 def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("waiting", 2))
-    declined = head_decisions.decline(note="too dear")
+    declined = manual_decisions.decline(note="too dear")
     assert (declined.action, declined.candidate, declined.champion) == ("refused", heads[2], heads[0])
     assert declined.reasons == ("declined by hand: too dear", "because of 2")
-    assert [row["decision"] for row in head_decisions.heads().rows] == [
+    assert [row["decision"] for row in manual_decisions.heads().rows] == [
         "refused",
         "waited until 4",
         "waiting",
         "promoted",
     ]
-    assert head_decisions.decline(2).reasons == ("declined by hand", "because of 1")
+    assert manual_decisions.decline(2).reasons == ("declined by hand", "because of 1")
     before = history(Home.from_env())
     for number, sentence in (
         (None, "no candidate waits"),
@@ -138,24 +138,24 @@ def test_decline_refuses_what_waits_once_and_leaves_the_serving_head(heads: list
         (1, "entry 1 holds no candidate"),
     ):
         with pytest.raises(NothingToPromote, match=re.escape(sentence)):
-            head_decisions.decline(number)
+            manual_decisions.decline(number)
     assert history(Home.from_env()) == before
 
 
 def test_an_empty_home_is_told_in_words_where_heads_would_be_listed() -> None:
-    (row,) = head_decisions.heads().rows
+    (row,) = manual_decisions.heads().rows
     assert row[""].startswith(
         f"there is no folder {Home.from_env().root}; name the one that you mean with ROUTECAL_HOME"
     )
     Path(Home.from_env().root).mkdir()
-    (row,) = head_decisions.heads().rows
+    (row,) = manual_decisions.heads().rows
     assert "nothing was decided" in row[""]
     check_refused("no candidate waits")
 
 
 def test_heads_tells_what_waits_from_what_waited(heads: list[Artifact]) -> None:
     write(heads, ("promoted", 0), ("waiting", 1), ("refused", 1), ("waiting", 2))
-    assert [row["decision"] for row in head_decisions.heads().rows] == [
+    assert [row["decision"] for row in manual_decisions.heads().rows] == [
         "waiting",
         "refused",
         "waited until 3",

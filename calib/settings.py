@@ -1,0 +1,173 @@
+"""Settings that people choose, declared once: what carries them out inherits them, and so do the flows' parameters.
+
+Apart from both, because forms and `--help` show these and must not load torch for it. Each description says what a
+setting is, its unit, its default where the field does not, and when to change it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Pooling = Literal["last", "mean", "decision"]
+
+# One point: what "the same quality" may mean at most (DESIGN 5.9).
+MARGIN = 0.01
+# That the margin is kept on other rows, one-sided: what the claim will be judged by.
+CONFIDENCE = 0.95
+
+
+class Reading(BaseModel):
+    """How the router reads a query, and what is kept of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    template: str = Field(
+        default="{query}",
+        pattern=r"\{query\}",
+        description="Prompt that the router was trained on, with {query} in place of the query.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Number type that the router computes in; auto takes the checkpoint's. Half precision saves "
+        "memory.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=8,
+        description="Max. tokens of a prompt; the middle of longer ones is cut. Default: the router's window, with at "
+        "most 2,048 tokens of a query.",
+    )
+    layers: tuple[int, ...] = Field(
+        default=(-1,),
+        min_length=1,
+        description="Layers whose hidden states are extracted, as 6,12,-1: 1 is the first, -1 the last, after the "
+        "final norm. Name several to let the head choose among them.",
+    )
+    poolings: tuple[Pooling, ...] = Field(
+        default=("last",),
+        min_length=1,
+        description="How the states of a prompt become one vector, one or more as last,mean: last takes its last "
+        "token, mean all of them, decision the token that holds the decision.",
+    )
+    verbal: bool = Field(
+        default=False,
+        description="Also ask a causal router whether its decision is right, P(True), to compare with. Costs a second, "
+        "shorter forward pass.",
+    )
+
+
+class RewardSettings(BaseModel):
+    """The parameters of single rewards of RL."""
+
+    reward_alpha: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="First parameter of reward beta, read by that reward alone. Alpha 1 and beta 1 are the Brier "
+        "reward.",
+    )
+    reward_beta: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="Second parameter of reward beta, read by that reward alone.",
+    )
+    cost_ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="Cost of keeping a wrong decision divided by that of escalating a right one. Read by reward "
+        "cost_weighted alone.",
+    )
+
+
+class HeadSettings(BaseModel):
+    """What of a head's shape most people may want to choose."""
+
+    hidden_units: int = Field(
+        default=128, ge=1, le=65536, description="Width of the head's one hidden layer, in units."
+    )
+    residual: bool = Field(
+        default=True,
+        description="Start from the router's own outputs, calibrated, and learn a correction. Off: a plain MLP on the "
+        "hidden state.",
+    )
+    pca: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of principal components, whitened, that the head reads of the hidden state. Default: the "
+        "whole state.",
+    )
+
+
+class EnsembleSettings(BaseModel):
+    """How many heads are trained, and on what."""
+
+    folds: int | None = Field(
+        default=None,
+        ge=0,
+        le=20,
+        description="Folds of the labelled queries for cross-fitting, a head for each: 3 to 20, or 0 for one head on "
+        "fixed splits. Default: 5 from 100 to 20,000 labelled queries, else 0.",
+    )
+    members: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Heads per fold, trained with different seeds; their mean is used. Training time grows with it.",
+    )
+
+
+class EscalationTerms(BaseModel):
+    """What answers cost where labels do not say, and how much quality a saving may cost."""
+
+    model_config = ConfigDict(frozen=True)
+
+    medium_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="Price of one answer of the medium model, the same for all, in any unit. Default: the costs "
+        "recorded with the labels.",
+    )
+    large_price: float | None = Field(
+        default=None,
+        gt=0,
+        description="Price of one answer of the large model, in the unit of the medium price; 1 and 20 will do, as the "
+        "ratio is what matters. Default: the costs recorded with the labels.",
+    )
+    price_unit: str = Field(
+        default="the unit of the prices given", description="Unit of the two prices, as the report names it."
+    )
+    margin: float = Field(
+        default=MARGIN,
+        ge=0,
+        lt=1,
+        description="Quality that a saving may cost against sending all to the large model, as a share of queries "
+        "(0.01 is one point). Raise it to save more.",
+    )
+    margin_confidence: float = Field(
+        default=CONFIDENCE,
+        ge=0.5,
+        lt=1,
+        description="Confidence that the margin is also kept on other queries, one-sided. 0.5 takes the point "
+        "estimate.",
+    )
+
+
+class PromotionMargins(BaseModel):
+    """What a new head must keep to be promoted."""
+
+    brier_margin: float = Field(
+        default=0.01,
+        gt=0,
+        le=0.25,
+        description="Brier score by which a new head may be worse than the serving one, with 95% confidence. Lower it "
+        "to promote more carefully.",
+    )
+    target_ece: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="Calibration error (ECE) below which a new head always counts as calibrated, as a fraction (0.05 "
+        "is five points).",
+    )

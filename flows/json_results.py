@@ -1,0 +1,34 @@
+"""What a command comes to as one JSON document, for programs: `--json`."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic_core import to_json, to_jsonable_python
+
+
+def as_json(result: Any) -> str:
+    """The result with the names that its Python type has; NaN and infinity are null.
+
+    >>> from typing import NamedTuple
+    >>> Exported = NamedTuple("Exported", [("path", str), ("n", int)])
+    >>> print(as_json(Exported("examples.jsonl", 3)))
+    {
+      "path": "examples.jsonl",
+      "n": 3
+    }
+    """
+    return to_json(_plain(result), indent=2, inf_nan_mode="null").decode()
+
+
+def _plain(value: Any) -> Any:
+    """Mappings, lists and values that JSON knows; a named tuple is a mapping, which pydantic makes a list of."""
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return to_jsonable_python(value)

@@ -1,0 +1,203 @@
+"""What people do with the registry: look at it, promote or decline a candidate, put an earlier head back.
+
+Apart from the decisions of nights, which are tasks: a command that decides by hand does without Prefect.
+"""
+
+from collections.abc import Sequence
+
+from routecal.storage import head_registry
+from routecal.storage.artifact import Artifact
+from routecal.storage.head_registry import Entry
+from routecal.storage.layout import Home
+from routecal.tasks.errors import NothingToPromote
+from routecal.tasks.night.pending_candidates import decided_since, waiting
+from routecal.tasks.result_table import Table
+
+# Actions that leave a candidate which a person can promote.
+OPEN = ("waiting", "refused")
+
+
+def promote(number: int | None = None, *, force: bool = False) -> Entry:
+    """Promote the newest candidate that waits, or the one of an entry.
+
+    Args:
+        number: of the entry; None: the newest whose candidate waits.
+        force: also one that was refused.
+
+    Raises:
+        NothingToPromote: there is none, or it was refused and `force` is not set.
+        RegistryChanged: somebody decided at the same moment; nothing was written.
+    """
+    if force and number is None:
+        raise NothingToPromote("--force overrules the refusal of one entry, so name it with --entry")
+    entries = head_registry.history(Home.from_env())
+    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
+    if entry.candidate == entries[-1].champion:
+        raise NothingToPromote(f"the candidate of entry {entry.number} serves already")
+    if (served := _served(entry, entries)) is not None:
+        raise NothingToPromote(
+            f"the candidate of entry {entry.number} served from entry {served} on and was taken out of service since; "
+            f"`routecal rollback --entry {served}` puts it in force again"
+        )
+    refused = _refused(entry, entries)
+    if refused is not None and not force:
+        said = "; ".join(refused.reasons)
+        raise NothingToPromote(
+            f"the candidate of entry {entry.number} was refused ({said}); `routecal promote --entry {entry.number} "
+            "--force` promotes it all the same"
+        )
+    return head_registry.append(
+        Home.from_env(),
+        "promoted",
+        champion=entry.candidate,
+        candidate=entry.candidate,
+        after=entries[-1].number,
+        reasons=[
+            f"promoted by hand; entry {entry.number} said: {'; '.join((refused or entry).reasons)}",
+            *_overtaken(entries, by=entry.candidate),
+        ],
+        lineage=entry.lineage,
+    )
+
+
+def decline(number: int | None = None, *, note: str = "") -> Entry:
+    """Refuse the newest candidate that waits, or the one of an entry that waits; the head that serves serves on.
+
+    Args:
+        number: of the entry; None: the newest whose candidate waits.
+        note: why.
+
+    Raises:
+        NothingToPromote: no candidate waits, or that of the entry does not.
+        RegistryChanged: somebody decided at the same moment; nothing was written.
+    """
+    entries = head_registry.history(Home.from_env())
+    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
+    if entry not in waiting(entries):
+        raise NothingToPromote(f"the candidate of entry {entry.number} does not wait any more")
+    return head_registry.append(
+        Home.from_env(),
+        "refused",
+        champion=entries[-1].champion,
+        candidate=entry.candidate,
+        after=entries[-1].number,
+        reasons=["declined by hand" + (f": {note}" if note else ""), *entry.reasons],
+        lineage=entry.lineage,
+    )
+
+
+def _overtaken(entries: Sequence[Entry], *, by: Artifact | None) -> list[str]:
+    """Of the candidates that wait: that they do no more, once this other head is in force."""
+    return [f"the candidate of entry {e.number} waits no more" for e in waiting(entries) if e.candidate != by]
+
+
+def _served(entry: Entry, entries: Sequence[Entry]) -> int | None:
+    """The last entry that put this one's candidate in force; None if none did."""
+    return next((e.number for e in reversed(head_registry.champions(entries)) if e.champion == entry.candidate), None)
+
+
+def _newest_waiting(entries: Sequence[Entry]) -> Entry:
+    if found := waiting(entries):
+        return found[-1]
+    passed = [e for e in entries if e.action in OPEN and _served(e, entries) is None]
+    if not passed:
+        raise NothingToPromote("no candidate waits")
+    number, action = passed[-1].number, passed[-1].action
+    if action == "waiting":
+        since = decided_since(passed[-1], entries)
+        assert since is not None
+        raise NothingToPromote(
+            f"no candidate waits: entry {number} did until entry {since.number} put another head in force; `routecal "
+            f"promote --entry {number}` promotes it all the same"
+        )
+    raise NothingToPromote(
+        f"no candidate waits; entry {number} was refused, and `routecal promote --entry {number} --force` promotes it "
+        "all the same"
+    )
+
+
+def _numbered(entries: Sequence[Entry], number: int) -> Entry:
+    for entry in entries:
+        if entry.number == number and entry.candidate is not None and entry.action in OPEN:
+            return entry
+    raise NothingToPromote(f"entry {number} holds no candidate that waits or was refused")
+
+
+def _refused(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """The entry that refused the candidate last: this one, or the answer of a person to it; None if none did."""
+    since = decided_since(entry, entries) if entry.action == "waiting" else entry
+    return since if since is not None and since.action == "refused" else None
+
+
+def roll_back(number: int | None = None) -> Entry:
+    """Put back the champion before the one that serves, or the one that entry `number` put in force.
+
+    Raises:
+        NothingToPromote: there was none.
+        ArtifactMissing: its folder is gone.
+    """
+    entries = head_registry.history(Home.from_env())
+    past = head_registry.champions(entries)
+    if number is None:
+        # Twice in a row goes back twice: what was rolled back from is no place to return to.
+        serving = entries[-1].champion if entries else None
+        firsts = list(dict.fromkeys(e.champion for e in past))
+        place = firsts.index(serving) if serving in firsts else 0
+        target = next((e for e in past if place and e.champion == firsts[place - 1]), None)
+    else:
+        target = next((e for e in past if e.number == number), None)
+    if target is None or target.champion is None:
+        raise NothingToPromote(f"entry {number} put no head in force" if number else _nothing_before(past))
+    if target.champion == entries[-1].champion:
+        raise NothingToPromote(f"the head of entry {target.number} serves already")
+    return head_registry.append(
+        Home.from_env(),
+        "rolled back",
+        champion=target.champion,
+        after=entries[-1].number,
+        reasons=[f"rolled back by hand to the head of entry {target.number}", *_overtaken(entries, by=target.champion)],
+        lineage=target.lineage,
+    )
+
+
+def _decision(entry: Entry, entries: Sequence[Entry]) -> str:
+    """What an entry says; of one that waited, until which entry."""
+    since = decided_since(entry, entries) if entry.action == "waiting" else None
+    return entry.action if since is None else f"waited until {since.number}"
+
+
+def _nothing_before(past: Sequence[Entry]) -> str:
+    """Why there is no head to go back to, and which heads a person can still put in force."""
+    others = [e for e in past if e.champion != past[-1].champion]
+    if not others:
+        return "no other head has served"
+    number = others[-1].number
+    return (
+        f"the head that serves was the first, so none served before it; `routecal rollback --entry {number}` puts "
+        f"that of entry {number} in force again"
+    )
+
+
+def heads() -> Table:
+    """The registry, newest first, as a table for people."""
+    title = "Decisions about the serving head, newest first"
+    entries = head_registry.history(Home.from_env())
+    if not entries:
+        home = Home.from_env()
+        nothing = (
+            home.absence or f"nothing was decided in {home.root} yet; `routecal recalibrate` promotes the first head"
+        )
+        return Table(title, [""], [{"": nothing}])
+    columns = ["entry", "at", "decision", "serves", "candidate", "why"]
+    rows = [
+        {
+            "entry": e.number,
+            "at": f"{e.at:%Y-%m-%d %H:%M}",
+            "decision": _decision(e, entries),
+            "serves": "–" if e.champion is None else e.champion.sha256[:16],
+            "candidate": "–" if e.candidate is None else e.candidate.sha256[:16],
+            "why": "; ".join(e.reasons),
+        }
+        for e in reversed(entries)
+    ]
+    return Table(title, columns, rows)
