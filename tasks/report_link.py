@@ -1,6 +1,7 @@
 """Where in the UI a report opens."""
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -17,9 +18,10 @@ def report_link(report: str) -> str | None:
     """
     path = "/reports/" + "/".join(PurePosixPath(report).parts[-2:])
     with get_client(sync_client=True) as client:
+        request: Any = client.request  # Prefect types the routes of its own API alone
         root = str(client.api_url).rstrip("/").removesuffix("/api")
         try:
-            client.request("HEAD", root + path)
+            request("HEAD", root + path)
         except httpx.HTTPError:
             return None
     return path

@@ -18,7 +18,6 @@ from routecal.calib.escalation.tradeoff import (
     served_by_large,
     thresholds_of,
 )
-from routecal.calib.settings import CONFIDENCE, MARGIN
 
 __all__ = [
     "EVERYTHING",
