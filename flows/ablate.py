@@ -5,6 +5,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from routecal.calib.trial.ablation import GROUP, REFERENCE
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.flows.trial import fitted, prepared, scored
 from routecal.flows.trial_params import AblateParams
 from routecal.tasks import runs
@@ -34,4 +35,4 @@ def ablate(params: AblateParams) -> Compared:
     runs.record(run_id, features=features, **compared.artifacts, report=compared.report)
     if params.output_dir is not None:
         runs.copy_report(compared.report, params.output_dir)
-    return compared
+    return completed(compared, title, report=params.output_dir or compared.report)

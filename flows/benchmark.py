@@ -5,6 +5,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from routecal.calib.trial.methods import DEFAULT, METHODS
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.flows.trial import fitted, prepared, scored
 from routecal.flows.trial_params import BenchmarkParams
 from routecal.tasks import runs
@@ -37,4 +38,4 @@ def benchmark(params: BenchmarkParams) -> Compared:
     runs.record(run_id, features=features, **compared.artifacts, report=compared.report)
     if params.output_dir is not None:
         runs.copy_report(compared.report, params.output_dir)
-    return compared
+    return completed(compared, title, report=params.output_dir or compared.report)

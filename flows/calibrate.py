@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from routecal.flows.evaluate import Evaluated, evaluate_heads
+from routecal.flows.evaluate import Evaluated, evaluate_heads, with_headline
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_for
 from routecal.flows.oracle_choice import oracle_of
@@ -38,4 +38,5 @@ def calibrate(params: CalibrateParams) -> Evaluated:
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
-    return evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
+    evaluated = evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
+    return with_headline(evaluated)

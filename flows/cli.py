@@ -58,6 +58,13 @@ def main(argv: Sequence[str]) -> int:
 
         print(f"routecal {code_version()}")
         return 0
+    from routecal.tasks.errors import ExtraMissing
+    from routecal.tasks.extras import require
+
+    try:
+        require("pipeline")
+    except ExtraMissing as missing:
+        return _refuse(str(missing))
     from routecal.flows.cli_options import HelpAsked
     from routecal.root_error import RoutecalError
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped

@@ -5,7 +5,7 @@ from prefect import flow
 from routecal.flows.calibrate import calibrate
 from routecal.flows.demo_inputs import demo_inputs
 from routecal.flows.demo_params import DemoParams
-from routecal.flows.evaluate import Evaluated
+from routecal.flows.evaluate import Evaluated, with_headline
 from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams, EscalationParams, HeadParams
 from routecal.tasks import runs
@@ -19,4 +19,4 @@ def demo(params: DemoParams) -> Evaluated:
     chosen = {name: getattr(params, name) for form in (HeadParams, EscalationParams) for name in form.model_fields}
     inputs = demo_inputs(params, seed=params.seed)
     own = {"queries": inputs.queries.uri, "shard_size": params.shard_size, **inputs.params}
-    return calibrate(CalibrateParams(**own, **chosen))
+    return with_headline(calibrate(CalibrateParams(**own, **chosen)))

@@ -9,7 +9,7 @@ from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams
-from routecal.flows.recalibrate import in_words, night_of
+from routecal.flows.recalibrate import night_of, with_headline
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.tasks import runs
@@ -36,7 +36,7 @@ def demo_night(params: DemoNightParams) -> Night:
         night = RecalibrateParams(inbox=inbox_of(inputs.queries).uri, **inputs.params, **prices, **chosen)
         check(night)
         # No flow run of its own: an approval is asked for, and given, on the page of this run.
-        return in_words(night_of(night))
+        return with_headline(night_of(night))
 
 
 def _check_registry(router: Artifact) -> None:

@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate, pack_router
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish
+from routecal.tasks.evaluation_verdict import headline
+from routecal.tasks.extract import router_of
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
 from routecal.tasks.slice_table import score_slices
@@ -51,7 +54,13 @@ def evaluate(params: EvaluateParams) -> Evaluated:
         source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))
         heads = {FINAL: head}
     facts = {"Data": f"labels, features and examples of run {source}"}
-    return evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed)
+    return with_headline(evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed))
+
+
+def with_headline(result: Evaluated) -> Evaluated:
+    """End a flow run with the verdict as its message."""
+    router = {} if result.calibrated is None else {"router": result.calibrated.uri}
+    return completed(result, headline(result.evaluation), head=result.head.uri, **router, report=result.report)
 
 
 def evaluate_heads(
@@ -94,7 +103,7 @@ def evaluate_heads(
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
-    publish(evaluation, report)
+    publish(evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri)
     runs.record(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
     return Evaluated(
         run_id=run_id,

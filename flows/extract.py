@@ -5,9 +5,10 @@ from prefect import flow
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import ExtractParams
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.extract import extract_shard
+from routecal.tasks.extract import extract_shard, n_truncated
 from routecal.tasks.make_router import refer_checkpoint, unseen_by
 from routecal.tasks.progress import track
 from routecal.tasks.queries import import_queries
@@ -23,7 +24,8 @@ def extract(params: ExtractParams) -> Artifact:
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     features = extract_queries(queries, router, params.reading, params.shard_size)
     runs.record(run_id, queries=queries, features=features, router=router)
-    return features
+    message = f"{features.rows} queries read, {n_truncated(features)} of them cut to the router's window"
+    return completed(features, message, features=features.uri)
 
 
 def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard_size: int) -> Artifact:

@@ -4,22 +4,28 @@ from prefect import flow
 
 from routecal.flows import reports
 from routecal.flows.night_params import DeclineParams, PromoteParams, RollbackParams
+from routecal.flows.run_messages import completed
 from routecal.storage.head_registry import Entry
 
 
 @flow(name="promote", flow_run_name="promote {params.named}")
 def promote(params: PromoteParams) -> Entry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
-    return reports.promote(params)
+    return _decided(reports.promote(params))
 
 
 @flow(name="decline", flow_run_name="decline {params.named}")
 def decline(params: DeclineParams) -> Entry:
     """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
-    return reports.decline(params)
+    return _decided(reports.decline(params))
 
 
 @flow(name="rollback", flow_run_name="roll back to {params.named}")
 def rollback(params: RollbackParams) -> Entry:
     """Put an earlier head back."""
-    return reports.rollback(params)
+    return _decided(reports.rollback(params))
+
+
+def _decided(entry: Entry) -> Entry:
+    serving = "nothing" if entry.champion is None else f"head {entry.champion.sha256[:16]}"
+    return completed(entry, f"entry {entry.number}: {entry.action}; {serving} serves")

@@ -9,11 +9,21 @@ from prefect.artifacts import create_markdown_artifact
 from routecal.flows.oracle_choice import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams, OracleParams
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
-from routecal.tasks.oracle import ApiOracle, LabellingStopped, OracleSpec, Plan, check_labelled, plan_labels, shown
+from routecal.tasks.oracle import (
+    ApiOracle,
+    LabellingStopped,
+    OracleSpec,
+    Plan,
+    check_labelled,
+    plan_labels,
+    result_line,
+    shown,
+)
 from routecal.tasks.oracle import label as label_all
 from routecal.tasks.queries import import_queries
 
@@ -39,15 +49,17 @@ def label(params: LabelParams) -> Artifact | Audited | Plan:
     """Label the queries of a file and return the labels; what labelling would take, with `dry_run`."""
     check(params)
     if params.dry_run:
-        return planned(params)
+        plan = planned(params)
+        return completed(plan, f"{plan.queries:,} queries would take {plan.usd.likely:.2f} USD; nothing was asked")
     run_id = runs.start("label")
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
+    message = result_line(labels, queries.rows)
     if params.audit is None:
-        return labels
+        return completed(labels, message, labels=labels.uri)
     n = draw_audit(labels, queries, params.audit, params.audit_file)
     logger.info("%d answers for people to grade are in %s", n, params.audit_file)
-    return Audited(labels, params.audit_file, n)
+    return completed(Audited(labels, params.audit_file, n), message, labels=labels.uri)
 
 
 def planned(params: LabelParams) -> Plan:

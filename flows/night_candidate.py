@@ -11,6 +11,7 @@ from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import train_head
 from routecal.storage.artifact import Artifact
 from routecal.tasks.evaluate import FINAL
+from routecal.tasks.evaluation_verdict import money
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
 from routecal.tasks.night.label_history import ROWS, RUN, Rows, held_out, pooled
@@ -35,6 +36,7 @@ class Contest(NamedTuple):
         doubts: why the outcomes themselves are not to be trusted without a person; empty if they are.
         escalated: share of the held-out rows below its threshold.
         report: of its evaluation.
+        money: what it saves by that evaluation, in a sentence.
     """
 
     head: Artifact
@@ -44,6 +46,7 @@ class Contest(NamedTuple):
     doubts: tuple[str, ...]
     escalated: float
     report: str
+    money: str
 
     def lineage(self, evening: Evening) -> dict[str, Any]:
         """What the registry keeps of it."""
@@ -84,6 +87,7 @@ def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None
         doubts=doubted,
         escalated=share_escalated(evaluated.calibrated, window),
         report=evaluated.report,
+        money=money(evaluated.evaluation.escalation),
     )
 
 

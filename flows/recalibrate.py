@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow, runtime
-from prefect.states import Completed
 
 from routecal.calib.night.action import judgement
 from routecal.calib.night.head_health import Health, may_rest
@@ -18,6 +17,7 @@ from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
@@ -45,12 +45,12 @@ def recalibrate(params: RecalibrateParams) -> Night:
     """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
     check(params)
     with one_night():
-        return in_words(night_of(params))
+        return with_headline(night_of(params))
 
 
-def in_words(night: Night) -> Night:
-    """What a flow returns so that its run is Completed with a message; whoever calls the flow gets the night itself."""
-    return cast(Night, Completed(message=headline(night), data=night))
+def with_headline(night: Night) -> Night:
+    """End a flow run with what the night comes to as its message."""
+    return completed(night, headline(night), **({} if night.report is None else {"report": night.report}))
 
 
 def night_of(params: RecalibrateParams) -> Night:
@@ -172,6 +172,7 @@ def _ending(
         escalated=contest.escalated if contest is not None and promoted else health and health.escalated,
         serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
+        money="" if contest is None else contest.money,
     )
     return Ending(
         night=night,
@@ -183,10 +184,9 @@ def _ending(
 
 def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
     """Tell of a night, and record it so that the next one finds its rows."""
-    night = ending.night
-    logger.info("%s", headline(night))
+    night, router = ending.night, ending.made["router"].sha256
     facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
     if ending.is_doubted:
         facts[DOUBTED] = True
-    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier)}, **facts)
+    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier, router)}, **facts)
     return night

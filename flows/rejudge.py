@@ -8,6 +8,7 @@ from prefect.artifacts import create_table_artifact
 from routecal.flows.oracle_choice import judges_of, pace_of
 from routecal.flows.oracle_params import RejudgeParams
 from routecal.flows.param_checks import check
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.oracle import changes, check_labelled, queries_of
@@ -50,4 +51,5 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     tables = changes(before, labels)
     for table, key in zip(tables, ("medium", "large", "policy"), strict=True):
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
-    return Rejudged(labels, tables)
+    message = f"{labels.rows} labels judged again; {tables[-1].title}"
+    return completed(Rejudged(labels, tables), message, labels=labels.uri)

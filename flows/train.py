@@ -7,6 +7,7 @@ from routecal.calib.settings import Reading
 from routecal.flows.extract import extract_queries
 from routecal.flows.param_checks import check
 from routecal.flows.params import HeadParams, TrainParams
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.evaluate import FINAL
@@ -45,7 +46,8 @@ def train(params: TrainParams) -> Artifact:
     runs.record(run_id, **data, examples=examples, **heads, data=said)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
-    return head
+    message = f"head {head.sha256[:16]}: {list(heads)[-1]}, trained on {examples.rows} examples"
+    return completed(head, message, head=params.output_dir or head.uri)
 
 
 def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> dict[str, Artifact]:

@@ -7,6 +7,7 @@ from routecal.flows.label import labels_for
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import TrainRouterParams
+from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
@@ -33,4 +34,5 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     runs.record(run_id, router=router, router_queries=queries, router_labels=labels)
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)
-    return router
+    message = f"router {router.sha256[:16]}, trained on {labels.rows} labelled queries"
+    return completed(router, message, router=params.output_dir or router.uri)

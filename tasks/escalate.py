@@ -52,6 +52,7 @@ class Escalation(BaseModel):
 
 @task(
     name="escalate",
+    task_run_name="escalate: what it saves on {examples.rows} examples",
     cache_policy=cache_on(__name__, "storage.example_join", "calib.escalation", "calib.metrics"),
     **STORED,
 )
@@ -99,7 +100,12 @@ def escalate(
     )
 
 
-@task(name="pack", cache_policy=cache_on(__name__, "calib.packed_folder"), **STORED)
+@task(
+    name="pack",
+    task_run_name="pack the router with threshold {threshold:.3f}",
+    cache_policy=cache_on(__name__, "calib.packed_folder"),
+    **STORED,
+)
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded, home = load(local_folder(head)), Home.from_env()

@@ -37,6 +37,7 @@ class Evaluation(BaseModel):
 
 @task(
     name="predict",
+    task_run_name="predict the confidence of {examples.rows} examples",
     cache_policy=cache_on(__name__, "tasks.load_examples", "calib.baselines", "calib.learn.cross_fit"),
     **STORED,
 )
@@ -71,6 +72,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
 
 @task(
     name="score",
+    task_run_name="score every method on the test split",
     cache_policy=cache_on(__name__, "calib.metrics"),
     **STORED,
 )

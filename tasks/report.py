@@ -12,13 +12,22 @@ from prefect.cache_policies import NO_CACHE
 
 from routecal.calib import plots
 from routecal.calib.escalation import Line
+from routecal.calib.learn.training_loop import StepLog
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.tasks.escalate import Escalation, sentence
 from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
-from routecal.tasks.head_warnings import findings
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.figure_texts import (
+    before_after_text,
+    cost_quality_text,
+    reliability_text,
+    risk_coverage_text,
+    training_text,
+)
+from routecal.tasks.slice_table import FEWEST
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
@@ -84,12 +93,31 @@ def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str
         found["before_after"] = plots.before_after(
             test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
         )
-    if trained := [artifacts[stage] for stage in ("head: SFT", "head: SFT + RL") if stage in artifacts]:
-        first = [step for head in trained for step in read_log(head) if step.head == 0]
-        found["training"] = plots.training_curves(first)
+    if steps := _steps(artifacts):
+        found["training"] = plots.training_curves(steps)
     if evaluation.escalation is not None and evaluation.escalation.curves:
         found["escalation"] = draw_escalation(evaluation.escalation)
     return found
+
+
+def _texts(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, str]:
+    """What the figures show, by the same names."""
+    methods = evaluation.methods
+    drawn = [name for name in DRAWN if name in methods]
+    texts = {"reliability": reliability_text(methods, drawn), "selective": risk_coverage_text(methods, drawn)}
+    if {BEFORE, FINAL} <= methods.keys():
+        texts["before_after"] = before_after_text(methods, BEFORE, FINAL)
+    if steps := _steps(artifacts):
+        texts["training"] = training_text(steps)
+    if evaluation.escalation is not None and evaluation.escalation.curves:
+        texts["escalation"] = cost_quality_text(evaluation.escalation)
+    return texts
+
+
+def _steps(artifacts: dict[str, Artifact]) -> list[StepLog]:
+    """Training steps of the first member of the ensemble, stage after stage."""
+    trained = [artifacts[stage] for stage in ("head: SFT", "head: SFT + RL") if stage in artifacts]
+    return [step for head in trained for step in read_log(head) if step.head == 0]
 
 
 def _metrics(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artifact], facts: dict[str, Any]) -> bytes:
@@ -121,11 +149,17 @@ def _page(
     text = environment.from_string(page).render(
         run_id=run_id,
         evaluation=evaluation,
-        findings=findings(evaluation),
+        headline=headline(evaluation),
+        key_figures=key_figures(evaluation),
+        next_steps=next_steps(evaluation, artifacts["calibrated"].uri if "calibrated" in artifacts else None),
+        # The method in question first, then what it is held against.
+        methods=dict(sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL)),
+        few=FEWEST,
         final=FINAL,
         rival=RIVAL,
         facts=facts,
         figures=figures,
+        texts=_texts(evaluation, artifacts),
         escalation_line=None if evaluation.escalation is None else sentence(evaluation.escalation),
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,

@@ -26,7 +26,12 @@ class Slices(BaseModel):
     tables: dict[str, dict[str, Summary]] = Field(description="kind of slice -> slice -> its numbers")
 
 
-@task(name="slices", cache_policy=cache_on(__name__, "storage.example_join", "calib.metrics"), **STORED)
+@task(
+    name="slices",
+    task_run_name="slices: score {method} by policy, length and topic",
+    cache_policy=cache_on(__name__, "storage.example_join", "calib.metrics"),
+    **STORED,
+)
 def score_slices(predictions: Artifact, examples: Artifact, method: str, seed: int) -> Slices:
     """`method` on the test split by the router's policy, by topic (where there are some) and by decile of length.
 

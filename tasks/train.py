@@ -31,6 +31,7 @@ _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_
 
 @task(
     name="SFT",
+    task_run_name="SFT on {examples.rows} examples",
     cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
     **STORED,
 )
@@ -44,6 +45,7 @@ def train_sft(
 
 @task(
     name="SFT from the champion",
+    task_run_name="SFT from the serving head on {examples.rows} examples",
     cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
     **STORED,
 )
@@ -62,6 +64,7 @@ def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]
 
 @task(
     name="RL",
+    task_run_name="RL on {examples.rows} examples",
     cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.rl", "calib.learn.cross_fit"),
     **STORED,
 )
@@ -76,6 +79,7 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
 
 @task(
     name="recalibrate",
+    task_run_name="recalibrate on {examples.rows} examples",
     cache_policy=cache_on(__name__, "tasks.load_examples", "calib.recalibrate", "calib.learn.cross_fit"),
     **STORED,
 )

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.learn.training_loop import StepLog
-from routecal.calib.plots.style import GREY, LINES, Format, blank, look, plain, render
+from routecal.calib.plots.style import GREY, LINES, METHODS, Format, blank, look, plain, render
 
 LEAST_SPAN = 0.005  # of the Brier axis: a smaller change is noise at any n we meet, and should look flat
 MANY = 20  # more steps than this are drawn faintly under their moving average
-STAGES = ("sft", "rl")
+# Each stage in the look of the head that it ends in.
+STAGES = {"sft": METHODS["SFT"], "rl": METHODS["SFT + RL + recalibration"]}
 
 
 def training_curves(logs: Sequence[StepLog], *, fmt: Format = "png") -> bytes:
@@ -53,9 +54,9 @@ def training_figure(logs: Sequence[StepLog]) -> Figure:
         (panels[3], "std of p in batch", "", [log.std_p for log in logs]),
     ):
         column = _column(values)
-        for i, stage in enumerate(STAGES):
+        for stage, number in STAGES.items():
             shown = np.array([s == stage for s in stages]) & np.isfinite(column)
-            _series(panel, shown, column, label=stage.upper(), number=i, marker=marker, line=LINES[0])
+            _series(panel, shown, column, label=stage.upper(), number=number, marker=marker, line=LINES[0])
         panel.set_ylabel(name)
     for panel in panels:
         if not panel.lines:

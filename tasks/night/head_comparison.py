@@ -24,6 +24,7 @@ _CUTS = ("router_policy", "topic")
 
 @task(
     name="choose candidate",
+    task_run_name="choose the candidate",
     cache_policy=cache_on(
         __name__,
         "tasks.load_examples",
@@ -62,6 +63,7 @@ def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: 
 
 @task(
     name="gate",
+    task_run_name="compare the candidate with the serving head",
     cache_policy=cache_on(
         __name__,
         "tasks.night.health_check",

@@ -52,7 +52,7 @@ def untold(key: str) -> Ending | None:
     return ending_of(entry, entries)
 
 
-@task(name="decide", task_run_name="{action}", cache_policy=NO_CACHE)
+@task(name="decide", task_run_name="decide: {action}", cache_policy=NO_CACHE)
 def write_decision(
     action: Action,
     candidate: Artifact,

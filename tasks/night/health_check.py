@@ -26,7 +26,7 @@ _CODE = (
 )
 
 
-@task(name="check champion", cache_policy=cache_on(*_CODE), **STORED)
+@task(name="check champion", task_run_name="check the serving head", cache_policy=cache_on(*_CODE), **STORED)
 def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: Artifact | None, seed: int) -> Health:
     """Calibration of the serving head on held-out rows, and drift of new queries.
 
@@ -43,7 +43,12 @@ def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: 
     return examine(p, y, drift=found, threshold=threshold(head), seed=seed)
 
 
-@task(name="check oracle", cache_policy=cache_on(*_CODE), **STORED)
+@task(
+    name="check oracle",
+    task_run_name="compare tonight's outcomes with earlier ones",
+    cache_policy=cache_on(*_CODE),
+    **STORED,
+)
 def check_oracle(champion: Artifact, before: Rows, now: Rows) -> OutcomeShift:
     """Whether outcomes changed, on rows that the serving head has not learned from.
 

@@ -20,6 +20,7 @@ from routecal.storage.query import connect, run
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.markdown import safe
 from routecal.tasks.night.night_result import Night
+from routecal.tasks.report_link import SHORT, report_link
 from routecal.tasks.sharding import joined
 
 # What a night comes to, and what is left for a person to do.
@@ -29,7 +30,7 @@ _WHAT = {
     "waiting": "A new head waits for a person",
     "overtaken": "Another head was put in force while a new one waited",
     "quiet": "Nothing was labelled",
-    "gathering": "There are too few labels for a decision",
+    "gathering": "Too few labels for a decision",
 }
 _TO_DO = {
     "promoted": "nothing; `routecal rollback` puts the head before it back",
@@ -39,6 +40,8 @@ _TO_DO = {
     "quiet": "nothing; the next night looks again",
     "gathering": "nothing; the next nights label more, sooner with a higher --night-queries",
 }
+# The head that the new one is held against, in words.
+_OTHER = {"promoted": "head before"} | dict.fromkeys(("refused", "waiting", "overtaken"), "serving head")
 # The table of nights: heading, column of nights.sql, format.
 _COLUMNS = {
     "night": ("night", ""),
@@ -54,21 +57,23 @@ _COLUMNS = {
 LISTED = 14
 
 
-@task(name="tell", task_run_name="tell of {night.action}", cache_policy=NO_CACHE)
-def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
-    """Store the night's row and publish its page; the artifact `recalibrate` shows the history of pages in the UI.
+@task(name="tell", task_run_name="publish the night: {night.action}", cache_policy=NO_CACHE)
+def tell(night: Night, earlier: Sequence[Artifact], router: str) -> Artifact:
+    """Store the night's row and publish its page; the artifact `night-ROUTER` shows the history of pages in the UI.
 
     Args:
         night: what happened.
         earlier: the rows of the nights before, oldest first.
+        router: sha256 of the router whose nights these are.
     """
     own = write_table(_row(night), "nights", home=Home.from_env())
     rows = joined([*earlier, own])
     with connect(nights=rows) as con:
         trend = run(con, "nights").to_pylist()
-    create_markdown_artifact(page(night, rows, trend), key="recalibrate", description=safe(headline(night)))
+    text = page(night, rows, trend, link=None if night.report is None else report_link(night.report))
+    create_markdown_artifact(text, key=f"night-{router[:SHORT]}", description=safe(headline(night)))
     shown = "every night, newest first; ECE and Brier of the head that serves afterwards"
-    create_table_artifact(_listed(trend), key="recalibrate-nights", description=shown)
+    create_table_artifact(_listed(trend), key=f"nights-{router[:SHORT]}", description=shown)
     # Automations listen to these.
     resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
     emit_event(f"routecal.night.{night.action}", resource=resource, payload={"headline": headline(night)})
@@ -76,44 +81,74 @@ def tell(night: Night, earlier: Sequence[Artifact]) -> Artifact:
 
 
 def headline(night: Night) -> str:
-    """The night in one line: what was decided, and the first reason."""
-    return ": ".join([_WHAT[night.action], *night.reasons[:1]])
+    """The night in one line: what was decided, and what that means for cost and quality, or why nothing was."""
+    means = _meaning(night)
+    return f"{_WHAT[night.action]}: {means}" if means else _WHAT[night.action]
+
+
+def _meaning(night: Night) -> str:
+    """What the decision means: what the new head saves, whether it costs more, and both heads' calibration."""
+    verdict = night.verdict
+    if verdict is None or "ece" not in verdict.candidate:
+        return next(iter(night.reasons), "")
+    before = verdict.champion.get("ece")
+    against = "" if before is None else f", {before.value:.3f} with the {_OTHER[night.action]}"
+    quality = f"calibration error (ECE) {verdict.candidate['ece'].value:.3f}{against}, on {verdict.n} held-out queries"
+    if night.action == "refused" or not night.money:
+        return quality
+    more = f"; it escalates more queries than the {_OTHER[night.action]}" if verdict.facts else ""
+    return f"{night.money[0].lower()}{night.money[1:]}{more}; {quality}"
 
 
 def lines(night: Night) -> dict[str, list[str]]:
-    """What follows the headline, in sentences by title; no sentence comes twice, nor that of the headline."""
+    """What follows the headline, in sentences by title, statistics last; no sentence comes twice."""
+    said = headline(night)
     of_the_gate = () if night.verdict is None else night.verdict.conditions
     checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
     found = {
-        "why": list(night.reasons[1:]),
-        "checked": checked,
-        "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "serving": [_serving(night)],
+        "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "to do": [_TO_DO[night.action]],
+        "why": [reason for reason in night.reasons if not said.endswith(reason)],
+        "checked": checked,
     }
     return {title: sentences for title, sentences in found.items() if sentences}
 
 
-def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]]) -> str:
+def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link: str | None = None) -> str:
     """The night as Markdown with the trend as an inline picture; what users wrote is shown as text.
 
     Args:
         night: what happened.
         rows: of all nights, for the picture.
         trend: the same as `nights.sql` lists them, oldest first.
+        link: address at which the server of the UI serves the report, if it does.
     """
     what, *reason = headline(night).split(": ", 1)
-    shown = [f"# {what}", "", *(safe(one) for one in reason), ""]
+    shown = [f"# {what}", "", *(safe(one[0].upper() + one[1:]) for one in reason), ""]
     for title, sentences in lines(night).items():
         shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:
-        shown += [f"Full report: `{night.report}`", ""]
+        shown += [f"[Open the full report]({link})" if link else f"Report: `{night.report}`", ""]
     picture = base64.b64encode(plots.nights(_points(rows))).decode()
-    shown += ["## Night by night", "", f"![ECE and Brier over nights](data:image/png;base64,{picture})", ""]
+    shown += ["## Night by night", "", f"![{safe(_trend_text(trend))}](data:image/png;base64,{picture})", ""]
     listed = _listed(trend)
     shown += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
     shown += [f"| {' | '.join(safe(str(cell)) for cell in row.values())} |" for row in listed[:LISTED]]
     return "\n".join(shown) + "\n"
+
+
+def _trend_text(trend: Sequence[dict[str, Any]]) -> str:
+    """What the picture shows."""
+    judged = [row for row in trend if row["ece"] is not None]
+    nights = f"{len(trend)} night{'s' * (len(trend) != 1)}"
+    if not judged:
+        return f"ECE and Brier score of the serving head over {nights}: none was measured"
+    first, last = judged[0], judged[-1]
+    return (
+        f"ECE and Brier score of the serving head over {nights}: ECE from {first['ece']:.3f} to {last['ece']:.3f}, "
+        f"Brier score from {first['brier']:.3f} to {last['brier']:.3f}"
+    )
 
 
 def _labels(night: Night) -> str:

@@ -33,6 +33,7 @@ class Night(BaseModel):
     health: Health | None = Field(default=None, description="of the head that served before")
     verdict: Verdict | None = None
     escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
+    money: str = Field(default="", description="what the candidate saves by its own evaluation, in a sentence")
     serving: str = Field(default="", description="version of the head that serves afterwards")
     report: str | None = None
 

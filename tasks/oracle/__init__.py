@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.label_shards import check_labelled
     from routecal.tasks.oracle.labelling_plan import plan_labels
     from routecal.tasks.oracle.labelling_run import label, rejudge
-    from routecal.tasks.oracle.oracle_kinds import ORACLES
+    from routecal.tasks.oracle.labelling_summary import result_line
+    from routecal.tasks.oracle.oracle_registry import ORACLES
     from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
     from routecal.tasks.oracle.planning.forecast import Plan
     from routecal.tasks.oracle.planning.plan_text import shown
@@ -50,11 +51,12 @@ __all__ = [
     "prompts_sha256",
     "queries_of",
     "rejudge",
+    "result_line",
     "shown",
 ]
 
 _HOMES = {
-    "ORACLES": "oracle_kinds",
+    "ORACLES": "oracle_registry",
     "ApiJudges": "rejudging",
     "ApiOracle": "oracle_spec",
     "JudgeSpec": "grading.judging",
@@ -74,6 +76,7 @@ _HOMES = {
     "prompts_sha256": "prompt_files",
     "queries_of": "rejudge_shards",
     "rejudge": "labelling_run",
+    "result_line": "labelling_summary",
     "shown": "planning.plan_text",
 }
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
-from routecal.tasks.errors import ExtraMissing, OptionMissing
+from routecal.tasks.errors import OptionMissing
+from routecal.tasks.extras import require
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.sender import Provider
 from routecal.tasks.oracle.engine.stop_reasons import BatchNotServed
@@ -23,7 +24,7 @@ def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], lis
 
     Raises:
         OptionMissing: there is no key.
-        ExtraMissing: the package of the provider is not installed.
+        ExtraMissing: a package of the provider is not installed.
         BatchNotServed: the batch backend is Gemini's own.
     """
     if pace.finished_only:
@@ -32,6 +33,7 @@ def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], lis
         raise BatchNotServed(oracle.provider)
     if oracle.kind == "openai":
         return _openai(oracle.provider.removeprefix("openai:"), pace)
+    require("gemini")
     key = None if pace.vertex else key_from_env() or _stored(pace.secret)
     if key is None and not pace.vertex:
         raise OptionMissing(
@@ -51,10 +53,9 @@ def providers_for(oracle: ApiOracle | ApiJudges, pace: Pace) -> Callable[[], lis
 
 
 def _openai(base_url: str, pace: Pace) -> Callable[[], list[Provider]]:
-    try:
-        from routecal.tasks.oracle.providers.openai import OpenAI
-    except ImportError as error:
-        raise ExtraMissing("openai", "openai") from error
+    require("openai")
+    from routecal.tasks.oracle.providers.openai import OpenAI
+
     # Servers of one's own, vLLM or Ollama, want no key. The block that is looked into unless another is named holds
     # Google's, which no other server may be sent.
     block = OPENAI_BLOCK if pace.secret == Pace.model_fields["secret"].default else pace.secret

@@ -23,7 +23,7 @@ from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine_thread import Desk, open_desk
 from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
-from routecal.tasks.oracle.oracle_kinds import ORACLES
+from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
 from routecal.tasks.oracle.rejudging import ApiJudges
 

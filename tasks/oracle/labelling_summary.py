@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 from prefect.artifacts import create_table_artifact
 
+from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.schemas import GRADES
 from routecal.tasks.oracle.engine.labelling_job import Tally
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 # A share of empty answers that a good model stays below.
 TOLD_ABOVE = 0.03
+
+_STAGES = ("medium", "large", "judge")
 
 # The columns of `labels` that the closing tables are made of; the answers would fill the memory.
 _SUMMED = (
@@ -39,6 +42,15 @@ def publish_summary(stored: Artifact, tally: Tally) -> None:
     create_table_artifact(
         summary(labels, tally), key="label-summary", description="cost per stage, and what went wrong"
     )
+
+
+def result_line(labels: Artifact, n_queries: int) -> str:
+    """What labelling comes to: rows, the share of each true policy, and what the labels cost."""
+    table = read_table(labels, columns=["true_policy", *(f"{stage}_cost_usd" for stage in _STAGES)])
+    n, counts = table.num_rows, Counter(table["true_policy"].to_pylist())
+    shares = ", ".join(f"{counts[policy.value] / max(n, 1):.0%} {policy.value}" for policy in POLICIES)
+    known = [usd for stage in _STAGES for usd in table[f"{stage}_cost_usd"].to_pylist() if usd is not None]
+    return f"{n} of {n_queries} queries labelled: {shares}; cost {f'{sum(known):.2f} USD' if known else 'not known'}"
 
 
 def grade_cells(labels: pa.Table) -> list[dict[str, Any]]:
@@ -69,7 +81,7 @@ def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
     Costs are those of the labels, whoever paid for them when; calls, retries and the rest are this run's.
     """
     rows: list[dict[str, Any]] = []
-    for stage in ("medium", "large", "judge"):
+    for stage in _STAGES:
         usd = labels[f"{stage}_cost_usd"]
         unknown = f", {usd.null_count} of unknown cost" if usd.null_count else ""
         cost = sum(value for value in usd.to_pylist() if value is not None)

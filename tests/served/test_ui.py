@@ -29,12 +29,21 @@ def test_calibrate_by_pressing_submit_and_see_the_diagram(served: Served, page: 
     assert state["type"] == "COMPLETED", state["message"]
     assert served.ask("GET", f"/flow_runs/{run}")["name"] == f"calibrate {world['queries']} by replay"
 
-    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('evaluation')}")
+    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('evaluation-calibrate-%')}")
     pictures = page.locator('img[src^="data:image/png;base64,"]')
     pictures.first.wait_for()
     assert pictures.count() == 2
     assert pictures.first.evaluate("picture => picture.naturalWidth") > 300
     assert page.get_by_text("SFT + RL + recalibration").first.is_visible()
+    assert pictures.first.get_attribute("alt").startswith("Quality against cost")
+
+    # The link opens the report, whose heading is the message of the run's state; it fits a phone.
+    path = page.get_by_role("link", name="Open the full report").get_attribute("href")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(served.ui + path)
+    assert page.locator("h1").inner_text() == state["message"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator("img").first.evaluate("picture => picture.naturalWidth") > 300
 
 
 def test_what_is_missing_is_said_in_the_state_and_what_to_do(served: Served, world: dict[str, str]) -> None:
@@ -51,6 +60,10 @@ def test_what_is_missing_is_said_in_the_state_and_what_to_do(served: Served, wor
         state = served.until(run, "FAILED", "COMPLETED", "CRASHED")
         assert state["type"] == "FAILED"
         assert said in state["message"]
+        # In the log it is one sentence, and no traceback.
+        (error,) = served.errors(run)
+        assert said in error
+        assert "Traceback" not in error
         begun = served.ask("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run]}})
         assert not [task for task in begun if task["name"].startswith(("label", "extract"))]
 
@@ -126,5 +139,5 @@ def test_a_promotion_waits_until_somebody_resumes_the_run(served: Served, page: 
     _, entry = history(home)
     assert entry.action == "promoted"
     assert entry.reasons[0].startswith("approved in the UI")
-    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('recalibrate')}")
+    page.goto(f"{served.ui}/artifacts/artifact/{served.artifact('night-%')}")
     page.locator('img[src^="data:image/png;base64,"]').first.wait_for()

@@ -1,11 +1,15 @@
 """The page of an evaluation in the UI: what it comes to stands first, then what speaks against the head."""
 
+import httpx
+import pytest
+
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
 from routecal.tasks.escalate import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.head_warnings import findings
+from routecal.tasks.report_link import report_link
 
 HEAD = summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 1, 0, 0] * 20, n_replicates=50)
 
@@ -19,13 +23,64 @@ def evaluation(auroc: Estimate | None) -> Evaluation:
 
 def test_what_it_comes_to_stands_before_what_it_was_measured_on(tmp_path) -> None:
     text = evaluation_summary.page(evaluation(None), str(tmp_path / "report.html"))
-    assert text.startswith("**No escalation threshold: no answer has a grade.**\n")
-    assert "Before you use" not in text
+    assert text.startswith(
+        "# What escalating saves is not known \\(no answer has a grade\\); ECE 0.200 on 80 test queries\n"
+    )
+    assert "## What to do" not in text
 
 
 def test_what_speaks_against_a_head_is_on_the_page_once(tmp_path) -> None:
     found = evaluation(Estimate(value=0.5, low=0.4, high=0.6))
     text = evaluation_summary.page(found, str(tmp_path / "report.html"))
-    assert text.index("## Before you use this head") < text.index("Test split:")
+    assert text.index("## What to do") < text.index("## Every method")
     assert len(findings(found)) == 1
     assert text.count("is not shown to tell right decisions from wrong ones") == 1
+
+
+def test_the_report_is_a_link_where_the_server_serves_it_and_a_path_elsewhere(tmp_path) -> None:
+    report, found = str(tmp_path / "report.html"), evaluation(None)
+    linked = evaluation_summary.page(found, report, link="/reports/r/report.html")
+    assert "[Open the full report](/reports/r/report.html)" in linked
+    assert report not in linked
+    assert f"Report: `{report}`" in evaluation_summary.page(found, report)
+
+
+def test_the_method_in_question_is_the_first_of_a_table_that_fits_the_page(tmp_path) -> None:
+    found = evaluation(None)
+    found = found.model_copy(update={"methods": {"entropy": HEAD, **found.methods}})
+    text = evaluation_summary.page(found, str(tmp_path / "report.html"))
+    head, _, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [row.split(" | ")[0] for row in rows] == [f"| **{FINAL}**", "| entropy"]
+    assert head.count("|") == 6
+    assert max(map(len, rows)) < 120
+
+
+def test_pictures_have_texts_that_say_what_they_show(tmp_path) -> None:
+    (tmp_path / "reliability.png").write_bytes(b"png")
+    text = evaluation_summary.page(evaluation(None), str(tmp_path / "report.html"))
+    assert f"![Reliability diagram: accuracy against confidence in ten bins, on {HEAD.n} test queries" in text
+
+
+def test_where_no_server_serves_the_report_there_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Client:
+        api_url = "http://127.0.0.1:1/api/"
+
+        def __enter__(self) -> "Client":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def request(self, method: str, url: str) -> None:
+            asked.append((method, url))
+            if "gone" in url:
+                raise httpx.ConnectError("nobody answers")
+
+    monkeypatch.setattr("routecal.tasks.report_link.get_client", lambda **_: Client())
+    assert report_link("/home/reports/r-1/report.html") == "/reports/r-1/report.html"
+    assert report_link("s3://lake/reports/gone/report.html") is None
+    assert asked == [
+        ("HEAD", "http://127.0.0.1:1/reports/r-1/report.html"),
+        ("HEAD", "http://127.0.0.1:1/reports/gone/report.html"),
+    ]

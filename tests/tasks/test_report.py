@@ -14,9 +14,10 @@ from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.escalate import escalate, sentence
 from routecal.tasks.evaluate import FINAL, Evaluation, predict, score
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.load_examples import join
 from routecal.tasks.report import write_report
-from routecal.tasks.slice_table import score_slices
+from routecal.tasks.slice_table import FEWEST, score_slices
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made, store_queries, texts
 
@@ -24,17 +25,21 @@ HOSTILE = ("<script>alert(1)</script>", "{{ 7 * 7 }}", "{% include 'x' %}", '"><
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, text, and the cells of every table row."""
+    """Tags with their attributes, text, headings, and the cells of every table row."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.rows: list[list[str]] = []
-        self.text, self._in_cell = "", False
+        self.headings: list[tuple[str, str]] = []
+        self.text, self._in_cell, self._in_heading = "", False, False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        if tag in ("h1", "h2"):
+            self.headings.append((tag, ""))
+            self._in_heading = True
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
@@ -43,12 +48,17 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self._in_heading:
+            tag, text = self.headings[-1]
+            self.headings[-1] = (tag, text + data)
         if self._in_cell:
             self.rows[-1][-1] += data
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):
             self._in_cell = False
+        if tag in ("h1", "h2"):
+            self._in_heading = False
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +108,8 @@ def test_the_page_needs_nothing_else(report: Path, page: Page) -> None:
     assert len(images) == 5
     assert all(image.startswith(b"\x89PNG") for image in images)
     assert sum(map(len, images)) < 200_000
-    assert images[0] == (report / "reliability.png").read_bytes()
-    assert images[-1] == (report / "escalation.png").read_bytes()
+    assert images[0] == (report / "escalation.png").read_bytes()
+    assert images[1] == (report / "reliability.png").read_bytes()
     style = (report / "report.html").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
@@ -116,9 +126,9 @@ def test_hostile_names_are_shown_as_they_are(page: Page) -> None:
 def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> None:
     metrics = json.loads((report / "metrics.json").read_text())
     assert Evaluation.model_validate({k: metrics[k] for k in Evaluation.model_fields})
-    first = len(metrics["methods"]) + 1
-    shown = {row[0].strip(): row[1:] for row in page.rows[:first] if row[0].strip() in metrics["methods"]}
-    assert list(shown) == list(metrics["methods"])
+    shown = {row[0].strip(): row[1:] for row in page.rows if len(row) == 7 and row[0].strip() in metrics["methods"]}
+    # The method in question first, the others in the order of the evaluation.
+    assert list(shown) == [FINAL, *(name for name in metrics["methods"] if name != FINAL)]
     for name, cells in shown.items():
         found = metrics["methods"][name]
         for cell, key in zip(cells, ("ece", None, "brier", "log_loss", "auroc", "aurc"), strict=True):
@@ -134,17 +144,64 @@ def test_metrics_json_holds_what_the_page_shows(report: Path, page: Page) -> Non
     assert all(len(artifact["sha256"]) == 64 for artifact in metrics["artifacts"].values())
 
 
-def test_the_page_begins_with_the_escalation_line(report: Path, page: Page) -> None:
-    evaluation = Evaluation.model_validate(
-        {k: v for k, v in json.loads((report / "metrics.json").read_text()).items() if k in Evaluation.model_fields}
-    )
-    assert evaluation.escalation is not None
-    assert page.text.index(sentence(evaluation.escalation)) < page.text.index("Test split, ")
+def evaluation_of(report: Path) -> Evaluation:
+    metrics = json.loads((report / "metrics.json").read_text())
+    return Evaluation.model_validate({name: metrics[name] for name in Evaluation.model_fields})
+
+
+def test_the_page_begins_with_the_verdict_and_ends_with_the_hashes(report: Path, page: Page) -> None:
+    evaluation = evaluation_of(report)
+    assert page.headings[0] == ("h1", headline(evaluation))
+    assert [row[0].strip() for row in page.rows[:6]] == [figure.name for figure in key_figures(evaluation)]
+    assert [row[1].strip() for row in page.rows[:6]] == [figure.value for figure in key_figures(evaluation)]
+    for step in next_steps(evaluation, None):
+        assert page.text.index(step) < page.text.index("Calibration of every method")
+    titles = [title for level, title in page.headings if level == "h2"]
+    assert titles[:3] == ["What to do", "Cost and quality", "Calibration of every method"]
+    assert titles[-2:] == ["Training", "Artifacts"]
+
+
+def test_the_escalation_table_is_that_of_the_evaluation(report: Path, page: Page) -> None:
+    escalation = evaluation_of(report).escalation
+    assert escalation is not None
+    assert sentence(escalation) in page.text
     rows = {row[0].strip(): [cell.strip() for cell in row] for row in page.rows if len(row) == 10}
-    for name, found in evaluation.escalation.methods.items():
+    for name, found in escalation.methods.items():
         assert rows[name][1:4] == [f"{x:.3f}" for x in (found.point.threshold, found.point.large, found.point.quality)]
     assert rows["all-large"][5] == "0.000"
     assert {"all-medium", "router alone", "perfect oracle"} <= rows.keys()
+
+
+def test_headings_of_tables_say_what_they_head(page: Page) -> None:
+    scopes = {attrs.get("scope") for tag, attrs in page.tags if tag == "th"}
+    assert scopes == {"col", "row", "rowgroup"}
+    # The first cell of every row is a heading.
+    assert [page.tags[i + 1][0] for i, (tag, _) in enumerate(page.tags) if tag == "tr"] == ["th"] * len(page.rows)
+
+
+def test_the_page_fits_a_phone_and_wide_tables_scroll_inside_themselves(page: Page) -> None:
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.tags
+    tables = [i for i, (tag, _) in enumerate(page.tags) if tag == "table"]
+    apart = [i for i in tables if page.tags[i - 1][1].get("class") != "scroll"]
+    assert [page.tags[i][1].get("id") for i in apart] == ["verdict"]
+
+
+def test_alternative_texts_say_what_a_picture_shows_with_its_numbers(report: Path, page: Page) -> None:
+    evaluation = evaluation_of(report)
+    assert evaluation.escalation is not None
+    texts = [str(attrs["alt"]) for tag, attrs in page.tags if tag == "img"]
+    final = evaluation.methods[FINAL]
+    point = evaluation.escalation.methods[FINAL].point
+    wanted = [
+        ("Quality against cost", f"quality {point.quality:.1%}"),
+        ("Reliability diagram", f"{FINAL}: mean confidence {final.mean_p:.3f}, ECE {final.ece.value:.3f}"),
+        ("Reliability before and after", f"Brier score {final.brier.value:.3f}"),
+        ("Error rate", f"{FINAL}: {final.risk_at_coverage:.1%} of the surest 80%"),
+        ("Training curves", "validation Brier score from 0."),
+    ]
+    for text, (begins, numbers) in zip(texts, wanted, strict=True):
+        assert text.startswith(begins)
+        assert numbers in text
 
 
 def test_slices_are_those_of_the_evaluation(report: Path, page: Page) -> None:
@@ -153,7 +210,11 @@ def test_slices_are_those_of_the_evaluation(report: Path, page: Page) -> None:
     rows = {row[0].strip(): [cell.strip() for cell in row] for row in page.rows if len(row) == 8}
     for table in tables.values():
         for name, found in table.items():
-            assert rows[name][1:4] == [str(found["n"]), f"{found['accuracy']:.3f}", f"{found['mean_p']:.3f}"]
+            n = f"{found['n']} few" if found["n"] < FEWEST else str(found["n"])
+            assert rows[name][1:4] == [n, f"{found['accuracy']:.3f}", f"{found['mean_p']:.3f}"]
+    marked = [found["n"] < FEWEST for table in tables.values() for found in table.values()]
+    assert True in marked
+    assert False in marked
 
 
 def test_the_tables_are_those_of_the_artifacts(made: Made, page: Page) -> None:

@@ -13,7 +13,7 @@ from routecal.calib.escalation import Line
 from routecal.calib.plots.style import COLOURS, LINES, MARKERS, METHODS, look, looks, render
 from routecal.tasks.evaluate import ESCALATED, FINAL
 from routecal.tasks.report import BEFORE, DRAWN
-from tests.calib.plots.made import P, Y
+from tests.calib.plots.made import P, Y, logs
 
 
 def test_six_looks_differ_in_three_ways() -> None:
@@ -44,6 +44,14 @@ def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
     own = look(METHODS[FINAL])
     for kind, line in drawn.items():
         assert (line.get_color(), line.get_marker()) == (own.colour, own.marker), kind
+
+
+def test_a_stage_of_training_is_drawn_in_the_colour_of_its_head() -> None:
+    panel = plots.training_figure(logs("sft", 4) + logs("rl", 4)).axes[3]
+    assert {line.get_label(): line.get_color() for line in panel.lines if not line.get_label().startswith("_")} == {
+        "SFT": look(METHODS["SFT"]).colour,
+        "RL": look(METHODS[FINAL]).colour,
+    }
 
 
 def test_no_colour_is_green() -> None:

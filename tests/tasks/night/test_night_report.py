@@ -1,5 +1,6 @@
 """What a night's page says, and that nothing in it can be more than text."""
 
+import re
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -40,7 +41,13 @@ def told(one: Night) -> str:
 
 def test_the_page_says_what_why_at_what_cost_what_serves_and_what_to_do() -> None:
     text = told(night(report="/home/reports/r/report.html", serving="abc", escalated=0.4567, n_files=1))
-    assert text.startswith("# The new head was refused\n\nECE is large\n")
+    assert text.startswith(
+        "# The new head was refused\n\n"
+        "Calibration error \\(ECE\\) 0.200, 0.030 with the serving head, on 400 held-out queries\n"
+    )
+    # Statistics come last.
+    titles = re.findall(r"\*\*(\w[\w ]*)\*\*", text)
+    assert titles == ["Serving", "Labels", "To do", "Why"]
     assert "9 queries without a label in 1 file; 5 labelled tonight, for 1.25 USD" in text
     assert "head abc, which escalates 45.7% of queries" in text
     assert "what served before serves on" in text
@@ -61,8 +68,42 @@ def test_no_sentence_is_said_twice() -> None:
     text = told(one)
     assert [text.count(c.reason) for c in conditions] == [1, 1, 1]
     assert "- met: Brier is fine" in text
-    assert headline(one) == "The new head was refused: ECE is large"
-    assert lines(one)["why"] == ["a slice is worse"]
+    assert lines(one)["why"] == ["ECE is large", "a slice is worse"]
+    quiet = night(action="quiet", reasons=("nothing came", "the head is old"), verdict=None)
+    assert headline(quiet) == "Nothing was labelled: nothing came"
+    assert lines(quiet)["why"] == ["the head is old"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "champion", "said"),
+    [
+        (("it costs more",), True, "saves 12%; it escalates more queries than the head before; calibration error"),
+        ((), True, "saves 12%; calibration error (ECE) 0.200, 0.030 with the head before, on 400 held-out"),
+        ((), False, "saves 12%; calibration error (ECE) 0.200, on 400 held-out"),
+    ],
+)
+def test_a_promotion_begins_with_what_it_means_for_cost_and_quality(
+    facts: tuple[str, ...], champion: bool, said: str
+) -> None:
+    one = night(action="promoted", money="Saves 12%")
+    assert one.verdict is not None
+    verdict = one.verdict.model_copy(update={"facts": facts} | ({} if champion else {"champion": {}}))
+    one = one.model_copy(update={"verdict": verdict})
+    assert headline(one).startswith(f"A new head was promoted: {said}")
+    # What a head would have saved that does not serve is no news.
+    assert "12%" not in headline(one.model_copy(update={"action": "refused"}))
+    assert "12%" in headline(one.model_copy(update={"action": "waiting"}))
+
+
+def test_the_picture_says_what_it_shows_and_the_report_is_a_link_where_it_is_served() -> None:
+    one = night(report="/home/reports/r/report.html")
+    rows = write_table(_row(one), "nights", home=Home.from_env())
+    with connect(nights=rows) as con:
+        trend = run(con, "nights").to_pylist()
+    text = page(one, rows, trend, link="/reports/r/report.html")
+    assert "![ECE and Brier score of the serving head over 1 night: ECE from 0.030 to 0.030, Brier" in text
+    assert "[Open the full report](/reports/r/report.html)" in text
+    assert "/home/" not in text
 
 
 def test_the_table_of_nights_is_short_and_rounded() -> None:
@@ -75,7 +116,7 @@ def test_the_table_of_nights_is_short_and_rounded() -> None:
 
 @pytest.mark.parametrize("action", ["promoted", "refused", "waiting", "quiet", "gathering"])
 def test_every_ending_has_its_words(action: str) -> None:
-    one = night(action=action, reasons=())
+    one = night(action=action, reasons=(), verdict=None)
     assert len(headline(one)) > 10
     assert lines(one)["to do"]
     assert ":" not in headline(one)

@@ -1,4 +1,4 @@
-"""The oracles by name."""
+"""The oracles by kind."""
 
 from collections.abc import Callable
 from importlib import import_module

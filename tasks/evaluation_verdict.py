@@ -1,0 +1,163 @@
+"""What an evaluation comes to, money first: one sentence, the figures behind it, and what to do next."""
+
+from typing import NamedTuple
+
+from routecal.calib.escalation import EVERYTHING, Saving
+from routecal.calib.metrics import Estimate, Summary
+from routecal.calib.night.promotion_gate import GateRules
+from routecal.tasks.escalate import CALLS, LEAST_SAVING, Escalation
+from routecal.tasks.evaluate import RIVAL, Evaluation
+from routecal.tasks.head_warnings import findings
+
+TARGET_ECE: float = GateRules.model_fields["target_ece"].default
+
+
+class KeyFigure(NamedTuple):
+    """One line of the verdict.
+
+    Attributes:
+        name: what was measured.
+        value: with its interval.
+        meaning: what to hold the value against, in a sentence.
+    """
+
+    name: str
+    value: str
+    meaning: str
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The verdict in one line: what is saved at what quality and whether that is shown, then the calibration."""
+    last = _last(evaluation)
+    return f"{money(evaluation.escalation)}; ECE {last.ece.value:.3f} on {last.n} test queries"
+
+
+def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
+    """What the headline rests on: money, quality, calibration, Brier score and ranking, in this order."""
+    last = _last(evaluation)
+    found = [] if (saving := _saving(evaluation.escalation)) is None else _of_escalation(evaluation.escalation, saving)
+    found += [
+        KeyFigure("Calibration error (ECE)", f"{last.ece:.3f}", _ece(last)),
+        KeyFigure("Brier score", f"{last.brier:.3f}", _brier(evaluation, last)),
+    ]
+    if last.auroc is not None:
+        meaning = "Chance that a right decision has more confidence than a wrong one; 0.5 is a coin."
+        found.append(KeyFigure("Ranking (AUROC)", f"{last.auroc:.3f}", meaning))
+    return found
+
+
+def next_steps(evaluation: Evaluation, calibrated: str | None) -> list[str]:
+    """What speaks against the head, then what to do about it or with it.
+
+    Args:
+        evaluation: of the head.
+        calibrated: folder that `CalibratedRouter` opens; None where none was made.
+    """
+    against, escalation = findings(evaluation), evaluation.escalation
+    steps = list(against)
+    if escalation is None or (saving := _saving(escalation)) is None:
+        return steps
+    if escalation.note:
+        steps.append(f"Costs are not in money: {escalation.note}.")
+    if not saving.non_inferior or _saves_nothing(saving):
+        steps.append(
+            f"Label more queries: {escalation.n_chosen_on} chose the threshold and {saving.n} measured it. Or allow a "
+            f"greater loss of quality than {_points(escalation.margin)} (--margin {escalation.margin:g})."
+        )
+    elif calibrated is not None and not against:
+        steps.append(f"Serve it: CalibratedRouter.from_pretrained({calibrated!r}).")
+    return steps
+
+
+def money(escalation: Escalation | None) -> str:
+    """What escalating saves, at what change of quality, and whether that is shown; or why nothing is known."""
+    saving = _saving(escalation)
+    if escalation is None or saving is None:
+        return "What escalating saves is not known" + (f" ({escalation.note})" if escalation is not None else "")
+    if _saves_nothing(saving):
+        share = f"{saving.point.large:.1%}"
+        return (
+            f"Saves nothing: the large model has to serve {'all' if share == '100.0%' else share + ' of'} test queries"
+        )
+    d = saving.quality_difference
+    what = "calls of the large model" if escalation.unit == CALLS else "cost"
+    at = f"{d.value * 100:+.1f} points of quality against the large model alone"
+    if saving.non_inferior:
+        said = f"within {_points(escalation.margin)}: shown"
+    elif d.high < -escalation.margin:
+        said = f"more than {_points(escalation.margin)} worse"
+    else:
+        said = f"within {_points(escalation.margin)}: not shown"
+    sure = "Saves" if saving.saving.low > 0 else "May save"
+    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({said})"
+
+
+def _of_escalation(escalation: Escalation | None, saving: Saving) -> list[KeyFigure]:
+    assert escalation is not None
+    large_cost = escalation.policies["all-large"][0]
+    cost, quality = escalation.policies["router alone"]
+    alone = f"{1 - cost / large_cost:.1%} at {100 * (quality - escalation.policies['all-large'][1]):+.1f} points"
+    mix = "" if saving.random_saving is None else f" A random mix of the same quality saves {saving.random_saving:.1%}."
+    return [
+        KeyFigure(
+            "Calls saved" if escalation.unit == CALLS else "Cost saved",
+            _percent(saving.saving),
+            f"Against the large model alone ({escalation.unit}). The router without confidence saves {alone}.{mix}",
+        ),
+        KeyFigure(
+            "Quality",
+            f"{saving.point.quality:.1%}",
+            f"Share of queries answered correctly: {saving.quality_difference.times(100):+.1f} points against the "
+            f"large model alone; that at most {_points(escalation.margin)} is lost is "
+            f"{_shown(saving, escalation.margin)}.",
+        ),
+        KeyFigure(
+            "Served by the large model",
+            f"{saving.point.large:.1%}",
+            f"Queries that the router sends there, and those whose confidence is below {saving.point.threshold:.3f}.",
+        ),
+    ]
+
+
+def _shown(saving: Saving, margin: float) -> str:
+    if saving.non_inferior:
+        return "shown"
+    return "ruled out" if saving.quality_difference.high < -margin else "neither shown nor ruled out"
+
+
+def _ece(last: Summary) -> str:
+    met = "at or below" if last.ece.value <= TARGET_ECE else "above"
+    noise = "explains it" if last.ece_in_noise_band else "does not explain it"
+    return (
+        f"Mean gap between confidence and accuracy: {met} the target {TARGET_ECE:g}; noise alone, up to "
+        f"{last.noise_high:.3f} on {last.n} queries, {noise}."
+    )
+
+
+def _brier(evaluation: Evaluation, last: Summary) -> str:
+    meaning = "Mean squared error of the confidence; lower is better."
+    if (d := evaluation.brier_difference) is None:
+        return meaning
+    better = "better than" if d.high < 0 else "worse than" if d.low > 0 else "not shown to differ from"
+    return f"{meaning} {better.capitalize()} {RIVAL} scaling: {d:+.4f}."
+
+
+def _saving(escalation: Escalation | None) -> Saving | None:
+    """Of the method in question; None where nothing could be measured."""
+    return list(escalation.methods.values())[-1] if escalation is not None and escalation.methods else None
+
+
+def _saves_nothing(saving: Saving) -> bool:
+    return saving.point.threshold >= EVERYTHING or saving.saving.value < LEAST_SAVING
+
+
+def _last(evaluation: Evaluation) -> Summary:
+    return list(evaluation.methods.values())[-1]
+
+
+def _points(margin: float) -> str:
+    return f"{100 * margin:g} point{'s' * (margin != 0.01)}"
+
+
+def _percent(share: Estimate) -> str:
+    return f"{share.times(100):.1f} %"
