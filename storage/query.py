@@ -30,7 +30,8 @@ def load_sql(name: str) -> str:
 
 
 def header(name: str, key: str) -> tuple[str, ...]:
-    """The names after `-- key:` at the top of a query, such as its params or columns; empty if it says none.
+    """The names after `-- key:` at the top of a query: columns, params, grain (columns that no two rows share), reads
+    (kinds of artifacts, which are its views); empty if it says none.
 
     >>> header("grades", "columns")
     ('medium_grade', 'large_grade', 'n', 'share')
@@ -38,6 +39,12 @@ def header(name: str, key: str) -> tuple[str, ...]:
     line = re.search(rf"^-- {key}:(.*)$", load_sql(name), re.MULTILINE)
     listed = line[1].strip() if line else ""
     return () if listed in ("", "none") else tuple(part.strip() for part in listed.split(","))
+
+
+def title(name: str) -> str:
+    """What a query is called where people read its result; parameters stand in braces."""
+    line = re.search(r"^-- title: (.*)$", load_sql(name), re.MULTILINE)
+    return line[1] if line else name
 
 
 def connect(**views: Artifact) -> duckdb.DuckDBPyConnection:

@@ -1,24 +1,18 @@
 """Dataset balance and reliability, by the SQL of `storage/sql` over the artifacts of one run."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.errors import UnknownName
 from routecal.storage.jsonl_export import export_jsonl
-from routecal.storage.query import connect, run
+from routecal.storage.query import connect, header, names, run, title
 from routecal.tasks.errors import OptionMissing, RunLacks
 from routecal.tasks.result_table import Table
 from routecal.tasks.runs import latest_with_any, run_named, run_with
 
-# Title, query, the artifacts it reads, its parameters.
-_TABLES: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
-    ("Grades, medium x large", "grades", ("labels",), {}),
-    ("True policies by topic and split", "policy_balance", ("examples",), {}),
-    ("Router accuracy", "router_accuracy", ("examples",), {}),
-    ("Cost of the labels", "cost", ("labels",), {}),
-    ("Reliability of «{method}», test split", "reliability", ("predictions",), {"split": "test", "n_bins": 10}),
-)
+# What a query of `storage/sql` may read to be printed, and the values of its parameters, where it has them.
 _KINDS = ("labels", "examples", "predictions")
+_VALUES = {"split": "test", "n_bins": 10}
 
 
 class Exported(NamedTuple):
@@ -57,13 +51,13 @@ def stats(method: str | None = None, run_id: str | None = None) -> list[Table]:
         raise RunLacks(manifest.run_id, _KINDS if not found else ("predictions",), list(manifest.artifacts))
     shown = _method(found["predictions"], method) if "predictions" in found else ""
     results = []
+    values = {**_VALUES, "method": shown}
     with connect(**found) as con:
-        for title, query, needs, params in _TABLES:
-            if all(kind in found for kind in needs):
-                own = {"method": shown} if query == "reliability" else {}
-                table = run(con, query, **params, **own)
-                title = f"{title.format(method=shown)} (run {manifest.run_id})"
-                results.append(Table(title, table.column_names, table.to_pylist()))
+        for query in (query for kind in _KINDS for query in names() if header(query, "reads")[-1:] == (kind,)):
+            if set(header(query, "reads")) <= found.keys():
+                table = run(con, query, **{name: values[name] for name in header(query, "params")})
+                heading = f"{title(query).format(method=shown)} (run {manifest.run_id})"
+                results.append(Table(heading, table.column_names, table.to_pylist()))
     return results
 
 

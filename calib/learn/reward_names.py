@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-# Keys of routecal.calib.learn.rewards and their aliases, written out for a form to show them; a test compares the two.
+# Functions of calib.learn.rewards, and `calibration`, METHOD.md's name for `linear`. A new reward is a function there and a
+# name here.
 RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]

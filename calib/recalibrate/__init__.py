@@ -1,7 +1,7 @@
 """Recalibrators: non-decreasing maps p -> p fitted on held-out rows, chosen by cross-validated log loss.
 
 A family is one file: a frozen dataclass with `name`, `__call__` and JSON fields, and a fit (p, y) -> instance. To add
-one, write the file and give it one row in each of FAMILIES, RECALIBRATORS and LEAST_ROWS in `registry`.
+one, write the file and give it one row of the table in `registry`.
 """
 
 from routecal.calib.recalibrate.beta import Beta, fit_beta

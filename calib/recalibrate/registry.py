@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
 
@@ -29,40 +29,40 @@ class Recalibrator(Protocol):
     def __call__(self, p: ArrayLike) -> FloatArray: ...
 
 
-FAMILIES: dict[str, type[Any]] = {
-    cls.name: cls
-    for cls in (Identity, Temperature, Platt, ETS, Beta, Quadratic, Spline, Isotonic, VennAbers, Histogram)
-}
+class Family(NamedTuple):
+    """One row of the table below.
+
+    Attributes:
+        cls: what a fit gives; JSON is read back into it.
+        fit: (p, y) to the map.
+        least_rows: rows below which the family is no candidate of `choose`; it can still be fitted by name.
+    """
+
+    cls: type[Any]
+    fit: Callable[[ArrayLike, ArrayLike], Recalibrator]
+    least_rows: int
+
 
 # From simple to flexible: the one-standard-error rule of `choose` walks in this order.
-RECALIBRATORS: dict[str, Callable[[ArrayLike, ArrayLike], Recalibrator]] = {
-    "identity": fit_identity,
-    "temperature": fit_temperature,
-    "platt": fit_platt,
-    "ets": fit_ets,
-    "beta": fit_beta,
-    "quadratic": fit_quadratic,
-    "spline": fit_spline,
-    "isotonic": fit_isotonic,
-    "venn_abers": fit_venn_abers,
-    "histogram": fit_histogram,
-}
-
-# Rows below which a family is not even a candidate of `choose`; each can still be fitted by name. CalArena 2026 (1,159
-# binary runs) recomputed by n: below 1,000 rows doing nothing beats isotonic and Venn-Abers; from 1,000 smooth maps
-# with three parameters and more lead; isotonic becomes fair above 10,000; histogram never does (DESIGN 5.6).
-LEAST_ROWS: dict[str, int] = {
-    "identity": 0,
-    "temperature": 30,
-    "platt": 30,
-    "ets": 30,
-    "beta": 1_000,
-    "quadratic": 1_000,
-    "spline": 1_000,
-    "isotonic": 10_000,
-    "venn_abers": 10_000,
-    "histogram": sys.maxsize,
-}
+#
+# Least rows: CalArena 2026 (1,159 binary runs) recomputed by n. Below 1,000 rows doing nothing beats isotonic and
+# Venn-Abers; from 1,000 smooth maps with three parameters and more lead; isotonic becomes fair above 10,000; histogram
+# never does (DESIGN 5.6).
+_TABLE = (
+    Family(Identity, fit_identity, 0),
+    Family(Temperature, fit_temperature, 30),
+    Family(Platt, fit_platt, 30),
+    Family(ETS, fit_ets, 30),
+    Family(Beta, fit_beta, 1_000),
+    Family(Quadratic, fit_quadratic, 1_000),
+    Family(Spline, fit_spline, 1_000),
+    Family(Isotonic, fit_isotonic, 10_000),
+    Family(VennAbers, fit_venn_abers, 10_000),
+    Family(Histogram, fit_histogram, sys.maxsize),
+)
+FAMILIES: dict[str, type[Any]] = {family.cls.name: family.cls for family in _TABLE}
+RECALIBRATORS: dict[str, Callable[[ArrayLike, ArrayLike], Recalibrator]] = {f.cls.name: f.fit for f in _TABLE}
+LEAST_ROWS: dict[str, int] = {family.cls.name: family.least_rows for family in _TABLE}
 
 
 def get(name: str) -> Callable[[ArrayLike, ArrayLike], Recalibrator]:

@@ -1,4 +1,7 @@
 -- What the labels cost: one row per role (medium, large, judge).
+-- title: Cost of the labels
+-- reads: labels
+-- grain: role
 -- params: none
 -- columns: role, n, n_unpriced, cost_usd, n_uncounted, tokens_in, tokens_out
 -- Sums cover known values alone and are NULL where none is known; n_unpriced and n_uncounted say how many labels lack a

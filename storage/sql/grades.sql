@@ -1,4 +1,7 @@
 -- Grades of the two models against each other: one row per pair that occurs, at most nine.
+-- title: Grades, medium x large
+-- reads: labels
+-- grain: medium_grade, large_grade
 -- params: none
 -- columns: medium_grade, large_grade, n, share
 -- share is of all labels, in [0, 1].

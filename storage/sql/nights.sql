@@ -1,4 +1,7 @@
 -- How the serving head fared night by night, oldest first.
+-- title: Nights
+-- reads: nights
+-- grain: night
 -- params: none
 -- columns: night, action, n_new, n_labelled, cost_usd, n_window, ece, ece_high, brier, escalated, drift_p_value
 -- ECE and Brier are those of the head that serves after the night: the candidate's if it was promoted. They are NULL on

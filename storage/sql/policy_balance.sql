@@ -1,4 +1,7 @@
 -- True policies by topic and split: one row per combination that occurs; a query without a topic has topic NULL.
+-- title: True policies by topic and split
+-- reads: examples
+-- grain: topic, split, true_policy
 -- params: none
 -- columns: topic, split, true_policy, n, share
 -- share is of the examples with the same topic and split, in [0, 1].

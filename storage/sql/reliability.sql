@@ -1,4 +1,7 @@
 -- Reliability bins of one method on one split: one row per bin, empty bins absent.
+-- title: Reliability of «{method}», test split
+-- reads: predictions
+-- grain: bin
 -- params: method, split, n_bins
 -- columns: bin, n, mean_confidence, accuracy
 -- Bin b (from 0) is [b/n_bins, (b+1)/n_bins); the last also holds p = 1.

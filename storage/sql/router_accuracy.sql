@@ -1,4 +1,7 @@
 -- How often the router is right: one row per policy it chose and split.
+-- title: Router accuracy
+-- reads: examples
+-- grain: router_policy, split
 -- params: none
 -- columns: router_policy, split, n, n_correct, accuracy
 SELECT

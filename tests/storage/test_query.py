@@ -10,20 +10,12 @@ from routecal.storage.artifact import read_table, write_table
 from routecal.storage.errors import ArtifactMissing, UnknownName
 from routecal.storage.example_join import join_examples
 from routecal.storage.layout import Home
-from routecal.storage.query import connect, header, load_sql, names, run
+from routecal.storage.query import connect, header, load_sql, names, run, title
 from routecal.storage.schemas import SCHEMAS
 from tests.storage.conftest import filled
 
 P = [0.0, 0.05, 0.29, 0.3, 0.5, 0.5, 0.7, 0.99, 1.0, 1.0]
 Y = [False, False, True, False, True, False, True, True, True, False]
-GRAIN = {
-    "grades": ["medium_grade", "large_grade"],
-    "policy_balance": ["topic", "split", "true_policy"],
-    "router_accuracy": ["router_policy", "split"],
-    "cost": ["role"],
-    "reliability": ["bin"],
-    "nights": ["night"],
-}
 RELIABILITY = {"method": "sft", "split": "test", "n_bins": 10}
 
 
@@ -59,8 +51,19 @@ def con(home, queries, labels, features, predictions):
         yield connection
 
 
-def test_every_query_has_a_stated_grain():
-    assert set(names()) == set(GRAIN)
+def test_every_query_says_its_grain_its_title_and_what_it_reads():
+    assert {name: header(name, "grain") for name in names()} == {
+        "grades": ("medium_grade", "large_grade"),
+        "policy_balance": ("topic", "split", "true_policy"),
+        "router_accuracy": ("router_policy", "split"),
+        "cost": ("role",),
+        "reliability": ("bin",),
+        "nights": ("night",),
+    }
+    for name in names():
+        assert title(name) != name
+        tables = re.findall(r"\b(?:FROM|JOIN) (labels|examples|predictions|nights)\b", load_sql(name))
+        assert set(header(name, "reads")) == set(tables)
 
 
 @pytest.mark.parametrize("name", names())
@@ -69,7 +72,7 @@ def test_header_is_true(con, name):
     assert set(header(name, "params")) == set(re.findall(r"\$(\w+)", body))
     table = run(con, name, **(RELIABILITY if name == "reliability" else {}))
     assert table.column_names == list(header(name, "columns"))
-    keys = table.select(GRAIN[name]).to_pylist()
+    keys = table.select(header(name, "grain")).to_pylist()
     assert len({tuple(k.values()) for k in keys}) == len(keys) > 0
 
 
