@@ -20,7 +20,7 @@ def test_logits_that_are_scaled_in_a_way_of_their_own(tmp_path: Path) -> None:
     GraniteForCausalLM(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(
-        RouterUnusable, match=r"granite is read otherwise in a padded batch than alone .*give a decoder"
+        RouterUnusable, match=r"granite gives other logits in a padded batch than alone .*give a decoder"
     ):
         FrozenRouter(tmp_path)
 

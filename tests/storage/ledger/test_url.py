@@ -39,9 +39,9 @@ def test_a_relative_file_stays_where_it_was_when_the_run_began(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("ledger.sqlite", "it does not have the form of one"),
-        ("s3cret", "it does not have the form of one"),
-        ("postgresql://ann:s3cret@db:port/paid", "it does not have the form of one"),
+        ("ledger.sqlite", "it is not a URL"),
+        ("s3cret", "it is not a URL"),
+        ("postgresql://ann:s3cret@db:port/paid", "it is not a URL"),
         ("mysql://ann:s3cret@db/paid", "'mysql' is neither sqlite nor postgresql"),
         ("sqlite+aiosqlite:///l.sqlite", "'sqlite\\+aiosqlite' is neither"),
         ("postgresql+asyncpg://ann:s3cret@db/paid", "is neither sqlite nor postgresql"),
