@@ -116,7 +116,7 @@ class TooFewExamples(CalibError, ValueError):
     n: int
     least: int
     sentence = (
-        "{n} labelled examples are too few to calibrate on: at least {least} are needed, with some in every split; "
+        "{n} labelled examples are too few to calibrate on, at least {least} are needed, with some in every split; "
         "label more queries"
     )
 

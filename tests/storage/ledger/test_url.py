@@ -47,10 +47,10 @@ def test_a_relative_file_stays_where_it_was_when_the_run_began(tmp_path, monkeyp
         ("postgresql+asyncpg://ann:s3cret@db/paid", "is neither sqlite nor postgresql"),
         ("postgresql://ann:pa@s3cret@db/paid", "more than one @"),
         ("postgresql://ann:p@x/s3cret@db/paid", "more than one @"),
-        ("sqlite://", "it names no file"),
-        ("sqlite:///:memory:", "it names no file"),
-        ("sqlite:///file:l?mode=memory&uri=true", "it names no file"),
-        ("sqlite://folder/l.sqlite", "it names no file"),
+        ("sqlite://", "it does not name a file on this machine"),
+        ("sqlite:///:memory:", "it does not name a file on this machine"),
+        ("sqlite:///file:l?mode=memory&uri=true", "it does not name a file on this machine"),
+        ("sqlite://folder/l.sqlite", "it does not name a file on this machine"),
     ],
 )
 def test_what_cannot_be_used(url, reason):
