@@ -94,7 +94,7 @@ class OneClass(CalibError, ValueError):
     def __str__(self) -> str:
         word = "right" if self.value else "wrong"
         return (
-            f"the router is {word} on all {self.n} {self.where} examples, so there is nothing to calibrate on; label "
+            f"the router is {word} on all {self.n} {self.where} examples, so a confidence cannot be calibrated; label "
             "queries on which it is sometimes right and sometimes wrong"
         )
 
@@ -116,7 +116,7 @@ class TooFewExamples(CalibError, ValueError):
     n: int
     least: int
     sentence = (
-        "{n} labelled examples are too few to calibrate on: at least {least} are needed, with some in every split; "
+        "{n} labelled examples are too few to calibrate on, at least {least} are needed, with some in every split; "
         "label more queries"
     )
 

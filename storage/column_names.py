@@ -60,13 +60,13 @@ def mapping_of(text: str | None) -> dict[str, str]:
     for pair in pairs:
         ours, equals, theirs = (part.strip() for part in pair.partition("="))
         if not (ours and equals and theirs):
-            raise WrongMapping(text, f"{pair.strip()!r} is no pair")
+            raise WrongMapping(text, f"{pair.strip()!r} is not a pair")
         if ours not in known:
-            raise WrongMapping(text, f"{ours!r} is no column of ours (those are {', '.join(known)})")
+            raise WrongMapping(text, f"{ours!r} is not one of our columns (they are {', '.join(known)})")
         if ours in mapping:
-            raise WrongMapping(text, f"{ours!r} comes twice")
+            raise WrongMapping(text, f"{ours!r} is given twice")
         if theirs in mapping.values():
-            raise WrongMapping(text, f"the file's column {theirs!r} comes twice")
+            raise WrongMapping(text, f"the file's column {theirs!r} is given twice")
         mapping[ours] = theirs
     return mapping
 

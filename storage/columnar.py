@@ -34,7 +34,7 @@ def read_parquet(wanted: Wanted, handle: IO[bytes]) -> Read:
     try:
         table = file.read(columns=[present[place] for place in places.values()])
     except (pa.ArrowException, OSError) as error:
-        raise InputUnreadable(wanted.path, f"not whole ({error})") from error
+        raise InputUnreadable(wanted.path, f"not complete ({error})") from error
     return _columns(wanted, table, {ours: present[place] for ours, place in places.items()}), range(1, n + 1), []
 
 
@@ -68,7 +68,7 @@ def _columns(wanted: Wanted, table: pa.Table, names: dict[str, str]) -> dict[str
             columns[ours] = _values(column)
         except _UNREADABLE as error:
             where = f"its column {theirs!r} of type {column.type} holds a value that cannot be read ({error})"
-            raise InputUnreadable(wanted.path, where, f"save {theirs!r} as another type, as texts for one") from error
+            raise InputUnreadable(wanted.path, where, f"save {theirs!r} as another type, such as texts") from error
     return columns
 
 

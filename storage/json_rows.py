@@ -115,7 +115,7 @@ def _values(path: str, text: str) -> Iterator[tuple[int, dict[str, object], str]
             where = line + text.count("\n", counted, at)
             raise InputUnreadable(path, f"not JSON from line {where} on (a comma or the end of the array was expected)")
     if is_array:
-        raise InputUnreadable(path, "its JSON array has no end")
+        raise InputUnreadable(path, "its JSON array is not closed")
 
 
 def _skip(text: str, at: int) -> int:

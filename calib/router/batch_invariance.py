@@ -112,7 +112,7 @@ def compare(path: str, family: str, alone: Tensor, together: Tensor, dtype: torc
     if not (apart := (alone - together).abs().max()) <= allowed:
         raise RouterUnusable(
             path,
-            f"{family} is read otherwise in a padded batch than alone (logits differ by {apart:.3g}), so routecal "
+            f"{family} gives other logits in a padded batch than alone (they differ by {apart:.3g}), so routecal "
             "cannot read it; give a decoder (as Gemma, Llama, Qwen, Mistral, GPT-2) or an encoder (as BERT, RoBERTa, "
             "MPNet, DeBERTa, ModernBERT)",
         )

@@ -64,10 +64,10 @@ class Body:
         self._modules: dict[int, torch.nn.Module] = {n_layers: self._base}
         if inner := {block.layer for block in blocks} - {n_layers}:
             if model.config.is_encoder_decoder:
-                raise RouterUnusable(path, "an encoder-decoder has two stacks of layers; ask for layer -1 alone")
+                raise RouterUnusable(path, "an encoder-decoder has two stacks of layers; read layer -1 only")
             lists = (m for m in self._base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
             if (layers := next(lists, None)) is None:
-                raise RouterUnusable(path, f"it has no list of {n_layers} layers to read; ask for layer -1 alone")
+                raise RouterUnusable(path, f"it has no list of {n_layers} layers to read; read layer -1 only")
             self._modules |= {layer: layers[layer - 1] for layer in sorted(inner)}
 
     def run(self, rows: list[list[int]], at: Places | None, *, whole: bool = False) -> Ran:

@@ -43,13 +43,13 @@ def kind_of(path: Path) -> Kind:
     if config.is_encoder_decoder and config.model_type not in ENCODER_DECODERS:
         raise RouterUnusable(
             str(path),
-            f"{config.model_type} is an encoder-decoder, of which routecal reads {', '.join(ENCODER_DECODERS)} alone; "
+            f"{config.model_type} is an encoder-decoder, of which routecal reads only {', '.join(ENCODER_DECODERS)}; "
             "give a decoder (as Gemma, Llama, Qwen) or an encoder (as BERT, RoBERTa, DeBERTa, ModernBERT)",
         )
     if architecture.endswith("ForSequenceClassification"):
         if config.model_type in ENCODER_DECODERS and not config.is_encoder_decoder:
             raise CheckpointUnusable(
-                str(path), f"config.json says that this {config.model_type} has no encoder; mend it"
+                str(path), f"config.json says that this {config.model_type} has no encoder; correct it"
             )
         return "sequence_classification"
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):  # the second is GPT-2's
@@ -120,7 +120,7 @@ def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder:
     from transformers import AutoModelForSequenceClassification
 
     if kind_of(base) != "causal":
-        raise RouterUnusable(str(base), "it classifies already; give a causal language model to train a head on")
+        raise RouterUnusable(str(base), "it is a classifier already; give a causal language model to train a head on")
     with torch.device("meta"), quiet(), readable(base):  # what there would be, without its weights
         auto: Any = AutoModelForSequenceClassification
         plan = auto.from_config(config_of(base), trust_remote_code=False)

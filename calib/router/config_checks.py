@@ -53,7 +53,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointMissing(str(folder), f"complete Hugging Face checkpoint (config.json: {error})") from error
     if not isinstance(raw, dict):
-        raise CheckpointMissing(str(folder), "complete Hugging Face checkpoint (config.json is no JSON object)")
+        raise CheckpointMissing(str(folder), "complete Hugging Face checkpoint (config.json is not a JSON object)")
     if raw.get("quantization_config") is not None or raw.get("compression_config") is not None:
         raise CheckpointUnusable(
             str(folder),
@@ -68,7 +68,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             )
     architectures = raw.get("architectures")
     if architectures is not None and not (isinstance(architectures, list) and all(map(_is_text, architectures))):
-        raise CheckpointUnusable(str(folder), "architectures of its config.json is no list of names; use the saved one")
+        raise CheckpointUnusable(
+            str(folder), "architectures of its config.json is not a list of names; use the config saved with the model"
+        )
     for name in (*_COUNTS, *_OTHER_NAMES):
         value = raw.get(name)
         if not isinstance(value, int) or not _is_whole(value) or _is_no_window(name, value):
@@ -181,7 +183,7 @@ def _check_labels(folder: Path, raw: Mapping[str, Any]) -> None:
         back = None if ids is None else {int(i): str(label) for label, i in ids.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointUnusable(
-            str(folder), "id2label or label2id of its config.json is no table of labels"
+            str(folder), "id2label or label2id of its config.json is not a table of labels"
         ) from error
     n = raw.get("num_labels")
     if sorted(labels) != list(range(len(labels))) or (n is not None and n != len(labels)):
@@ -190,5 +192,6 @@ def _check_labels(folder: Path, raw: Mapping[str, Any]) -> None:
         )
     if back is not None and back != labels:
         raise CheckpointUnusable(
-            str(folder), f"its config.json numbers labels as {labels} in id2label and as {back} in label2id; mend one"
+            str(folder),
+            f"its config.json numbers labels as {labels} in id2label and as {back} in label2id; correct one",
         )

@@ -100,7 +100,7 @@ class FrozenRouter:
             raise RouterUnusable(str(path), f"the prompt template {template!r} must hold {{query}} exactly once")
         self.kind = kind_of(self.path)
         if verbal and self.kind != "causal":
-            raise RouterUnusable(str(path), "a classifier answers no question; ask for no verbal confidence")
+            raise RouterUnusable(str(path), "a classifier cannot state a verbal confidence; do not ask for one")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._tokenizer, self._model = load(self.path, self.kind, dtype, self.device)
         text_config = self._model.config.get_text_config()

@@ -59,7 +59,7 @@ def prepare(connection: Connection, name: str) -> None:
     if version is None:
         # A server's database may hold other tables, under other names; a file is ours alone.
         if foreign := sorted(present & set(TABLES.tables) if is_shared else present):
-            raise LedgerDamaged(name, f"it has the tables {', '.join(foreign)} of something else")
+            raise LedgerDamaged(name, f"it has the tables {', '.join(foreign)} of another program")
         TABLES.create_all(connection)
         connection.execute(META.insert(), {"key": "schema_version", "value": str(SCHEMA_VERSION)})
         return

@@ -34,10 +34,10 @@ def locate(url: str | None = None) -> URL:
         parsed = make_url(text)
     # The message would repeat the URL, password and all; so would the chain.
     except (ArgumentError, ValueError):
-        raise LedgerUrlInvalid(start, "it does not have the form of one") from None
+        raise LedgerUrlInvalid(start, "it is not a URL") from None
     if parsed.drivername in _SQLITE:
         if parsed.host or not parsed.database or parsed.database.startswith((":", "file:")):
-            raise LedgerUrlInvalid(start, "it names no file of this machine")
+            raise LedgerUrlInvalid(start, "it does not name a file on this machine")
         return URL.create("sqlite", database=os.path.abspath(parsed.database))
     if parsed.drivername not in _POSTGRESQL:
         raise LedgerUrlInvalid(start, f"{parsed.drivername!r} is neither sqlite nor postgresql")

@@ -37,11 +37,14 @@ CASES = Path(__file__).parents[2].parent / "shared" / "cases"
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        ("query", "--columns: 'query' is no pair; write pairs as query=question,ground_truth=answer"),
-        ("source=question", "'source' is no column of ours"),
-        ("query=a,query=b", "'query' comes twice"),
-        ("query=a,topic=a", "the file's column 'a' comes twice"),
-        ("query=", "'query=' is no pair"),
+        (
+            "query",
+            "--columns: 'query' is not a pair; write pairs OURS=YOURS, such as query=question,ground_truth=answer",
+        ),
+        ("source=question", "'source' is not one of our columns"),
+        ("query=a,query=b", "'query' is given twice"),
+        ("query=a,topic=a", "the file's column 'a' is given twice"),
+        ("query=", "'query=' is not a pair"),
     ],
 )
 @pytest.mark.parametrize("command", ["label", "extract", "calibrate", "train-router", "recalibrate"])

@@ -27,7 +27,7 @@ def test_of_nights_at_once_one_goes_on_and_the_others_are_cancelled(served: Serv
     del states[going]
     for state in states.values():
         assert state["type"] == "CANCELLED"
-        assert ", and there is one at a time; nothing was done" in state["message"]
+        assert ", and only one may run at a time; nothing was done" in state["message"]
     assert f"waits for the approval of entry {before + 1}" in states[by_hand]["message"]
     assert served.ask("POST", f"/flow_runs/{going}/resume", run_input={"promote": False})["status"] == "ACCEPT"
     assert served.until(going, "COMPLETED", "FAILED", "CRASHED")["type"] == "COMPLETED"

@@ -18,7 +18,7 @@ FACTS = {
     "InputChanged": ("q.csv",),
     "InputUnreadable": ("q.parquet", "no footer", "run git lfs pull"),
     "MissingColumn": ("q.csv", "query", ("question", "id"), "--columns query=question"),
-    "WrongMapping": ("query", "it is no pair"),
+    "WrongMapping": ("query", "it is not a pair"),
     "BadRows": ("q.jsonl", 12, ((7, "not JSON"), (9, "blank"))),
     "UnknownFormat": ("q.txt", (".csv",), "unpack it"),
     "DuplicateRows": ("labels", "query_id", "ab"),

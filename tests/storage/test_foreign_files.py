@@ -174,7 +174,7 @@ def test_references_as_data_sets_hold_them(tmp_path):
     ("content", "error", "says"),
     [
         ("[]", InputEmpty, "holds no rows"),
-        ("[", InputUnreadable, "has no end"),
+        ("[", InputUnreadable, "is not closed"),
         ('[{"query": "a"}', InputUnreadable, "a comma or the end of the array was expected"),
         ('[{"query": "a"},]', InputUnreadable, "not JSON from line 1 on"),
         ('[{"query": "a"}]\n[{"query": "b"}]', InputUnreadable, "not JSON from line 1 on"),

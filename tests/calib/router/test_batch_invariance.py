@@ -20,7 +20,7 @@ def test_logits_that_are_scaled_in_a_way_of_their_own(tmp_path: Path) -> None:
     GraniteForCausalLM(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(
-        RouterUnusable, match=r"granite is read otherwise in a padded batch than alone .*give a decoder"
+        RouterUnusable, match=r"granite gives other logits in a padded batch than alone .*give a decoder"
     ):
         FrozenRouter(tmp_path)
 
@@ -29,7 +29,7 @@ def test_another_token_than_the_head_s_own(tmp_path: Path, monkeypatch: pytest.M
     save("llama", tmp_path)
     FrozenRouter(tmp_path)
     monkeypatch.setattr(readers.Classifier, "_place", lambda self, prompt: 0)
-    with pytest.raises(RouterUnusable, match="llama is read otherwise"):
+    with pytest.raises(RouterUnusable, match="llama gives other logits in a padded batch"):
         FrozenRouter(tmp_path)
 
 
@@ -47,9 +47,9 @@ def test_rounding_is_no_difference() -> None:
     logits = torch.tensor([[10.0, -20.0, 5.0]])
     compare("here", "llama", logits, logits * (1 + 2**-8), torch.bfloat16)
     compare("here", "llama", logits, logits * (1 + 1e-6), torch.float32)
-    with pytest.raises(RouterUnusable, match="read otherwise"):
+    with pytest.raises(RouterUnusable, match="gives other logits in a padded batch"):
         compare("here", "llama", logits, logits * (1 + 2**-8), torch.float32)
-    with pytest.raises(RouterUnusable, match="read otherwise"):
+    with pytest.raises(RouterUnusable, match="gives other logits in a padded batch"):
         compare("here", "llama", logits, logits * float("nan"), torch.bfloat16)
     with pytest.raises(CheckpointUnusable, match="NaN or infinite on ordinary text"):
         compare("here", "llama", logits * float("nan"), logits, torch.bfloat16)

@@ -167,7 +167,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "dtype": (config(dtype="int8"), "config.json has dtype = 'int8'; give the dtype of its weights: float32"),
     "pad outside": (config(pad_token_id=9999), r"has pad_token_id = 9999; ids of its vocabulary are 0 to \d+"),
     "eos outside": (config(eos_token_id=[1, -7]), r"has eos_token_id = \[1, -7\]"),
-    "labels disagree": (config(label2id={p.value: i for i, p in enumerate(POLICIES)}), "in label2id; mend one"),
+    "labels disagree": (config(label2id={p.value: i for i, p in enumerate(POLICIES)}), "in label2id; correct one"),
     "labels unnumbered": (
         config(id2label={"0": "a", "5": "b", "1": "c"}, label2id=None),
         "must number its labels from 0",
@@ -188,9 +188,9 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         "num_hidden_layers = 1000, and its files",
     ),
     "a million wide": (config(hidden_size=10**6), r"hidden_size = 1000000, and its files hold \d+ tensors of at most"),
-    "architectures": (config(architectures=1e30), "architectures of its config.json is no list of names"),
+    "architectures": (config(architectures=1e30), "architectures of its config.json is not a list of names"),
     "wrong type": (config(hidden_size="16"), "hidden_size"),
-    "not an object": (text("config.json", "[]"), "is no JSON object"),
+    "not an object": (text("config.json", "[]"), "is not a JSON object"),
     "lfs weights": (text("model.safetensors", POINTER), r"model\.safetensors is a Git LFS pointer.*; run git lfs pull"),
     "lfs tokenizer": (text("tokenizer.json", POINTER), r"tokenizer\.json is a Git LFS pointer.*; run git lfs pull"),
     "lfs config": (text("config.json", POINTER), r"config\.json is a Git LFS pointer"),
@@ -294,7 +294,7 @@ def test_a_base_model_lacks_its_score_layer_and_nothing_else(causal_checkpoint: 
 
 
 def test_a_classifier_is_no_base_model(router_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(RouterUnusable, match="it classifies already"):
+    with pytest.raises(RouterUnusable, match="it is a classifier already"):
         attach_routing_head(router_checkpoint, None, tmp_path)
 
 

@@ -181,7 +181,7 @@ def test_no_such_pooling(router_checkpoint: Path) -> None:
 
 
 def test_a_classifier_is_asked_nothing(router_checkpoint: Path) -> None:
-    with pytest.raises(RouterUnusable, match="a classifier answers no question"):
+    with pytest.raises(RouterUnusable, match="a classifier cannot state a verbal confidence"):
         FrozenRouter(router_checkpoint, verbal=True)
 
 

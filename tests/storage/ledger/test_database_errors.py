@@ -97,8 +97,8 @@ def test_a_newer_ledger(ledger_url):
     [
         ("UPDATE meta SET value = 'x'", "its schema_version is 'x'"),
         ("DROP TABLE attempts", "it lacks the tables attempts"),
-        ("DROP TABLE meta", "it has the tables attempts, batches, calls, holders, sessions of something else"),
-        ("DELETE FROM meta", "it has the tables attempts, batches, calls, holders, meta, sessions of something else"),
+        ("DROP TABLE meta", "it has the tables attempts, batches, calls, holders, sessions of another program"),
+        ("DELETE FROM meta", "it has the tables attempts, batches, calls, holders, meta, sessions of another program"),
     ],
 )
 def test_tables_that_are_not_ours(ledger_url, statement, words):
@@ -116,7 +116,7 @@ def test_another_program_s_database_is_left_alone(place):
         con.execute("CREATE TABLE songs (title)")
     con.close()
     before = place.read_bytes()
-    with pytest.raises(LedgerDamaged, match="the tables songs of something else"):
+    with pytest.raises(LedgerDamaged, match="the tables songs of another program"):
         Ledger.open(f"sqlite:///{place}")
     assert place.read_bytes() == before
     assert list(place.parent.iterdir()) == [place]

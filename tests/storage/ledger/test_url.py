@@ -39,18 +39,18 @@ def test_a_relative_file_stays_where_it_was_when_the_run_began(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("ledger.sqlite", "it does not have the form of one"),
-        ("s3cret", "it does not have the form of one"),
-        ("postgresql://ann:s3cret@db:port/paid", "it does not have the form of one"),
+        ("ledger.sqlite", "it is not a URL"),
+        ("s3cret", "it is not a URL"),
+        ("postgresql://ann:s3cret@db:port/paid", "it is not a URL"),
         ("mysql://ann:s3cret@db/paid", "'mysql' is neither sqlite nor postgresql"),
         ("sqlite+aiosqlite:///l.sqlite", "'sqlite\\+aiosqlite' is neither"),
         ("postgresql+asyncpg://ann:s3cret@db/paid", "is neither sqlite nor postgresql"),
         ("postgresql://ann:pa@s3cret@db/paid", "more than one @"),
         ("postgresql://ann:p@x/s3cret@db/paid", "more than one @"),
-        ("sqlite://", "it names no file"),
-        ("sqlite:///:memory:", "it names no file"),
-        ("sqlite:///file:l?mode=memory&uri=true", "it names no file"),
-        ("sqlite://folder/l.sqlite", "it names no file"),
+        ("sqlite://", "it does not name a file on this machine"),
+        ("sqlite:///:memory:", "it does not name a file on this machine"),
+        ("sqlite:///file:l?mode=memory&uri=true", "it does not name a file on this machine"),
+        ("sqlite://folder/l.sqlite", "it does not name a file on this machine"),
     ],
 )
 def test_what_cannot_be_used(url, reason):
