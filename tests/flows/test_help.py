@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 import pytest
 from prefect.utilities.callables import parameter_schema
 
+from routecal.__main__ import ON_A_SERVER
 from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
 from routecal.flows.commands import COMMANDS
@@ -87,7 +88,7 @@ def test_required_fields_are_among_the_first(model: type[Params]) -> None:
     assert len(model.first()) == len(set(model.first())) <= 14
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *ON_A_SERVER])
 def test_the_list_of_commands_has_a_line_of_each(name: str, capsys: Capture) -> None:
     cli.main(["--help"])
     (line,) = re.findall(rf"^  {name} +(.*)$", capsys.readouterr().out, re.MULTILINE)
