@@ -27,7 +27,7 @@ def findings(evaluation: Evaluation) -> list[str]:
 
 def _few(level: float) -> str:
     few = f"There are fewer than {WARN_BELOW} labelled examples"
-    return f"{few}: intervals are widened to {level:.0%}, trust no single number."
+    return f"{few}: intervals are widened to {level:.0%}. Label more queries before you rely on a number."
 
 
 def _one_policy(evaluation: Evaluation) -> list[str]:
@@ -36,7 +36,8 @@ def _one_policy(evaluation: Evaluation) -> list[str]:
     if len(parts) != 1:
         return []
     ((policy, s),) = parts.items()
-    return [f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."]
+    said = f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."
+    return [f"{said} Check the names of its labels (id2label), or use another router."]
 
 
 def _ranking(auroc: Estimate) -> str:

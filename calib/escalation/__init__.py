@@ -1,6 +1,7 @@
 """Escalation: what sending doubtful queries to the large model costs and brings, and the threshold to do it at.
 
-First version: point estimates and bootstrap intervals. A threshold with a finite-sample guarantee is not here yet.
+Costs and qualities have bootstrap intervals; the quality lost against all-large has Tango's score interval for paired
+shares. A threshold whose risk is bounded in finite samples, whatever the distribution, is not here.
 """
 
 from routecal.calib.escalation.outcomes import Outcomes
@@ -17,12 +18,9 @@ from routecal.calib.escalation.tradeoff import (
     served_by_large,
     thresholds_of,
 )
-from routecal.calib.settings import CONFIDENCE, MARGIN
 
 __all__ = [
-    "CONFIDENCE",
     "EVERYTHING",
-    "MARGIN",
     "Curve",
     "Line",
     "Outcomes",

@@ -36,11 +36,17 @@ _SUMMED = (
 def publish_summary(stored: Artifact, tally: Tally) -> None:
     """The closing tables: grades against each other; then costs, retries and what got no label."""
     labels = read_table(stored, columns=_SUMMED)
-    create_table_artifact(grade_cells(labels), key="label-grades", description="medium (rows) × large (columns)")
+    create_table_artifact(
+        grade_cells(labels),
+        key="label-grades",
+        description="queries by grade of the medium (rows) and the large model (columns)",
+    )
     for sentence in silences(labels):
         logger.warning("%s", sentence)
     create_table_artifact(
-        summary(labels, tally), key="label-summary", description="cost per stage, and what went wrong"
+        summary(labels, tally),
+        key="label-summary",
+        description="cost in USD per stage, retries, and queries without a label",
     )
 
 
@@ -69,8 +75,8 @@ def silences(labels: pa.Table) -> list[str]:
             model, share = labels[f"{role}_model"][0].as_py(), (empty + cut) / labels.num_rows
             said.append(
                 f"{empty + cut} of {labels.num_rows} answers of the {role} model {model} are empty ({share:.0%}) and "
-                f"count as NOT_ATTEMPTED: {empty} ended without a word, {cut} ran out of room; more room "
-                f"(--max-output-tokens) or less thinking (--{role}-thinking none) may help"
+                f"count as NOT_ATTEMPTED: {empty} have no text, {cut} hit the limit of tokens; raise "
+                f"--max-output-tokens, or turn thinking off with --{role}-thinking none"
             )
     return said
 
@@ -87,13 +93,15 @@ def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
         cost = sum(value for value in usd.to_pylist() if value is not None)
         rows.append({"what": f"cost of {stage}{unknown}", "n": labels.num_rows, "usd": round(cost, 6)})
     rows.append({"what": "calls answered in this run", "n": tally.calls, "usd": round(tally.usd, 6)})
-    rows.append({"what": "calls found in the ledger, free", "n": max(tally.reused - tally.prefetched, 0), "usd": 0.0})
-    rows.append({"what": "in flight when a process died: asked again, paid twice at most", "n": tally.taken_over})
+    rows.append(
+        {"what": "calls answered from the ledger, free", "n": max(tally.reused - tally.prefetched, 0), "usd": 0.0}
+    )
+    rows.append({"what": "calls in flight when a process ended: sent again, paid at most twice", "n": tally.taken_over})
     rows += [{"what": f"retries: {kind}", "n": n} for kind, n in sorted(tally.retries.items())]
     if tally.uncounted:
-        rows.append({"what": "calls of unknown cost: counted as the most they can cost", "n": tally.uncounted})
+        rows.append({"what": "calls of unknown cost, counted at their maximum", "n": tally.uncounted})
     if tally.renewed:
-        rows.append({"what": "responses of earlier runs that were of no use: asked for again", "n": tally.renewed})
+        rows.append({"what": "unusable responses of earlier runs, requested again", "n": tally.renewed})
     reasons = [r for who in ("medium", "large") for r in labels[f"{who}_reason"].to_pylist() if r]
     rows += [{"what": f"answers: {reason}", "n": n} for reason, n in sorted(Counter(reasons).items())]
     rows += [{"what": f"no label: {reason}", "n": n} for reason, n in sorted(tally.unlabelled.items())]

@@ -114,6 +114,6 @@ def test_many_silent_answers_are_told(
         record.getMessage() for record in caplog.records if record.name == "routecal.tasks.oracle.labelling_summary"
     ]
     assert told == (
-        f"3 of {N} answers of the large model {LARGE} are empty (15%) and count as NOT_ATTEMPTED: 3 ended without a "
-        "word, 0 ran out of room; more room (--max-output-tokens) or less thinking (--large-thinking none) may help"
+        f"3 of {N} answers of the large model {LARGE} are empty (15%) and count as NOT_ATTEMPTED: 3 have no text, "
+        "0 hit the limit of tokens; raise --max-output-tokens, or turn thinking off with --large-thinking none"
     )

@@ -36,7 +36,10 @@ def test_of_a_head_that_is_worth_something_nothing_is_said() -> None:
 
 def test_a_router_that_sends_everything_one_way_is_named() -> None:
     (one,) = said({"Complex_Query": 40})
-    assert one == "The router says Complex_Query to all 40 test queries (the large model): it does not route."
+    assert one == (
+        "The router says Complex_Query to all 40 test queries (the large model): it does not route. Check the names of "
+        "its labels (id2label), or use another router."
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,5 +71,6 @@ def test_a_head_no_better_than_a_constant_is_said_to_be_so(low: float, high: flo
 
 def test_few_labels_are_said_once() -> None:
     assert said(level=0.99) == [
-        "There are fewer than 100 labelled examples: intervals are widened to 99%, trust no single number."
+        "There are fewer than 100 labelled examples: intervals are widened to 99%. Label more queries before you rely "
+        "on a number."
     ]
