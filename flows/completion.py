@@ -7,7 +7,7 @@ import shtab
 
 from routecal.flows.commands import COMMANDS
 from routecal.flows.errors import WrongValues
-from routecal.flows.help_text import ON_A_SERVER, add_options, heading, summary
+from routecal.flows.help_text import SERVER_COMMANDS, add_options, heading, summary
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -28,7 +28,7 @@ def completion(words: Sequence[str]) -> str:
         for action in one._actions:
             if action.nargs is None and action.choices is None:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
-    for name, text in ON_A_SERVER.items():
+    for name, text in SERVER_COMMANDS.items():
         commands.add_parser(name, help=text)
     commands.add_parser("completion", help="Print a completion script").add_argument("shell", choices=SHELLS)
     return str(shtab.complete(parser, words[0]))

@@ -15,7 +15,7 @@ from routecal.flows.option_names import options_of, spelled
 
 WIDTH = 110
 # What `routecal.__main__` hands on to the deployments.
-ON_A_SERVER = {
+SERVER_COMMANDS = {
     "serve": "Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C",
     "deploy": "Put all deployments on the server at PREFECT_API_URL",
 }
@@ -39,7 +39,7 @@ def overview() -> str:
             group = command.group
             lines += ["", group]
         lines.append(f"  {name:<13} {summary(command.params)}")
-    lines += ["", "Prefect server", *(f"  {name:<13} {text}" for name, text in ON_A_SERVER.items())]
+    lines += ["", "Prefect server", *(f"  {name:<13} {text}" for name, text in SERVER_COMMANDS.items())]
     return "\n".join(lines) + "\n" + ENDING
 
 

@@ -72,7 +72,9 @@ def test_every_command_parses(text: str) -> None:
         names, *rest = shlex.split(line)[1:]
         # `a | b | c` lists alternatives
         alternatives = [names, *(word for before, word in pairwise(rest) if before == "|")]
-        for name in (n for n in alternatives if n not in ("--help", "--verbose", "--refresh", "COMMAND", "NAME")):
+        for name in (
+            n for n in alternatives if n not in ("--help", "--verbose", "--refresh", "COMMAND", "NAME", "completion")
+        ):
             assert name in COMMANDS or name in ON_A_SERVER, line
             used = {word.split("=")[0] for word in rest if word.startswith("--")}
             assert used <= options(name), f"{line}: {used - options(name)}"

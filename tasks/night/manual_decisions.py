@@ -10,7 +10,7 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import Entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
-from routecal.tasks.night.pending_candidates import decided_since, waiting
+from routecal.tasks.night.open_candidates import decided_since, waiting
 from routecal.tasks.result_table import Table
 
 # Actions that leave a candidate which a person can promote.

@@ -5,36 +5,16 @@ from contextlib import suppress
 from typing import Any
 
 from routecal.storage import head_registry
-from routecal.storage.artifact import Artifact
 from routecal.storage.errors import RegistryChanged
 from routecal.storage.head_registry import Action, Entry
 from routecal.storage.layout import Home
 from routecal.tasks.night.night_result import ENDING, Ending
+from routecal.tasks.night.open_candidates import decided_since, is_same
 
 # In an entry's lineage: its night goes on when a person has answered; and the share that the candidate escalates.
 ASKS, ESCALATED = "asks", "escalated"
 # Of the flow run that decided.
 FLOW_RUN = "flow_run_id"
-
-
-def decided_since(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
-    """The first later entry that decides about the candidate of this one, or puts another head in force; None if none.
-
-    Args:
-        entry: whose candidate waits.
-        entries: the whole registry, oldest first.
-    """
-    later = entries[entry.number :]
-    return next((e for e in later if _is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
-
-
-def waiting(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries whose candidates a person can still promote without overruling anybody, oldest first.
-
-    Args:
-        entries: the whole registry, oldest first.
-    """
-    return [e for e in entries if e.action == "waiting" and decided_since(e, entries) is None]
 
 
 def entry_asked_by(flow_run: str) -> Entry | None:
@@ -90,7 +70,7 @@ def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
     since = decided_since(entry, entries) if entry.action == "waiting" else None
     if since is None:
         return Ending.model_validate(entry.lineage[ENDING])
-    if not _is_same(since.candidate, entry.candidate):
+    if not is_same(since.candidate, entry.candidate):
         said = (
             f"entry {since.number} has put another head in force since, so this candidate waits no more; "
             f"`routecal promote --entry {entry.number}` promotes it all the same"
@@ -117,13 +97,3 @@ def _answered(entry: Entry, action: str, said: str, serving: str | None = None) 
 def is_a_night(entry: Entry) -> bool:
     """A night decided it; people's decisions repeat the lineage of a night's without being one."""
     return bool(entry.run_id) and ENDING in entry.lineage
-
-
-def _serves_on(before: Entry, after: Entry) -> bool:
-    if before.champion is None:
-        return after.champion is None
-    return _is_same(before.champion, after.champion)
-
-
-def _is_same(one: Artifact | None, other: Artifact | None) -> bool:
-    return one is not None and other is not None and one.sha256 == other.sha256

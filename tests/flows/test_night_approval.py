@@ -15,7 +15,8 @@ from routecal.storage.head_registry import Entry, append, history
 from routecal.storage.layout import Home
 from routecal.tasks.night import manual_decisions
 from routecal.tasks.night.night_result import ENDING, Ending, Night
-from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by, waiting
+from routecal.tasks.night.open_candidates import waiting
+from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from tests.flows.people import beside, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
