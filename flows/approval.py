@@ -5,12 +5,14 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
 from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, PrefectHTTPStatusError
 from prefect.input import Keyset, RunInput, keyset_from_paused_state
@@ -61,8 +63,10 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
     run = UUID(str(runtime.flow_run.id))
     create_markdown_artifact(question, key=ARTIFACT, description=awaited)
     # The server's limit is a minute later than ours: whom it refuses finds the run failed.
-    pause = Paused(pause_expiration_time=until + timedelta(minutes=1), pause_key=uuid4().hex, message=awaited)
-    pause.state_details.run_input_keyset = keys = keyset_from_paused_state(pause)
+    ends = until + timedelta(minutes=1)
+    pause: State[Any] = Paused(pause_expiration_time=ends, pause_key=uuid4().hex, message=awaited)
+    keys = keyset_from_paused_state(pause)
+    pause.state_details.run_input_keyset = cast("dict[str, str]", keys)
     is_asked = False
     with get_client(sync_client=True) as client:
         if client.set_flow_run_state(run, pause).status is not SetStateStatus.ACCEPT:

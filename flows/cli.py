@@ -58,21 +58,14 @@ def main(argv: Sequence[str]) -> int:
 
         print(f"routecal {code_version()}")
         return 0
-    from routecal.tasks.errors import ExtraMissing
-    from routecal.tasks.extras import require
-
-    try:
-        require("pipeline")
-    except ExtraMissing as missing:
-        return _refuse(str(missing))
-    from routecal.calib.errors import CalibError
     from routecal.flows.cli_options import HelpAsked
-    from routecal.storage.errors import StorageError
-    from routecal.tasks.errors import TaskError
+    from routecal.root_error import RoutecalError
+    from routecal.tasks.extras import require
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 
     name, *options = words
     try:
+        require("pipeline")
         if name == "completion":
             from routecal.flows.completion import completion
 
@@ -86,13 +79,15 @@ def main(argv: Sequence[str]) -> int:
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
-    except (CalibError, StorageError, TaskError) as error:
+    except RoutecalError as error:
         return _refuse(str(error))
     except BrokenPipeError:  # whoever reads the output has enough of it, as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return _refuse(f"interrupted; finished shards are kept: repeat `routecal {name}` to go on", 130)
+        return _refuse(
+            f"interrupted; what is finished is stored: repeat `routecal {name}`, and it goes on from there", 130
+        )
     except Exception as error:
         if "--verbose" in flags:
             raise
@@ -121,7 +116,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         if name in FLAGS:
             raise FlagMisplaced(name, "COMMAND")
         near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
-        raise CommandUnknown(name, near[0] if near else None, COMMANDS)
+        raise CommandUnknown(name, near[0] if near else None, tuple(COMMANDS))
     command = COMMANDS[name]
     check_home()
     params, as_json = parse(command.params, name, options)

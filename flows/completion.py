@@ -2,12 +2,12 @@
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from importlib.util import find_spec
+
+import shtab
 
 from routecal.flows.commands import COMMANDS
 from routecal.flows.errors import WrongValues
 from routecal.flows.help_text import ON_A_SERVER, add_options, heading, summary
-from routecal.tasks.errors import ExtraMissing
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -17,14 +17,9 @@ def completion(words: Sequence[str]) -> str:
 
     Raises:
         WrongValues: not exactly one shell that there is a script for.
-        ExtraMissing: shtab is not installed.
     """
     if len(words) != 1 or words[0] not in SHELLS:
         raise WrongValues([("completion", " ".join(words) or None, f"one of {', '.join(SHELLS)}")])
-    if find_spec("shtab") is None:
-        raise ExtraMissing("shtab", "pipeline")
-    import shtab
-
     parser = ArgumentParser(prog="routecal", add_help=False)
     commands = parser.add_subparsers()
     for name, command in COMMANDS.items():

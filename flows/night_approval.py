@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from routecal.flows.approval import ask, tell_answer
-from routecal.storage.head_registry import Entry, history
+from routecal.storage.head_registry import Action, Entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.extract import open_router
 from routecal.tasks.markdown import safe
@@ -35,7 +35,7 @@ def await_answer(entry: Entry, *, hours: float) -> Ending:
     _let_models_go()
     said = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
     if said is not None:
-        action = "promoted" if said.promote else "refused"
+        action: Action = "promoted" if said.promote else "refused"
         words = ("approved" if said.promote else "declined") + " in the UI" + (f": {said.note}" if said.note else "")
         if not answer(entry, action, words):
             logger.warning("%s, which comes after another decision and changes nothing", words)

@@ -63,7 +63,7 @@ def _lock(path: Path) -> Iterator[None]:
                     raise NightRuns(
                         other.get("run") or "of another process",
                         other.get("since", "a moment ago"),
-                        entry and entry.number,
+                        None if entry is None else entry.number,
                     ) from error
                 time.sleep(0.5)
         yield

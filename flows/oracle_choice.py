@@ -1,6 +1,7 @@
 """From a flow's parameters to an oracle, and to the pace at which one behind an API is asked."""
 
 import hashlib
+from typing import Literal
 
 from prefect import runtime
 
@@ -12,6 +13,7 @@ from routecal.flows.oracle_params import (
     OracleParams,
     ProviderParams,
     RejudgeParams,
+    Thinking,
 )
 from routecal.storage.artifact import Artifact
 from routecal.tasks.old_tables import digest_for_job
@@ -122,5 +124,5 @@ def pace_of(
     )
 
 
-def _level(level: str) -> str | None:
+def _level(level: Thinking) -> Literal["minimal", "low", "medium", "high"] | None:
     return None if level == "none" else level

@@ -94,7 +94,8 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
         """Configuration of the warm start."""
         from routecal.calib.learn.sft import SFTConfig
 
-        return SFTConfig(seed=self.seed, **({} if self.epochs is None else {"epochs": self.epochs}))
+        config = SFTConfig(seed=self.seed)
+        return config if self.epochs is None else config.model_copy(update={"epochs": self.epochs})
 
     @property
     def rl(self) -> RLConfig:

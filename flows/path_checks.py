@@ -59,11 +59,9 @@ def size_of(path: str | None, *names: str) -> int | None:
     except (OSError, ValueError):
         return None
     # Models of several modes keep the sizes of the one that reads text apart.
-    for part in (config, config.get("text_config")) if isinstance(config, dict) else ():
-        for name in names if isinstance(part, dict) else ():
-            if isinstance(part.get(name), int):
-                return int(part[name])
-    return None
+    parts = (config, config.get("text_config")) if isinstance(config, dict) else ()
+    sizes = (part.get(name) for part in parts if isinstance(part, dict) for name in names)
+    return next((size for size in sizes if isinstance(size, int)), None)
 
 
 def head(path: str | None) -> None:

@@ -80,11 +80,9 @@ def audited(console: Console, result: AuditResult) -> None:
         (f"Estimated for all {result.n_answers} answers", result.confusion),
         ("Graded rows of the sample", result.counted),
     ):
-        rows = [
-            {"judge ↓ people →": j, **{h: f"{n:.0f}" for h, n in zip(grades, row, strict=True)}}
-            for j, row in zip(grades, matrix, strict=True)
-        ]
-        table(console, Table(what, ["judge ↓ people →", *grades], rows))
+        counts = [[f"{n:.0f}" for n in row] for row in matrix]
+        cells = [[grade, *row] for grade, row in zip(grades, counts, strict=True)]
+        draw(console, what, ["judge ↓ people →", *grades], cells)
     console.print("[dim]95% intervals; blank rows are taken to be blank by chance[/]")
 
 

@@ -65,8 +65,8 @@ def night_of(params: RecalibrateParams) -> Night:
         return _end(ending, Known.of(Home.from_env(), ending.key).told)
     run_id = runs.start(FLOW)
     evening = _evening(run_id, params)
-    if (ending := head_decisions.decided()) is not None:
-        return ending.night
+    if (decided := head_decisions.decided()) is not None:
+        return decided.night
     queries = evening.gathered.queries
     features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
     health = _health(evening, features, params)
@@ -158,6 +158,8 @@ def _ending(
     """What is left to do: tell of the night, and record what it made."""
     promoted = contest is not None and action == "promoted"
     serving = contest.calibrated if contest is not None and promoted else head_decisions.serving()
+    before = None if health is None else health.escalated
+    escalated = contest.escalated if contest is not None and promoted else before
     night = Night(
         run_id=evening.run_id,
         action=action,
@@ -169,7 +171,7 @@ def _ending(
         cost_usd=cost_of(made["labels"]) if "labels" in made else 0.0,
         health=health,
         verdict=None if contest is None else contest.verdict,
-        escalated=contest.escalated if contest is not None and promoted else health and health.escalated,
+        escalated=escalated,
         serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
         money="" if contest is None else contest.money,

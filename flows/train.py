@@ -73,9 +73,10 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
     """The queries, labels and features that the parameters name."""
     if params.data_file is not None:
         assert params.router_path is not None
-        queries, labels = import_decisions(params.data_file)
-        features = extract_queries(queries, refer_checkpoint(params.router_path), Reading(), params.shard_size)
-        return {"queries": queries, "labels": labels, "features": features}
+        own, labels = import_decisions(params.data_file)
+        features = extract_queries(own, refer_checkpoint(params.router_path), Reading(), params.shard_size)
+        return {"queries": own, "labels": labels, "features": features}
+    source: str | None
     if params.labels is None:
         source, made = runs.run_with("labels", run_id=params.run)
         labels = made["labels"]
@@ -83,10 +84,11 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
         labels = runs.newest("labels", params.labels)
         source = runs.run_of(labels)
     beside = runs.recorded(source)
-    queries, features = (
-        runs.newest(kind, uri) if uri is not None else beside.get(kind)
-        for kind, uri in (("queries", params.queries), ("features", params.features))
-    )
-    features = features or features_for(labels)
+
+    def named(kind: str, uri: str | None) -> Artifact | None:
+        return beside.get(kind) if uri is None else runs.newest(kind, uri)
+
+    features = named("features", params.features) or features_for(labels)
     check_together(labels, features)
-    return {"queries": queries or runs.newest("queries"), "labels": labels, "features": features}
+    queries = named("queries", params.queries) or runs.newest("queries")
+    return {"queries": queries, "labels": labels, "features": features}

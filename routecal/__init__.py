@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routecal.calib.estimator import ConfidenceEstimator
     from routecal.calib.head import ConfidenceHead, Ensemble
     from routecal.calib.policy import Grade, Policy
+    from routecal.root_error import RoutecalError
     from routecal.tasks.serving import Champion
 
     __version__ = version("routecal")
@@ -31,6 +32,7 @@ _HOMES = {
     "Ensemble": "routecal.calib.head",
     "Grade": "routecal.calib.policy",
     "Policy": "routecal.calib.policy",
+    "RoutecalError": "routecal.root_error",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Ensemble",
     "Grade",
     "Policy",
+    "RoutecalError",
     "__version__",
 ]
 

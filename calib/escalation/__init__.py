@@ -1,11 +1,12 @@
 """Escalation: what sending doubtful queries to the large model costs and brings, and the threshold to do it at.
 
-First version: point estimates and bootstrap intervals. A threshold with a finite-sample guarantee is not here yet.
+Costs and qualities have bootstrap intervals; the quality lost against all-large has Tango's score interval for paired
+shares. A threshold whose risk is bounded in finite samples, whatever the distribution, is not here.
 """
 
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
-from routecal.calib.escalation.saving import CONFIDENCE, MARGIN, Saving, choose_threshold, quality_band, saving_at
+from routecal.calib.escalation.saving import Saving, choose_threshold, quality_band, saving_at
 from routecal.calib.escalation.tradeoff import (
     EVERYTHING,
     Curve,
@@ -19,9 +20,7 @@ from routecal.calib.escalation.tradeoff import (
 )
 
 __all__ = [
-    "CONFIDENCE",
     "EVERYTHING",
-    "MARGIN",
     "Curve",
     "Line",
     "Outcomes",

@@ -1,13 +1,13 @@
 """The tables and the forest plot of an ablation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.plots import forest_plot
+from routecal.calib.plots.style import Format
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
 from routecal.tasks.benchmark.cell_scores import Scored
 from routecal.tasks.benchmark.latex import booktabs, escaped, interval
@@ -46,15 +46,18 @@ def effects(scored: Sequence[Scored]) -> list[Effect]:
         chosen = [one for one in scored if router in (None, one.kind)]
         for name, variant in VARIANTS.items():
             if name != REFERENCE:
-                pooled = {metric: pooled_difference(chosen, name, REFERENCE, metric) for metric in TITLES}
                 ece = float(np.mean([_mean_ece(one, name) - _mean_ece(one, REFERENCE) for one in chosen]))
-                what: dict[str, Any] = {
-                    "variant": name,
-                    "factor": variant.factor,
-                    "level": variant.level,
-                    "router": router,
-                }
-                found.append(Effect(**what, ece=ece, **pooled))
+                found.append(
+                    Effect(
+                        variant=name,
+                        factor=variant.factor,
+                        level=variant.level,
+                        router=router,
+                        brier=pooled_difference(chosen, name, REFERENCE, "brier"),
+                        ece=ece,
+                        auroc=pooled_difference(chosen, name, REFERENCE, "auroc"),
+                    )
+                )
     return found
 
 
@@ -89,7 +92,7 @@ def ablation_latex(found: Sequence[Effect], caption: str) -> str:
     return booktabs(columns, rows, caption=caption, label="tab:ablation", text_columns=2)
 
 
-def ablation_plot(found: Sequence[Effect], title: str, fmt: str = "png") -> bytes:
+def ablation_plot(found: Sequence[Effect], title: str, fmt: Format = "png") -> bytes:
     """The forest plot over all routers."""
     own = [effect for effect in found if effect.router is None]
     differences = {name: [getattr(effect, metric) for effect in own] for metric, name in TITLES.items()}

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -88,7 +89,7 @@ def question(text: str) -> str:
 def _protocol_rows(path: str, limit: int | None) -> pa.Table:
     """Kind `benchmark_rows`, one row per question, in the order of query_id."""
     table, matrix = read_outcomes(path), OracleMatrix()
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for row in table.select(["query", "context", "topic", "medium_label", "large_label"]).to_pylist():
         text = question(row["query"])
         # The salt is that of `split_of`: the test part is the test split of every other command.

@@ -9,7 +9,6 @@ torch and SDKs are heavy, and a run needs few of them.
     Pace                how fast, how dear and which way: changes no label
 """
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.labelling_plan import plan_labels
     from routecal.tasks.oracle.labelling_run import label, rejudge
     from routecal.tasks.oracle.labelling_summary import result_line
+    from routecal.tasks.oracle.oracle_registry import ORACLES
     from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
     from routecal.tasks.oracle.planning.forecast import Plan
     from routecal.tasks.oracle.planning.plan_text import shown
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ORACLES": "oracle_registry",
     "ApiJudges": "rejudging",
     "ApiOracle": "oracle_spec",
     "JudgeSpec": "grading.judging",
@@ -84,21 +85,3 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def _of(module: str) -> Callable[..., Any]:
-    """`label` of a module that is imported when it is first used."""
-
-    def label(*arguments: Any) -> Any:
-        return import_module(f"{__name__}.{module}").label(*arguments)
-
-    return label
-
-
-# kind of an oracle -> (queries, oracle, matrix[, desk]) -> labels of one shard
-ORACLES = {
-    "gemini": _of("api_oracle"),
-    "openai": _of("api_oracle"),
-    "local": _of("local_oracle"),
-    "replay": _of("replay_oracle"),
-}

@@ -18,12 +18,12 @@ from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import STORED, WhileItStands
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
-from routecal.tasks.oracle import ORACLES
 from routecal.tasks.oracle.api_oracle import BROKEN_REPLY, REFUSED, Labelled
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine_thread import Desk, open_desk
 from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
+from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
 from routecal.tasks.oracle.rejudging import ApiJudges
 

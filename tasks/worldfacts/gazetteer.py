@@ -4,6 +4,7 @@ Both CSV files hold GeoNames data (see NOTICE beside them); `make world-facts` r
 """
 
 import csv
+import io
 import re
 from importlib.resources import files
 from typing import Any
@@ -52,8 +53,9 @@ class World:
 
 
 def _read(name: str) -> list[dict[str, Any]]:
-    with files("routecal.tasks.worldfacts").joinpath(name).open(encoding="utf-8", newline="") as file:
-        return [{k: int(v) if k in NUMBERS else v for k, v in row.items()} for row in csv.DictReader(file)]
+    text = files("routecal.tasks.worldfacts").joinpath(name).read_text(encoding="utf-8")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [{k: int(v) if k in NUMBERS else v for k, v in row.items()} for row in rows]
 
 
 def calling_code(country: dict[str, Any]) -> str:
@@ -62,7 +64,7 @@ def calling_code(country: dict[str, Any]) -> str:
     >>> calling_code({"phone": "41"}), calling_code({"phone": "+1-809 and 1-829"})
     ('+41', '+1-809')
     """
-    return "+" + country["phone"].split(" and ")[0].lstrip("+")
+    return f"+{country['phone'].split(' and ')[0].lstrip('+')}"
 
 
 def name_aliases(country: dict[str, Any]) -> tuple[str, ...]:

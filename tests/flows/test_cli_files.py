@@ -132,7 +132,6 @@ def test_json_has_no_nan_and_no_bare_lists_in_place_of_named_values() -> None:
 
 
 def test_bash_completes_commands_options_and_choices(capsys: Capture, tmp_path: Path) -> None:
-    pytest.importorskip("shtab")
     assert cli.main(["completion", "bash"]) == 0
     script = tmp_path / "routecal.bash"
     script.write_text(capsys.readouterr().out)
@@ -157,7 +156,6 @@ def test_bash_completes_commands_options_and_choices(capsys: Capture, tmp_path: 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_have_a_script_that_names_every_command(shell: str, capsys: Capture) -> None:
-    pytest.importorskip("shtab")
     assert cli.main(["completion", shell]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in (*COMMANDS, "serve", "deploy", "--router-path", "--max-usd"))

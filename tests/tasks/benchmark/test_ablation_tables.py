@@ -65,7 +65,7 @@ def test_a_set_named_by_a_hostile_file_is_text(both: list[Scored]) -> None:
     assert "<" not in page.partition("## By set")[2]
     assert r"&lt;img src=x onerror=alert\(1\)&gt; \| \[x\]\(javascript:alert\(1\)\) a_set, regularised" in page
     table = SetTable(name=name, target=name, router="regularised", n=9, n_labelled=9.0, accuracy=0.5, lines=[])
-    for text in (benchmark_page([table], [], [], [], "Benchmark"), shift_table([table])):
+    for text in (benchmark_page([table], [], [], "Benchmark"), shift_table([table])):
         assert "<img" not in text
         assert "](javascript" not in text
 
