@@ -63,21 +63,21 @@ class RewardSettings(BaseModel):
         default=1.0,
         gt=0,
         le=100,
-        description="First parameter of reward beta, read by that reward alone. Alpha 1 and beta 1 are the Brier "
+        description="First parameter of reward beta, used by that reward only. Alpha 1 and beta 1 are the Brier "
         "reward.",
     )
     reward_beta: float = Field(
         default=1.0,
         gt=0,
         le=100,
-        description="Second parameter of reward beta, read by that reward alone.",
+        description="Second parameter of reward beta, used by that reward only.",
     )
     cost_ratio: float = Field(
         default=1.0,
         gt=0,
         le=1000,
-        description="Cost of keeping a wrong decision divided by that of escalating a right one. Read by reward "
-        "cost_weighted alone.",
+        description="Cost of keeping a wrong decision divided by that of escalating a right one. Used by reward "
+        "cost_weighted only.",
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic import ConfigDict, TypeAdapter
+
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))
 
 
 def as_json(result: Any) -> str:
@@ -18,11 +20,11 @@ def as_json(result: Any) -> str:
       "n": 3
     }
     """
-    return to_json(_plain(result), indent=2, inf_nan_mode="null").decode()
+    return _ANYTHING.dump_json(_plain(result), indent=2).decode()
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, lists and values that JSON knows; a named tuple is a mapping, which pydantic makes a list of."""
+    """Mappings and lists of what pydantic can write; of named tuples mappings, where pydantic would write lists."""
     if hasattr(value, "_asdict"):
         return _plain(value._asdict())
     if is_dataclass(value):
@@ -31,4 +33,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return to_jsonable_python(value)
+    return value

@@ -59,7 +59,7 @@ def _head(params: HeadParams) -> None:
     for field, wanted in _OF_REWARD.items():
         if reward != wanted and _is_given(params, field):
             raise OptionsConflict(
-                f"{spelled(field)} is read by reward {wanted} alone, and the reward is {reward}",
+                f"{spelled(field)} applies only to reward {wanted}, and the reward is {reward}",
                 f"add --reward-type {wanted}, or leave it out",
             )
 
@@ -74,7 +74,7 @@ def _train(params: TrainParams) -> None:
         raise OptionsConflict("--labels takes the place of --run", "give one of the two")
     if params.data_file is None:
         if params.router_path is not None:
-            raise OptionsConflict("--router-path is read with --data-file alone", "add that, or leave it out")
+            raise OptionsConflict("--router-path applies only with --data-file", "add that, or leave it out")
         return
     if params.router_path is None:
         raise OptionMissing("router for the data file", "name its folder with --router-path")
@@ -104,8 +104,8 @@ def _oracle(params: AnsweringParams) -> None:
         if params.oracle not in oracles and _is_given(params, field):
             names = " or ".join(oracles)
             raise OptionsConflict(
-                f"{spelled(field)} is read by --oracle {names} alone, and the oracle is {params.oracle}",
-                f"say --oracle {names}, or leave {spelled(field)} out",
+                f"{spelled(field)} applies only to --oracle {names}, and the oracle is {params.oracle}",
+                f"set --oracle {names}, or leave {spelled(field)} out",
             )
     if params.oracle == "local" and params.local_model is None:
         raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")
@@ -132,7 +132,7 @@ def _provider(params: ProviderParams) -> None:
     if params.vertex and params.vertex_project is None:
         raise OptionMissing("project for Vertex", "name it with --vertex-project")
     if params.vertex_project is not None and not params.vertex:
-        raise OptionsConflict("--vertex-project is read with --vertex alone", "add --vertex, or leave it out")
+        raise OptionsConflict("--vertex-project applies only with --vertex", "add --vertex, or leave it out")
     if params.base_url is not None:
         address_of(params.base_url)
 
@@ -157,7 +157,7 @@ def _label(params: LabelParams) -> None:
     if params.dry_run and params.audit is not None:
         raise OptionsConflict("--dry-run labels nothing, so --audit has nothing to draw from", "give one of the two")
     if params.audit is None and _is_given(params, "audit_file"):
-        raise OptionsConflict("--audit-file is written with --audit alone", "add --audit N, or leave it out")
+        raise OptionsConflict("--audit-file is written only with --audit", "add --audit N, or leave it out")
 
 
 def _demo(params: DemoInputs) -> None:

@@ -149,7 +149,7 @@ class TrainParams(HeadParams):
     GROUP: ClassVar[str] = "inputs"
 
     mode: Literal["all", "sft", "rl"] = Field(
-        default="all", description="Stages to run: all of SFT, RL and recalibration, or sft or rl alone."
+        default="all", description="Stages to run: all of SFT, RL and recalibration, or sft or rl only."
     )
     run: str | None = Field(
         default=None,

@@ -18,10 +18,10 @@ def report_link(report: str) -> str | None:
     """
     path = "/reports/" + "/".join(PurePosixPath(report).parts[-2:])
     with get_client(sync_client=True) as client:
-        request: Any = client.request  # Prefect types the routes of its own API alone
         root = str(client.api_url).rstrip("/").removesuffix("/api")
+        ask: Any = client.request  # typed for the paths of the API alone
         try:
-            request("HEAD", root + path)
+            ask("HEAD", root + path)
         except httpx.HTTPError:
             return None
     return path

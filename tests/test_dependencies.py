@@ -81,6 +81,8 @@ def _at_once(node: ast.AST) -> Iterator[ast.AST]:
 def brought_by(module: str) -> set[str]:
     """Distributions that hold the module; several share the name `google`, and are called by the part after it."""
     first, second, *_ = (*module.split("."), "")
+    if first == "pydantic_core":  # pydantic allows one version of it
+        return {"pydantic"}
     return {f"google-{second}"} if first == "google" else {_plain(d) for d in DISTRIBUTIONS.get(first, ())}
 
 

@@ -24,7 +24,8 @@ from routecal.tasks.oracle import ORACLES
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("calib", "storage", "tasks", "flows", "deployments", "routecal")
 # LOG and CHANGELOG tell of names that were; pages that only include another file say nothing themselves.
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deployments/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FILES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deployments/README.md")]
+FILES += sorted((ROOT / "docs").rglob("*.md"))
 PAGES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in FILES}
 PRODUCT = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if file.suffix not in ("", ".pyc")]
 

@@ -1,5 +1,6 @@
 """The command line: every command and option is there, and a wrong one is refused."""
 
+import json
 import re
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_no_command_prints_the_help_and_fails(capsys: Capture) -> None:
 def test_the_method_s_names_mean_the_same(queries_file: str, outcomes_file: str) -> None:
     assert cli.main(["label", "--validation-file", queries_file, "--outcomes", outcomes_file, "--limit", "7"]) == 0
     assert runs.newest("labels").rows == 7
+
+
+def test_json_is_all_that_a_run_prints(queries_file: str, outcomes_file: str, capsys: Capture) -> None:
+    argv = ["label", "--queries", queries_file, "--outcomes", outcomes_file, "--limit", "7", "--json"]
+    assert cli.main(argv) == 0
+    labels = json.loads(capsys.readouterr().out)
+    assert labels == runs.newest("labels").model_dump(mode="json")
+    assert labels["rows"] == 7
 
 
 def test_layers_and_poolings_are_lists_with_commas(queries_file: str, router_checkpoint: Path) -> None:

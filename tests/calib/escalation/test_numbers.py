@@ -6,9 +6,7 @@ from scipy.stats import t
 
 from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
 from routecal.calib.escalation import (
-    CONFIDENCE,
     EVERYTHING,
-    MARGIN,
     Outcomes,
     choose_threshold,
     curve,
@@ -23,6 +21,7 @@ from routecal.calib.escalation import (
 from routecal.calib.escalation.saving import _random_saving
 from routecal.calib.metrics.means import mean_interval
 from routecal.calib.metrics.reliability_bins import wilson
+from routecal.calib.settings import CONFIDENCE, MARGIN
 from tests.calib.escalation.made import POLICY, SIX, P, simulated
 
 
