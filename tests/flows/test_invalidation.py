@@ -18,9 +18,11 @@ OF_THE_RUN = {"report", "publish"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, to be edited."""
+    """A copy of the project, to be edited, laid out as a wheel is: a process that starts there imports the copy."""
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "routecal", tmp_path / "project" / "routecal", ignore=without)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / "project" / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tmp_path / "project" / "routecal" / package, ignore=without)
     return tmp_path / "project"
 
 
@@ -48,7 +50,7 @@ def test_an_edit_makes_anew_what_stands_on_it(
     # RL alone earns rewards, and its head comes out the same, so that recalibrating it is found. Binned errors are in
     # what measures.
     for module in ("calib/learn/rewards.py", "calib/metrics/binned.py"):
-        (project / module).write_text((project / module).read_text() + "\n# an edit\n")
+        (project / "routecal" / module).write_text((project / "routecal" / module).read_text() + "\n# an edit\n")
     anew, found = made_by(project, *options, *small)
     assert anew == {"RL", "score", "slices", "escalate"}
     assert found == done - anew
