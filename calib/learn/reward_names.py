@@ -2,6 +2,5 @@
 
 from typing import Literal
 
-# Functions of calib.learn.rewards, and `calibration`, METHOD.md's name for `linear`. A new reward is a function there and a
-# name here.
+# Keys of calib.learn.rewards and their aliases, written out for a form to show them; a test compares the two.
 RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]

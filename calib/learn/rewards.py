@@ -17,13 +17,12 @@ Why the others are not: each has dE[r]/dp = 2 w(p) (q - p) with w >= 0, so E[r] 
 
 from collections.abc import Callable
 from functools import partial
-from typing import get_args
 
 import torch
 from torch import Tensor
 
 from routecal.calib.errors import UnknownName
-from routecal.calib.learn.reward_names import RewardName
+from routecal.calib.learn.beta_reward import beta, cost_weighted
 from routecal.calib.learn.tensor_shapes import check_against
 
 Reward = Callable[[Tensor, Tensor], Tensor]
@@ -113,14 +112,13 @@ def spherical(p: Tensor, y: Tensor) -> Tensor:
     return linear(p, y) / torch.sqrt(p**2 + (1 - p) ** 2)
 
 
+REWARDS: dict[str, Callable[..., Tensor]] = {
+    f.__name__: f for f in (linear, brier, log, spherical, beta, cost_weighted)
+}
+
 IMPROPER: dict[str, str] = {"linear": "E[r] is linear in p, so the best answer is 0 or 1, never the true rate"}
 
 _ALIASES = {"calibration": "linear"}  # METHOD.md: --reward-type calibration
-
-# Every function here whose name `RewardName` lists, which forms show.
-REWARDS: dict[str, Callable[..., Tensor]] = {
-    name: globals()[name] for name in get_args(RewardName) if name not in _ALIASES
-}
 
 
 def canonical(name: str) -> str:
