@@ -156,10 +156,10 @@ class ConfidenceEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             head.double()  # in float32 a row's last digits depend on the rows beside it
         p, outcome = deal.held_out(self.ensemble_)
         if self.recalibrator == "auto":
-            choice = recalibrate.choose(p, outcome, seed=seed)
+            choice = recalibrate.choose_recalibrator(p, outcome, seed=seed)
             self.recalibrator_, self.recalibration_ = choice.recalibrator, choice.table
         else:
-            self.recalibrator_, self.recalibration_ = recalibrate.get(self.recalibrator)(p, outcome), ()
+            self.recalibrator_, self.recalibration_ = recalibrate.get_recalibrator(self.recalibrator)(p, outcome), ()
         self.ensemble_.recalibrator = self.recalibrator_
         return self
 

@@ -32,7 +32,7 @@ def ablate(params: AblateParams) -> Compared:
     }
     results = {"params": params, "effects": found}
     compared = write_benchmark(run_id, page, results, own, cells, references=(REFERENCE,), files=files)
-    runs.record(run_id, features=features, **compared.artifacts, report=compared.report)
+    runs.record_run(run_id, features=features, **compared.artifacts, report=compared.report)
     if params.output_dir is not None:
         runs.copy_report(compared.report, params.output_dir)
     return completed(compared, title, report=params.output_dir or compared.report)

@@ -35,7 +35,7 @@ def benchmark(params: BenchmarkParams) -> Compared:
         cells,
         references=(DEFAULT, TEMPERATURE, RAW),
     )
-    runs.record(run_id, features=features, **compared.artifacts, report=compared.report)
+    runs.record_run(run_id, features=features, **compared.artifacts, report=compared.report)
     if params.output_dir is not None:
         runs.copy_report(compared.report, params.output_dir)
     return completed(compared, title, report=params.output_dir or compared.report)

@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from routecal.flows.crash_report import of_the_server, record
+        from routecal.flows.crash_report import of_the_server, write_crash_report
 
         if (what := of_the_server(error)) is not None:
             return _refuse(
@@ -99,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
                 "which goes on where it stopped"
             )
 
-        return _refuse(record(error, name), 1)
+        return _refuse(write_crash_report(error, name), 1)
 
 
 def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> int:
@@ -166,9 +166,9 @@ def _run_flow(flow: "Run", params: "Params") -> Any:
     from prefect.exceptions import Abort
 
     from routecal.flows.text_console import console
-    from routecal.tasks.progress import shown
+    from routecal.tasks.progress import progress_shown
 
-    with shown(console(stderr=True)), interruptible():
+    with progress_shown(console(stderr=True)), interruptible():
         try:
             return flow(params)
         except Abort as ended:  # which leaves the run in the state that it was given

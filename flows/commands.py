@@ -67,137 +67,137 @@ def command(group: str, params: type[Params], example: str = "", *, is_quick: bo
 def demo() -> tuple[Run, Show]:
     from routecal.flows import demo, print_results
 
-    return demo.demo, print_results.evaluated
+    return demo.demo, print_results.print_evaluation
 
 
 @command("Start here", CalibrateParams, "--queries questions.jsonl --router-path ./my-router")
 def calibrate() -> tuple[Run, Show]:
     from routecal.flows import calibrate, print_results
 
-    return calibrate.calibrate, print_results.evaluated
+    return calibrate.calibrate, print_results.print_evaluation
 
 
 @command("Single steps", LabelParams, "--queries questions.jsonl --oracle gemini --max-usd 5")
 def label() -> tuple[Run, Show]:
     from routecal.flows import label, print_results
 
-    return label.label, print_results.labelled
+    return label.label, print_results.print_labels
 
 
 @command("Single steps", ExtractParams, "--queries questions.jsonl --router-path ./my-router")
 def extract() -> tuple[Run, Show]:
     from routecal.flows import extract, print_results
 
-    return extract.extract, print_results.made
+    return extract.extract, print_results.print_artifact
 
 
 @command("Single steps", TrainParams, "--output-dir ./my-head")
 def train() -> tuple[Run, Show]:
     from routecal.flows import print_results, train
 
-    return train.train, print_results.trained
+    return train.train, print_results.print_head
 
 
 @command("Single steps", EvaluateParams, "--medium-price 1 --large-price 20")
 def evaluate() -> tuple[Run, Show]:
     from routecal.flows import evaluate, print_results
 
-    return evaluate.evaluate, print_results.evaluated
+    return evaluate.evaluate, print_results.print_evaluation
 
 
 @command("Single steps", TrainRouterParams, "--queries questions.jsonl --base-model ./gemma --output-dir ./my-router")
 def train_router() -> tuple[Run, Show]:
     from routecal.flows import print_results, train_router
 
-    return train_router.train_router_flow, print_results.made
+    return train_router.train_router_flow, print_results.print_artifact
 
 
 @command("Every night", RecalibrateParams, "--inbox ./inbox --router-path ./my-router --oracle gemini --max-usd 5")
 def recalibrate() -> tuple[Run, Show]:
     from routecal.flows import print_results, recalibrate
 
-    return recalibrate.recalibrate, print_results.told
+    return recalibrate.recalibrate, print_results.print_night
 
 
 @command("Every night", DemoNightParams)
 def demo_night() -> tuple[Run, Show]:
     from routecal.flows import demo_night, print_results
 
-    return demo_night.demo_night, print_results.told
+    return demo_night.demo_night, print_results.print_night
 
 
 @command("Every night", HeadsParams, is_quick=True)
 def heads() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.heads, print_results.table
+    return reports.heads, print_results.print_table
 
 
 @command("Every night", PromoteParams, is_quick=True)
 def promote() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.promote, print_results.decided
+    return reports.promote, print_results.print_decision
 
 
 @command("Every night", DeclineParams, "--note 'escalates too much'", is_quick=True)
 def decline() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.decline, print_results.decided
+    return reports.decline, print_results.print_decision
 
 
 @command("Every night", RollbackParams, is_quick=True)
 def rollback() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.rollback, print_results.decided
+    return reports.rollback, print_results.print_decision
 
 
 @command("Labels from an API", AuditParams, "--file audit.csv", is_quick=True)
 def audit() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.audit, print_results.audited
+    return reports.audit, print_results.print_audit
 
 
 @command("Labels from an API", RejudgeParams, "--judge-model gemini-4-argon --max-usd 5")
 def rejudge() -> tuple[Run, Show]:
     from routecal.flows import print_results, rejudge
 
-    return rejudge.rejudge, print_results.rejudged
+    return rejudge.rejudge, print_results.print_rejudged
 
 
 @command("Labels from an API", LedgerParams, is_quick=True)
 def ledger() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.ledger, print_results.table
+    return reports.ledger, print_results.print_table
 
 
 @command("Results of a run", StatsParams, is_quick=True)
 def stats() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.stats, print_results.tables
+    return reports.stats, print_results.print_tables
 
 
 @command("Results of a run", ExportParams, "--output-file examples.jsonl", is_quick=True)
 def export() -> tuple[Run, Show]:
     from routecal.flows import print_results, reports
 
-    return reports.export, print_results.exported
+    return reports.export, print_results.print_export
 
 
 @command("Research", BenchmarkParams, "--data ./outcomes")
 def benchmark() -> tuple[Run, Show]:
     from routecal.flows import benchmark, print_results
 
-    return benchmark.benchmark, print_results.compared
+    return benchmark.benchmark, print_results.print_benchmark
 
 
 @command("Research", AblateParams, "--data ./outcomes")
 def ablate() -> tuple[Run, Show]:
     from routecal.flows import ablate, print_results
 
-    return ablate.ablate, print_results.compared
+    return ablate.ablate, print_results.print_benchmark

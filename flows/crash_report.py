@@ -10,7 +10,7 @@ from routecal.flows.path_checks import local_path
 from routecal.plain_text import plain
 
 
-def record(error: BaseException, command: str) -> str:
+def write_crash_report(error: BaseException, command: str) -> str:
     """Write the traceback to a file, and say what happened and where it is, in one sentence."""
     text = "".join(traceback.format_exception(error))
     what = plain(f"{type(error).__name__}: {error}", at_most=300)

@@ -13,7 +13,7 @@ from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate, pack_router
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
-from routecal.tasks.evaluation_summary import publish
+from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
 from routecal.tasks.progress import underway
@@ -103,8 +103,10 @@ def evaluate_heads(
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
-    publish(evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri)
-    runs.record(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
+    publish_evaluation(
+        evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri
+    )
+    runs.record_run(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
     return Evaluated(
         run_id=run_id,
         report=report,

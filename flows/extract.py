@@ -23,7 +23,7 @@ def extract(params: ExtractParams) -> Artifact:
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     features = extract_queries(queries, router, params.reading, params.shard_size)
-    runs.record(run_id, queries=queries, features=features, router=router)
+    runs.record_run(run_id, queries=queries, features=features, router=router)
     message = f"{features.rows} queries read, {n_truncated(features)} of them cut to the router's window"
     return completed(features, message, features=features.uri)
 

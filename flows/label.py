@@ -16,13 +16,13 @@ from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
 from routecal.tasks.oracle import (
     ApiOracle,
+    LabellingPlan,
     LabellingStopped,
     OracleSpec,
-    Plan,
     check_labelled,
     plan_labels,
+    plan_lines,
     result_line,
-    shown,
 )
 from routecal.tasks.oracle import label as label_all
 from routecal.tasks.queries import import_queries
@@ -45,7 +45,7 @@ class Audited(NamedTuple):
 
 
 @flow(name="label", flow_run_name="label {params.queries} by {params.oracle}")
-def label(params: LabelParams) -> Artifact | Audited | Plan:
+def label(params: LabelParams) -> Artifact | Audited | LabellingPlan:
     """Label the queries of a file and return the labels; what labelling would take, with `dry_run`."""
     check(params)
     if params.dry_run:
@@ -62,14 +62,14 @@ def label(params: LabelParams) -> Artifact | Audited | Plan:
     return completed(Audited(labels, params.audit_file, n), message, labels=labels.uri)
 
 
-def planned(params: LabelParams) -> Plan:
+def planned(params: LabelParams) -> LabellingPlan:
     """What labelling would take; nothing is asked. Inside a flow run, the plan is an artifact of it."""
     oracle = oracle_of(params, params.queries)
     assert isinstance(oracle, ApiOracle)
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     plan = plan_labels(queries, oracle, pace_of(params, queries, oracle))
     if runtime.flow_run.id is not None:
-        lines = "\n".join(map(plain, shown(plan)))
+        lines = "\n".join(map(plain, plan_lines(plan)))
         create_markdown_artifact(f"```\n{lines}\n```", key="label-plan", description="nothing was asked yet")
     return plan
 
@@ -98,5 +98,5 @@ def labels_so_far(
     )
     labels, stopped = label_all(queries, oracle, pace, shard_size=params.shard_size, on_day_quota=params.on_day_quota)
     if run_id is not None and (labels.rows or stopped is None):
-        runs.record(run_id, queries=queries, labels=labels)
+        runs.record_run(run_id, queries=queries, labels=labels)
     return labels, stopped

@@ -5,18 +5,18 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from routecal.flows.approval import ask, tell_answer
-from routecal.storage.head_registry import Action, Entry, history
+from routecal.storage.head_registry import Action, RegistryEntry, history
 from routecal.storage.layout import Home
 from routecal.tasks.extract import open_router
 from routecal.tasks.markdown import safe
 from routecal.tasks.night.night_result import Ending
-from routecal.tasks.night.pending_candidates import answer, ending_of, is_decided
+from routecal.tasks.night.pending_candidates import ending_of, is_decided, record_answer
 from routecal.tasks.oracle.local_oracle import local_model
 
 logger = logging.getLogger(__name__)
 
 
-def await_answer(entry: Entry, *, hours: float) -> Ending:
+def await_answer(entry: RegistryEntry, *, hours: float) -> Ending:
     """How the night ends: as a person says in the UI, or in a terminal, or waiting on if nobody does.
 
     Whoever decides first decides: an answer that comes after another decision changes nothing, and the night tells so.
@@ -37,7 +37,7 @@ def await_answer(entry: Entry, *, hours: float) -> Ending:
     if said is not None:
         action: Action = "promoted" if said.promote else "refused"
         words = ("approved" if said.promote else "declined") + " in the UI" + (f": {said.note}" if said.note else "")
-        if not answer(entry, action, words):
+        if not record_answer(entry, action, words):
             logger.warning("%s, which comes after another decision and changes nothing", words)
     ending = ending_of(entry, history(Home.from_env()))
     if is_decided(entry):
@@ -57,7 +57,7 @@ def _let_models_go() -> None:
     gc.collect()
 
 
-def question(entry: Entry, at: str) -> str:
+def question(entry: RegistryEntry, at: str) -> str:
     """What a person reads who is asked, as Markdown.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from routecal.calib.night.action import doubts, renewal_reasons
 from routecal.calib.night.candidate import may_warm_start
 from routecal.calib.night.head_health import Health
-from routecal.calib.night.promotion_gate import Verdict
+from routecal.calib.night.promotion_gate import GateVerdict
 from routecal.flows.evaluate import evaluate_heads
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import train_head
@@ -14,8 +14,8 @@ from routecal.tasks.evaluate import FINAL
 from routecal.tasks.evaluation_verdict import money
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
-from routecal.tasks.night.label_history import ROWS, RUN, Rows, held_out, pooled
-from routecal.tasks.night.night_context import Evening
+from routecal.tasks.night.label_history import ROWS, RUN, NightRows, held_out, pooled_rows
+from routecal.tasks.night.night_context import NightContext
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version
@@ -41,49 +41,51 @@ class Contest(NamedTuple):
 
     head: Artifact
     calibrated: Artifact
-    rows: Rows
-    verdict: Verdict
+    rows: NightRows
+    verdict: GateVerdict
     doubts: tuple[str, ...]
     escalated: float
     report: str
     money: str
 
-    def lineage(self, evening: Evening) -> dict[str, Any]:
+    def lineage(self, night_context: NightContext) -> dict[str, Any]:
         """What the registry keeps of it."""
         return {
-            KEY: evening.key,
-            RUN: evening.run_id,
+            KEY: night_context.key,
+            RUN: night_context.run_id,
             ROWS: self.rows.model_dump(),
-            "router_sha256": evening.router.sha256,
+            "router_sha256": night_context.router.sha256,
             "code": code_version(),
             "verdict": self.verdict.model_dump(mode="json"),
             "report": self.report,
         }
 
 
-def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None, params: RecalibrateParams) -> Contest:
+def contest(
+    night_context: NightContext, tonight: NightRows, window: NightRows, health: Health | None, params: RecalibrateParams
+) -> Contest:
     """Train, choose, measure and judge a candidate."""
-    rows = pooled([*evening.known.labelling, tonight], at_most=params.memory)
-    doubted = _doubts(evening, tonight, health)
-    head = _candidate(rows, tonight, evening.champion, params, is_doubted=bool(doubted))
+    rows = pooled_rows([*night_context.known.labelling, tonight], at_most=params.memory)
+    doubted = _doubts(night_context, tonight, health)
+    head = _candidate(rows, tonight, night_context.champion, params, is_doubted=bool(doubted))
     facts = {
-        "Router": f"{params.router_path} (sha256 {evening.router.sha256[:16]}), frozen",
-        **evening.oracle.facts,
+        "Router": f"{params.router_path} (sha256 {night_context.router.sha256[:16]}), frozen",
+        **night_context.oracle.facts,
         "Night": f"{tonight.examples.rows} rows of tonight, {rows.examples.rows} in all",
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
-    inputs = {"router": evening.router, **dict(rows)}
+    inputs = {"router": night_context.router, **dict(rows)}
     evaluated = evaluate_heads(
-        evening.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
+        night_context.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
     )
-    renewal = renewal_reasons(health, age=evening.age, renew_after=params.renew_nights)
+    renewal = renewal_reasons(health, age=night_context.age, renew_after=params.renew_nights)
     # An oracle's labels have grades, so a threshold was chosen and the head packed.
     assert evaluated.calibrated is not None
     return Contest(
         head=head,
         calibrated=evaluated.calibrated,
         rows=rows,
-        verdict=judge(evaluated.calibrated, evening.champion, window, renewal, params.rules, params.seed),
+        verdict=judge(evaluated.calibrated, night_context.champion, window, renewal, params.rules, params.seed),
         doubts=doubted,
         escalated=share_escalated(evaluated.calibrated, window),
         report=evaluated.report,
@@ -92,7 +94,7 @@ def contest(evening: Evening, tonight: Rows, window: Rows, health: Health | None
 
 
 def _candidate(
-    rows: Rows, tonight: Rows, serving: Artifact | None, params: RecalibrateParams, *, is_doubted: bool
+    rows: NightRows, tonight: NightRows, serving: Artifact | None, params: RecalibrateParams, *, is_doubted: bool
 ) -> Artifact:
     """From scratch on all rows, or from the serving head on tonight's: whichever is better on tonight's, unseen."""
     heads, learned = {SCRATCH: train_head(rows.examples, rows.features, params)[FINAL]}, {SCRATCH: rows}
@@ -105,9 +107,9 @@ def _candidate(
     return heads[choose_candidate(tonight, heads, learned)]
 
 
-def _doubts(evening: Evening, tonight: Rows, health: Health | None) -> tuple[str, ...]:
+def _doubts(night_context: NightContext, tonight: NightRows, health: Health | None) -> tuple[str, ...]:
     """What changed in the outcomes that no change of the queries explains."""
-    if evening.champion is None or not evening.known.labelling:
+    if night_context.champion is None or not night_context.known.labelling:
         return ()
-    before = held_out(evening.known.labelling, at_least=RECENT)
-    return doubts(check_oracle(evening.champion, before, tonight), health)
+    before = held_out(night_context.known.labelling, at_least=RECENT)
+    return doubts(check_oracle(night_context.champion, before, tonight), health)

@@ -18,7 +18,7 @@ from routecal.flows.form import Params
 from routecal.flows.oracle_params import OracleParams, QueryParams, ShardSize
 
 if TYPE_CHECKING:
-    from routecal.calib.learn.cross_fit import Plan
+    from routecal.calib.learn.cross_fit import CrossFitPlan
     from routecal.calib.learn.rl import RLConfig
     from routecal.calib.learn.sft import SFTConfig
 
@@ -83,11 +83,11 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
     seed: Seed = 0
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> CrossFitPlan:
         """Which heads, and how many."""
-        from routecal.calib.learn.cross_fit import Plan
+        from routecal.calib.learn.cross_fit import CrossFitPlan
 
-        return Plan(**self.model_dump(include={*EnsembleSettings.model_fields, *HeadSettings.model_fields}))
+        return CrossFitPlan(**self.model_dump(include={*EnsembleSettings.model_fields, *HeadSettings.model_fields}))
 
     @property
     def sft(self) -> SFTConfig:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from routecal.calib.policy import Grade
-from routecal.flows.terminal_tables import draw, fits
+from routecal.flows.terminal_tables import draw_table, fits
 from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Entry
-from routecal.tasks.oracle.planning.forecast import Plan
-from routecal.tasks.oracle.planning.plan_text import shown
+from routecal.storage.head_registry import RegistryEntry
+from routecal.tasks.oracle.planning.forecast import LabellingPlan
+from routecal.tasks.oracle.planning.plan_text import plan_lines
 from routecal.tasks.result_table import Table
 
 if TYPE_CHECKING:
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from routecal.tasks.stats import Exported
 
 
-def made(console: Console, artifact: Artifact) -> None:
+def print_artifact(console: Console, artifact: Artifact) -> None:
     """Where an artifact is, and of a table how long it is."""
     rows = f"{artifact.kind}  {artifact.rows} rows  " if artifact.kind in ("labels", "features") else ""
     _say(console, f"{rows}{artifact.uri}")
 
 
-def trained(console: Console, head: Artifact) -> None:
+def print_head(console: Console, head: Artifact) -> None:
     """Where a head is, and what it was trained on."""
     from routecal.tasks.runs import fact_of
 
-    made(console, head)
+    print_artifact(console, head)
     if (data := fact_of(head, "data")) is not None:
         _say(console, f"data    {data}")
 
 
-def labelled(console: Console, result: Artifact | Audited | Plan) -> None:
+def print_labels(console: Console, result: Artifact | Audited | LabellingPlan) -> None:
     """The labels; or a plan; or the labels and how to go on with the sample of them."""
-    if isinstance(result, Plan):
-        for line in shown(result):
+    if isinstance(result, LabellingPlan):
+        for line in plan_lines(result):
             _say(console, line)
     elif isinstance(result, Artifact):
-        made(console, result)
+        print_artifact(console, result)
     else:
-        made(console, result.labels)
+        print_artifact(console, result.labels)
         lines = (
             f"audit   {result.n} answers in {result.sheet}",
             "        write CORRECT, INCORRECT or NOT_ATTEMPTED (or C, I, N) into its column human_grade, then run:",
@@ -63,18 +63,18 @@ def labelled(console: Console, result: Artifact | Audited | Plan) -> None:
             _say(console, line)
 
 
-def rejudged(console: Console, result: Rejudged) -> None:
+def print_rejudged(console: Console, result: Rejudged) -> None:
     """What judging again changed, and the new labels."""
-    tables(console, result.changes)
-    made(console, result.labels)
+    print_tables(console, result.changes)
+    print_artifact(console, result.labels)
 
 
-def audited(console: Console, result: AuditResult) -> None:
+def print_audit(console: Console, result: AuditResult) -> None:
     """How good the judge is, and where it differs from people."""
     title = f"Judge against people: {result.n_graded} answers graded, {result.n_blank} left blank"
     by_role = [[f"  on answers of the {role} model", _interval(found)] for role, found in result.by_role.items()]
     rows = [["accuracy", _interval(result.accuracy)], *by_role, ["Cohen's kappa", _interval(result.kappa)]]
-    draw(console, title, ["", "value"], rows)
+    draw_table(console, title, ["", "value"], rows)
     grades = [grade.value for grade in Grade]
     for what, matrix in (
         (f"Estimated for all {result.n_answers} answers", result.confusion),
@@ -82,21 +82,21 @@ def audited(console: Console, result: AuditResult) -> None:
     ):
         counts = [[f"{n:.0f}" for n in row] for row in matrix]
         cells = [[grade, *row] for grade, row in zip(grades, counts, strict=True)]
-        draw(console, what, ["judge ↓ people →", *grades], cells)
+        draw_table(console, what, ["judge ↓ people →", *grades], cells)
     console.print("[dim]95% intervals; blank rows are taken to be blank by chance[/]")
 
 
-def evaluated(console: Console, result: Evaluated) -> None:
+def print_evaluation(console: Console, result: Evaluated) -> None:
     """The table of methods, where things are, what speaks against the head, and what escalating saves."""
     from routecal.tasks.escalate import sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.head_warnings import findings
+    from routecal.tasks.head_warnings import head_warnings
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))
     title = f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"
     columns, rows, left_out = _methods(console.width, methods)
-    draw(console, title, columns, rows, bold=FINAL)
+    draw_table(console, title, columns, rows, bold=FINAL)
     notes = f"{first.level:.0%} intervals; noise ≤: a calibrated model's ECE, {(1 + first.level) / 2:.1%} of times"
     if left_out:
         notes += f"; a wider terminal and the report also show {', '.join(left_out)}"
@@ -109,7 +109,7 @@ def evaluated(console: Console, result: Evaluated) -> None:
     if result.calibrated is not None:
         _say(console, f"router  {result.calibrated.uri}")
     _say(console, f"report  {result.report}")
-    for one in findings(result.evaluation):
+    for one in head_warnings(result.evaluation):
         _say(console, one)
     if (escalation := result.evaluation.escalation) is not None:
         if escalation.note:
@@ -136,7 +136,7 @@ def _methods(width: int, methods: dict[str, Summary]) -> tuple[list[str], list[l
     return columns, rows, list(_OPTIONAL)
 
 
-def compared(console: Console, result: Compared) -> None:
+def print_benchmark(console: Console, result: Compared) -> None:
     """The page of a benchmark, and where its numbers are."""
     _say(console, result.page)
     for name, artifact in result.artifacts.items():
@@ -144,7 +144,7 @@ def compared(console: Console, result: Compared) -> None:
     _say(console, f"{'report':<12} {result.report}")
 
 
-def told(console: Console, night: Night) -> None:
+def print_night(console: Console, night: Night) -> None:
     """What a night decided, why, what it cost, what serves and what to do."""
     from routecal.tasks.night.night_report import headline, lines
 
@@ -156,7 +156,7 @@ def told(console: Console, night: Night) -> None:
         _say(console, f"report  {night.report}")
 
 
-def decided(console: Console, entry: Entry) -> None:
+def print_decision(console: Console, entry: RegistryEntry) -> None:
     """What a person decided."""
     serving = "nothing" if entry.champion is None else entry.champion.uri
     _say(console, f"entry {entry.number}: {entry.action}")
@@ -165,20 +165,20 @@ def decided(console: Console, entry: Entry) -> None:
     _say(console, f"serving {serving}")
 
 
-def exported(console: Console, result: Exported) -> None:
+def print_export(console: Console, result: Exported) -> None:
     """How many examples were written, whose, where to, and how many were held back."""
     left_out = f"; {result.n_held_out} held-out rows left out (--held-out writes them too)" if result.n_held_out else ""
     line = f"{result.n} examples of run {result.run_id} written to {result.path}{left_out}"
     _say(console, line)
 
 
-def tables(console: Console, results: list[Table]) -> None:
+def print_tables(console: Console, results: list[Table]) -> None:
     """Several tables."""
     for result in results:
-        table(console, result)
+        print_table(console, result)
 
 
-def table(console: Console, result: Table) -> None:
+def print_table(console: Console, result: Table) -> None:
     """One table. What users wrote is shown as text, never as markup."""
     rows = [
         [_cell(row[column], decimals=4 if "usd" in column.lower() else 3) for column in result.columns]
@@ -188,7 +188,7 @@ def table(console: Console, result: Table) -> None:
         _say(console, f"{result.title}: none")
         return
     headings = [column.replace("_", " ") if column.islower() else column for column in result.columns]
-    draw(console, result.title, headings, rows)
+    draw_table(console, result.title, headings, rows)
 
 
 def _say(console: Console, line: str) -> None:

@@ -27,9 +27,9 @@ from routecal.tasks.make_router import refer_checkpoint, trained_on
 from routecal.tasks.night import head_decisions
 from routecal.tasks.night.health_check import check_champion
 from routecal.tasks.night.inbox import gather
-from routecal.tasks.night.label_history import DOUBTED, NIGHT, Known, Rows, held_out, key_of
-from routecal.tasks.night.night_context import Evening
-from routecal.tasks.night.night_report import cost_of, headline, tell
+from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, NightRows, held_out, key_of
+from routecal.tasks.night.night_context import NightContext
+from routecal.tasks.night.night_report import cost_of, headline, publish_night
 from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
 from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.oracle.label_shards import check_labelled
@@ -62,44 +62,48 @@ def night_of(params: RecalibrateParams) -> Night:
     # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
     if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
         ending = await_answer(asked, hours=params.approval_hours)
-        return _end(ending, Known.of(Home.from_env(), ending.key).told)
+        return _end(ending, LabelHistory.of(Home.from_env(), ending.key).told)
     run_id = runs.start(FLOW)
-    evening = _evening(run_id, params)
+    night_context = _evening(run_id, params)
     if (decided := head_decisions.decided()) is not None:
         return decided.night
-    queries = evening.gathered.queries
-    features = extract_queries(queries, evening.router, params.reading, params.shard_size) if queries.rows else None
-    health = _health(evening, features, params)
-    if features is None or may_rest(health, quiet=evening.known.quiet, recheck=params.recheck_nights):
-        return _end(_ending(evening, "quiet", _why_quiet(evening, health), {}, health), evening.known.told)
-    tonight = _labelled(evening, features, params)
+    queries = night_context.gathered.queries
+    features = (
+        extract_queries(queries, night_context.router, params.reading, params.shard_size) if queries.rows else None
+    )
+    health = _health(night_context, features, params)
+    if features is None or may_rest(health, quiet=night_context.known.quiet, recheck=params.recheck_nights):
+        return _end(
+            _ending(night_context, "quiet", _why_quiet(night_context, health), {}, health), night_context.known.told
+        )
+    tonight = _labelled(night_context, features, params)
     made = {"queries": queries, **dict(tonight)}
-    window = held_out([*evening.known.labelling, tonight], at_least=judged_on(params.window, health))
+    window = held_out([*night_context.known.labelling, tonight], at_least=judged_on(params.window, health))
     few = missing(window.examples.rows, held_out_frac=FRACTIONS["test"])
     if few is not None:
-        return _end(_ending(evening, "gathering", (few,), made, health), evening.known.told)
-    found = contest(evening, tonight, window, health, params)
+        return _end(_ending(night_context, "gathering", (few,), made, health), night_context.known.told)
+    found = contest(night_context, tonight, window, health, params)
     judged = judgement(
-        found.verdict, found.doubts, require_approval=params.require_approval, displaced=evening.displaced
+        found.verdict, found.doubts, require_approval=params.require_approval, displaced=night_context.displaced
     )
     action, reasons = judged.action, judged.reasons
     made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
-    ending = _ending(evening, action, reasons, made, health, found)
+    ending = _ending(night_context, action, reasons, made, health, found)
     entry = head_decisions.write_decision(
         action,
         found.calibrated,
         reasons,
-        after=evening.before,
-        run_id=evening.run_id,
-        lineage=found.lineage(evening)
+        after=night_context.before,
+        run_id=night_context.run_id,
+        lineage=found.lineage(night_context)
         | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: found.escalated},
     )
     if judged.asks:
         ending = await_answer(entry, hours=params.approval_hours)
-    return _end(ending, evening.known.told)
+    return _end(ending, night_context.known.told)
 
 
-def _evening(run_id: str, params: RecalibrateParams) -> Evening:
+def _evening(run_id: str, params: RecalibrateParams) -> NightContext:
     router = refer_checkpoint(params.router_path)
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)
@@ -107,48 +111,48 @@ def _evening(run_id: str, params: RecalibrateParams) -> Evening:
     before, in_force = head_decisions.last(), head_decisions.in_force()
     if (ending := head_decisions.untold(key)) is not None:
         logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
-        _end(ending, Known.of(Home.from_env(), key).told)
-    known = Known.of(Home.from_env(), key)
+        _end(ending, LabelHistory.of(Home.from_env(), key).told)
+    known = LabelHistory.of(Home.from_env(), key)
     gathered = gather(
         params.inbox, known.labelled, params.night_queries, seen=trained_on(router), columns=params.columns
     )
-    return Evening(run_id, router, oracle, key, known, before, in_force, gathered)
+    return NightContext(run_id, router, oracle, key, known, before, in_force, gathered)
 
 
-def _health(evening: Evening, features: Artifact | None, params: RecalibrateParams) -> Health | None:
+def _health(night_context: NightContext, features: Artifact | None, params: RecalibrateParams) -> Health | None:
     """How the serving head fares; None if none of this router serves."""
-    champion, learned = evening.champion, evening.learned
+    champion, learned = night_context.champion, night_context.learned
     if champion is None or learned is None:
         return None
-    window = held_out(evening.known.labelling, at_least=params.window) if evening.known.labelling else None
+    window = held_out(night_context.known.labelling, at_least=params.window) if night_context.known.labelling else None
     return check_champion(champion, learned, window, features, params.seed)
 
 
-def _why_quiet(evening: Evening, health: Health | None) -> tuple[str, ...]:
+def _why_quiet(night_context: NightContext, health: Health | None) -> tuple[str, ...]:
     concerns = () if health is None else health.concerns
-    if not evening.gathered.queries.rows:
+    if not night_context.gathered.queries.rows:
         return ("the inbox holds no query without a label", *concerns)
     return ("the serving head is calibrated on the newest held-out rows, and queries look as they did",)
 
 
-def _labelled(evening: Evening, features: Artifact, params: RecalibrateParams) -> Rows:
+def _labelled(night_context: NightContext, features: Artifact, params: RecalibrateParams) -> NightRows:
     """Tonight's labels, as far as the budget goes, joined to features.
 
     Raises:
         LabellingStopped: labelling ended for another reason than a budget, or before the first label.
     """
-    queries = evening.gathered.queries
-    labels, stopped = labels_so_far(evening.run_id, queries, evening.oracle, params)
+    queries = night_context.gathered.queries
+    labels, stopped = labels_so_far(night_context.run_id, queries, night_context.oracle, params)
     if stopped is not None:
         if stopped.cause not in SPENT or not labels.rows:
             raise stopped
         logger.warning("%s; the night goes on with these", stopped)
-    check_labelled(labels, queries, evening.oracle)
-    return Rows(examples=join(queries, labels, features), features=features, labels=labels)
+    check_labelled(labels, queries, night_context.oracle)
+    return NightRows(examples=join(queries, labels, features), features=features, labels=labels)
 
 
 def _ending(
-    evening: Evening,
+    night_context: NightContext,
     action: str,
     reasons: tuple[str, ...],
     made: dict[str, Artifact],
@@ -161,12 +165,12 @@ def _ending(
     before = None if health is None else health.escalated
     escalated = contest.escalated if contest is not None and promoted else before
     night = Night(
-        run_id=evening.run_id,
+        run_id=night_context.run_id,
         action=action,
         reasons=reasons,
-        n_new=evening.gathered.n_new,
-        n_files=evening.gathered.n_files,
-        unreadable=evening.gathered.unreadable,
+        n_new=night_context.gathered.n_new,
+        n_files=night_context.gathered.n_files,
+        unreadable=night_context.gathered.unreadable,
         n_labelled=made["labels"].rows if "labels" in made else 0,
         cost_usd=cost_of(made["labels"]) if "labels" in made else 0.0,
         health=health,
@@ -178,8 +182,8 @@ def _ending(
     )
     return Ending(
         night=night,
-        key=evening.key,
-        made=made | {"router": evening.router},
+        key=night_context.key,
+        made=made | {"router": night_context.router},
         is_doubted=contest is not None and bool(contest.doubts),
     )
 
@@ -190,5 +194,5 @@ def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
     facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
     if ending.is_doubted:
         facts[DOUBTED] = True
-    runs.record(night.run_id, **ending.made, **{NIGHT: tell(night, earlier, router)}, **facts)
+    runs.record_run(night.run_id, **ending.made, **{NIGHT: publish_night(night, earlier, router)}, **facts)
     return night

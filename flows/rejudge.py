@@ -33,7 +33,7 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     check(params)
     run_id = runs.start("rejudge")
     judges = judges_of(params)
-    before = runs.newest("labels", params.labels)
+    before = runs.newest_artifact("labels", params.labels)
     queries = runs.beside(before, "queries", params.queries)
     labels, stopped = rejudge_all(
         before,
@@ -44,7 +44,7 @@ def rejudge(params: RejudgeParams) -> Rejudged:
         on_day_quota=params.on_day_quota,
     )
     if labels.rows:
-        runs.record(run_id, queries=queries, labels=labels, judged_before=before.uri)
+        runs.record_run(run_id, queries=queries, labels=labels, judged_before=before.uri)
     if stopped is not None:
         raise stopped
     check_labelled(labels, queries_of(before, queries), judges)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from routecal.flows.night_params import DeclineParams, HeadsParams, PromoteParams, RollbackParams
     from routecal.flows.oracle_params import AuditParams, LedgerParams
     from routecal.flows.params import ExportParams, StatsParams
-    from routecal.storage.head_registry import Entry
+    from routecal.storage.head_registry import RegistryEntry
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
     from routecal.tasks.result_table import Table
     from routecal.tasks.stats import Exported
@@ -37,10 +37,10 @@ def export(params: ExportParams) -> Exported:
 def audit(params: AuditParams) -> AuditResult:
     """How often the judge of some labels is right, by a sheet that people filled in."""
     from routecal.tasks.audit import score_audit
-    from routecal.tasks.runs import newest
+    from routecal.tasks.runs import newest_artifact
 
     check(params)
-    return score_audit(params.file, newest("labels", params.labels))
+    return score_audit(params.file, newest_artifact("labels", params.labels))
 
 
 def ledger(params: LedgerParams) -> Table:
@@ -57,21 +57,21 @@ def heads(params: HeadsParams) -> Table:
     return manual_decisions.heads()
 
 
-def promote(params: PromoteParams) -> Entry:
+def promote(params: PromoteParams) -> RegistryEntry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
     from routecal.tasks.night import manual_decisions
 
     return manual_decisions.promote(params.entry, force=params.force)
 
 
-def decline(params: DeclineParams) -> Entry:
+def decline(params: DeclineParams) -> RegistryEntry:
     """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
     from routecal.tasks.night import manual_decisions
 
     return manual_decisions.decline(params.entry, note=params.note)
 
 
-def rollback(params: RollbackParams) -> Entry:
+def rollback(params: RollbackParams) -> RegistryEntry:
     """Put an earlier head back."""
     from routecal.tasks.night import manual_decisions
 

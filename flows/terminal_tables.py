@@ -15,7 +15,7 @@ BETWEEN, EDGES = 3, 1
 _NUMBER = re.compile(r"[-+]?[\d.,]+ ?%?(?:\s*\[[-+\d., ]+\])?")
 
 
-def draw(
+def draw_table(
     console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, bold: str | None = None
 ) -> None:
     """Print a table, numbers to the right and texts to the left; row under row where the console is too narrow.

@@ -38,12 +38,12 @@ def train(params: TrainParams) -> Artifact:
             }
         case "rl":
             given = params.init_checkpoint
-            start = runs.newest("heads", name=SFT) if given is None else refer_head(given)
+            start = runs.newest_artifact("heads", name=SFT) if given is None else refer_head(given)
             heads = {RL: train_rl(examples, features, start, params.rl)}
         case "all":
             heads = train_head(examples, features, params)
     head = list(heads.values())[-1]
-    runs.record(run_id, **data, examples=examples, **heads, data=said)
+    runs.record_run(run_id, **data, examples=examples, **heads, data=said)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     message = f"head {head.sha256[:16]}: {list(heads)[-1]}, trained on {examples.rows} examples"
@@ -81,14 +81,14 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
         source, made = runs.run_with("labels", run_id=params.run)
         labels = made["labels"]
     else:
-        labels = runs.newest("labels", params.labels)
+        labels = runs.newest_artifact("labels", params.labels)
         source = runs.run_of(labels)
     beside = runs.recorded(source)
 
     def named(kind: str, uri: str | None) -> Artifact | None:
-        return beside.get(kind) if uri is None else runs.newest(kind, uri)
+        return beside.get(kind) if uri is None else runs.newest_artifact(kind, uri)
 
     features = named("features", params.features) or features_for(labels)
     check_together(labels, features)
-    queries = named("queries", params.queries) or runs.newest("queries")
+    queries = named("queries", params.queries) or runs.newest_artifact("queries")
     return {"queries": queries, "labels": labels, "features": features}

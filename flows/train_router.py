@@ -31,7 +31,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     labels = labels_for(None, queries, oracle, params)
     with underway("train the router"):
         router = train_router(base, queries, labels, reading, params.seed)
-    runs.record(run_id, router=router, router_queries=queries, router_labels=labels)
+    runs.record_run(run_id, router=router, router_queries=queries, router_labels=labels)
     if params.output_dir is not None:
         runs.copy_to(router, params.output_dir)
     message = f"router {router.sha256[:16]}, trained on {labels.rows} labelled queries"

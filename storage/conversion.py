@@ -6,14 +6,14 @@ from collections.abc import Callable
 from routecal.plain_text import plain
 from routecal.storage.input_errors import BadRows
 from routecal.storage.query_identity import query_id
-from routecal.storage.row_files import Rows
+from routecal.storage.row_files import FileRows
 from routecal.storage.value_parsing import is_missing, text
 
 # (line, what is wrong with it)
 Faults = list[tuple[int, str]]
 
 
-def identified(rows: Rows, faults: Faults) -> tuple[list[str], list[object], list[str]]:
+def identified(rows: FileRows, faults: Faults) -> tuple[list[str], list[object], list[str]]:
     """(texts, contexts, ids) of all rows; of one without a query they are empty."""
     queries: list[str] = []
     for line, value in zip(rows.lines, rows.column("query"), strict=True):
@@ -28,7 +28,7 @@ def identified(rows: Rows, faults: Faults) -> tuple[list[str], list[object], lis
 
 
 def converted(
-    rows: Rows, name: str, convert: Callable[[object], object], faults: Faults, *, missing: str = ""
+    rows: FileRows, name: str, convert: Callable[[object], object], faults: Faults, *, missing: str = ""
 ) -> list[object]:
     """A column with every value converted; those that cannot be are named among the faults.
 
@@ -63,7 +63,7 @@ def _shown(value: object) -> str:
     return plain(repr(value), at_most=80)
 
 
-def check_ids(rows: Rows, external: list[object], ids: list[str], faults: Faults) -> None:
+def check_ids(rows: FileRows, external: list[object], ids: list[str], faults: Faults) -> None:
     """Name the rows whose own id an earlier row gave to another query."""
     seen: dict[object, int] = {}
     for row, name in enumerate(external):
@@ -72,7 +72,7 @@ def check_ids(rows: Rows, external: list[object], ids: list[str], faults: Faults
             faults.append((rows.lines[row], f"the id {_shown(name)} is that of another query on {rows.unit} {line}"))
 
 
-def refuse(rows: Rows, faults: Faults) -> None:
+def refuse(rows: FileRows, faults: Faults) -> None:
     """Refuse a file of which rows cannot be used, with all that is wrong with a row in one clause.
 
     Raises:

@@ -5,12 +5,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from routecal.plain_text import plain
-from routecal.storage.row_files import Rows
+from routecal.storage.row_files import FileRows
 
 log = logging.getLogger(__name__)
 
 
-class Repeats(NamedTuple):
+class DuplicateRows(NamedTuple):
     """What repeats in a file.
 
     Attributes:
@@ -27,7 +27,7 @@ class Repeats(NamedTuple):
         return len({later for pairs in self.pairs.values() for _, later in pairs})
 
 
-def repeats(ids: Iterable[Hashable], columns: Mapping[str, Sequence[object]]) -> Repeats:
+def duplicate_rows(ids: Iterable[Hashable], columns: Mapping[str, Sequence[object]]) -> DuplicateRows:
     """The first row of every id, and where later ones disagree with it.
 
     Args:
@@ -42,16 +42,18 @@ def repeats(ids: Iterable[Hashable], columns: Mapping[str, Sequence[object]]) ->
         for column, values in columns.items():
             if values[at] != values[row]:
                 pairs[column].append((at, row))
-    return Repeats([*first.values()], {column: found for column, found in pairs.items() if found})
+    return DuplicateRows([*first.values()], {column: found for column, found in pairs.items() if found})
 
 
-def tell(rows: Rows, found: Repeats, columns: Mapping[str, Sequence[object]], becomes: str) -> None:
+def warn_of_duplicates(
+    rows: FileRows, found: DuplicateRows, columns: Mapping[str, Sequence[object]], becomes: str
+) -> None:
     """Say how many rows repeat an earlier one, as a warning and with one pair where some say something else.
 
     Args:
         rows: the file.
         found: what repeats in it.
-        columns: as `repeats` had them.
+        columns: as `duplicate_rows` had them.
         becomes: what becomes of rows that disagree, as the end of the sentence.
     """
     n = len(rows) - len(found.kept)

@@ -28,7 +28,7 @@ _NAME = re.compile(r"(\d{6})\.json")
 Action = Literal["promoted", "refused", "waiting", "rolled back"]
 
 
-class Entry(BaseModel):
+class RegistryEntry(BaseModel):
     """One decision, and what is in force since."""
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,7 @@ class Entry(BaseModel):
     lineage: dict[str, JsonValue] = Field(default={}, description="digests of data, router and code; metrics")
 
 
-def history(home: Home) -> list[Entry]:
+def history(home: Home) -> list[RegistryEntry]:
     """All entries, oldest first.
 
     Raises:
@@ -55,7 +55,7 @@ def history(home: Home) -> list[Entry]:
     return [_read(home, fs, path, number) for number, path in enumerate(paths, 1)]
 
 
-def newest(home: Home) -> Entry | None:
+def newest_entry(home: Home) -> RegistryEntry | None:
     """The last entry, whose champion is in force; None if nothing was decided yet. Reads one file.
 
     Raises:
@@ -68,20 +68,20 @@ def newest(home: Home) -> Entry | None:
 
 def champion(home: Home) -> Artifact | None:
     """The calibrated router that serves; None if none was promoted yet."""
-    entry = newest(home)
+    entry = newest_entry(home)
     return entry.champion if entry else None
 
 
-def champions(entries: Sequence[Entry]) -> list[Entry]:
+def champions(entries: Sequence[RegistryEntry]) -> list[RegistryEntry]:
     """The entries that put another champion in force, oldest first."""
-    found: list[Entry] = []
+    found: list[RegistryEntry] = []
     for entry in entries:
         if entry.champion is not None and (not found or found[-1].champion != entry.champion):
             found.append(entry)
     return found
 
 
-def append(
+def append_entry(
     home: Home,
     action: Action,
     *,
@@ -91,7 +91,7 @@ def append(
     reasons: Sequence[str] = (),
     run_id: str = "",
     lineage: Mapping[str, JsonValue] | None = None,
-) -> Entry:
+) -> RegistryEntry:
     """Add a decision to the history; it is in force when this returns.
 
     Args:
@@ -99,7 +99,7 @@ def append(
         action: what was decided.
         champion: what serves from now on.
         after: number of the last entry that the decision was made upon; 0 if there was none.
-        candidate, reasons, run_id, lineage: see `Entry`.
+        candidate, reasons, run_id, lineage: see `RegistryEntry`.
 
     Raises:
         ArtifactMissing: the champion's folder is not there.
@@ -110,7 +110,7 @@ def append(
         fs, path = resolve(champion.uri)
         if not fs.exists(path):
             raise ArtifactMissing(champion.uri)
-    entry = Entry(
+    entry = RegistryEntry(
         number=after + 1,
         at=datetime.now(UTC),
         action=action,
@@ -134,13 +134,13 @@ def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
     return fs, sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
 
 
-def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> Entry:
+def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> RegistryEntry:
     try:
         found = json.loads(fs.cat_file(path))
         # Before the rest, which a later version may have made otherwise.
         if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
             raise RegistryNewer(path, found["format"], FORMAT)
-        entry = Entry.model_validate(found, context=within(home))
+        entry = RegistryEntry.model_validate(found, context=within(home))
     except ValueError as error:  # of pydantic, of JSON and of UTF-8
         raise RegistryCorrupt(path, "it is not an entry") from error
     except OSError as error:

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from routecal.storage.column_names import QUERY_COLUMNS, Wanted
 from routecal.storage.conversion import check_ids, converted, identified, refuse
-from routecal.storage.duplicate_rows import Repeats, repeats, tell
-from routecal.storage.row_files import Rows, read_rows
+from routecal.storage.duplicate_rows import DuplicateRows, duplicate_rows, warn_of_duplicates
+from routecal.storage.row_files import FileRows, read_rows
 from routecal.storage.schemas import SCHEMAS
 from routecal.storage.value_parsing import amount, grade, instant, references, spellings, text, whole_number
 
@@ -68,8 +68,8 @@ def read_queries(path: str | PathLike[str], mapping: Mapping[str, str] | None = 
     }
     refuse(rows, faults)
     compared = {name: columns[name] for name in ("ground_truth", "aliases")}
-    found = repeats(ids, compared)
-    tell(rows, found, compared, "the first of each stays")
+    found = duplicate_rows(ids, compared)
+    warn_of_duplicates(rows, found, compared, "the first of each stays")
     return _table(rows, columns, found, "queries")
 
 
@@ -119,14 +119,14 @@ def read_outcomes(path: str | PathLike[str], mapping: Mapping[str, str] | None =
     truths = {"ground_truth": columns["ground_truth"]}
     # A row without a truth contradicts none.
     sure = [ids[row] if truth is not None else row for row, truth in enumerate(columns["ground_truth"])]
-    contested = repeats(sure, truths)
+    contested = duplicate_rows(sure, truths)
     if contested.pairs:
-        tell(rows, contested, truths, "as these are different questions, none of their outcomes is used")
+        warn_of_duplicates(rows, contested, truths, "as these are different questions, none of their outcomes is used")
     unclear = {ids[row] for pairs in contested.pairs.values() for row, _ in pairs}
     grades = {name: columns[name] for name in _LABELS}
-    found = repeats(ids, grades)
+    found = duplicate_rows(ids, grades)
     if found.pairs or not contested.pairs:
-        tell(rows, found, grades, "the first of each stays")
+        warn_of_duplicates(rows, found, grades, "the first of each stays")
     kept = [row for row in found.kept if ids[row] not in unclear]
     return _table(rows, columns, found._replace(kept=kept), "outcomes")
 
@@ -156,9 +156,9 @@ def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Tabl
     _, _, ids = identified(rows, faults)
     given = converted(rows, "true_policy", policy, faults, missing="a policy is needed")
     refuse(rows, faults)
-    found = repeats(ids, {"true_policy": given})
+    found = duplicate_rows(ids, {"true_policy": given})
     if found.pairs:
-        tell(rows, found, {"true_policy": given}, "the first of each stays")
+        warn_of_duplicates(rows, found, {"true_policy": given}, "the first of each stays")
     return pa.table({"query_id": ids, "true_policy": pa.array(given, pa.string())}).take(found.kept)
 
 
@@ -176,7 +176,7 @@ def _first(value: object) -> object:
     return value[0] if isinstance(value, list) else value
 
 
-def _table(rows: Rows, columns: dict[str, list[object]], found: Repeats, kind: str) -> pa.Table:
+def _table(rows: FileRows, columns: dict[str, list[object]], found: DuplicateRows, kind: str) -> pa.Table:
     schema = SCHEMAS[kind]
     table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     if len(found.kept) < len(rows):

@@ -38,7 +38,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Rows:
+class FileRows:
     """Some columns of a file; a value that a row lacks is None.
 
     Attributes:
@@ -63,7 +63,7 @@ class Rows:
         return self.columns.get(name) or [None] * len(self)
 
 
-def read_rows(wanted: Wanted) -> Rows:
+def read_rows(wanted: Wanted) -> FileRows:
     """The wanted columns of a local file or fsspec URL; `.gz` after a text format is unpacked on the way.
 
     Raises:
@@ -78,7 +78,7 @@ def read_rows(wanted: Wanted) -> Rows:
         columns, lines, faults = _READERS[suffix](wanted, handle)
     if not lines and not faults:
         raise InputEmpty(path)
-    return Rows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
+    return FileRows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.oracle.audit.audit_sample import draw
+from routecal.tasks.oracle.audit.audit_sample import draw_sample
 from routecal.tasks.oracle.audit.audit_sheet import read_sheet, write_sheet
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ def draw_audit(labels: Artifact, queries: Artifact, n: int, path: str) -> int:
     """Write a sheet of `n` graded answers, or of all there are; returns how many.
 
     Raises:
-        NothingToAudit, SampleTooSmall, QueryUnknown, AuditExists, StorageError: as `draw` and `write_sheet`.
+        NothingToAudit, SampleTooSmall, QueryUnknown, AuditExists, StorageError: as `draw_sample` and `write_sheet`.
     """
-    rows = draw(read_table(labels), read_table(queries), n, seed=SEED)
+    rows = draw_sample(read_table(labels), read_table(queries), n, seed=SEED)
     write_sheet(path, rows)
     return len(rows)
 
@@ -31,6 +31,6 @@ def score_audit(path: str, labels: Artifact) -> "AuditResult":
         TaskError: the sheet cannot be read, is of other labels or says too little.
     """
     # SciPy comes with it, whose memory a labelling run has no use for.
-    from routecal.tasks.oracle.audit.judge_accuracy import score
+    from routecal.tasks.oracle.audit.judge_accuracy import score_judge
 
-    return score(read_sheet(path), read_table(labels))
+    return score_judge(read_sheet(path), read_table(labels))

@@ -206,7 +206,7 @@ def _thinned(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
 def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
     mix, best = escalation.random_mix(outcomes).line, escalation.oracle_line(outcomes)
     alone = escalation.curve(outcomes, policy, np.zeros(len(policy)), thresholds=[0.0]).line
-    lines: dict[str, tuple[escalation.Line, int]] = {
+    lines: dict[str, tuple[escalation.CostQuality, int]] = {
         "all-medium": (mix, 0),
         "all-large": (mix, 1),
         "router alone": (alone, 0),

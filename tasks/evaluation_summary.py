@@ -17,7 +17,7 @@ from routecal.tasks.report_link import SHORT, report_link
 
 
 @task(name="publish", task_run_name="publish the result in the UI", cache_policy=NO_CACHE)
-def publish(evaluation: Evaluation, report: str, router: str, calibrated: str | None = None) -> None:
+def publish_evaluation(evaluation: Evaluation, report: str, router: str, calibrated: str | None = None) -> None:
     """Publish the page of an evaluation; the UI keeps its history under `evaluation-FLOW-ROUTER`.
 
     Args:
@@ -27,11 +27,13 @@ def publish(evaluation: Evaluation, report: str, router: str, calibrated: str | 
         calibrated: folder that `CalibratedRouter` opens; None where none was made.
     """
     key = f"evaluation-{runtime.flow_run.flow_name}-{router[:SHORT]}"
-    text = page(evaluation, report, link=report_link(report), calibrated=calibrated)
+    text = evaluation_page(evaluation, report, link=report_link(report), calibrated=calibrated)
     create_markdown_artifact(text, key=key, description=safe(headline(evaluation)))
 
 
-def page(evaluation: Evaluation, report: str, *, link: str | None = None, calibrated: str | None = None) -> str:
+def evaluation_page(
+    evaluation: Evaluation, report: str, *, link: str | None = None, calibrated: str | None = None
+) -> str:
     """The evaluation as Markdown: the verdict, what to do, the diagrams, then every method.
 
     Args:

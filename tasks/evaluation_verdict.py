@@ -7,7 +7,7 @@ from routecal.calib.metrics import Estimate, Summary
 from routecal.calib.night.promotion_gate import GateRules
 from routecal.tasks.escalate import CALLS, LEAST_SAVING, Escalation
 from routecal.tasks.evaluate import RIVAL, Evaluation
-from routecal.tasks.head_warnings import findings
+from routecal.tasks.head_warnings import head_warnings
 
 TARGET_ECE: float = GateRules.model_fields["target_ece"].default
 
@@ -53,7 +53,7 @@ def next_steps(evaluation: Evaluation, calibrated: str | None) -> list[str]:
         evaluation: of the head.
         calibrated: folder that `CalibratedRouter` opens; None where none was made.
     """
-    against, escalation = findings(evaluation), evaluation.escalation
+    against, escalation = head_warnings(evaluation), evaluation.escalation
     steps = list(against)
     if escalation is None or (saving := _saving(escalation)) is None:
         return steps

@@ -8,7 +8,7 @@ from routecal.tasks.evaluate import Evaluation
 _GOES_TO = {Policy.STANDARD: "the medium model", Policy.COMPLEX: "the large model", Policy.AMBIGUOUS: "neither model"}
 
 
-def findings(evaluation: Evaluation) -> list[str]:
+def head_warnings(evaluation: Evaluation) -> list[str]:
     """What speaks against the last method; empty if nothing does.
 
     Says where the router sends every test query one way, where confidence does not rank decisions (the interval of

@@ -55,7 +55,7 @@ def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str
     labelled = load_examples(examples, features)
     taught = np.isin(labelled.split, LABELLED)
     blocks = {name: vectors[taught] for name, vectors in load_blocks(examples, features).items()}
-    return list(blocks_of.choose(blocks, labelled.where(taught), seed=seed).names)
+    return list(blocks_of.choose_blocks(blocks, labelled.where(taught), seed=seed).names)
 
 
 def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[str] = (DEFAULT,)) -> Examples:

@@ -6,7 +6,7 @@ from routecal.storage.layout import Home
 from routecal.storage.manifest import newest_first
 from routecal.storage.query_identity import rough_half
 from routecal.tasks.errors import MixedQueries
-from routecal.tasks.runs import newest, recorded_beside, run_of
+from routecal.tasks.runs import newest_artifact, recorded_beside, run_of
 
 
 def features_for(labels: Artifact) -> Artifact:
@@ -25,7 +25,7 @@ def features_for(labels: Artifact) -> Artifact:
                 return features
         except ArtifactMissing:
             continue
-    return newest("features")
+    return newest_artifact("features")
 
 
 def check_together(labels: Artifact, features: Artifact) -> None:

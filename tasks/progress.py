@@ -35,7 +35,7 @@ _shown: list[Bars] = []
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[None]:
+def progress_shown(console: Console) -> Iterator[None]:
     """Draw bars on `console` for as long as the block runs; a file or a pipe gets a line now and then."""
     if not console.is_terminal:
         with _warnings_above(console), _lines(console):
@@ -185,9 +185,9 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The same items; a flow run that takes long over them has a progress artifact."""
-    from routecal.tasks.progress_artifact import ProgressArtifact, in_a_run
+    from routecal.tasks.progress_artifact import ProgressArtifact, in_flow_run
 
-    if not in_a_run():
+    if not in_flow_run():
         yield from items
         return
     artifact = ProgressArtifact(f"{what.lower().replace(' ', '-')}-progress")

@@ -50,6 +50,6 @@ class ProgressArtifact:
             logger.warning("the progress artifact could not be updated: %s", error)
 
 
-def in_a_run() -> bool:
+def in_flow_run() -> bool:
     """Whether there is a flow run that an artifact could belong to."""
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None

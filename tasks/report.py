@@ -11,7 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from routecal.calib import plots
-from routecal.calib.escalation import Line
+from routecal.calib.escalation import CostQuality
 from routecal.calib.learn.training_loop import StepLog
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_files
@@ -76,8 +76,8 @@ def draw_escalation(found: Escalation) -> bytes:
     )
 
 
-def _line(points: list[tuple[float, float]]) -> Line:
-    return Line(*np.array(points).T)
+def _line(points: list[tuple[float, float]]) -> CostQuality:
+    return CostQuality(*np.array(points).T)
 
 
 def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, bytes]:

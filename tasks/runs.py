@@ -39,12 +39,12 @@ def start(flow: str) -> str:
     return f"{flow}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{suffix}"
 
 
-def record(run_id: str, **entries: Any) -> None:
+def record_run(run_id: str, **entries: Any) -> None:
     """Remember what a run made: artifacts by name, and plain facts."""
     write_manifest(Home.from_env(), run_id, entries)
 
 
-def newest(kind: str, uri: str | None = None, *, name: str | None = None) -> Artifact:
+def newest_artifact(kind: str, uri: str | None = None, *, name: str | None = None) -> Artifact:
     """The table at `uri`, else the newest artifact of its kind that a run recorded (under `name`, if given).
 
     Raises:

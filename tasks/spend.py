@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from routecal.storage.ledger import Ledger
-from routecal.storage.ledger.url import locate, shown
+from routecal.storage.ledger.url import locate, url_for_display
 from routecal.tasks.errors import OptionMissing
 from routecal.tasks.result_table import Table
 
@@ -27,7 +27,7 @@ def spend() -> Table:
         OptionMissing: there is no ledger, or it is empty.
         StorageError: it cannot be read.
     """
-    place = shown(locate())
+    place = url_for_display(locate())
     if not ledger_exists():
         raise OptionMissing(f"ledger at {place}", "it is made by the first labels from an API (label --oracle gemini)")
     with Ledger.open() as ledger:

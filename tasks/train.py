@@ -11,11 +11,11 @@ from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import Ensemble, LoadedHead, load
 from routecal.calib.learn import rl, sft
-from routecal.calib.learn.cross_fit import Deal, Plan, steps, untrained
+from routecal.calib.learn.cross_fit import CrossFitPlan, Deal, steps, untrained
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import StepLog
-from routecal.calib.recalibrate import Identity, Recalibrator, choose
+from routecal.calib.recalibrate import Identity, Recalibrator, choose_recalibrator
 from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_metadata
 from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
@@ -36,7 +36,7 @@ _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_
     **STORED,
 )
 def train_sft(
-    examples: Artifact, features: Artifact, plan: Plan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
+    examples: Artifact, features: Artifact, plan: CrossFitPlan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
 ) -> Artifact:
     """Heads warm-started by mean squared error on 0/1, each on its folds, or one on the train split."""
     deal = _deal(examples, features, plan.folds, blocks)
@@ -91,7 +91,7 @@ def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> 
     was better than on either (LOG.md, 2026-11-22).
     """
     loaded = open_head(head, features)
-    choice = choose(*_deal(examples, features, loaded.head.folds, loaded.blocks).held_out(loaded.head))
+    choice = choose_recalibrator(*_deal(examples, features, loaded.head.folds, loaded.blocks).held_out(loaded.head))
     table = [asdict(candidate) for candidate in choice.table]
     lineage = {**loaded.config["lineage"], "recalibration": table, "recalibrated_from": head.sha256}
     return _store(loaded.head, choice.recalibrator, lineage, read_log(head))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import TooFewExamples
 from routecal.calib.examples import Examples
-from routecal.calib.recalibrate import Recalibrator, choose
+from routecal.calib.recalibrate import Recalibrator, choose_recalibrator
 
 Predictor = Callable[[Examples], FloatArray]
 
@@ -66,5 +66,5 @@ class Recalibrated:
 
 
 def recalibrated(predictor: Predictor, held_out: FloatArray, y: FloatArray, *, seed: int) -> Recalibrated:
-    """`predictor` with the recalibrator that `choose` finds on the confidences (n,) of rows it had not seen."""
-    return Recalibrated(predictor, choose(np.clip(held_out, 0, 1), y, seed=seed).recalibrator)
+    """`predictor` with the recalibrator chosen on its confidences (n,) of rows that it had not seen."""
+    return Recalibrated(predictor, choose_recalibrator(np.clip(held_out, 0, 1), y, seed=seed).recalibrator)

@@ -24,11 +24,11 @@ class Verbal:
     intercept: float = 0.0
 
     def __call__(self, examples: Examples) -> FloatArray:
-        p = asked(examples)
+        p = verbalized_confidence(examples)
         return p if (self.slope, self.intercept) == (1, 0) else expit(self.slope * logit(p) + self.intercept)
 
 
-def asked(examples: Examples) -> FloatArray:
+def verbalized_confidence(examples: Examples) -> FloatArray:
     """P(True) of each row, (n,) in [0, 1].
 
     Raises:
@@ -46,7 +46,7 @@ def verbal(labelled: Examples, *, seed: int = 0) -> Verbal:
     Raises:
         ColumnMissing: the router was not asked.
     """
-    asked(labelled)
+    verbalized_confidence(labelled)
     return Verbal()
 
 
@@ -58,4 +58,4 @@ def verbal_platt(labelled: Examples, *, seed: int = 0) -> Verbal:
         TooFewExamples: there is no labelled row.
     """
     refuse_empty(labelled)
-    return Verbal(*platt_parameters(logit(asked(labelled)), labelled.y.astype(np.float64)))
+    return Verbal(*platt_parameters(logit(verbalized_confidence(labelled)), labelled.y.astype(np.float64)))

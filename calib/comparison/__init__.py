@@ -4,7 +4,7 @@
 `ranks` says which methods are first, and which tie.
 """
 
-from routecal.calib.comparison.pooled import mean_over, over_seeds, ties
+from routecal.calib.comparison.pooled import mean_over, over_seeds, tied_methods
 from routecal.calib.comparison.ranks import Rank, rank
 from routecal.calib.comparison.resampled import COMPARED, Resampled, minus, paired_counts, resample
 
@@ -18,5 +18,5 @@ __all__ = [
     "paired_counts",
     "rank",
     "resample",
-    "ties",
+    "tied_methods",
 ]

@@ -10,11 +10,11 @@ from routecal.calib.comparison.resampled import Resampled
 from routecal.calib.metrics.bootstrap import Estimate
 
 
-def ties(difference: Estimate | None) -> bool:
+def tied_methods(difference: Estimate | None) -> bool:
     """Whether two methods tie: the interval of their difference holds 0, or there is none.
 
-    >>> ties(Estimate(value=0.1, low=-0.1, high=0.3)), ties(Estimate(value=0.1, low=0.0, high=0.3)), ties(None)
-    (True, True, True)
+    >>> tied_methods(Estimate(value=0.1, low=-0.1, high=0.3)), tied_methods(Estimate(value=0.1, low=0.0, high=0.3))
+    (True, True)
     """
     return difference is None or difference.low <= 0 <= difference.high
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from routecal.calib.comparison.pooled import mean_over, ties
+from routecal.calib.comparison.pooled import mean_over, tied_methods
 from routecal.calib.comparison.resampled import Resampled, minus
 from routecal.calib.metrics.bootstrap import Estimate
 
@@ -66,11 +66,13 @@ def rank(
     for i in order:
         own = found[names[i]]
         behind = mean_over([minus(a, b) for a, b in zip(own, best, strict=True)], seeds=seeds, level=level)
-        ranks.append(Rank(names[i], float(by_value[i].mean()), float(np.mean(tied[names[i]])), behind, ties(behind)))
+        ranks.append(
+            Rank(names[i], float(by_value[i].mean()), float(np.mean(tied[names[i]])), behind, tied_methods(behind))
+        )
     return ranks
 
 
 def _is_better(a: Resampled, b: Resampled, seed: int, level: float, sign: int) -> bool:
     """Whether a is better than b by the paired interval."""
     difference = mean_over([minus(a, b)], seeds=[seed], level=level)
-    return difference is not None and not ties(difference) and sign * difference.value < 0
+    return difference is not None and not tied_methods(difference) and sign * difference.value < 0

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
-from routecal.calib.metrics import get
+from routecal.calib.metrics import get_metric
 from routecal.calib.metrics.registry import WITH_INTERVAL
 from routecal.calib.metrics.replicates import OnCounts
 
@@ -81,7 +81,7 @@ def resample(
     >>> found.value.tolist(), found.drawn.tolist()
     ([0.25, 0.0], [[0.25], [0.0]])
     """
-    measured = [get(name) for name in metrics]
+    measured = [get_metric(name) for name in metrics]
     rows = [checked(one, y) for one in p]
     prepared = [[_prepared(name, *one) for one in rows] for name in metrics]
     values = [np.array([_or_nan(metric.fn(*one)) for one in rows]) for metric in measured]
@@ -104,9 +104,9 @@ def minus(a: Resampled, b: Resampled) -> Resampled:
 
 
 def _prepared(name: str, p: FloatArray, y: FloatArray) -> OnCounts:
-    way = get(name).prepare
+    way = get_metric(name).prepare
     if way is None:
-        raise NoInterval(name, "by resampling", [known for known in WITH_INTERVAL if get(known).prepare])
+        raise NoInterval(name, "by resampling", [known for known in WITH_INTERVAL if get_metric(known).prepare])
     return way(p, y)
 
 

@@ -35,7 +35,7 @@ class MethodScore:
     resampled: dict[str, Resampled]
 
 
-def score(p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatArray], *, seed: int = 0) -> MethodScore:
+def score_methods(p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatArray], *, seed: int = 0) -> MethodScore:
     """Scores of the confidences that one method's training seeds gave to the same test rows.
 
     Args:
@@ -48,7 +48,7 @@ def score(p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatArray], *,
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
 
     >>> import numpy as np
-    >>> score([[0.5, 0.5]], [0, 1], [np.ones((1, 2))]).seeds[0].brier
+    >>> score_methods([[0.5, 0.5]], [0, 1], [np.ones((1, 2))]).seeds[0].brier
     0.25
     """
     return MethodScore(tuple(_alone(*checked(one, y), seed=seed) for one in p), resample(p, y, counts))

@@ -9,8 +9,8 @@ from routecal.calib.escalation.paired import paired_difference_of_shares, score_
 from routecal.calib.escalation.saving import Saving, choose_threshold, quality_band, saving_at
 from routecal.calib.escalation.tradeoff import (
     EVERYTHING,
+    CostQuality,
     Curve,
-    Line,
     Point,
     curve,
     oracle_line,
@@ -21,8 +21,8 @@ from routecal.calib.escalation.tradeoff import (
 
 __all__ = [
     "EVERYTHING",
+    "CostQuality",
     "Curve",
-    "Line",
     "Outcomes",
     "Point",
     "Saving",

@@ -25,7 +25,7 @@ COMPLEX = POLICIES.index(Policy.COMPLEX)
 EVERYTHING = math.nextafter(1.0, 2.0)
 
 
-class Line(NamedTuple):
+class CostQuality(NamedTuple):
     """A line in the plane of cost and quality: cost per query (t,), ascending as a rule, and quality (t,) in [0, 1]."""
 
     cost: FloatArray
@@ -59,9 +59,9 @@ class Curve:
     wasteful_large: FloatArray
 
     @property
-    def line(self) -> Line:
+    def line(self) -> CostQuality:
         """Cost and quality alone."""
-        return Line(self.cost, self.quality)
+        return CostQuality(self.cost, self.quality)
 
     def point(self, i: int) -> Point:
         """The i-th threshold by name."""
@@ -177,7 +177,7 @@ def random_mix(outcomes: Outcomes, shares: ArrayLike = (0.0, 1.0)) -> Curve:
     )
 
 
-def oracle_line(outcomes: Outcomes) -> Line:
+def oracle_line(outcomes: Outcomes) -> CostQuality:
     """The most quality that any assignment of queries to the two models could have bought, for every budget.
 
     Every query starts at its cheaper model (the better one if they cost the same). Upgrades that turn a wrong answer
@@ -197,7 +197,7 @@ def oracle_line(outcomes: Outcomes) -> Line:
     gains = np.where(start_large, -better, better) > 0
     prices = np.sort(np.abs(extra)[gains])
     n = len(outcomes)
-    return Line(
+    return CostQuality(
         cost=cost.mean() + np.concatenate([[0.0], np.cumsum(prices)]) / n,
         quality=(right.sum() + np.arange(len(prices) + 1)) / n,
     )

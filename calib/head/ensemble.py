@@ -11,12 +11,12 @@ from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import OutOfRange, TooFewExamples
 from routecal.calib.head.config import HeadConfig
-from routecal.calib.head.head_folder import Stored
+from routecal.calib.head.head_folder import StoredHead
 from routecal.calib.head.model import ConfidenceHead
 from routecal.calib.recalibrate import Identity, Recalibrator
 
 
-class Ensemble(Stored):
+class Ensemble(StoredHead):
     """The mean of its members' probabilities.
 
         p = recalibrator(mean_m p_m)

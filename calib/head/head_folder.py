@@ -23,10 +23,10 @@ from routecal.calib.recalibrate import Recalibrator, from_json, to_json
 
 WEIGHTS, CONFIG, CARD = "head.safetensors", "config.json", "README.md"
 
-Kind = TypeVar("Kind", bound="Stored")
+Kind = TypeVar("Kind", bound="StoredHead")
 
 
-class Stored(ABC):
+class StoredHead(ABC):
     """What can be saved as a head folder, shared on the Hugging Face Hub, and read back the same to the last bit."""
 
     config: "HeadConfig"
@@ -124,7 +124,7 @@ class Stored(ABC):
         local = Path(name).expanduser()
         if not local.is_dir():
             local = hub.fetch(str(name), (WEIGHTS, CONFIG), revision, cache_dir, token, endpoint)
-        stored = read(local)
+        stored = read_head(local)
         head = stored.build(cls)
         head.recalibrator, head.lineage = stored.recalibrator, stored.config.get("lineage", {})
         head.metrics = stored.config.get("metrics", {})
@@ -199,7 +199,7 @@ class StoredFolder:
             raise HeadUnusable(str(self.path), _one_line(error)) from error
 
 
-def read(folder: Path) -> StoredFolder:
+def read_head(folder: Path) -> StoredFolder:
     """Read and check a head folder.
 
     Raises:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.head.ensemble import Ensemble
-from routecal.calib.head.head_folder import read
+from routecal.calib.head.head_folder import read_head
 from routecal.calib.recalibrate import Recalibrator
 from routecal.calib.router.pooling import DEFAULT
 
@@ -45,5 +45,5 @@ def load(folder: Path) -> LoadedHead:
         CheckpointMissing: the folder lacks head.safetensors or config.json.
         HeadUnusable: they are damaged, or are not a head's.
     """
-    stored = read(folder)
+    stored = read_head(folder)
     return LoadedHead(stored.build(Ensemble), stored.recalibrator, stored.config)

@@ -13,7 +13,7 @@ from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import NonFinite
 from routecal.calib.head.config import HeadConfig
-from routecal.calib.head.head_folder import Stored
+from routecal.calib.head.head_folder import StoredHead
 from routecal.calib.head.head_inputs import (
     CLIP_STD,
     as_tensor,
@@ -29,7 +29,7 @@ from routecal.calib.recalibrate import Identity, Recalibrator, platt_parameters
 FORWARD_ROWS = 65536
 
 
-class ConfidenceHead(Stored, nn.Module):
+class ConfidenceHead(StoredHead, nn.Module):
     """Confidence logit of a frozen router's decisions.
 
         x = (h - mean) / std,  with `pca`: W x,  with `router_outputs`: and the standardised sorted log probabilities

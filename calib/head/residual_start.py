@@ -37,7 +37,7 @@ STRENGTH = 0.1
 FOLDS = 5
 
 
-class Start(NamedTuple):
+class ResidualStart(NamedTuple):
     """A fitted start: z = weights . clip((columns - mean) / std) + bias."""
 
     mean: FloatArray
@@ -64,7 +64,7 @@ def router_columns(logits: Tensor) -> Tensor:
     return torch.cat([odds.clamp(LOWEST, HIGHEST), log_q.clamp(min=-HIGHEST), chosen], dim=-1)
 
 
-def fit_start(columns: FloatArray, y: FloatArray) -> Start:
+def fit_start(columns: FloatArray, y: FloatArray) -> ResidualStart:
     """The start for columns (n, d), as `router_columns` gives them, and outcomes y (n,) of 0 and 1.
 
         z = (1 - share) odds / T + share ridge(columns)
@@ -76,7 +76,7 @@ def fit_start(columns: FloatArray, y: FloatArray) -> Start:
     mean, std = moments(columns)
     if y.min() == y.max():
         bias = np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))
-        return Start(mean, std, np.zeros(columns.shape[1]), np.array(bias))
+        return ResidualStart(mean, std, np.zeros(columns.shape[1]), np.array(bias))
     x = np.clip((columns - mean) / std, -CLIP_STD, CLIP_STD)
     zero = mean[0] / std[0]
     odds = x[:, :1] + zero  # in standard deviations
@@ -88,7 +88,7 @@ def fit_start(columns: FloatArray, y: FloatArray) -> Start:
         share = _share([(tempered, odds), (ridge, x)], y)
     weights, slope = share * ridge.coef_[0], (1 - share) * tempered.coef_[0, 0]
     weights[0] += slope
-    return Start(mean, std, weights, np.array(share * ridge.intercept_[0] + slope * zero))
+    return ResidualStart(mean, std, weights, np.array(share * ridge.intercept_[0] + slope * zero))
 
 
 def _share(models: Sequence[tuple[LogisticRegression, FloatArray]], y: FloatArray) -> float:

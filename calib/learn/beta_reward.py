@@ -77,7 +77,7 @@ class _Beta(torch.autograd.Function):
         return grads[0] * 2 * weight * (y - p), None, None, None
 
 
-def threshold(cost_ratio: float) -> float:
+def escalation_threshold(cost_ratio: float) -> float:
     """The confidence below which escalating is cheaper, for an operator's cost ratio R.
 
         R = cost of keeping a wrong decision / cost of escalating a right one
@@ -90,7 +90,7 @@ def threshold(cost_ratio: float) -> float:
     Raises:
         OutOfRange: R is not a positive finite number.
 
-    >>> threshold(1.0), threshold(4.0)
+    >>> escalation_threshold(1.0), escalation_threshold(4.0)
     (0.5, 0.8)
     """
     if not 0 < cost_ratio < float("inf"):
@@ -111,7 +111,7 @@ def cost_weighted(p: Tensor, y: Tensor, *, cost_ratio: float = 1.0, concentratio
     Args:
         p: (...) confidence in [0, 1].
         y: {0, 1} or soft in [0, 1], of the shape of p or of its last dimensions.
-        cost_ratio: R of `threshold`.
+        cost_ratio: R of `escalation_threshold`.
         concentration: >= 0; at 4 and R = 1 the weight is 1.9 at the threshold, .8 at .2 and .8, and 0 at the ends.
 
     Raises:
@@ -122,5 +122,5 @@ def cost_weighted(p: Tensor, y: Tensor, *, cost_ratio: float = 1.0, concentratio
     """
     if not 0 <= concentration < float("inf"):
         raise OutOfRange("concentration", concentration, "a number from 0 (brier) up")
-    t = threshold(cost_ratio)
+    t = escalation_threshold(cost_ratio)
     return beta(p, y, alpha=1 + concentration * t, beta=1 + concentration * (1 - t))

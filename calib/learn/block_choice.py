@@ -34,7 +34,7 @@ SAME_LOSS = 1e-6
 
 @dataclass(frozen=True)
 class BlockCandidate:
-    """One row of the table that `choose` decided by, losses in nats.
+    """One row of the table that `choose_blocks` decided by, losses in nats.
 
     Attributes:
         names: the blocks, side by side.
@@ -90,7 +90,7 @@ def concatenated(blocks: Mapping[str, NDArray[np.floating]], names: Iterable[str
     return np.concatenate([np.asarray(blocks[name], np.float32) for name in wanted], axis=1)
 
 
-def choose(
+def choose_blocks(
     blocks: Mapping[str, NDArray[np.floating]],
     labelled: Examples,
     *,

@@ -110,11 +110,11 @@ class Deal:
         return ensemble.out_of_fold(self.rows.hidden, self.rows.logits, self.fold), self.rows.y
 
 
-class Plan(EnsembleSettings, HeadShape):
+class CrossFitPlan(EnsembleSettings, HeadShape):
     """Which heads, and how many."""
 
 
-def untrained(plan: Plan, deal: Deal, *, seed: int = 0) -> Ensemble:
+def untrained(plan: CrossFitPlan, deal: Deal, *, seed: int = 0) -> Ensemble:
     """`plan.members` heads for every turn of the deal, of seeds that no ensemble of a neighbouring seed has.
 
     Raises:

@@ -39,7 +39,7 @@ def gradient_variance(score: Tensor, r: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Health:
+class TrainingHealth:
     """What a set of confidences looks like.
 
     Attributes:
@@ -67,8 +67,8 @@ class Health:
         """The health of p (n,) in [0, 1] against y (n,) {0, 1}.
 
         >>> import torch
-        >>> Health.of(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0]))
-        Health(brier=0.125, skill=0.5, mean=0.75, std=0.25, mass_at_ends=0.5)
+        >>> TrainingHealth.of(torch.tensor([0.5, 1.0]), torch.tensor([0.0, 1.0]))
+        TrainingHealth(brier=0.125, skill=0.5, mean=0.75, std=0.25, mass_at_ends=0.5)
         """
         p, y = p.double(), y.double()
         brier, constant = (p - y).square().mean().item(), y.var(correction=0).item()

@@ -11,14 +11,14 @@ from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
 from routecal.calib.head import Ensemble
 from routecal.calib.learn import cross_fit, rl, sft
-from routecal.calib.learn.cross_fit import Deal, Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan, Deal
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import StepLog
-from routecal.calib.recalibrate import Identity, Recalibrator, choose
+from routecal.calib.recalibrate import Identity, Recalibrator, choose_recalibrator
 
 
-class Recipe(Plan):
+class Recipe(CrossFitPlan):
     """How heads are made. The defaults are those of `routecal train`."""
 
     first: SFTConfig = Field(default=SFTConfig(), description="warm start, on `first_rows`; its seed is replaced")
@@ -105,7 +105,7 @@ def _continued(recipe: Recipe, start: Ensemble, deal: Deal, *, seed: int) -> Ens
 
 
 def _recalibrator(ensemble: Ensemble, deal: Deal, seed: int) -> Recalibrator:
-    return choose(*deal.held_out(ensemble), seed=seed).recalibrator
+    return choose_recalibrator(*deal.held_out(ensemble), seed=seed).recalibrator
 
 
 def _run(steps: Iterator[StepLog]) -> None:

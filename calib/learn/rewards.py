@@ -126,13 +126,13 @@ def canonical(name: str) -> str:
     return _ALIASES.get(name, name)
 
 
-def get(name: str, **parameters: float) -> Reward:
-    """The reward of that name, its parameters bound: `get("beta", alpha=2, beta=1)`; picklable.
+def get_reward(name: str, **parameters: float) -> Reward:
+    """The reward of that name, its parameters bound: `get_reward("beta", alpha=2, beta=1)`; picklable.
 
     Raises:
         UnknownName: no such reward; lists those there are.
 
-    >>> get("calibration") is linear
+    >>> get_reward("calibration") is linear
     True
     """
     name = canonical(name)

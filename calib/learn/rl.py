@@ -23,8 +23,8 @@ from routecal.calib.learn.monitors import gradient_variance, mass_at_ends
 from routecal.calib.learn.rl_config import PRESETS, RLConfig, preset
 from routecal.calib.learn.tensor_shapes import check_rows
 from routecal.calib.learn.training_loop import (
-    Rows,
     StepLog,
+    TrainingRows,
     Watch,
     adamw,
     batch_size,
@@ -34,11 +34,11 @@ from routecal.calib.learn.training_loop import (
     update,
 )
 
-__all__ = ["PRESETS", "Estimate", "RLConfig", "estimate", "fit", "preset", "steps"]
+__all__ = ["PRESETS", "GradientSource", "RLConfig", "estimate", "fit", "preset", "steps"]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class GradientSource:
     """What one batch says of the expected reward.
 
     Attributes:
@@ -54,7 +54,7 @@ class Estimate:
 
 def estimate(
     z: Tensor, y: Tensor, cfg: RLConfig, generator: torch.Generator, *, policy: LogitNormal | None = None
-) -> Estimate:
+) -> GradientSource:
     """The policy gradient at logits z (b,) for outcomes y (b,), {0, 1} or soft.
 
     score_function: k confidences per row are drawn from the policy at the head's output, so that features are never
@@ -79,14 +79,14 @@ def estimate(
     if cfg.estimator == "surrogate":
         p = z.sigmoid()
         r = reward(p, y)
-        return Estimate(surrogate(p, r), r, None)
+        return GradientSource(surrogate(p, r), r, None)
     policy = policy or LogitNormal()
     if cfg.estimator == "exact":
         r = expected_reward(z, y, reward, policy)
-        return Estimate(-r.mean(), r, None)
+        return GradientSource(-r.mean(), r, None)
     x = policy.draw(z, cfg.draws, generator)  # (k, b)
     r = reward(x.sigmoid(), y)  # (k, b)
-    return Estimate(score_function(policy.log_prob(x, z), r), r, gradient_variance(policy.score(x, z), r))
+    return GradientSource(score_function(policy.log_prob(x, z), r), r, gradient_variance(policy.score(x, z), r))
 
 
 def expected_reward(z: Tensor, y: Tensor, reward: rewards.Reward, policy: LogitNormal) -> Tensor:
@@ -119,9 +119,11 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
     if cfg.improper is not None and not cfg.allow_improper:
         warnings.warn(rewards.ImproperReward(cfg.reward, cfg.estimator, cfg.improper), stacklevel=2)
     prepare(head, train, validation)
-    rows, rng = Rows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
+    rows, rng = TrainingRows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
     rows = replace(rows, z_start=frozen_logits(head, rows))
-    watch = Watch("rl", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
+    watch = Watch(
+        "rl", head, TrainingRows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping
+    )
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(batch_size(cfg.batch, len(rows.y)), rng):

@@ -54,11 +54,11 @@ class RLConfig(RewardSettings):
         """
         match self.reward:
             case "beta":
-                return rewards.get("beta", alpha=self.reward_alpha, beta=self.reward_beta)
+                return rewards.get_reward("beta", alpha=self.reward_alpha, beta=self.reward_beta)
             case "cost_weighted":
-                return rewards.get("cost_weighted", cost_ratio=self.cost_ratio)
+                return rewards.get_reward("cost_weighted", cost_ratio=self.cost_ratio)
             case _:
-                return rewards.get(self.reward)
+                return rewards.get_reward(self.reward)
 
     @property
     def improper(self) -> str | None:

@@ -94,13 +94,13 @@ ROUTING_HEADS: dict[str, Callable[[NDArray[np.float32], NDArray[np.int64]], NDAr
 }
 
 
-def get(name: str) -> Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]:
+def routing_head_kind(name: str) -> Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]:
     """The fit of that name.
 
     Raises:
         UnknownName: no such kind of routing head; lists those there are.
 
-    >>> get("regularised") is fit_routing_head
+    >>> routing_head_kind("regularised") is fit_routing_head
     True
     """
     if name not in ROUTING_HEADS:

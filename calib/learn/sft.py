@@ -8,7 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
 from routecal.calib.learn.monitors import mass_at_ends
-from routecal.calib.learn.training_loop import Rows, StepLog, Watch, adamw, batch_size, prepare, threads_for, update
+from routecal.calib.learn.training_loop import (
+    StepLog,
+    TrainingRows,
+    Watch,
+    adamw,
+    batch_size,
+    prepare,
+    threads_for,
+    update,
+)
 
 
 class SFTConfig(BaseModel):
@@ -44,8 +53,10 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
         Collapsed: every confidence became one value (with early stopping).
     """
     prepare(head, train, validation)
-    rows, rng = Rows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
-    watch = Watch("sft", head, Rows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping)
+    rows, rng = TrainingRows.of(train, head, soft=True), torch.Generator().manual_seed(cfg.seed)
+    watch = Watch(
+        "sft", head, TrainingRows.of(validation, head), patience=cfg.patience, early_stopping=cfg.early_stopping
+    )
     optimiser, step = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay), 0
     for epoch in range(1, cfg.epochs + 1):
         for batch, is_last in rows.batches(batch_size(cfg.batch, len(rows.y)), rng):

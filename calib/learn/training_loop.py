@@ -13,7 +13,7 @@ from routecal.calib.errors import Collapsed, TooFewExamples
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
 from routecal.calib.head.head_inputs import as_tensor
-from routecal.calib.learn.monitors import COLLAPSED_STD, Health
+from routecal.calib.learn.monitors import COLLAPSED_STD, TrainingHealth
 
 Stage = Literal["sft", "rl"]
 
@@ -52,7 +52,7 @@ class StepLog(BaseModel):
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Examples as what the head's MLP reads, computed once: neither loop trains what lies before it.
 
     Attributes:
@@ -88,7 +88,7 @@ class Rows:
             yield type(self)(*(column.index_select(0, i) for column in columns)), start + size >= n
 
 
-def frozen_logits(head: ConfidenceHead, rows: Rows) -> Tensor:
+def frozen_logits(head: ConfidenceHead, rows: TrainingRows) -> Tensor:
     """z (n,) of the head as it is now, without dropout and without gradient."""
     with torch.no_grad():
         return torch.cat([head.logit(rows.x[block], rows.offset[block]) for block in _blocks(len(rows.y))])
@@ -110,7 +110,7 @@ class Watch:
     """
 
     def __init__(
-        self, stage: Stage, head: ConfidenceHead, validation: Rows, *, patience: int, early_stopping: bool
+        self, stage: Stage, head: ConfidenceHead, validation: TrainingRows, *, patience: int, early_stopping: bool
     ) -> None:
         self.stage: Stage = stage
         self.head, self.validation = head, validation
@@ -126,7 +126,7 @@ class Watch:
         """Whether to stop."""
         return self.early_stopping and self.stale >= self.patience
 
-    def epoch_end(self) -> Health:
+    def epoch_end(self) -> TrainingHealth:
         """How the head does on validation; remembers the weights where they are the best so far.
 
         Raises:
@@ -146,8 +146,8 @@ class Watch:
         if self.early_stopping:
             self.head.load_state_dict(self.best_state)
 
-    def _measure(self) -> Health:
-        return Health.of(frozen_logits(self.head, self.validation).sigmoid(), self.validation.y)
+    def _measure(self) -> TrainingHealth:
+        return TrainingHealth.of(frozen_logits(self.head, self.validation).sigmoid(), self.validation.y)
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.head.state_dict().items()}

@@ -6,7 +6,7 @@ from routecal.calib.metrics.murphy import BrierParts, brier_parts, brier_reliabi
 from routecal.calib.metrics.noise import NoiseFloor, noise_floor
 from routecal.calib.metrics.proper import brier, brier_skill, log_loss
 from routecal.calib.metrics.ranking import auprc, auroc
-from routecal.calib.metrics.registry import METRICS, Metric, get
+from routecal.calib.metrics.registry import METRICS, Metric, get_metric
 from routecal.calib.metrics.reliability_bins import ReliabilityBins, reliability_bins
 from routecal.calib.metrics.selective import (
     augrc,
@@ -47,7 +47,7 @@ __all__ = [
     "ece",
     "ece_debiased",
     "ece_equal_mass",
-    "get",
+    "get_metric",
     "intervals",
     "ks",
     "ks_test",

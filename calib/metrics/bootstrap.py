@@ -13,7 +13,7 @@ from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
 from routecal.calib.metrics.calibration_interval import ece_interval
 from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get
+from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get_metric
 from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 
@@ -78,10 +78,10 @@ def intervals(
     Estimate(value=0.25, low=0.25, high=0.25)
     """
     p, y = checked(p, y)
-    ways = {name: get(name).prepare for name in metrics}
+    ways = {name: get_metric(name).prepare for name in metrics}
     if without := [name for name, way in ways.items() if way is None and name != "ece"]:
         raise NoInterval(without[0], "of", WITH_INTERVAL)
-    values = {name: get(name).fn(p, y) for name in metrics}
+    values = {name: get_metric(name).fn(p, y) for name in metrics}
     replicates = _replicates(
         {name: way(p, y) for name, way in ways.items() if isinstance(way, OnTies)}, len(p), n_replicates, seed
     )
@@ -140,7 +140,7 @@ def paired_difference(
     (p_a, y), (p_b, _) = checked(p_a, y), checked(p_b, y)
     if len(p_a) != len(p_b):
         raise LengthMismatch("p_a", len(p_a), "p_b", len(p_b))
-    fn, _, way = get(metric)
+    fn, _, way = get_metric(metric)
     if way is None:
         raise NoInterval(metric, "of a difference in", [name for name, other in METRICS.items() if other.prepare])
     a, b = fn(p_a, y), fn(p_b, y)

@@ -70,13 +70,13 @@ METRICS: dict[str, Metric] = {
 WITH_INTERVAL = ("ece", *(name for name, metric in METRICS.items() if metric.prepare))
 
 
-def get(name: str) -> Metric:
+def get_metric(name: str) -> Metric:
     """The metric of that name.
 
     Raises:
         UnknownName: no such metric; lists those there are.
 
-    >>> get("brier").lower_is_better
+    >>> get_metric("brier").lower_is_better
     True
     """
     if name not in METRICS:

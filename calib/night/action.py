@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.outcome_shift import OutcomeShift
-from routecal.calib.night.promotion_gate import Verdict
+from routecal.calib.night.promotion_gate import GateVerdict
 
 Action = Literal["promoted", "refused", "waiting"]
 
@@ -48,7 +48,7 @@ class Judgement(BaseModel):
 
 
 def judgement(
-    verdict: Verdict, doubts: tuple[str, ...], *, require_approval: bool, displaced: str | None = None
+    verdict: GateVerdict, doubts: tuple[str, ...], *, require_approval: bool, displaced: str | None = None
 ) -> Judgement:
     """What becomes of a candidate before anybody has said anything.
 

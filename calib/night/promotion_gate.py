@@ -64,7 +64,7 @@ def served(p: ArrayLike, y: ArrayLike, threshold: float) -> Served:
     return Served(float((p < threshold).mean()), float(((p >= threshold) & (y == 0)).mean()))
 
 
-class Verdict(BaseModel):
+class GateVerdict(BaseModel):
     """What the gate says, and why."""
 
     model_config = ConfigDict(frozen=True)
@@ -98,7 +98,7 @@ def decide(
     decisions: tuple[Served, Served] | None = None,
     rules: GateRules | None = None,
     seed: int = 0,
-) -> Verdict:
+) -> GateVerdict:
     """Whether the candidate may be promoted.
 
     Asked of it, on the same rows:
@@ -130,7 +130,7 @@ def decide(
     p, y = checked(candidate, y)
     if len(y) < rules.min_rows:
         few = f"the holdout has {len(y)} rows, fewer than the {rules.min_rows} that a decision takes"
-        return Verdict(n=len(y), conditions=(Condition(name="rows", is_met=False, reason=few),))
+        return GateVerdict(n=len(y), conditions=(Condition(name="rows", is_met=False, reason=few),))
     other = np.full(len(y), y.mean()) if champion is None else checked(champion, y)[0]
     name = "the best constant" if champion is None else "the champion"
     own, theirs = (_measured(q, y, rules, seed) for q in (p, other))
@@ -139,7 +139,7 @@ def decide(
     if champion is not None:
         conditions.insert(1, _better(brier, renewal))
         conditions += _slices(p, other, y, slices or {}, rules)
-    return Verdict(
+    return GateVerdict(
         n=len(y),
         conditions=tuple(conditions),
         brier_difference=brier,

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from routecal.calib.escalation.tradeoff import Line
-from routecal.calib.plots.style import GREY, Format, blank, looks, plain, render
+from routecal.calib.escalation.tradeoff import CostQuality
+from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_styles
 
 
 class Band(NamedTuple):
@@ -21,10 +21,10 @@ class Band(NamedTuple):
 
 
 def cost_quality(
-    curves: Mapping[str, Line],
+    curves: Mapping[str, CostQuality],
     *,
-    random: Line,
-    oracle: Line,
+    random: CostQuality,
+    oracle: CostQuality,
     points: Mapping[str, tuple[float, float]] | None = None,
     chosen: tuple[float, float] | None = None,
     band: Band | None = None,
@@ -49,7 +49,7 @@ def cost_quality(
     Raises:
         ValueError: no curves.
 
-    >>> ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    >>> ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
     >>> cost_quality({"head": ends}, random=ends, oracle=ends)[1:4]
     b'PNG'
     """
@@ -60,10 +60,10 @@ def cost_quality(
 
 
 def cost_quality_figure(
-    curves: Mapping[str, Line],
+    curves: Mapping[str, CostQuality],
     *,
-    random: Line,
-    oracle: Line,
+    random: CostQuality,
+    oracle: CostQuality,
     points: Mapping[str, tuple[float, float]] | None = None,
     chosen: tuple[float, float] | None = None,
     band: Band | None = None,
@@ -75,7 +75,7 @@ def cost_quality_figure(
     figure = blank(6.6, 5.2 + 0.2 * len(curves))
     axes = figure.subplots()
     if band is not None:
-        colour = looks(list(curves))[-1].colour
+        colour = series_styles(list(curves))[-1].colour
         axes.fill_between(
             np.asarray(band.cost),
             np.asarray(band.low),
@@ -86,10 +86,10 @@ def cost_quality_figure(
             label="interval of the last curve",
         )
     right = max(float(np.max(line.cost)) for line in (*curves.values(), random, oracle))
-    best = Line(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
+    best = CostQuality(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
     axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
     axes.plot(*random, color=GREY, linewidth=1.2, linestyle="--", label="random mix")
-    for i, ((name, line), style) in enumerate(zip(curves.items(), looks(list(curves)), strict=True)):
+    for i, ((name, line), style) in enumerate(zip(curves.items(), series_styles(list(curves)), strict=True)):
         axes.plot(
             *line,
             label=name,
@@ -116,7 +116,7 @@ def cost_quality_figure(
         )
     axes.set(xlabel=f"cost per query ({unit})", ylabel="quality (share answered correctly)")
     figure.legend(loc="outside lower left", ncols=2, fontsize=9, frameon=False)
-    plain([axes])
+    plain_axes([axes])
     return figure
 
 

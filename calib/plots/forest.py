@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from routecal.calib.metrics import Estimate
-from routecal.calib.plots.style import GREY, Format, blank, look, plain, render
+from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_style
 
 
 def forest_plot(
@@ -59,14 +59,14 @@ def forest_figure(
             if estimate is None:
                 continue
             sure = estimate.low > 0 or estimate.high < 0
-            panel.plot([estimate.low, estimate.high], [row, row], color=look(i).colour, linewidth=1.5)
+            panel.plot([estimate.low, estimate.high], [row, row], color=series_style(i).colour, linewidth=1.5)
             panel.plot(
                 [estimate.value],
                 [row],
-                color=look(i).colour,
-                marker=look(i).marker,
+                color=series_style(i).colour,
+                marker=series_style(i).marker,
                 markersize=6,
-                markerfacecolor=look(i).colour if sure else "white",
+                markerfacecolor=series_style(i).colour if sure else "white",
                 linestyle="",
             )
         panel.set_title(metric, fontsize=10)
@@ -77,5 +77,5 @@ def forest_figure(
     panels[0].set_ylim(len(labels) - 0.5, -0.5)
     if title:
         figure.suptitle(title, fontsize=11)
-    plain(list(panels))
+    plain_axes(list(panels))
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from routecal.calib.plots.style import GREY, Format, blank, look, plain, render
+from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_style
 
 # Dates written under the axis, at most.
 TICKS = 8
@@ -56,7 +56,7 @@ def nights_figure(points: Sequence[NightPoint], *, target_ece: float = 0.05) -> 
     figure = blank(6.4, 4.6)
     ece, brier = panels = figure.subplots(2, 1, sharex=True)
     at = [point.at for point in points]
-    own = look(0)
+    own = series_style(0)
     values = {name: np.array([getattr(p, name) for p in points], np.float64) for name in ("ece", "ece_high", "brier")}
     ece.plot(at, values["ece"], color=own.colour, marker=own.marker, markersize=4, label="ECE")
     ece.plot(at, values["ece_high"], color=own.colour, linestyle=":", linewidth=1, marker="_", label="upper bound")
@@ -70,7 +70,7 @@ def nights_figure(points: Sequence[NightPoint], *, target_ece: float = 0.05) -> 
             panel.axvline(point.at, color="black", linewidth=0.8, alpha=0.5, label=label)
     figure.legend(fontsize=8, frameon=False, ncols=4, loc="outside lower left")
     _dates(brier, at)
-    plain(panels)
+    plain_axes(panels)
     return figure
 
 

@@ -12,14 +12,14 @@ from scipy.stats import binom
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.metrics import brier, ece, reliability_bins
 from routecal.calib.metrics.bin_counts import bin_index
-from routecal.calib.plots.style import GREY, Format, Look, blank, looks, plain, render
+from routecal.calib.plots.style import GREY, Format, SeriesStyle, blank, plain_axes, render, series_styles
 
 FEW = 10  # a line through bins thinner than this would draw noise
-Rows = tuple[ArrayLike, ArrayLike]
+DiagramRows = tuple[ArrayLike, ArrayLike]
 
 
 def reliability_diagram(
-    curves: Mapping[str, Rows], *, n_bins: int = 10, title: str = "Reliability", fmt: Format = "png"
+    curves: Mapping[str, DiagramRows], *, n_bins: int = 10, title: str = "Reliability", fmt: Format = "png"
 ) -> bytes:
     """Accuracy against confidence per bin, with 95% intervals, and the histogram of confidence below.
 
@@ -46,7 +46,7 @@ def reliability_diagram(
     return render(reliability_figure(curves, n_bins=n_bins, title=title), fmt)
 
 
-def reliability_figure(curves: Mapping[str, Rows], *, n_bins: int = 10, title: str = "Reliability") -> Figure:
+def reliability_figure(curves: Mapping[str, DiagramRows], *, n_bins: int = 10, title: str = "Reliability") -> Figure:
     """The figure behind `reliability_diagram`, for whoever wants to go on drawing."""
     if not curves:
         raise ValueError("a reliability diagram needs at least one curve")
@@ -54,7 +54,7 @@ def reliability_figure(curves: Mapping[str, Rows], *, n_bins: int = 10, title: s
     figure = blank(6.2, 7.3 + 0.22 * len(rows))
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     _frame(top, next(reversed(rows.values()))[0], n_bins=n_bins)
-    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), looks(list(rows)), strict=True)):
+    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), series_styles(list(rows)), strict=True)):
         is_last = i == len(rows) - 1
         label = f"{name}   ECE {ece(p, y, n_bins=n_bins):.3f}  Brier {brier(p, y):.3f}"
         _bins(top, p, y, style, n_bins=n_bins, label=label, above=3 + i)
@@ -63,13 +63,13 @@ def reliability_figure(curves: Mapping[str, Rows], *, n_bins: int = 10, title: s
     figure.legend(loc="outside lower left", fontsize=9, frameon=False)
     below.set(ylabel="fraction of rows")
     _foot(below, sorted({len(p) for p, _ in rows.values()}))
-    plain((top, below))
+    plain_axes((top, below))
     return figure
 
 
 def before_after(
-    before: Rows,
-    after: Rows,
+    before: DiagramRows,
+    after: DiagramRows,
     *,
     names: tuple[str, str] = ("before", "after"),
     n_bins: int = 10,
@@ -94,13 +94,13 @@ def before_after(
 
 
 def before_after_figure(
-    before: Rows, after: Rows, *, names: tuple[str, str] = ("before", "after"), n_bins: int = 10
+    before: DiagramRows, after: DiagramRows, *, names: tuple[str, str] = ("before", "after"), n_bins: int = 10
 ) -> Figure:
     """The figure behind `before_after`."""
     figure = blank(8.6, 5.4)
     panels = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3.4, 1))
     rows = (checked(*before), checked(*after))
-    for i, (name, (p, y), style) in enumerate(zip(names, rows, looks(names), strict=True)):
+    for i, (name, (p, y), style) in enumerate(zip(names, rows, series_styles(names), strict=True)):
         top, below = panels[:, i]
         _frame(top, p, n_bins=n_bins)
         _bins(top, p, y, style, n_bins=n_bins, label=None, above=3)
@@ -109,7 +109,7 @@ def before_after_figure(
         _foot(below, [len(p)])
     panels[0, 0].set(ylabel="accuracy (router's policy was right)")
     panels[1, 0].set(ylabel="fraction of rows")
-    plain(list(panels.flat))
+    plain_axes(list(panels.flat))
     return figure
 
 
@@ -125,7 +125,9 @@ def _frame(axes: Axes, p: FloatArray, *, n_bins: int) -> None:
         axes.fill_between(edges[b : b + 2], start, end, color=GREY, alpha=0.16, linewidth=0, zorder=0, label=label)
 
 
-def _bins(axes: Axes, p: FloatArray, y: FloatArray, style: Look, *, n_bins: int, label: str | None, above: int) -> None:
+def _bins(
+    axes: Axes, p: FloatArray, y: FloatArray, style: SeriesStyle, *, n_bins: int, label: str | None, above: int
+) -> None:
     """Accuracy of each bin with its interval; thin bins hollow and apart."""
     bins = reliability_bins(p, y, n_bins=n_bins)
     error = np.abs(np.stack([bins.accuracy - bins.low, bins.high - bins.accuracy]))
@@ -157,7 +159,7 @@ def _bins(axes: Axes, p: FloatArray, y: FloatArray, style: Look, *, n_bins: int,
     )
 
 
-def _histogram(axes: Axes, p: FloatArray, style: Look, *, n_bins: int, fill: bool) -> None:
+def _histogram(axes: Axes, p: FloatArray, style: SeriesStyle, *, n_bins: int, fill: bool) -> None:
     axes.stairs(
         np.bincount(bin_index(p, n_bins=n_bins), minlength=n_bins) / len(p),
         np.linspace(0, 1, n_bins + 1),

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.plots.style import GREY, Format, blank, looks, plain, render
+from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_styles
 
 POINTS = 400  # more would not be seen, and make vector files heavy
 
@@ -42,7 +42,7 @@ def risk_coverage_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> F
     rows = {name: checked(p, y) for name, (p, y) in curves.items()}
     figure = blank(6.2, 4.6 + 0.2 * len(rows))
     axes = figure.subplots()
-    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), looks(list(rows)), strict=True)):
+    for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), series_styles(list(rows)), strict=True)):
         coverage, risk = surest(p, y)
         axes.plot(
             coverage,
@@ -62,7 +62,7 @@ def risk_coverage_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> F
     )
     axes.set_ylim(bottom=0)
     figure.legend(loc="outside lower left", ncols=2, fontsize=9, frameon=False)
-    plain([axes])
+    plain_axes([axes])
     return figure
 
 

@@ -33,7 +33,7 @@ _UNDATED: dict[Format, dict[str, Any]] = {
 }
 
 
-class Look(NamedTuple):
+class SeriesStyle(NamedTuple):
     """Colour, marker and line style of one curve."""
 
     colour: str
@@ -41,26 +41,26 @@ class Look(NamedTuple):
     line: LineStyle
 
 
-def look(i: int) -> Look:
+def series_style(i: int) -> SeriesStyle:
     """The look of the i-th curve; six are different in colour, marker and line, then they come round again.
 
-    >>> look(0)
-    Look(colour='#0072B2', marker='o', line='-')
+    >>> series_style(0)
+    SeriesStyle(colour='#0072B2', marker='o', line='-')
     """
     k = i % len(COLOURS)
-    return Look(COLOURS[k], MARKERS[k], LINES[k])
+    return SeriesStyle(COLOURS[k], MARKERS[k], LINES[k])
 
 
-def looks(names: Sequence[str]) -> list[Look]:
+def series_styles(names: Sequence[str]) -> list[SeriesStyle]:
     """The look of each curve: that of its method where it is one of METHODS, else the first that none of them has.
 
-    >>> [found.colour for found in looks(["entropy", "mine"])] == [COLOURS[3], COLOURS[0]]
+    >>> [found.colour for found in series_styles(["entropy", "mine"])] == [COLOURS[3], COLOURS[0]]
     True
     """
     taken = {METHODS[name] for name in names if name in METHODS}
     free = [i for i in range(len(COLOURS)) if i not in taken] or list(range(len(COLOURS)))
     others = {name: i for i, name in enumerate(name for name in names if name not in METHODS)}
-    return [look(METHODS[name] if name in METHODS else free[others[name] % len(free)]) for name in names]
+    return [series_style(METHODS[name] if name in METHODS else free[others[name] % len(free)]) for name in names]
 
 
 def blank(width: float, height: float) -> Figure:
@@ -68,7 +68,7 @@ def blank(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def plain(panels: Sequence[Axes]) -> None:
+def plain_axes(panels: Sequence[Axes]) -> None:
     """Take away what carries no information: two of the four edges, and the grid's weight."""
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.learn.training_loop import StepLog
-from routecal.calib.plots.style import GREY, LINES, METHODS, Format, blank, look, plain, render
+from routecal.calib.plots.style import GREY, LINES, METHODS, Format, blank, plain_axes, render, series_style
 
 LEAST_SPAN = 0.005  # of the Brier axis: a smaller change is noise at any n we meet, and should look flat
 MANY = 20  # more steps than this are drawn faintly under their moving average
@@ -70,7 +70,7 @@ def training_figure(logs: Sequence[StepLog]) -> Figure:
     if (lack := LEAST_SPAN - (high - low)) > 0:
         panels[2].set_ylim(low - lack / 2, high + lack / 2)
     panels[-1].set_xlabel("step")
-    plain(list(panels))
+    plain_axes(list(panels))
     return figure
 
 
@@ -79,7 +79,7 @@ def _terms(panel: Axes, logs: Sequence[StepLog]) -> None:
     named = [dict(log.terms) or {"loss": log.loss} for log in logs]
     for i, name in enumerate(dict.fromkeys(term for terms in named for term in terms)):
         column = _column([terms.get(name) for terms in named])
-        _series(panel, np.isfinite(column), column, label=name, number=i, marker="", line=look(i).line)
+        _series(panel, np.isfinite(column), column, label=name, number=i, marker="", line=series_style(i).line)
     panel.set_ylabel("loss terms")
 
 
@@ -87,10 +87,10 @@ def _series(panel: Axes, shown: Any, column: FloatArray, *, label: str, number: 
     if not shown.any():
         return
     at, values = np.flatnonzero(shown) + 1, column[shown]
-    style: dict[str, Any] = {"color": look(number).colour, "linestyle": line}
+    style: dict[str, Any] = {"color": series_style(number).colour, "linestyle": line}
     many = not marker and len(at) > MANY
     if many:
-        panel.plot(at, values, linewidth=0.6, alpha=0.25, color=look(number).colour)
+        panel.plot(at, values, linewidth=0.6, alpha=0.25, color=series_style(number).colour)
         values = _smooth(values)
     alone = "o" if len(at) == 1 else marker  # a line of one step would not be seen
     panel.plot(at, values, label=label, linewidth=1.7, marker=alone, markersize=4, **style)

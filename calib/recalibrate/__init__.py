@@ -5,7 +5,7 @@ one, write the file and give it one row of the table in `registry`.
 """
 
 from routecal.calib.recalibrate.beta import Beta, fit_beta
-from routecal.calib.recalibrate.choose import Candidate, Choice, choose
+from routecal.calib.recalibrate.choose import Candidate, Choice, choose_recalibrator
 from routecal.calib.recalibrate.ets import ETS, fit_ets
 from routecal.calib.recalibrate.histogram import Histogram, fit_histogram
 from routecal.calib.recalibrate.identity import Identity, fit_identity
@@ -18,7 +18,7 @@ from routecal.calib.recalibrate.registry import (
     RECALIBRATORS,
     Recalibrator,
     from_json,
-    get,
+    get_recalibrator,
     to_json,
 )
 from routecal.calib.recalibrate.spline import Spline, fit_spline
@@ -42,7 +42,7 @@ __all__ = [
     "Spline",
     "Temperature",
     "VennAbers",
-    "choose",
+    "choose_recalibrator",
     "fit_beta",
     "fit_ets",
     "fit_histogram",
@@ -54,7 +54,7 @@ __all__ = [
     "fit_temperature",
     "fit_venn_abers",
     "from_json",
-    "get",
+    "get_recalibrator",
     "platt_parameters",
     "to_json",
 ]

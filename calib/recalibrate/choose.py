@@ -32,7 +32,7 @@ STANDARD_ERRORS = 1.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """One row of the table that `choose` decided by, in nats.
+    """One row of the table that `choose_recalibrator` decided by, in nats.
 
     Attributes:
         name: key of RECALIBRATORS.
@@ -57,7 +57,7 @@ class Choice:
     table: tuple[Candidate, ...]
 
 
-def choose(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: int = 10) -> Choice:
+def choose_recalibrator(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: int = 10) -> Choice:
     """The simplest recalibrator whose cross-validated log loss is within one standard error of the best.
 
     The one-standard-error rule (Breiman et al. 1984) with the standard error of the paired difference: that of the log
@@ -75,7 +75,7 @@ def choose(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: int = 10) -> C
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
 
-    >>> choose([0.5, 0.5], [0, 1])
+    >>> choose_recalibrator([0.5, 0.5], [0, 1])
     Choice(recalibrator=Identity(), table=())
     """
     p, y = checked(p, y)

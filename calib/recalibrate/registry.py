@@ -65,13 +65,13 @@ RECALIBRATORS: dict[str, Callable[[ArrayLike, ArrayLike], Recalibrator]] = {f.cl
 LEAST_ROWS: dict[str, int] = {family.cls.name: family.least_rows for family in _TABLE}
 
 
-def get(name: str) -> Callable[[ArrayLike, ArrayLike], Recalibrator]:
+def get_recalibrator(name: str) -> Callable[[ArrayLike, ArrayLike], Recalibrator]:
     """The fit of that name.
 
     Raises:
         UnknownName: no such recalibrator; lists those there are.
 
-    >>> get("identity")([0.5], [1])
+    >>> get_recalibrator("identity")([0.5], [1])
     Identity()
     """
     if name not in RECALIBRATORS:

@@ -32,7 +32,7 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
-class Stored(NamedTuple):
+class StoredTensors(NamedTuple):
     """One tensor of a file: its dtype as safetensors names it, and its shape."""
 
     dtype: str
@@ -79,20 +79,20 @@ def is_pointer(file: Path) -> bool:
     return file.read_bytes().startswith(_POINTER)
 
 
-def stored_tensors(folder: Path) -> dict[str, Stored]:
+def stored_tensors(folder: Path) -> dict[str, StoredTensors]:
     """Every tensor of the folder's safetensors files, read from their headers alone.
 
     Raises:
         CheckpointMissing: no such file, a shard is missing, or a file is cut short or damaged.
         CheckpointUnusable: only pickled weights are there, or two shards hold one tensor.
     """
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensors] = {}
     for file in _files(folder):
         try:
             with safe_open(file, framework="np") as opened:
                 names = list(opened.keys())
                 parts = {name: opened.get_slice(name) for name in names}
-                tensors = {n: Stored(str(p.get_dtype()), tuple(p.get_shape())) for n, p in parts.items()}
+                tensors = {n: StoredTensors(str(p.get_dtype()), tuple(p.get_shape())) for n, p in parts.items()}
         except (SafetensorError, OSError, ValueError) as error:
             reason = f"{file.name} is damaged or cut short: {error}; copy or download it again"
             raise CheckpointMissing(str(folder), f"complete Hugging Face checkpoint ({reason})") from error
@@ -102,7 +102,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     return found
 
 
-def check_numbers(folder: Path, tensors: Mapping[str, Stored]) -> None:
+def check_numbers(folder: Path, tensors: Mapping[str, StoredTensors]) -> None:
     """Refuse, with CheckpointUnusable, tensors that are not stored as floating-point numbers of 16 bits or more.
 
     Args:

@@ -62,13 +62,13 @@ METHODS: Mapping[str, Callable[..., dict[str, Predictor]]] = {
 }
 
 
-def get(group: str) -> Callable[..., dict[str, Predictor]]:
+def get_method(group: str) -> Callable[..., dict[str, Predictor]]:
     """The fit of that group.
 
     Raises:
         UnknownName: no such group; lists those there are.
 
-    >>> get("heads") is heads
+    >>> get_method("heads") is heads
     True
     """
     if group not in METHODS:

@@ -1,6 +1,6 @@
 """The ledger of paid calls."""
 
 from routecal.storage.ledger.ledger import Ledger
-from routecal.storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
+from routecal.storage.ledger.records import Attempt, Batch, CallEnd, CallStart, Claim, PaidResponse, Spent
 
-__all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
+__all__ = ["Attempt", "Batch", "CallEnd", "CallStart", "Claim", "Ledger", "PaidResponse", "Spent"]

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from routecal.storage.ledger import job_statements, reads
 from routecal.storage.ledger.ledger_session import LedgerSession
-from routecal.storage.ledger.records import Attempt, Batch, Bought, Claim, End, Spent, Start
+from routecal.storage.ledger.records import Attempt, Batch, CallEnd, CallStart, Claim, PaidResponse, Spent
 from routecal.storage.ledger.sessions import stamp
 from routecal.storage.ledger.writes import append, claim, end, note, release, retire
 
-__all__ = ["Attempt", "Batch", "Bought", "Claim", "End", "Ledger", "Spent", "Start"]
+__all__ = ["Attempt", "Batch", "CallEnd", "CallStart", "Claim", "Ledger", "PaidResponse", "Spent"]
 
 
 class Ledger(LedgerSession):
@@ -27,7 +27,7 @@ class Ledger(LedgerSession):
     the patience it was opened with; what a method returned from is then still in the ledger.
     """
 
-    def find(self, keys: Sequence[str]) -> dict[str, Bought]:
+    def find(self, keys: Sequence[str]) -> dict[str, PaidResponse]:
         """key -> raw response and its price, for those of `keys` (any number) that have one."""
         return self._run(lambda connection: reads.responses(connection, keys), writes=False)
 
@@ -50,8 +50,8 @@ class Ledger(LedgerSession):
     def write(
         self,
         *,
-        starts: Iterable[Start] = (),
-        ends: Iterable[End] = (),
+        starts: Iterable[CallStart] = (),
+        ends: Iterable[CallEnd] = (),
         attempts: Iterable[Attempt] = (),
         releases: Iterable[str] = (),
     ) -> dict[str, Claim]:
@@ -119,7 +119,7 @@ class Ledger(LedgerSession):
 
     def spend(self) -> list[dict[str, Any]]:
         """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
-        return self._run(reads.spend, writes=False)
+        return self._run(reads.spend_rows, writes=False)
 
     def hold_job(self, job: str) -> None:
         """Be the one session that spends this job's budget, until it is closed or dead.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 
 from routecal.storage.errors import StorageError
 from routecal.storage.ledger import sessions
-from routecal.storage.ledger.records import Start
+from routecal.storage.ledger.records import CallStart
 from routecal.storage.ledger.schema import begin
 from routecal.storage.ledger.sessions import Session, stamp
 from routecal.storage.ledger.tables import CALLS, IS_STARTED, SESSIONS
@@ -40,7 +40,7 @@ class LedgerSession:
         self._touched: datetime | None = None
         self._is_closed = False
         # Another session that took us for dead may have taken a call over and given it up: its row is then gone.
-        self._in_flight: dict[str, Start] = {}
+        self._in_flight: dict[str, CallStart] = {}
 
     @classmethod
     def open(

@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from routecal.storage.ledger.records import Bought, Spent
+from routecal.storage.ledger.records import PaidResponse, Spent
 from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
 from routecal.storage.ledger.writes import Writer, chunks, dead_among
 
 
-def responses(connection: Connection, keys: Iterable[str]) -> dict[str, Bought]:
+def responses(connection: Connection, keys: Iterable[str]) -> dict[str, PaidResponse]:
     """key -> response and price, of those that have ended."""
     statement = select(CALLS.c.key, CALLS.c.response, CALLS.c.usd, CALLS.c.session).where(IS_ENDED)
     parts = (connection.execute(statement.where(CALLS.c.key.in_(part))) for part in chunks(keys))
-    return {key: Bought(*bought) for part in parts for key, *bought in part}
+    return {key: PaidResponse(*bought) for part in parts for key, *bought in part}
 
 
 def ended(connection: Connection, keys: Iterable[str]) -> set[str]:
@@ -56,7 +56,7 @@ def lost(connection: Connection, job: str) -> int:
     return connection.scalar(statement) or 0
 
 
-def spend(connection: Connection) -> list[dict[str, Any]]:
+def spend_rows(connection: Connection) -> list[dict[str, Any]]:
     """The rows of `storage/sql/ledger/spend.sql`."""
     query = (files("routecal.storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
     return [dict(row) for row in connection.execute(text(query)).mappings()]

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class CallStart:
     """A call that is about to be sent.
 
     Attributes:
@@ -30,7 +30,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class CallEnd:
     """A response, as it came.
 
     Attributes:
@@ -111,7 +111,7 @@ class Batch:
     session: str
 
 
-class Bought(NamedTuple):
+class PaidResponse(NamedTuple):
     """A response and its price.
 
     Attributes:
@@ -135,7 +135,7 @@ class Claim(NamedTuple):
     """
 
     state: Literal["ours", "ended", "busy"]
-    bought: Bought | None = None
+    bought: PaidResponse | None = None
     taken_over: bool = False
 
 

@@ -26,7 +26,7 @@ from routecal.storage.ledger.ledger_errors import (
     LedgerUnreachable,
 )
 from routecal.storage.ledger.tables import META
-from routecal.storage.ledger.url import scrub, shown
+from routecal.storage.ledger.url import scrub, url_for_display
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Transactions:
         Raises:
             LedgerNeedsPackage, LedgerNotWritable, LedgerFull: as their names say.
         """
-        self.name = shown(url)
+        self.name = url_for_display(url)
         self.full = False
         self._url, self._wait_s, self._outage_s, self._on_wait = url, wait_s, outage_s, on_wait
         self._path = Path(url.database) if url.drivername == "sqlite" and url.database else None

@@ -46,10 +46,10 @@ def locate(url: str | None = None) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def shown(url: URL) -> str:
+def url_for_display(url: URL) -> str:
     """The URL for people: the path of a file, or a server without password and options.
 
-    >>> shown(make_url("postgresql+psycopg://ann:secret@db:5432/paid?password=secret"))
+    >>> url_for_display(make_url("postgresql+psycopg://ann:secret@db:5432/paid?password=secret"))
     'postgresql://ann:***@db:5432/paid'
     """
     if url.drivername == "sqlite":

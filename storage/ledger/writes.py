@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from routecal.storage.ledger.records import Attempt, Bought, Claim, End, Start
+from routecal.storage.ledger.records import Attempt, CallEnd, CallStart, Claim, PaidResponse
 from routecal.storage.ledger.sessions import Session
 from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_STARTED, SESSIONS
 
 T = TypeVar("T")
 
 CHUNK = 500
-_RESULTS = [f for f in End.__dataclass_fields__ if f != "key"]
+_RESULTS = [f for f in CallEnd.__dataclass_fields__ if f != "key"]
 # What a call was for, when nobody said.
-_UNSAID = Start("", provider="", model="", stage="", job="", prompt_version="", tier="", reserved_usd=0.0)
+_UNSAID = CallStart("", provider="", model="", stage="", job="", prompt_version="", tier="", reserved_usd=0.0)
 _RELEASE = CALLS.delete().where(
     CALLS.c.key == bindparam("of_key"), CALLS.c.session == bindparam("of_session"), IS_STARTED
 )
@@ -84,7 +84,9 @@ def dead_among(connection: Connection, sessions: Collection[str], writer: Writer
     return wanted - {row.id for row in rows if not writer.is_dead(row)}
 
 
-def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken_before: set[str]) -> dict[str, Claim]:
+def claim(
+    connection: Connection, starts: Sequence[CallStart], writer: Writer, taken_before: set[str]
+) -> dict[str, Claim]:
     """Make calls ours where they are free.
 
     Args:
@@ -113,7 +115,7 @@ def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken
         dead = dead_among(connection, {r.session for r in found.values() if r.state == "started"}, writer)
         for key, row_ in found.items():
             if row_.state == "ended":
-                claims[key] = Claim("ended", Bought(row_.response, row_.usd, row_.session))
+                claims[key] = Claim("ended", PaidResponse(row_.response, row_.usd, row_.session))
             elif row_.session == writer.session:
                 claims[key] = Claim("ours", taken_over=key in taken_before)
             elif row_.session not in dead:
@@ -126,7 +128,9 @@ def claim(connection: Connection, starts: Sequence[Start], writer: Writer, taken
     return claims
 
 
-def end(connection: Connection, ends: Sequence[tuple[End, str]], starts: Mapping[str, Start], writer: Writer) -> None:
+def end(
+    connection: Connection, ends: Sequence[tuple[CallEnd, str]], starts: Mapping[str, CallStart], writer: Writer
+) -> None:
     """Store responses; the first one of a key stays, and another one is noted as a `duplicate` attempt.
 
     Args:
@@ -224,7 +228,7 @@ def _rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
     return {row.key: row for part in chunks(keys) for row in connection.execute(statement.where(CALLS.c.key.in_(part)))}
 
 
-def _take_over(connection: Connection, start: Start, row: Any, writer: Writer) -> bool:
+def _take_over(connection: Connection, start: CallStart, row: Any, writer: Writer) -> bool:
     statement = (
         update(CALLS)
         .where(CALLS.c.key == start.key, CALLS.c.session == row.session, IS_STARTED)

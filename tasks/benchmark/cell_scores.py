@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefect import task
 
 from routecal.calib.comparison import Resampled, paired_counts
-from routecal.calib.comparison.scores import MethodScore, SeedScore, score
+from routecal.calib.comparison.scores import MethodScore, SeedScore, score_methods
 from routecal.storage.artifact import Artifact, read_metadata, read_table
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
@@ -57,7 +57,7 @@ def score_cells(
     """
     p, y, ids, n_labelled = _read(cells, target)
     counts = list(paired_counts(_strata(ids, target, family, relatives)))
-    found = {method: score(seeds, y, counts) for method, seeds in p.items()}
+    found = {method: score_methods(seeds, y, counts) for method, seeds in p.items()}
     facts = {
         "name": name,
         "target": target,

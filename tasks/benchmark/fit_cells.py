@@ -41,7 +41,7 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
     table = table.filter(pa.compute.field("part") == "router")
     hidden = load_features(features).of(table["query_id"].to_pylist())
-    weights = routing_head.get(kind)(hidden, _policies(table["true_policy"]))
+    weights = routing_head.routing_head_kind(kind)(hidden, _policies(table["true_policy"]))
 
     def build(folder: Path) -> None:
         np.save(folder / "weights.npy", weights)
@@ -67,7 +67,7 @@ def choose_block(
     labelled, ids = _labelled(read_table(rows), features, _weights(router), DEFAULT, seed=seed, labels=labels)
     known = load_features(features)
     blocks = {block: known.of(ids, block) for block in known.blocks}
-    (chosen,) = blocks_of.choose(blocks, labelled, candidates=[[block] for block in blocks], seed=seed).names
+    (chosen,) = blocks_of.choose_blocks(blocks, labelled, candidates=[[block] for block in blocks], seed=seed).names
     return chosen
 
 
@@ -122,7 +122,7 @@ def fit_cell(
 
 
 def _fit_of(group: str) -> Callable[..., Mapping[str, Predictor]]:
-    return ablation.fit if group == ablation.GROUP else methods.get(group)
+    return ablation.fit if group == ablation.GROUP else methods.get_method(group)
 
 
 def _weights(router: Artifact) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ def benchmark_page(
     parts = [f"# {title}", "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
     parts += ["## Sets", NOTE]
     for table in tables:
-        parts += [_heading(table), set_table(table)]
+        parts += [_heading(table), set_markdown(table)]
     if shifted:
         parts += ["## Trained on one set, tested on another", shift_table(shifted)]
     return "\n\n".join(parts) + "\n"
@@ -43,7 +43,7 @@ def ranks_table(ranks: Sequence[Standing]) -> str:
     return markdown(columns, rows)
 
 
-def set_table(table: SetTable) -> str:
+def set_markdown(table: SetTable) -> str:
     """Method, ECE, noise floor, Brier, AUROC, AURC: the table of the method's description."""
     rows = [
         (

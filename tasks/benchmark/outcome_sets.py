@@ -77,10 +77,10 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
     ]
 
 
-def question(text: str) -> str:
+def question_of(text: str) -> str:
     """The query without a last line that only says "Answer:", so that it is one question in every file that asks it.
 
-    >>> question("2 + 2?\\nA. 3\\nB. 4\\nAnswer:")
+    >>> question_of("2 + 2?\\nA. 3\\nB. 4\\nAnswer:")
     '2 + 2?\\nA. 3\\nB. 4'
     """
     return _CUE.sub("", text) or text
@@ -91,7 +91,7 @@ def _protocol_rows(path: str, limit: int | None) -> pa.Table:
     table, matrix = read_outcomes(path), OracleMatrix()
     rows: dict[str, dict[str, Any]] = {}
     for row in table.select(["query", "context", "topic", "medium_label", "large_label"]).to_pylist():
-        text = question(row["query"])
+        text = question_of(row["query"])
         # The salt is that of `split_of`: the test part is the test split of every other command.
         known = {
             "query_id": query_id(text, row["context"]),

@@ -6,19 +6,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib import metrics
-from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, ties
+from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, tied_methods
 from routecal.calib.comparison.scores import MethodScore
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import DEFAULT
 from routecal.tasks.benchmark.cell_scores import Scored, seed_of
 
-METRICS = {name: metrics.get(name).lower_is_better for name in COMPARED}
+METRICS = {name: metrics.get_metric(name).lower_is_better for name in COMPARED}
 
 # Methods that differences are taken to, and that the tables of shift show.
 RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
 
 
-class Line(BaseModel):
+class ResultRow(BaseModel):
     """One method in a table; means over seeds, intervals of Brier, AUROC and AURC over test queries and seeds."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,9 +48,9 @@ class SetTable(BaseModel):
     n: int = Field(description="test rows")
     n_labelled: float = Field(description="labelled rows, mean over seeds")
     accuracy: float = Field(description="share of the test rows on which the router was right")
-    lines: list[Line]
+    lines: list[ResultRow]
 
-    def line(self, method: str) -> Line:
+    def line(self, method: str) -> ResultRow:
         """The line of that method."""
         return next(line for line in self.lines if line.method == method)
 
@@ -139,13 +139,13 @@ def by_seed(found: Resampled) -> list[Estimate | None]:
 
 def is_better(difference: Estimate | None, *, lower: bool = True) -> bool:
     """Whether the difference to another method is significant, and in favour."""
-    return difference is not None and not ties(difference) and (difference.value < 0) == lower
+    return difference is not None and not tied_methods(difference) and (difference.value < 0) == lower
 
 
-def _line(method: str, found: MethodScore, base: MethodScore, seed: int) -> Line:
+def _line(method: str, found: MethodScore, base: MethodScore, seed: int) -> ResultRow:
     pooled = {metric: over_seeds(resampled, seed=seed) for metric, resampled in found.resampled.items()}
     behind = {m: minus(found.resampled[m], base.resampled[m]) for m in ("brier", "auroc")}
-    return Line(
+    return ResultRow(
         method=method,
         ece=_mean(found, "ece"),
         noise_mean=_mean(found, "noise_mean"),

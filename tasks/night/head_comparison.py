@@ -10,12 +10,12 @@ from routecal.calib.examples import LABELLED
 from routecal.calib.head import LoadedHead
 from routecal.calib.learn.cross_fit import unseen
 from routecal.calib.night import candidate
-from routecal.calib.night.promotion_gate import GateRules, Verdict, decide, served
+from routecal.calib.night.promotion_gate import GateRules, GateVerdict, decide, served
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.cache import STORED, cache_on
 from routecal.tasks.load_examples import load_examples
-from routecal.tasks.night.health_check import threshold, told
-from routecal.tasks.night.label_history import Rows
+from routecal.tasks.night.health_check import predict, threshold_of
+from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
 # Topics of fewer held-out rows have no veto, so they need no slice.
@@ -34,7 +34,7 @@ _CUTS = ("router_policy", "topic")
     ),
     **STORED,
 )
-def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact], learned: Mapping[str, Rows]) -> str:
+def choose_candidate(tonight: NightRows, heads: Mapping[str, Artifact], learned: Mapping[str, NightRows]) -> str:
     """The name of the best head on tonight's labelled rows, see `calib.night.candidate.choose_candidate`.
 
     Held-out rows have no say: they judge the one that is chosen.
@@ -53,7 +53,9 @@ def choose_candidate(tonight: Rows, heads: Mapping[str, Artifact], learned: Mapp
     )
 
 
-def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: Sequence[str]) -> candidate.Contender:
+def _contender(
+    head: LoadedHead, learned: NightRows, tonight: Sequence[str], splits: Sequence[str]
+) -> candidate.Contender:
     rows = load_examples(learned.examples, learned.features, blocks=head.blocks)
     ids = np.array(read_table(learned.examples, columns=["query_id"])["query_id"].to_pylist(), np.str_)
     is_fitted_on = np.isin(rows.split, splits)
@@ -74,8 +76,8 @@ def _contender(head: LoadedHead, learned: Rows, tonight: Sequence[str], splits: 
     **STORED,
 )
 def judge(
-    new: Artifact, champion: Artifact | None, window: Rows, renewal: Sequence[str], rules: GateRules, seed: int
-) -> Verdict:
+    new: Artifact, champion: Artifact | None, window: NightRows, renewal: Sequence[str], rules: GateRules, seed: int
+) -> GateVerdict:
     """The candidate against the serving head on held-out rows, whole and by policy and topic.
 
     Args:
@@ -87,23 +89,23 @@ def judge(
         seed: of its redrawn labels.
     """
     head = open_head(new, window.features)
-    p, y = told(head, window)
+    p, y = predict(head, window)
     if champion is None:
         return decide(p, None, y, rules=rules, seed=seed)
     serving = open_head(champion, window.features)
-    other, _ = told(serving, window)
+    other, _ = predict(serving, window)
     slices = _slices(window, rules.min_slice)
-    decisions = (served(p, y, threshold(head)), served(other, y, threshold(serving)))
+    decisions = (served(p, y, threshold_of(head)), served(other, y, threshold_of(serving)))
     return decide(p, other, y, slices=slices, renewal=renewal, decisions=decisions, rules=rules, seed=seed)
 
 
-def classes(rows: Rows) -> tuple[int, int]:
+def classes(rows: NightRows) -> tuple[int, int]:
     """Rows on which the router is right, and on which it is wrong."""
     right = read_table(rows.examples, columns=["is_correct"])["is_correct"].to_pylist()
     return sum(right), len(right) - sum(right)
 
 
-def _slices(window: Rows, at_least: int) -> dict[str, NDArray[np.bool_]]:
+def _slices(window: NightRows, at_least: int) -> dict[str, NDArray[np.bool_]]:
     table = read_table(window.examples, columns=list(_CUTS))
     masks = {}
     for cut in _CUTS:

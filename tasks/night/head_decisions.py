@@ -8,19 +8,19 @@ from prefect.cache_policies import NO_CACHE
 
 from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Action, Entry
+from routecal.storage.head_registry import Action, RegistryEntry
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
 from routecal.tasks.night.night_result import FLOW, KEY, Ending
 from routecal.tasks.night.pending_candidates import FLOW_RUN, ending_of, is_a_night
 
 
-def last() -> Entry | None:
+def last() -> RegistryEntry | None:
     """The newest entry."""
-    return head_registry.newest(Home.from_env())
+    return head_registry.newest_entry(Home.from_env())
 
 
-def in_force() -> Entry | None:
+def in_force() -> RegistryEntry | None:
     """The entry that put the serving head in its place."""
     past = head_registry.champions(head_registry.history(Home.from_env()))
     return past[-1] if past else None
@@ -58,17 +58,17 @@ def write_decision(
     candidate: Artifact,
     reasons: Sequence[str],
     *,
-    after: Entry | None,
+    after: RegistryEntry | None,
     run_id: str,
     lineage: Mapping[str, Any],
-) -> Entry:
+) -> RegistryEntry:
     """Write a night's decision: `promoted` makes the candidate the champion, anything else leaves the one that serves.
 
     Raises:
         RegistryChanged: somebody decided since `after`; nothing was written.
     """
     serving = None if after is None else after.champion
-    return head_registry.append(
+    return head_registry.append_entry(
         Home.from_env(),
         action,
         champion=candidate if action == "promoted" else serving,

@@ -13,7 +13,7 @@ from routecal.calib.night.query_drift import Drift, columns, drift, principal_ax
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
 from routecal.tasks.cache import STORED, cache_on
-from routecal.tasks.night.label_history import Rows
+from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
 _CODE = (
@@ -27,7 +27,9 @@ _CODE = (
 
 
 @task(name="check champion", task_run_name="check the serving head", cache_policy=cache_on(*_CODE), **STORED)
-def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: Artifact | None, seed: int) -> Health:
+def check_champion(
+    champion: Artifact, learned: NightRows, window: NightRows | None, new: Artifact | None, seed: int
+) -> Health:
     """Calibration of the serving head on held-out rows, and drift of new queries.
 
     Args:
@@ -39,8 +41,8 @@ def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: 
     """
     head = open_head(champion, learned.features)
     found = None if new is None else _drift(head, learned, new)
-    p, y = told(head, window) if window is not None else (np.empty(0), np.empty(0))
-    return examine(p, y, drift=found, threshold=threshold(head), seed=seed)
+    p, y = predict(head, window) if window is not None else (np.empty(0), np.empty(0))
+    return examine(p, y, drift=found, threshold=threshold_of(head), seed=seed)
 
 
 @task(
@@ -49,7 +51,7 @@ def check_champion(champion: Artifact, learned: Rows, window: Rows | None, new: 
     cache_policy=cache_on(*_CODE),
     **STORED,
 )
-def check_oracle(champion: Artifact, before: Rows, now: Rows) -> OutcomeShift:
+def check_oracle(champion: Artifact, before: NightRows, now: NightRows) -> OutcomeShift:
     """Whether outcomes changed, on rows that the serving head has not learned from.
 
     Args:
@@ -58,10 +60,10 @@ def check_oracle(champion: Artifact, before: Rows, now: Rows) -> OutcomeShift:
         now: tonight's rows, of all splits: none has taught a head yet.
     """
     head = open_head(champion, now.features)
-    return outcome_shift(told(head, before), told(head, now), _outcomes(before), _outcomes(now))
+    return outcome_shift(predict(head, before), predict(head, now), _outcomes(before), _outcomes(now))
 
 
-def told(head: LoadedHead, rows: Rows) -> tuple[FloatArray, FloatArray]:
+def predict(head: LoadedHead, rows: NightRows) -> tuple[FloatArray, FloatArray]:
     """(p, y) of rows that the head has not learned from."""
     examples = read_table(rows.examples, columns=["query_id", "is_correct"])
     hidden, logits = arrays(rows.features, examples["query_id"], head)
@@ -81,18 +83,18 @@ def arrays(
     return hidden.astype(np.float32), np.array(table["logits"].to_pylist(), np.float32)
 
 
-def share_escalated(calibrated: Artifact, rows: Rows) -> float:
+def share_escalated(calibrated: Artifact, rows: NightRows) -> float:
     """Share of the rows whose confidence lies below the threshold."""
     head = open_head(calibrated, rows.features)
-    return float((told(head, rows)[0] < threshold(head)).mean())
+    return float((predict(head, rows)[0] < threshold_of(head)).mean())
 
 
-def threshold(head: LoadedHead) -> float:
+def threshold_of(head: LoadedHead) -> float:
     """Confidence below which a packed head escalates."""
     return float(head.config["lineage"]["serving"]["threshold"])
 
 
-def _drift(head: LoadedHead, learned: Rows, new: Artifact) -> Drift:
+def _drift(head: LoadedHead, learned: NightRows, new: Artifact) -> Drift:
     ids = read_table(learned.examples, columns=["query_id"])["query_id"]
     before, now = arrays(learned.features, ids, head), arrays(new, None, head)
     axes = principal_axes(before[0])
@@ -100,7 +102,7 @@ def _drift(head: LoadedHead, learned: Rows, new: Artifact) -> Drift:
     return drift(table[0], table[1])
 
 
-def _outcomes(rows: Rows) -> list[str]:
+def _outcomes(rows: NightRows) -> list[str]:
     """Both grades of each row, or its true policy where only that is known."""
     table = read_table(rows.examples, columns=["medium_grade", "large_grade", "true_policy"])
     return [

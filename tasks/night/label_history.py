@@ -39,7 +39,7 @@ def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
 _PAIR = ("medium", "large")
 
 
-class Rows(BaseModel):
+class NightRows(BaseModel):
     """Examples, and the labels and features that they were joined from; those may hold more."""
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ class Rows(BaseModel):
     labels: Artifact
 
 
-class Known(NamedTuple):
+class LabelHistory(NamedTuple):
     """The nights before this one, oldest first, of the same router and models."""
 
     nights: tuple[Manifest, ...]
@@ -62,7 +62,7 @@ class Known(NamedTuple):
         return cls(nights, frozenset(str(e.lineage.get(RUN)) for e in history(home) if e.action == "promoted"))
 
     @property
-    def labelling(self) -> list[Rows]:
+    def labelling(self) -> list[NightRows]:
         """What each night that labelled something made, as far as it may teach (`calib.night.row_roles.may_teach`)."""
         made = [
             m.artifacts
@@ -70,7 +70,7 @@ class Known(NamedTuple):
             if EXAMPLES in m.artifacts
             and may_teach(is_doubted=bool(m.facts.get(DOUBTED)), is_accepted=m.run_id in self.accepted)
         ]
-        return [Rows(**{kind: artifacts[kind] for kind in Rows.model_fields}) for artifacts in made]
+        return [NightRows(**{kind: artifacts[kind] for kind in NightRows.model_fields}) for artifacts in made]
 
     @property
     def told(self) -> list[Artifact]:
@@ -103,12 +103,12 @@ def _ids(night: Manifest) -> list[str]:
     return [now.get(name, name) for name in ids]
 
 
-def pooled(nights: Sequence[Rows], *, at_most: int) -> Rows:
+def pooled_rows(nights: Sequence[NightRows], *, at_most: int) -> NightRows:
     """All rows of the newest nights that a head learns from, see `calib.night.row_roles.memory`."""
     return _together(nights[-memory((rows.examples.rows for rows in reversed(nights)), at_most=at_most) :])
 
 
-def held_out(nights: Sequence[Rows], *, at_least: int) -> Rows:
+def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
     """The test rows of the newest nights, which no head has learned from, see `calib.night.row_roles.window`.
 
     Args:
@@ -128,5 +128,5 @@ def held_out(nights: Sequence[Rows], *, at_least: int) -> Rows:
     return _together(used).model_copy(update={"examples": examples})
 
 
-def _together(nights: Sequence[Rows]) -> Rows:
-    return Rows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in Rows.model_fields})
+def _together(nights: Sequence[NightRows]) -> NightRows:
+    return NightRows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in NightRows.model_fields})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Entry
+from routecal.storage.head_registry import RegistryEntry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
 from routecal.tasks.night.open_candidates import decided_since, waiting
@@ -17,7 +17,7 @@ from routecal.tasks.result_table import Table
 OPEN = ("waiting", "refused")
 
 
-def promote(number: int | None = None, *, force: bool = False) -> Entry:
+def promote(number: int | None = None, *, force: bool = False) -> RegistryEntry:
     """Promote the newest candidate that waits, or the one of an entry.
 
     Args:
@@ -46,7 +46,7 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
             f"the candidate of entry {entry.number} was refused ({said}); `routecal promote --entry {entry.number} "
             "--force` promotes it all the same"
         )
-    return head_registry.append(
+    return head_registry.append_entry(
         Home.from_env(),
         "promoted",
         champion=entry.candidate,
@@ -60,7 +60,7 @@ def promote(number: int | None = None, *, force: bool = False) -> Entry:
     )
 
 
-def decline(number: int | None = None, *, note: str = "") -> Entry:
+def decline(number: int | None = None, *, note: str = "") -> RegistryEntry:
     """Refuse the newest candidate that waits, or the one of an entry that waits; the head that serves serves on.
 
     Args:
@@ -75,7 +75,7 @@ def decline(number: int | None = None, *, note: str = "") -> Entry:
     entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
     if entry not in waiting(entries):
         raise NothingToPromote(f"the candidate of entry {entry.number} does not wait any more")
-    return head_registry.append(
+    return head_registry.append_entry(
         Home.from_env(),
         "refused",
         champion=entries[-1].champion,
@@ -86,17 +86,17 @@ def decline(number: int | None = None, *, note: str = "") -> Entry:
     )
 
 
-def _overtaken(entries: Sequence[Entry], *, by: Artifact | None) -> list[str]:
+def _overtaken(entries: Sequence[RegistryEntry], *, by: Artifact | None) -> list[str]:
     """Of the candidates that wait: that they do no more, once this other head is in force."""
     return [f"the candidate of entry {e.number} waits no more" for e in waiting(entries) if e.candidate != by]
 
 
-def _served(entry: Entry, entries: Sequence[Entry]) -> int | None:
+def _served(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> int | None:
     """The last entry that put this one's candidate in force; None if none did."""
     return next((e.number for e in reversed(head_registry.champions(entries)) if e.champion == entry.candidate), None)
 
 
-def _newest_waiting(entries: Sequence[Entry]) -> Entry:
+def _newest_waiting(entries: Sequence[RegistryEntry]) -> RegistryEntry:
     if found := waiting(entries):
         return found[-1]
     passed = [e for e in entries if e.action in OPEN and _served(e, entries) is None]
@@ -116,20 +116,20 @@ def _newest_waiting(entries: Sequence[Entry]) -> Entry:
     )
 
 
-def _numbered(entries: Sequence[Entry], number: int) -> Entry:
+def _numbered(entries: Sequence[RegistryEntry], number: int) -> RegistryEntry:
     for entry in entries:
         if entry.number == number and entry.candidate is not None and entry.action in OPEN:
             return entry
     raise NothingToPromote(f"entry {number} holds no candidate that waits or was refused")
 
 
-def _refused(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+def _refused(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> RegistryEntry | None:
     """The entry that refused the candidate last: this one, or the answer of a person to it; None if none did."""
     since = decided_since(entry, entries) if entry.action == "waiting" else entry
     return since if since is not None and since.action == "refused" else None
 
 
-def roll_back(number: int | None = None) -> Entry:
+def roll_back(number: int | None = None) -> RegistryEntry:
     """Put back the champion before the one that serves, or the one that entry `number` put in force.
 
     Raises:
@@ -150,7 +150,7 @@ def roll_back(number: int | None = None) -> Entry:
         raise NothingToPromote(f"entry {number} put no head in force" if number else _nothing_before(past))
     if target.champion == entries[-1].champion:
         raise NothingToPromote(f"the head of entry {target.number} serves already")
-    return head_registry.append(
+    return head_registry.append_entry(
         Home.from_env(),
         "rolled back",
         champion=target.champion,
@@ -160,13 +160,13 @@ def roll_back(number: int | None = None) -> Entry:
     )
 
 
-def _decision(entry: Entry, entries: Sequence[Entry]) -> str:
+def _decision(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> str:
     """What an entry says; of one that waited, until which entry."""
     since = decided_since(entry, entries) if entry.action == "waiting" else None
     return entry.action if since is None else f"waited until {since.number}"
 
 
-def _nothing_before(past: Sequence[Entry]) -> str:
+def _nothing_before(past: Sequence[RegistryEntry]) -> str:
     """Why there is no head to go back to, and which heads a person can still put in force."""
     others = [e for e in past if e.champion != past[-1].champion]
     if not others:

@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Entry
+from routecal.storage.head_registry import RegistryEntry
 from routecal.tasks.night.inbox import Gathered
-from routecal.tasks.night.label_history import ROWS, RUN, Known, Rows
+from routecal.tasks.night.label_history import ROWS, RUN, LabelHistory, NightRows
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.oracle.oracle_spec import OracleSpec
 
 
-class Evening(NamedTuple):
+class NightContext(NamedTuple):
     """The state of the world before the night changes it.
 
     Attributes:
@@ -28,9 +28,9 @@ class Evening(NamedTuple):
     router: Artifact
     oracle: OracleSpec
     key: str
-    known: Known
-    before: Entry | None
-    in_force: Entry | None
+    known: LabelHistory
+    before: RegistryEntry | None
+    in_force: RegistryEntry | None
     gathered: Gathered
 
     @property
@@ -39,9 +39,13 @@ class Evening(NamedTuple):
         return self.in_force.champion if self.in_force is not None and self._is_ours else None
 
     @property
-    def learned(self) -> Rows | None:
+    def learned(self) -> NightRows | None:
         """What the serving head learned from."""
-        return Rows.model_validate(self.in_force.lineage[ROWS]) if self.in_force is not None and self._is_ours else None
+        return (
+            NightRows.model_validate(self.in_force.lineage[ROWS])
+            if self.in_force is not None and self._is_ours
+            else None
+        )
 
     @property
     def displaced(self) -> str | None:

@@ -58,7 +58,7 @@ LISTED = 14
 
 
 @task(name="tell", task_run_name="publish the night: {night.action}", cache_policy=NO_CACHE)
-def tell(night: Night, earlier: Sequence[Artifact], router: str) -> Artifact:
+def publish_night(night: Night, earlier: Sequence[Artifact], router: str) -> Artifact:
     """Store the night's row and publish its page; the artifact `night-ROUTER` shows the history of pages in the UI.
 
     Args:
@@ -70,7 +70,7 @@ def tell(night: Night, earlier: Sequence[Artifact], router: str) -> Artifact:
     rows = joined([*earlier, own])
     with connect(nights=rows) as con:
         trend = run(con, "nights").to_pylist()
-    text = page(night, rows, trend, link=None if night.report is None else report_link(night.report))
+    text = night_page(night, rows, trend, link=None if night.report is None else report_link(night.report))
     create_markdown_artifact(text, key=f"night-{router[:SHORT]}", description=safe(headline(night)))
     shown = "every night, newest first; ECE and Brier of the head that serves afterwards"
     create_table_artifact(_listed(trend), key=f"nights-{router[:SHORT]}", description=shown)
@@ -115,7 +115,7 @@ def lines(night: Night) -> dict[str, list[str]]:
     return {title: sentences for title, sentences in found.items() if sentences}
 
 
-def page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link: str | None = None) -> str:
+def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link: str | None = None) -> str:
     """The night as Markdown with the trend as an inline picture; what users wrote is shown as text.
 
     Args:

@@ -6,7 +6,7 @@ Apart from what draws and trains, so that whoever looks at the registry loads ne
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.night.head_health import Health
-from routecal.calib.night.promotion_gate import Verdict
+from routecal.calib.night.promotion_gate import GateVerdict
 from routecal.storage.artifact import Artifact
 
 # The flow of a night, and in its manifest and entries the fact that says whose night it was.
@@ -31,7 +31,7 @@ class Night(BaseModel):
     unreadable: tuple[str, ...] = Field(default=(), description="files that were passed over")
     cost_usd: float | None = Field(default=None, description="of tonight's labels, as far as prices are known")
     health: Health | None = Field(default=None, description="of the head that served before")
-    verdict: Verdict | None = None
+    verdict: GateVerdict | None = None
     escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
     money: str = Field(default="", description="what the candidate saves by its own evaluation, in a sentence")
     serving: str = Field(default="", description="version of the head that serves afterwards")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Entry
+from routecal.storage.head_registry import RegistryEntry
 
 
-def decided_since(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+def decided_since(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> RegistryEntry | None:
     """The first later entry that decides about the candidate of this one, or puts another head in force; None if none.
 
     Args:
@@ -17,7 +17,7 @@ def decided_since(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
     return next((e for e in later if is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
 
 
-def waiting(entries: Sequence[Entry]) -> list[Entry]:
+def waiting(entries: Sequence[RegistryEntry]) -> list[RegistryEntry]:
     """The entries whose candidates a person can still promote without overruling anybody, oldest first.
 
     Args:
@@ -26,7 +26,7 @@ def waiting(entries: Sequence[Entry]) -> list[Entry]:
     return [e for e in entries if e.action == "waiting" and decided_since(e, entries) is None]
 
 
-def _serves_on(before: Entry, after: Entry) -> bool:
+def _serves_on(before: RegistryEntry, after: RegistryEntry) -> bool:
     if before.champion is None:
         return after.champion is None
     return is_same(before.champion, after.champion)

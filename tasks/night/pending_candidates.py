@@ -6,7 +6,7 @@ from typing import Any
 
 from routecal.storage import head_registry
 from routecal.storage.errors import RegistryChanged
-from routecal.storage.head_registry import Action, Entry
+from routecal.storage.head_registry import Action, RegistryEntry
 from routecal.storage.layout import Home
 from routecal.tasks.night.night_result import ENDING, Ending
 from routecal.tasks.night.open_candidates import decided_since, is_same
@@ -17,7 +17,7 @@ ASKS, ESCALATED = "asks", "escalated"
 FLOW_RUN = "flow_run_id"
 
 
-def entry_asked_by(flow_run: str) -> Entry | None:
+def entry_asked_by(flow_run: str) -> RegistryEntry | None:
     """The entry that a flow run has written to ask a person about; None once it has written an answer, or if none.
 
     Args:
@@ -28,12 +28,12 @@ def entry_asked_by(flow_run: str) -> Entry | None:
     return own[-1] if own and own[-1].action == "waiting" and own[-1].lineage.get(ASKS) else None
 
 
-def is_decided(entry: Entry) -> bool:
+def is_decided(entry: RegistryEntry) -> bool:
     """Whether somebody has decided about the candidate since, or put another head in force."""
     return decided_since(entry, head_registry.history(Home.from_env())) is not None
 
 
-def answer(entry: Entry, action: Action, said: str) -> bool:
+def record_answer(entry: RegistryEntry, action: Action, said: str) -> bool:
     """Write down what a person answered; False, and nothing is written, where something was decided before that.
 
     Args:
@@ -47,7 +47,7 @@ def answer(entry: Entry, action: Action, said: str) -> bool:
             return False
         ending = _answered(entry, action, said)
         with suppress(RegistryChanged):
-            head_registry.append(
+            head_registry.append_entry(
                 Home.from_env(),
                 action,
                 champion=entry.candidate if action == "promoted" else entry.champion,
@@ -60,7 +60,7 @@ def answer(entry: Entry, action: Action, said: str) -> bool:
             return True
 
 
-def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
+def ending_of(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> Ending:
     """How the night of an entry ends, with what was decided about its candidate since.
 
     Args:
@@ -83,7 +83,7 @@ def ending_of(entry: Entry, entries: Sequence[Entry]) -> Ending:
     return _answered(entry, since.action, said)
 
 
-def _answered(entry: Entry, action: str, said: str, serving: str | None = None) -> Ending:
+def _answered(entry: RegistryEntry, action: str, said: str, serving: str | None = None) -> Ending:
     """The ending that the entry was written with, with another action and its reason."""
     ending = Ending.model_validate(entry.lineage[ENDING])
     changed: dict[str, Any] = {"action": action, "reasons": (said, *ending.night.reasons)}
@@ -94,6 +94,6 @@ def _answered(entry: Entry, action: str, said: str, serving: str | None = None) 
     return ending.model_copy(update={"night": ending.night.model_copy(update=changed)})
 
 
-def is_a_night(entry: Entry) -> bool:
+def is_a_night(entry: RegistryEntry) -> bool:
     """A night decided it; people's decisions repeat the lineage of a night's without being one."""
     return bool(entry.run_id) and ENDING in entry.lineage

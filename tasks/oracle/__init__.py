@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.labelling_summary import result_line
     from routecal.tasks.oracle.oracle_registry import ORACLES
     from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
-    from routecal.tasks.oracle.planning.forecast import Plan
-    from routecal.tasks.oracle.planning.plan_text import shown
+    from routecal.tasks.oracle.planning.forecast import LabellingPlan
+    from routecal.tasks.oracle.planning.plan_text import plan_lines
     from routecal.tasks.oracle.prompt_files import prompts_sha256
     from routecal.tasks.oracle.providers.address import address_of
     from routecal.tasks.oracle.rejudge_shards import changes, queries_of
@@ -35,24 +35,24 @@ __all__ = [
     "ApiJudges",
     "ApiOracle",
     "JudgeSpec",
+    "LabellingPlan",
     "LabellingStopped",
     "LocalOracle",
     "ModelSpec",
     "OracleSpec",
     "Pace",
-    "Plan",
     "ReplayOracle",
     "address_of",
     "changes",
     "check_labelled",
     "label",
     "plan_labels",
+    "plan_lines",
     "prompt_versions",
     "prompts_sha256",
     "queries_of",
     "rejudge",
     "result_line",
-    "shown",
 ]
 
 _HOMES = {
@@ -65,7 +65,7 @@ _HOMES = {
     "ModelSpec": "grading.judging",
     "OracleSpec": "oracle_spec",
     "Pace": "engine.pace",
-    "Plan": "planning.forecast",
+    "LabellingPlan": "planning.forecast",
     "ReplayOracle": "oracle_spec",
     "address_of": "providers.address",
     "changes": "rejudge_shards",
@@ -77,7 +77,7 @@ _HOMES = {
     "queries_of": "rejudge_shards",
     "rejudge": "labelling_run",
     "result_line": "labelling_summary",
-    "shown": "planning.plan_text",
+    "plan_lines": "planning.plan_text",
 }
 
 

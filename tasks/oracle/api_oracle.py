@@ -11,15 +11,15 @@ from routecal.calib.policy import OracleMatrix
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.engine.stop_reasons import NotBought, ShardIncomplete
-from routecal.tasks.oracle.engine_thread import Desk
-from routecal.tasks.oracle.grading.answering import Answer, Role, answer
+from routecal.tasks.oracle.engine.stop_reasons import NotPaidYet, ShardIncomplete
+from routecal.tasks.oracle.grading.answering import Answer, Role, ask_model
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask, ModelSpec, Verdict
+from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.label_row import Unlabelled, label_row
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.oracle_spec import ApiOracle
-from routecal.tasks.oracle.receipt import Receipt
+from routecal.tasks.oracle.receipt import CallCosts
 
 # Why a query got no label: a model's reply was no answer, or the provider does not take the request.
 BROKEN_REPLY, REFUSED = "broken reply", "refused"
@@ -39,7 +39,7 @@ class Labelled(NamedTuple):
     unlabelled: dict[str, str]
 
 
-def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Labelled:
+def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, runner: JobRunner) -> Labelled:
     """Labels of some queries; those without a reference are left out, as nothing could grade their answers.
 
     Raises:
@@ -48,34 +48,34 @@ def label(queries: pa.Table, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
     """
 
     async def work() -> Labelled:
-        await desk.prefetch(queries, lambda query, ask: _asked(query, oracle, ask))
-        return await label_each(queries, lambda query: _label_one(query, oracle, matrix, desk), desk)
+        await runner.prefetch(queries, lambda query, ask: _asked(query, oracle, ask))
+        return await label_each(queries, lambda query: _label_one(query, oracle, matrix, runner), runner)
 
-    return desk.run(work())
+    return runner.run(work())
 
 
-async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labelled:
+async def label_each(queries: pa.Table, label_one: LabelOne, runner: JobRunner) -> Labelled:
     """What `label_one` makes of every row, as many rows at a time as calls may be in flight.
 
     Args:
         queries: rows with a `query_id` and whatever else `label_one` reads.
         label_one: makes a row of `labels`, or says why there is none.
-        desk: whose job counts the rows and is stopped by errors.
+        runner: whose job counts the rows and is stopped by errors.
 
     Raises:
         ShardIncomplete, TaskError: as `label`.
     """
     rows, unlabelled, failed = [], {}, []
-    tally, waiting = desk.job.tally, iter(queries.to_pylist())
+    tally, waiting = runner.job.tally, iter(queries.to_pylist())
 
     async def work(rest: Iterator[dict[str, Any]]) -> None:
         for query in rest:
             try:
                 made = await label_one(query)
-            except NotBought:
+            except NotPaidYet:
                 made = Unlabelled("not answered yet")
             except ModelDrift:
-                if not desk.job.pace.finished_only:
+                if not runner.job.pace.finished_only:
                     raise
                 made = Unlabelled("answered by another model")
             except Fault as fault:
@@ -86,7 +86,7 @@ async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labe
                 made = Unlabelled(f"{what}: {fault.message}")
             except Exception as error:
                 # Whatever it is, the next row is likely to meet it too; no more money until it is known.
-                desk.job.stop(error)
+                runner.job.stop(error)
                 raise
             tally.done += 1
             if isinstance(made, Unlabelled):
@@ -96,12 +96,12 @@ async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labe
                 rows.append(made)
 
     # As many rows at once as can have a call in flight, never a coroutine for each.
-    width = min(desk.job.pace.concurrency, queries.num_rows)
+    width = min(runner.job.pace.concurrency, queries.num_rows)
     ended = await asyncio.gather(*(work(waiting) for _ in range(width)), return_exceptions=True)
     for error in ended:
         if error is not None:
             # Where the job was stopped, its reason says more than how this worker noticed.
-            desk.job.check()
+            runner.job.check()
             raise error
     if failed:
         raise ShardIncomplete(len(failed), failed[0])
@@ -110,19 +110,19 @@ async def label_each(queries: pa.Table, label_one: LabelOne, desk: Desk) -> Labe
     return Labelled(pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]), unlabelled)
 
 
-def asking(desk: Desk, receipt: Receipt) -> Ask:
+def asking(runner: JobRunner, receipt: CallCosts) -> Ask:
     """Puts calls to the desk's engine and counts them on the receipt.
 
     Stops the job where none of a judge's first replies holds a grade.
     """
-    job = desk.job
+    job = runner.job
 
     async def ask(call: Call, *, anew: bool = False) -> Reply:
-        answered = await desk.engine.ask(job, call, anew=anew)
+        answered = await runner.engine.ask(job, call, anew=anew)
         receipt.add(call, answered.reply, answered.usd)
         # What an earlier run bought says nothing about the judge of today.
         if call.stage == "judge" and not answered.reply.earlier and not job.pace.finished_only:
-            unread = desk.firsts.judged(call, answered.reply)
+            unread = runner.firsts.judged(call, answered.reply)
             if unread is not None:
                 job.stop(unread)
                 raise unread
@@ -132,20 +132,20 @@ def asking(desk: Desk, receipt: Receipt) -> Ask:
 
 
 async def _label_one(
-    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, desk: Desk
+    query: dict[str, Any], oracle: ApiOracle, matrix: OracleMatrix, runner: JobRunner
 ) -> dict[str, Any] | Unlabelled:
-    receipt = Receipt()
+    receipt = CallCosts()
 
     async def hear(answer: Answer) -> None:
-        if desk.job.pace.finished_only or (silent := desk.firsts.heard(answer)) is None:
+        if runner.job.pace.finished_only or (silent := runner.firsts.heard(answer)) is None:
             return
-        desk.job.stop(silent)
+        runner.job.stop(silent)
         # Kept as answers they would be graded as silence by every run to come.
-        for key in desk.firsts.silent[answer.model] or ():
-            await desk.engine.forget(key, "one of the first answers, which were all empty")
+        for key in runner.firsts.silent[answer.model] or ():
+            await runner.engine.forget(key, "one of the first answers, which were all empty")
         raise silent
 
-    if (asked := await _asked(query, oracle, asking(desk, receipt), hear)) is None:
+    if (asked := await _asked(query, oracle, asking(runner, receipt), hear)) is None:
         return Unlabelled("no ground truth")
     answers, verdicts = asked
     receipt.keep(answers, verdicts)
@@ -165,7 +165,7 @@ async def _asked(
     text, provider = query["query"], oracle.provider
 
     async def answered(spec: ModelSpec, role: Role) -> Answer:
-        found = await answer(ask, text, spec=spec, provider=provider, role=role)
+        found = await ask_model(ask, text, spec=spec, provider=provider, role=role)
         await hear(found)
         return found
 

@@ -17,7 +17,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def slots_for(n_shards: int, size: int) -> list[int]:
     return [1] * (whole * size) + [size * (i + 1) // rest - size * i // rest for i in range(rest)]
 
 
-def _wait_for_any(name: str, desk: Desk) -> int:
+def _wait_for_any(name: str, runner: JobRunner) -> int:
     """Slots of a limit, as soon as it is not 0: Prefect would refuse a slot of none at once.
 
     Raises:
@@ -73,14 +73,14 @@ def _wait_for_any(name: str, desk: Desk) -> int:
         if not said:
             logger.warning("the concurrency limit %s is 0: waiting until it is raised", name)
             said = True
-        desk.job.check()
+        runner.job.check()
         time.sleep(PAUSE_S)
     return limit
 
 
 @contextmanager
-def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
-    """Hold slots of a limit for as long as the block runs; the desk paces itself by how many it holds.
+def quota_slots(name: str, slots: int, runner: JobRunner) -> Iterator[None]:
+    """Hold slots of a limit for as long as the block runs; the runner paces itself by how many it holds.
 
     With 0 slots it holds none: batch jobs have limits of their own.
     """
@@ -88,13 +88,13 @@ def quota_slots(name: str, slots: int, desk: Desk) -> Iterator[None]:
         # The server ends with this command, so nobody can run beside it; a slot would outlive a kill, though.
         yield
         return
-    taken = min(slots, _wait_for_any(name, desk))
+    taken = min(slots, _wait_for_any(name, runner))
     # A Prefect server that is down for a while must not end a shard that is doing fine.
     with concurrency(name, taken, strict=True, lease_duration=LEASE_S, raise_on_lease_renewal_failure=False):
         # The operator may have changed the limit while we waited for it.
         part = taken / max(quota_size(name), taken)
-        desk.hold(part)
+        runner.hold(part)
         try:
             yield
         finally:
-            desk.hold(-part)
+            runner.hold(-part)

@@ -26,7 +26,7 @@ _SAID_NOTHING = (
 
 
 @dataclass(slots=True)
-class Firsts:
+class FirstReplies:
     """What the models of one run have brought so far.
 
     Attributes:

@@ -9,7 +9,7 @@ from routecal.calib.policy import OracleMatrix
 from routecal.plain_text import plain
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.judging import Verdict
-from routecal.tasks.oracle.receipt import Receipt
+from routecal.tasks.oracle.receipt import CallCosts
 
 ROLES = ("medium", "large")
 
@@ -39,7 +39,7 @@ def label_row(
     verdicts: tuple[Verdict, Verdict],
     *,
     matrix: OracleMatrix,
-    receipt: Receipt,
+    receipt: CallCosts,
     now: datetime,
 ) -> dict[str, Any] | Unlabelled:
     """The label of one query; without both grades there is none.

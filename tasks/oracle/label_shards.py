@@ -21,7 +21,7 @@ from routecal.tasks.errors import NoGroundTruth, NothingLabelled
 from routecal.tasks.oracle.api_oracle import BROKEN_REPLY, REFUSED, Labelled
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine_thread import Desk, open_desk
+from routecal.tasks.oracle.job_runner import JobRunner, runner_of
 from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
 from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
@@ -64,7 +64,7 @@ def label_shard(
     pace: Pace | None = None,
     slots: int = 1,
 ) -> Artifact:
-    """Labels of one shard of queries; one behind an API goes through the desk that the flow has opened.
+    """Labels of one shard of queries; one behind an API goes through the runner that the flow has opened.
 
     Args:
         queries: the shard.
@@ -76,14 +76,14 @@ def label_shard(
     """
     if pace is None or not isinstance(oracle, ApiOracle):
         return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
-    desk = open_desk(pace.job)
-    with quota_slots(pace.quota, slots, desk):
-        return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+    runner = runner_of(pace.job)
+    with quota_slots(pace.quota, slots, runner):
+        return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
 
 
-def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, desk: Desk) -> Artifact:
+def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, runner: JobRunner) -> Artifact:
     """Labels of those queries of a shard that the ledger has every response for. Not a task: it must not be reused."""
-    return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, desk))
+    return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
 
 
 def no_labels() -> Artifact:

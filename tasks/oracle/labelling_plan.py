@@ -13,15 +13,15 @@ from routecal.tasks.oracle.grading.answering import Role, answer_call
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from routecal.tasks.oracle.money.pricing import Prices
 from routecal.tasks.oracle.oracle_spec import ApiOracle
-from routecal.tasks.oracle.planning.forecast import Plan
-from routecal.tasks.oracle.planning.plan import plan
+from routecal.tasks.oracle.planning.forecast import LabellingPlan
+from routecal.tasks.oracle.planning.plan import labelling_plan
 from routecal.tasks.spend import ledger_exists
 
 # Keys looked up at a time: a million texts are never a million keys in memory.
 CHUNK = 50_000
 
 
-def plan_labels(queries: Artifact, oracle: ApiOracle, pace: Pace) -> Plan:
+def plan_labels(queries: Artifact, oracle: ApiOracle, pace: Pace) -> LabellingPlan:
     """What labelling the queries would take. Nothing is asked, and no ledger is made.
 
     Answers that are paid are left out. What the judges would be asked depends on answers, so of theirs none are.
@@ -33,7 +33,7 @@ def plan_labels(queries: Artifact, oracle: ApiOracle, pace: Pace) -> Plan:
     """
     table = read_table(queries, columns=["query", "ground_truth", "aliases"])
     paid = paid_answers(table, oracle)
-    found = plan(
+    found = labelling_plan(
         table,
         medium=oracle.medium,
         large=oracle.large,

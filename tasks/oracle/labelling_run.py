@@ -16,11 +16,11 @@ from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
-from routecal.tasks.oracle.engine_thread import Desk, desk_for
+from routecal.tasks.oracle.job_runner import JobRunner, job_runner
 from routecal.tasks.oracle.label_shards import label_finished, label_shard, no_labels
 from routecal.tasks.oracle.labelling_summary import publish_summary
 from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
-from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
 from routecal.tasks.oracle.rejudge_shards import queries_of, rejudge_finished, rejudge_shard
 from routecal.tasks.oracle.rejudging import ApiJudges
@@ -50,7 +50,7 @@ class Work(NamedTuple):
         oracle: who is asked, and with what.
         pieces: the artifacts that each shard is made of.
         task: makes labels of one shard: (*piece, oracle, matrix, pace=, slots=).
-        finished: the same with a desk that sends no request, and not a task: (*piece, oracle, matrix, desk).
+        finished: the same with a runner that sends no request, and not a task: (*piece, oracle, matrix, runner).
     """
 
     name: str
@@ -120,11 +120,11 @@ def _through_quota(work: Work, pace: Pace, on_day_quota: OnDayQuota) -> tuple[Ar
 def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]:
     if pace.finished_only:
         return _finished(work, work.pieces, pace), None
-    with desk_for(pace, providers_for(work.oracle, pace), work.rows) as desk:
-        with stopping_on_signal(desk):
-            futures = _run(desk, work, pace)
-        reason = desk.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)
-        tally = desk.job.tally
+    with job_runner(pace, providers_for(work.oracle, pace), work.rows) as runner:
+        with stopping_on_signal(runner):
+            futures = _run(runner, work, pace)
+        reason = runner.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)
+        tally = runner.job.tally
     if reason is None:
         labels = joined([future.result() for future in futures])
         publish_summary(labels, tally)
@@ -139,14 +139,14 @@ def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]
 def _finished(work: Work, pieces: Sequence[tuple[Artifact, ...]], pace: Pace) -> Artifact:
     """Labels of what the ledger has every response for; no request is sent, nothing is cached."""
     rows = sum(piece[0].rows for piece in pieces)
-    with desk_for(pace.model_copy(update={"finished_only": True}), list, rows) as desk:
-        made = [work.finished(*piece, work.oracle, OracleMatrix(), desk) for piece in pieces]
+    with job_runner(pace.model_copy(update={"finished_only": True}), list, rows) as runner:
+        made = [work.finished(*piece, work.oracle, OracleMatrix(), runner) for piece in pieces]
     return joined(made or [no_labels()])
 
 
-def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
+def _run(runner: JobRunner, work: Work, pace: Pace) -> list[Future]:
     """Keep a few shards going until all are done or the job is stopped; what was begun has ended on return."""
-    artifact, tally = ProgressArtifact("label-progress", at_once=True), desk.job.tally
+    artifact, tally = ProgressArtifact("label-progress", at_once=True), runner.job.tally
     futures: list[Future] = []
     ended: set[Future] = set()
     one_ended = threading.Event()
@@ -162,7 +162,7 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
     with counted(work.name, tally.rows) as show:
 
         def report(*, now: bool = False) -> None:
-            words = line(desk)
+            words = progress_line(runner)
             show(tally.done, words)
             artifact.update(tally.done, tally.rows, words, now=now)
 
@@ -175,7 +175,7 @@ def _run(desk: Desk, work: Work, pace: Pace) -> list[Future]:
 
         for piece, slots in zip(work.pieces, slots_of, strict=True):
             wait(size - 1)
-            if desk.job.reason is not None:
+            if runner.job.reason is not None:
                 break
             future = work.task.submit(*piece, work.oracle, OracleMatrix(), pace=pace, slots=slots)
             future.add_done_callback(note)

@@ -28,7 +28,7 @@ MAX_NEW_TOKENS = 12
 BATCH = 50
 
 
-class Answer(NamedTuple):
+class LocalAnswer(NamedTuple):
     """One generated answer and the tokens it took."""
 
     text: str
@@ -100,7 +100,7 @@ class LocalModel:
         ends = {self._tokenizer.encode("\n" * k, add_special_tokens=False)[0] for k in (1, 2, 3)}
         self._stop = torch.tensor([self._tokenizer.eos_token_id, *sorted(ends)])
 
-    def answer(self, rows: Sequence[dict[str, Any]]) -> list[Answer]:
+    def answer(self, rows: Sequence[dict[str, Any]]) -> list[LocalAnswer]:
         """One answer per row, in order; a row holds the template's fields. Batches hold prompts of like length.
 
         Raises:
@@ -112,7 +112,7 @@ class LocalModel:
         if too_long := tuple(i for i, length in enumerate(lengths) if length > room):
             reason = f"with the prompt they are longer than the {self._window} tokens that the local model can read"
             raise QueryUnreadable(too_long, len(rows), f"{reason}; shorten query or context, or leave them out")
-        answers: dict[int, Answer] = {}
+        answers: dict[int, LocalAnswer] = {}
         for batch in self._batches(prompts, lengths):
             answers.update(zip(batch, self._generate([prompts[i] for i in batch]), strict=True))
         return [answers[i] for i in range(len(rows))]
@@ -144,7 +144,7 @@ class LocalModel:
         fields = {"{context}": row.get("context") or "none", "{query}": row["query"]}
         return re.sub(r"\{context\}|\{query\}", lambda place: fields[place[0]], self._rest)
 
-    def _generate(self, prompts: list[str]) -> list[Answer]:
+    def _generate(self, prompts: list[str]) -> list[LocalAnswer]:
         """Greedy completions of prompts that follow the shared prefix.
 
         A row leaves the batch with its last token: most answers are two or three tokens long, and waiting for the
@@ -169,7 +169,7 @@ class LocalModel:
             out = self._next(ids, mask, positions, cache)
         texts = self._tokenizer.batch_decode(said, skip_special_tokens=True)
         return [
-            Answer(text.split("\n")[0].strip(), n_in, len(tokens))
+            LocalAnswer(text.split("\n")[0].strip(), n_in, len(tokens))
             for text, n_in, tokens in zip(texts, read.tolist(), said, strict=True)
         ]
 

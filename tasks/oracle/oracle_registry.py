@@ -14,7 +14,7 @@ def _of(module: str) -> Callable[..., Any]:
     return label
 
 
-# kind of an oracle -> (queries, oracle, matrix[, desk]) -> labels of one shard
+# kind of an oracle -> (queries, oracle, matrix[, runner]) -> labels of one shard
 ORACLES = {
     "gemini": _of("api_oracle"),
     "openai": _of("api_oracle"),

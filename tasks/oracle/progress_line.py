@@ -4,26 +4,26 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 
 
-def line(desk: Desk) -> str:
+def progress_line(runner: JobRunner) -> str:
     """Rate, time left, what limits it, refusals, concurrency and money: "9.8 rows/s · 3:10 left · rpm of … · $0.81"."""
 
     # A gate belongs to the engine's loop: even a look from another thread could upset its counts.
     async def look() -> str:
-        return _line(desk)
+        return _line(runner)
 
-    return desk.run(look())
+    return runner.run(look())
 
 
-def _line(desk: Desk) -> str:
-    job, tally = desk.job, desk.job.tally
+def _line(runner: JobRunner) -> str:
+    job, tally = runner.job, runner.job.tally
     elapsed = max(time.monotonic() - job.started, 1e-3)
     per_s = tally.done / elapsed
     left = tally.rows - tally.done
     parts = [f"{per_s:.1f} rows/s", f"{clock(left / per_s)} left" if per_s else "starting"]
-    gates = {model: gate for model, gate in desk.engine.gates.items() if model}
+    gates = {model: gate for model, gate in runner.engine.gates.items() if model}
     binding = {model: gate.binding for model, gate in gates.items() if gate.binding}
     # The model with the longest line is the one everybody waits for.
     if binding:
@@ -37,16 +37,16 @@ def _line(desk: Desk) -> str:
     if (reused := tally.reused - tally.prefetched) > 0:
         parts.append(f"{reused} calls from the ledger")
     if job.batches:
-        parts.append(batches(job.batches, datetime.now(UTC)))
-    parts.append(money(desk))
+        parts.append(batch_progress(job.batches, datetime.now(UTC)))
+    parts.append(money(runner))
     return " · ".join(parts)
 
 
-def batches(open_: Mapping[str, tuple[str, datetime]], now: datetime) -> str:
+def batch_progress(open_: Mapping[str, tuple[str, datetime]], now: datetime) -> str:
     """What is known of the open batch jobs: state and beginning of each, by name.
 
     >>> at = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
-    >>> batches({"a": ("PENDING", at), "b": ("RUNNING", at)}, at.replace(minute=12))
+    >>> batch_progress({"a": ("PENDING", at), "b": ("RUNNING", at)}, at.replace(minute=12))
     'batch: 2 jobs, 1 running, 12:00 since the first was made'
     """
     running = sum(state == "RUNNING" for state, _ in open_.values())
@@ -55,9 +55,9 @@ def batches(open_: Mapping[str, tuple[str, datetime]], now: datetime) -> str:
     return f"batch: {jobs}, {running} running, {clock(age_s)} since the first was made"
 
 
-def money(desk: Desk) -> str:
+def money(runner: JobRunner) -> str:
     """Spent, projected and cap in USD; what may have been billed without an answer counts as spent."""
-    budget, tally = desk.job.budget, desk.job.tally
+    budget, tally = runner.job.budget, runner.job.tally
     said = f"${budget.spent_usd:.2f}"
     if tally.done and tally.rows > tally.done:
         said += f", about ${budget.spent_usd + tally.usd * (tally.rows / tally.done - 1):.2f} in all"

@@ -16,7 +16,7 @@ class CallCost(NamedTuple):
     tokens_out: int | None
 
 
-class Receipt:
+class CallCosts:
     """Cost and tokens of the calls behind one label, by what they were for; None once one is unknown.
 
     Args:

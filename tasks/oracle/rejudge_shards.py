@@ -12,7 +12,7 @@ from routecal.storage.schemas import GRADES
 from routecal.tasks.cache import STORED
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine_thread import Desk, open_desk
+from routecal.tasks.oracle.job_runner import JobRunner, runner_of
 from routecal.tasks.oracle.label_row import ROLES
 from routecal.tasks.oracle.label_shards import LABEL_CACHE, LABEL_VERSION, store_labelled
 from routecal.tasks.oracle.rejudging import ApiJudges, aligned, rejudge
@@ -33,7 +33,7 @@ def rejudge_shard(
     pace: Pace,
     slots: int = 1,
 ) -> Artifact:
-    """One shard of labels with new grades, through the desk that the flow has opened.
+    """One shard of labels with new grades, through the runner that the flow has opened.
 
     Args:
         labels: the shard.
@@ -44,16 +44,16 @@ def rejudge_shard(
         pace: how to ask.
         slots: of the shared quota to take.
     """
-    desk = open_desk(pace.job)
-    with quota_slots(pace.quota, slots, desk):
-        return rejudge_finished(labels, queries, judges, matrix, desk)
+    runner = runner_of(pace.job)
+    with quota_slots(pace.quota, slots, runner):
+        return rejudge_finished(labels, queries, judges, matrix, runner)
 
 
 def rejudge_finished(
-    labels: Artifact, queries: Artifact, judges: ApiJudges, matrix: OracleMatrix, desk: Desk
+    labels: Artifact, queries: Artifact, judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
 ) -> Artifact:
-    """The same outside of a task; with a desk that asks nothing, the labels that the ledger has every vote on."""
-    return store_labelled(rejudge(read_table(labels), read_table(queries), judges, matrix, desk))
+    """The same outside of a task; with a runner that asks nothing, the labels that the ledger has every vote on."""
+    return store_labelled(rejudge(read_table(labels), read_table(queries), judges, matrix, runner))
 
 
 def queries_of(labels: Artifact, queries: Artifact) -> Artifact:

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from routecal.calib.policy import OracleMatrix
 from routecal.tasks.oracle.api_oracle import Labelled, asking, label_each
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
-from routecal.tasks.oracle.engine_thread import Desk
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
+from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
-from routecal.tasks.oracle.receipt import CallCost, Receipt
+from routecal.tasks.oracle.receipt import CallCost, CallCosts
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
 _SILENT = {"empty", "truncated"}
@@ -52,7 +52,9 @@ def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:
     return queries.take(places)
 
 
-def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: OracleMatrix, desk: Desk) -> Labelled:
+def rejudge(
+    labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
+) -> Labelled:
     """The labels with other grades: what was answered, by whom and for how much stays; what was judged is new.
 
     Args:
@@ -60,7 +62,7 @@ def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: Orac
         queries: the query of every label, as `aligned` gives them.
         judges: who grades.
         matrix: grades to policy.
-        desk: through which they are asked.
+        runner: through which they are asked.
 
     Raises:
         ShardIncomplete: some labels failed in a way that may pass; what is paid is in the ledger.
@@ -70,18 +72,18 @@ def rejudge(labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: Orac
         labels = labels.append_column(name, queries[name])
 
     async def work() -> Labelled:
-        await desk.prefetch(labels, lambda row, ask: _judged(row, judges, ask))
-        return await label_each(labels, lambda row: _rejudge_one(row, judges, matrix, desk), desk)
+        await runner.prefetch(labels, lambda row, ask: _judged(row, judges, ask))
+        return await label_each(labels, lambda row: _rejudge_one(row, judges, matrix, runner), runner)
 
-    return desk.run(work())
+    return runner.run(work())
 
 
 async def _rejudge_one(
-    row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, desk: Desk
+    row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
 ) -> dict[str, Any] | Unlabelled:
     columns = ("cost_usd", "tokens_in", "tokens_out")
-    receipt = Receipt({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
-    judged = await _judged(row, judges, asking(desk, receipt))
+    receipt = CallCosts({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
+    judged = await _judged(row, judges, asking(runner, receipt))
     if isinstance(judged, Unlabelled):
         return judged
     answers, verdicts = judged

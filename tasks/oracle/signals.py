@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def stopping_on_signal(desk: Desk) -> Iterator[None]:
-    """Let the first signal stop the desk, the second give up what is in flight, and the third act as it would have.
+def stopping_on_signal(runner: JobRunner) -> Iterator[None]:
+    """Let the first signal stop the runner, the second give up what is in flight, and the third act as it would have.
 
     When the block has ended, what the first signal would have done is done: Prefect's own handler of SIGTERM reports
     a cancelled run, for one. Ctrl-C ends in `Interrupted`, which the block raises by itself.
@@ -33,13 +33,13 @@ def stopping_on_signal(desk: Desk) -> Iterator[None]:
         said = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         if len(received) == 1:
             logger.warning("%s: storing the calls in flight, then ending; again to end at once", said)
-            desk.stop(Interrupted(said))
+            runner.stop(Interrupted(said))
             return
         # Now whoever sits in the way of the end, a locked ledger for one, is cut short by the next signal.
         for which, handler in before.items():
             signal.signal(which, handler)
         logger.warning("%s: giving up the calls in flight; they may be billed, and are asked again", said)
-        desk.stop(Interrupted(said), within_s=0.0)
+        runner.stop(Interrupted(said), within_s=0.0)
 
     for number in before:
         signal.signal(number, handle)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from routecal.calib.baselines import BASELINES
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, Line, SetTable, Standing, is_better
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, ResultRow, SetTable, Standing, is_better
 
 
 class Bar(BaseModel):
@@ -140,7 +140,7 @@ def _shifted(tables: Sequence[SetTable]) -> Bar:
     )
 
 
-def _named(pairs: Sequence[tuple[SetTable, Line]], holds: Callable[[Line], bool]) -> list[str]:
+def _named(pairs: Sequence[tuple[SetTable, ResultRow]], holds: Callable[[ResultRow], bool]) -> list[str]:
     return [f"{line.method} on {table.name}, {table.router}" for table, line in pairs if holds(line)]
 
 

@@ -25,7 +25,7 @@ from routecal.calib.metrics.registry import WITH_INTERVAL
 from routecal.calib.plots.reliability_diagram import FEW
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.audit.audit_sample import AuditRow, Graded, allocate, graded_answers
-from routecal.tasks.oracle.audit.judge_accuracy import accuracy_of, cohen_kappa, score
+from routecal.tasks.oracle.audit.judge_accuracy import accuracy_of, cohen_kappa, score_judge
 from tests.tasks.oracle.audited import label, tables
 
 N_TRUTH = 1_000_000
@@ -192,7 +192,7 @@ def audits(errs: str, n: int, draws: int) -> Iterator[Seen]:
         for kind, size in wanted.items():
             people = rng.choice(3, size, p=said(errs, kind[1]))
             sheet += [row(one, GRADES[k]) for one, k in zip(kinds[kind], people, strict=False)]
-        found = score(sheet, labels)
+        found = score_judge(sheet, labels)
         yield Seen("judge's accuracy", found.accuracy, truth["judge's accuracy"])
         yield Seen("judge's kappa", found.kappa, truth["judge's kappa"])
 

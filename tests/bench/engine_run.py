@@ -19,8 +19,8 @@ from routecal.storage.ledger import Ledger
 from routecal.tasks.oracle.api_oracle import label
 from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine_thread import desk_for
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.job_runner import job_runner
 from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.bench.workload import JUDGE, LARGE, MEDIUM
 
@@ -50,11 +50,11 @@ def main() -> None:
         window_s=options.window_s,
         concurrency=options.concurrency,
     )
-    with desk_for(pace, providers_for(oracle, pace), queries.num_rows) as desk:
+    with job_runner(pace, providers_for(oracle, pace), queries.num_rows) as runner:
         began = time.perf_counter()
-        table = label(queries, oracle, OracleMatrix(), desk).table
+        table = label(queries, oracle, OracleMatrix(), runner).table
         took_s = time.perf_counter() - began
-        tally = desk.job.tally
+        tally = runner.job.tally
     if options.out is not None:
         pq.write_table(table.drop_columns(["labelled_at"]), options.out)
     with Ledger.open() as ledger:

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
-from routecal.calib.recalibrate import Identity, Recalibrator, choose
+from routecal.calib.recalibrate import Identity, Recalibrator, choose_recalibrator
 
 # Weight of the Gaussian prior: around zero from scratch; around the serving head's weights, as short training stays.
 RIDGE, STAY = 1.0, 30.0
@@ -42,7 +42,7 @@ def fit(rows: Examples, *, start: Head | None = None) -> Head:
         slope = x.T @ (p - y) + ridge * (weights - centre)
         curve = (x.T * (p * (1 - p))) @ x + ridge * np.eye(len(weights))
         weights = weights - np.linalg.solve(curve, slope)
-    return Head(weights, choose(Head(weights, Identity()).raw(rest), rest.y).recalibrator)
+    return Head(weights, choose_recalibrator(Head(weights, Identity()).raw(rest), rest.y).recalibrator)
 
 
 def _inputs(examples: Examples) -> NDArray[np.float64]:

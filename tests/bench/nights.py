@@ -26,7 +26,7 @@ from routecal.calib.night.action import doubts, judgement, renewal_reasons
 from routecal.calib.night.candidate import Contender, choose_candidate, may_warm_start
 from routecal.calib.night.head_health import Health, examine, may_rest
 from routecal.calib.night.outcome_shift import outcome_shift
-from routecal.calib.night.promotion_gate import GateRules, Verdict, decide
+from routecal.calib.night.promotion_gate import GateRules, GateVerdict, decide
 from routecal.calib.night.query_drift import columns, drift, principal_axes
 from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
@@ -147,7 +147,9 @@ def _candidate(learned: Examples, tonight: Labelled, serving: Serving | None, *,
     return name, heads[name]
 
 
-def _judge(candidate: Head, serving: Serving | None, window: Labelled, renewal: tuple[str, ...], seed: int) -> Verdict:
+def _judge(
+    candidate: Head, serving: Serving | None, window: Labelled, renewal: tuple[str, ...], seed: int
+) -> GateVerdict:
     other = None if serving is None else serving.head(window.rows)
     return decide(
         candidate(window.rows), other, window.rows.y, slices=window.slices(), renewal=renewal, rules=RULES, seed=seed
@@ -176,8 +178,8 @@ def _stored(home: Home, night: int) -> Artifact:
 
 
 def _enter(home: Home, action: Action, serving: Artifact | None) -> None:
-    before = head_registry.newest(home)
-    head_registry.append(home, action, champion=serving, after=before.number if before else 0)
+    before = head_registry.newest_entry(home)
+    head_registry.append_entry(home, action, champion=serving, after=before.number if before else 0)
 
 
 def creep(excess: list[float]) -> float:

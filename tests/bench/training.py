@@ -25,7 +25,7 @@ from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
-from routecal.calib.learn.training_loop import Rows, adamw, prepare, threads_for, update
+from routecal.calib.learn.training_loop import TrainingRows, adamw, prepare, threads_for, update
 from tests.bench.metrics import Bar, shown
 from tests.bench.timing import QUIET, Run, in_turn
 
@@ -85,7 +85,7 @@ def loader() -> list[Bar]:
                 update(optimiser, (forward(first, second, generator=rng).sigmoid() - y).square().mean())
 
     raw = tuple(map(torch.from_numpy, (train.hidden, train.logits, train.y)))
-    inputs = Rows.of(train, from_inputs)
+    inputs = TrainingRows.of(train, from_inputs)
     with threads_for(ours):
         times = shown(
             in_turn(
@@ -114,7 +114,7 @@ def draws() -> list[Bar]:
     rows, cfg = made(2 * BATCH).only("train"), RLConfig(draws=DRAWS)
     head = ConfidenceHead(HeadConfig(width=WIDTH))
     prepare(head, rows, rows)
-    batch, rng = Rows.of(rows, head), torch.Generator().manual_seed(0)
+    batch, rng = TrainingRows.of(rows, head), torch.Generator().manual_seed(0)
     optimiser = adamw(head, lr=cfg.lr, weight_decay=cfg.weight_decay)
     policy = LogitNormal()
 

@@ -111,7 +111,7 @@ def test_the_recalibrator_is_the_one_asked_for_and_auto_chooses_on_held_out_rows
     assert plain.recalibration_ == ()
     held_out = np.isin(random_split(len(ROWS), calibration=0.3, validation=0.2, seed=0), ["calibration", "validation"])
     raw = plain.confidence(ROWS.hidden[held_out], ROWS.logits[held_out])
-    choice = recalibrate.choose(raw, ROWS.y[held_out], seed=0)
+    choice = recalibrate.choose_recalibrator(raw, ROWS.y[held_out], seed=0)
     assert (auto.recalibrator_, auto.recalibration_) == (choice.recalibrator, choice.table)
 
 
@@ -119,7 +119,7 @@ def test_cross_fitting_is_the_default_and_recalibrates_by_what_each_row_is_told_
     crossed = quick(folds=None).fit(ROWS.hidden, ROWS.y, ROWS.logits)
     assert (crossed.ensemble_.folds, crossed.ensemble_.members) == (5, 5)
     p, y = Deal.of(ROWS, seed=0).held_out(crossed.ensemble_)
-    assert crossed.recalibrator_ == recalibrate.choose(p, y, seed=0).recalibrator
+    assert crossed.recalibrator_ == recalibrate.choose_recalibrator(p, y, seed=0).recalibrator
     one = quick().fit(ROWS.hidden, ROWS.y, ROWS.logits)
     on = FRESH.hidden, FRESH.logits
     assert brier(crossed.confidence(*on), FRESH.y) < brier(one.confidence(*on), FRESH.y)

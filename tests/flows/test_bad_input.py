@@ -148,7 +148,7 @@ def test_a_router_trained_on_these_very_queries(
     router: Path, queries_file: str, outcomes_file: str, capsys: Capture
 ) -> None:
     assert cli.main(["label", "--queries", queries_file, "--outcomes", outcomes_file]) == 0
-    ids = read_table(runs.newest("queries"))["query_id"].to_pylist()
+    ids = read_table(runs.newest_artifact("queries"))["query_id"].to_pylist()
     (router / TRAINED_ON).write_text("\n".join(ids))
     argv = ["calibrate", "--queries", queries_file, "--outcomes", outcomes_file, "--router-path", str(router)]
     assert "all 300 queries trained the router" in refused(capsys, *argv)

@@ -79,7 +79,7 @@ def test_calibrate_from_files_to_report(
     assert metrics["facts"]["Medium model"] == "mid-7b (recorded outcomes)"
     assert "300 labelled, 300 with features" in metrics["facts"]["Queries"]
     assert digest_folder(Path(first.head.uri)) == first.head.sha256
-    labelled = read_table(runs.newest("labels"))
+    labelled = read_table(runs.newest_artifact("labels"))
     assert labelled["true_policy"].to_pylist() == policies
 
     # it ends with what escalating saves, and with a router that does it
@@ -253,7 +253,7 @@ def test_a_router_is_made_and_its_queries_are_kept_from_the_head(
     result = calibrate(
         CalibrateParams(queries=everything, router_path=str(tmp_path / "router"), epochs=2, hidden_units=8)
     )
-    examples = read_table(runs.newest("examples"))
+    examples = read_table(runs.newest_artifact("examples"))
     assert not set(examples["query"].to_pylist()) & set(asked[:100])
     assert examples.num_rows == 200
     routed = [POLICIES[i].value for i in FrozenRouter(tmp_path / "router").read(examples["query"].to_pylist()).policy]

@@ -72,21 +72,26 @@ def test_no_command_prints_the_help_and_fails(capsys: Capture) -> None:
 
 def test_the_method_s_names_mean_the_same(queries_file: str, outcomes_file: str) -> None:
     assert cli.main(["label", "--validation-file", queries_file, "--outcomes", outcomes_file, "--limit", "7"]) == 0
-    assert runs.newest("labels").rows == 7
+    assert runs.newest_artifact("labels").rows == 7
 
 
 def test_json_is_all_that_a_run_prints(queries_file: str, outcomes_file: str, capsys: Capture) -> None:
     argv = ["label", "--queries", queries_file, "--outcomes", outcomes_file, "--limit", "7", "--json"]
     assert cli.main(argv) == 0
     labels = json.loads(capsys.readouterr().out)
-    assert labels == runs.newest("labels").model_dump(mode="json")
+    assert labels == runs.newest_artifact("labels").model_dump(mode="json")
     assert labels["rows"] == 7
 
 
 def test_layers_and_poolings_are_lists_with_commas(queries_file: str, router_checkpoint: Path) -> None:
     argv = ["extract", "--queries", queries_file, "--limit", "5", "--router-path", str(router_checkpoint)]
     assert cli.main([*argv, "--layers", "1,-1", "--poolings", "last,mean"]) == 0
-    assert block_names(runs.newest("features")) == ("hidden", "hidden_L1_last", "hidden_L1_mean", "hidden_L2_mean")
+    assert block_names(runs.newest_artifact("features")) == (
+        "hidden",
+        "hidden_L1_last",
+        "hidden_L1_mean",
+        "hidden_L2_mean",
+    )
 
 
 def test_the_environment_is_not_an_option(
@@ -95,4 +100,4 @@ def test_the_environment_is_not_an_option(
     monkeypatch.setenv("limit", "3")
     monkeypatch.setenv("shard_size", "2")
     assert cli.main(["label", "--queries", queries_file, "--outcomes", outcomes_file]) == 0
-    assert runs.newest("labels").rows == 300
+    assert runs.newest_artifact("labels").rows == 300

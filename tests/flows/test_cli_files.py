@@ -14,7 +14,7 @@ from routecal.flows.json_results import as_json
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import append, history
+from routecal.storage.head_registry import append_entry, history
 from routecal.storage.layout import Home
 from tests.flows.refusal import Capture, refused
 
@@ -95,8 +95,8 @@ def test_two_files_are_refused(capsys: Capture) -> None:
 def entry(tmp_path: Path) -> None:
     """A head that serves and one that waits."""
     heads = [Artifact(uri=str(tmp_path), sha256=str(i) * 64, rows=1, kind="calibrated") for i in range(2)]
-    append(Home.from_env(), "promoted", champion=heads[0], candidate=heads[0], after=0, reasons=["the first"])
-    append(Home.from_env(), "waiting", champion=heads[0], candidate=heads[1], after=1, reasons=["asked"])
+    append_entry(Home.from_env(), "promoted", champion=heads[0], candidate=heads[0], after=0, reasons=["the first"])
+    append_entry(Home.from_env(), "waiting", champion=heads[0], candidate=heads[1], after=1, reasons=["asked"])
 
 
 def printed(capsys: Capture, *words: str) -> object:

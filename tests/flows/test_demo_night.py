@@ -14,7 +14,7 @@ from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.param_checks import check
 from routecal.storage.folder_artifact import write_folder
-from routecal.storage.head_registry import append, history
+from routecal.storage.head_registry import append_entry, history
 from routecal.storage.ingest import read_queries
 from routecal.storage.layout import Home
 from routecal.tasks.make_router import refer_checkpoint
@@ -52,7 +52,7 @@ def test_a_demo_night_is_a_night_on_inputs_that_it_makes_itself(asked, states, r
 def test_a_demo_night_is_refused_where_another_router_serves(asked, states) -> None:
     home = Home.from_env()
     other = write_folder("calibrated", lambda folder: (folder / "head").touch(), home=home)
-    append(home, "promoted", champion=other, candidate=other, after=0, lineage={"router_sha256": "another"})
+    append_entry(home, "promoted", champion=other, candidate=other, after=0, lineage={"router_sha256": "another"})
     with pytest.raises(OtherRouterServes, match="set ROUTECAL_HOME to another folder"):
         demo_night(DemoNightParams())
     assert asked == []

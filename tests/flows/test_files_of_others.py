@@ -73,8 +73,8 @@ def test_other_columns_are_proposed_and_then_read(
     assert option[1] == "--columns query=question,ground_truth=answer"
     argv += [option[1].replace("--columns ", "--columns=") + ",medium_label=weak,large_label=strong"]
     assert cli.main(argv) == 0
-    assert runs.newest("labels").rows == 40
-    assert set(read_table(runs.newest("queries"))["ground_truth"].to_pylist()) == {"x"}
+    assert runs.newest_artifact("labels").rows == 40
+    assert set(read_table(runs.newest_artifact("queries"))["ground_truth"].to_pylist()) == {"x"}
 
 
 def test_rows_that_disagree_are_named_where_people_look(tmp_path: Path, capsys: Capture) -> None:
@@ -83,7 +83,7 @@ def test_rows_that_disagree_are_named_where_people_look(tmp_path: Path, capsys: 
     assert cli.main(["label", "--queries", write_jsonl(tmp_path / "q.jsonl", rows)]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "2 of 4 rows repeat an earlier query, 1 of them with another ground_truth (line 1: 'A'; line 3: 'C')" in said
-    assert runs.newest("labels").rows == 1
+    assert runs.newest_artifact("labels").rows == 1
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the files are not beside this checkout")
@@ -95,15 +95,15 @@ def test_no_query_is_given_the_outcome_of_another(tmp_path: Path, capsys: Captur
 def test_what_0_1_paid_for_is_not_paid_again(file: str, server: GeminiServer, tmp_path: Path) -> None:
     with patch("routecal.storage.conversion.query_id", lambda text, context=None: rough_id(text)):
         assert cli.main(label_argv(file, server)) == 0
-    before = runs.newest("labels")
+    before = runs.newest_artifact("labels")
     assert all(map(is_rough, read_table(before)["query_id"].to_pylist()))
-    paid, job = server.requests(), pace_of(LabelParams(queries=file), runs.newest("queries"), ORACLE).job
+    paid, job = server.requests(), pace_of(LabelParams(queries=file), runs.newest_artifact("queries"), ORACLE).job
     assert paid > 0
     assert cli.main(label_argv(file, server)) == 0
     assert server.requests() == paid
     # the same job: whatever it may spend is counted on
-    assert pace_of(LabelParams(queries=file), runs.newest("queries"), ORACLE).job == job
-    after = runs.newest("labels")
+    assert pace_of(LabelParams(queries=file), runs.newest_artifact("queries"), ORACLE).job == job
+    after = runs.newest_artifact("labels")
     assert after != before
     assert read_table(after)["query_id"].to_pylist() == read_queries(file)["query_id"].to_pylist()
     same = [
@@ -121,7 +121,7 @@ def test_labels_of_0_1_are_joined_to_features_of_now(
     found = under_one_identity(**_data(TrainParams()))
     ids = [read_table(table)["query_id"].to_pylist() for table in found.values()]
     assert ids[0] == ids[1] == ids[2] == read_queries(file)["query_id"].to_pylist()
-    assert read_table(found["labels"])["true_policy"].equals(read_table(runs.newest("labels"))["true_policy"])
+    assert read_table(found["labels"])["true_policy"].equals(read_table(runs.newest_artifact("labels"))["true_policy"])
     # what is extracted from other queries later is not taken for theirs; named, it is refused
     other = write_jsonl(tmp_path / "other.jsonl", [{"query": f"Another {i}?"} for i in range(5)])
     of_others = extract(ExtractParams(queries=other, router_path=str(router_checkpoint)))

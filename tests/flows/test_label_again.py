@@ -56,7 +56,7 @@ def test_a_judge_that_was_mended_is_asked_again_by_the_same_command(
     answers = server.requests(MEDIUM), server.requests(LARGE)
     server.rewrite = lambda request, body: body
     assert cli.main(argv) == 0
-    assert runs.newest("labels").rows == 3
+    assert runs.newest_artifact("labels").rows == 3
     assert (server.requests(MEDIUM), server.requests(LARGE)) == answers == (3, 3)
     asked = server.requests()
     # Now that all have a label, the shard is not done again.
@@ -72,7 +72,7 @@ def test_a_broken_model_is_asked_again_by_the_same_command(file: str, server: Ge
     before = server.requests(LARGE)
     server.rewrite = lambda request, body: body
     assert cli.main(argv) == 0
-    assert (runs.newest("labels").rows, server.requests(LARGE) - before) == (6, 6)
+    assert (runs.newest_artifact("labels").rows, server.requests(LARGE) - before) == (6, 6)
 
 
 def test_a_refusal_is_quoted_of_few_rows_and_asked_again(file: str, server: GeminiServer, capsys: Capture) -> None:
@@ -84,7 +84,7 @@ def test_a_refusal_is_quoted_of_few_rows_and_asked_again(file: str, server: Gemi
     )
     server.script({LARGE: Script()})
     assert cli.main(argv) == 0
-    assert runs.newest("labels").rows == 3
+    assert runs.newest_artifact("labels").rows == 3
 
 
 def test_a_page_in_place_of_the_model_is_one_sentence(file: str, server: GeminiServer, capsys: Capture) -> None:

@@ -77,7 +77,7 @@ def table(key: str) -> list[dict[str, Any]]:
 def test_the_labels_are_recorded_and_published(server: GeminiServer, bill: Bill, file: Path) -> None:
     labels = label(params_for(file, server, shard_size=10))
     assert labels.rows == N
-    assert runs.newest("labels") == labels
+    assert runs.newest_artifact("labels") == labels
     paid_once(server, bill.calls)
 
     # Numbers in the queries: even ones the medium model knows, every third the large one.
@@ -125,7 +125,7 @@ def test_a_day_quota_ends_in_code_75_and_the_rest_of_the_pipeline_can_run(
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"routecal: the project's quota of {LARGE} for today is used up")
     assert "resume after " in said
-    partial = runs.newest("labels")
+    partial = runs.newest_artifact("labels")
     assert f"({partial.rows} of {N} queries are labelled and can be used as they are)" in said
     assert 0 < partial.rows <= 11
     assert read_table(partial)["large_grade"].null_count == 0
@@ -133,12 +133,12 @@ def test_a_day_quota_ends_in_code_75_and_the_rest_of_the_pipeline_can_run(
     before = server.requests()
     assert cli.main(["stats"]) == 0
     assert cli.main([*argv, "--finished-only"]) == 0
-    assert runs.newest("labels").rows == partial.rows
+    assert runs.newest_artifact("labels").rows == partial.rows
     assert server.requests() == before
 
     server.script({LARGE: Script()})
     assert cli.main(argv) == 0
-    assert runs.newest("labels").rows == N
+    assert runs.newest_artifact("labels").rows == N
     assert server.stats()["billed_twice"] == 0
 
 
@@ -147,7 +147,7 @@ def test_a_drift_leaves_what_is_sound(server: GeminiServer, file: Path, capsys: 
     with pytest.raises(LabellingStopped, match=r"gemini-2\.0-flash-lite answered") as stopped:
         label(params_for(file, server, concurrency=3))
     assert stopped.value.cause == "ModelDrift"
-    assert 0 < stopped.value.labelled == runs.newest("labels").rows <= 12
+    assert 0 < stopped.value.labelled == runs.newest_artifact("labels").rows <= 12
     before = server.requests()
     label(params_for(file, server, allow_versions=["gemini-2.0-flash-lite"]))
     assert server.stats()["billed_twice"] == 0
@@ -167,7 +167,7 @@ def test_a_refused_key_is_one_request_and_one_sentence(
     assert server.requests() == 1
     # Nothing was labelled, so there is nothing for later commands to find.
     with pytest.raises(Exception, match="routecal label"):
-        runs.newest("labels")
+        runs.newest_artifact("labels")
 
 
 def test_waiting_for_the_reset_goes_on_in_the_same_run(

@@ -44,7 +44,7 @@ def test_an_audit_from_labels_to_score(file: str, server: GeminiServer, capsys: 
     # More than there are, so that the score has no chance in it: 20 + 20 answers.
     assert cli.main(label_argv(file, server, "--audit", "99", "--audit-file", str(sheet))) == 0
     out = capsys.readouterr().out
-    labels = runs.newest("labels")
+    labels = runs.newest_artifact("labels")
     assert f"40 answers in {sheet}" in out
     assert f"routecal audit --file {sheet} --labels {labels.uri}" in out
     # People find "I am sure …" (10 of the medium model, 6 of the large) no attempt; the judge said INCORRECT.
@@ -111,7 +111,7 @@ def test_the_ledger_adds_up(file: str, server: GeminiServer, capsys: Capture, mo
     }
     paid = [float(row[7]) for row in found]
     assert paid[-1] == pytest.approx(sum(paid[:-1]), abs=2e-4)
-    of_labels = rows_of(runs.newest("labels"))
+    of_labels = rows_of(runs.newest_artifact("labels"))
     usd = sum(row[f"{who}_cost_usd"] for row in of_labels for who in ("medium", "large"))
     assert usd == pytest.approx(sum(float(row[7]) for row in found[:-1] if row[2] != "judge"), abs=2e-4)
 
@@ -130,7 +130,7 @@ def test_queries_without_ground_truth_are_named_once(
     assert said == [
         "7 of 20 queries have no ground truth and are left out: row 1, row 4, row 8, row 9, row 12 and 2 more"
     ]
-    assert runs.newest("labels").rows == N - 7
+    assert runs.newest_artifact("labels").rows == N - 7
 
 
 def test_an_empty_harvest_says_why(server: GeminiServer, capsys: Capture, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_other_oracles_are_labelled_as_before(capsys: Capture, tmp_path: Path) -
     queries = write_jsonl(tmp_path / "r.jsonl", [{"query": text} for text in asked])
     outcomes = write_jsonl(tmp_path / "o.jsonl", rows)
     assert cli.main(["label", "--queries", queries, "--outcomes", outcomes]) == 0
-    assert capsys.readouterr().out == f"labels  12 rows  {runs.newest('labels').uri}\n"
+    assert capsys.readouterr().out == f"labels  12 rows  {runs.newest_artifact('labels').uri}\n"
 
 
 # ---- memory and time

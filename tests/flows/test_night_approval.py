@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from routecal.flows import approval
 from routecal.flows.night_approval import await_answer, question
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Entry, append, history
+from routecal.storage.head_registry import RegistryEntry, append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.night import manual_decisions
 from routecal.tasks.night.night_result import ENDING, Ending, Night
@@ -41,12 +41,12 @@ def waiting_night(hours: float) -> dict[str, Any]:
     return await_answer(history(Home.from_env())[-1], hours=hours).model_dump(mode="json")
 
 
-def wait(heads: list[Artifact]) -> Entry:
+def wait(heads: list[Artifact]) -> RegistryEntry:
     """A head serves, and another waits."""
     night = Night(run_id="night", action="waiting", reasons=("Brier is lower",), n_new=9, serving="1" * 16)
     ending = Ending(night=night, key="key", made={}).model_dump(mode="json")
-    append(Home.from_env(), "promoted", champion=heads[0], candidate=heads[0], after=0)
-    return append(
+    append_entry(Home.from_env(), "promoted", champion=heads[0], candidate=heads[0], after=0)
+    return append_entry(
         Home.from_env(),
         "waiting",
         champion=heads[0],
@@ -120,7 +120,7 @@ def test_an_answer_does_not_overrule_a_head_that_was_put_in_force_meanwhile(head
     wait(heads)
 
     def meanwhile(client: SyncPrefectClient, run: Any) -> None:
-        append(Home.from_env(), "promoted", champion=heads[2], candidate=heads[2], after=2)
+        append_entry(Home.from_env(), "promoted", champion=heads[2], candidate=heads[2], after=2)
         resume(client, run, promote=True)
 
     night = beside(meanwhile, lambda: waiting_night(hours=0.1))["night"]

@@ -16,7 +16,7 @@ from prefect.exceptions import Abort
 from routecal.flows import cli
 from routecal.flows import night_lock as lock_of_nights
 from routecal.flows.night_lock import LOCK, one_night
-from routecal.storage.head_registry import append
+from routecal.storage.head_registry import append_entry
 from routecal.storage.layout import Home
 from routecal.storage.lock import locked
 from routecal.tasks.night.night_result import ENDING
@@ -65,7 +65,7 @@ def test_a_terminal_ends_with_the_sentence_and_2(capsys: pytest.CaptureFixture[s
 
 def test_a_night_that_waits_for_approval_keeps_others_out_and_they_say_what_is_awaited() -> None:
     lineage = {ASKS: True, ENDING: {}, FLOW_RUN: "other"}
-    append(Home.from_env(), "waiting", champion=None, after=0, run_id="night", lineage=lineage)
+    append_entry(Home.from_env(), "waiting", champion=None, after=0, run_id="night", lineage=lineage)
     with held(AT_WORK), pytest.raises(Abort, match=re.escape("waits for the approval of entry 1")):
         night()
 

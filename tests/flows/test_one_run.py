@@ -65,7 +65,7 @@ def test_train_pairs_labels_with_features_of_their_own_queries(
     assert "with 20 in common" in said
     assert not Path(Home.from_env().folder("heads")).exists()
 
-    of_mixed = runs.newest("features")
+    of_mixed = runs.newest_artifact("features")
     extract(ExtractParams(queries=file, router_path=str(router_checkpoint)))
     extracted = last_run()
     extract(ExtractParams(queries=mixed, router_path=str(router_checkpoint)))
@@ -102,7 +102,7 @@ def test_stats_and_export_show_one_run_and_name_it(file: str, mixed: str, tmp_pa
     tonight = filled("examples", 5, query=list("abcde"), split=splits, logits=[[0.0]] * 5)
     examples = write_table(tonight, "examples", home=Home.from_env())
     window = write_table(tonight.slice(4), "examples", home=Home.from_env())
-    runs.record("recalibrate-1", examples=examples, window=window)
+    runs.record_run("recalibrate-1", examples=examples, window=window)
     out = tmp_path / "out.jsonl"
     capsys.readouterr()
     assert cli.main(["export", "--output-file", str(out)]) == 0
@@ -116,7 +116,7 @@ def test_an_unknown_method_names_those_there_are() -> None:
     rows = [row | {"method": name} for name in ("constant", "SFT")]
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["predictions"])
     predictions = write_table(table, "predictions", home=Home.from_env())
-    runs.record("evaluate-1", predictions=predictions)
+    runs.record_run("evaluate-1", predictions=predictions)
     with pytest.raises(UnknownName, match="'SFTT' is not a known method of this run; choose one of SFT, constant"):
         stats(StatsParams(method="SFTT"))
     # the head in question is the last

@@ -13,7 +13,7 @@ from prefect.flows import Flow
 from routecal.flows import cli
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
-from routecal.tasks.oracle.planning.plan import Plan
+from routecal.tasks.oracle.planning.plan import LabellingPlan
 from tests.flows.api_labels import LARGE, MEDIUM, N, file_of, label_argv
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer
@@ -53,7 +53,7 @@ def test_a_plan_leaves_out_what_is_paid(file: str, server: GeminiServer, capsys:
 
 def test_a_dry_run_in_prefect_publishes_the_plan(file: str, server: GeminiServer) -> None:
     plan = label(LabelParams(queries=file, oracle="gemini", dry_run=True))
-    assert isinstance(plan, Plan)
+    assert isinstance(plan, LabellingPlan)
     assert (plan.queries, plan.stages[0].calls.likely, server.requests()) == (N, N, 0)
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["label-plan"])))

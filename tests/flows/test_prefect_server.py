@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from routecal.flows import cli, prefect_server, temporary_server
-from routecal.flows.crash_report import record
+from routecal.flows.crash_report import write_crash_report
 from routecal.flows.errors import PlaceUnusable, ServerUnreachable
 from routecal.flows.prefect_server import Access
 from tests.flows.refusal import Capture
@@ -282,4 +282,4 @@ def test_a_server_that_went_away(is_wrapped: bool, capsys: Capture, monkeypatch:
 def test_a_fault_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTECAL_HOME", "/dev/null/home")
     monkeypatch.setattr("tempfile.gettempdir", lambda: "/dev/null")
-    assert record(ValueError("x"), "stats").endswith("`routecal --verbose stats …` prints the traceback")
+    assert write_crash_report(ValueError("x"), "stats").endswith("`routecal --verbose stats …` prints the traceback")

@@ -15,7 +15,7 @@ from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.recalibrate import recalibrate
 from routecal.storage.artifact import read_table
 from routecal.storage.errors import RegistryChanged
-from routecal.storage.head_registry import append, champion, history
+from routecal.storage.head_registry import append_entry, champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
 from routecal.tasks.errors import InboxMissing, NothingToPromote
@@ -146,7 +146,7 @@ def test_going_back_twice_goes_back_further(params, states) -> None:
     assert first is not None
     folders = [first.model_copy(update={"sha256": digit * 64}) for digit in "23"]
     for number, other in enumerate(folders, 1):
-        append(Home.from_env(), "promoted", champion=other, candidate=other, after=number)
+        append_entry(Home.from_env(), "promoted", champion=other, candidate=other, after=number)
     assert [manual_decisions.roll_back().champion for _ in range(2)] == [folders[0], first]
     assert manual_decisions.roll_back(3).champion == folders[1]
     with pytest.raises(NothingToPromote, match="entry 77"):
@@ -191,7 +191,7 @@ def test_what_ends_after_the_decision_is_told_by_the_next_night(
     ]
 
     # What a person decides repeats what the night's decision says of itself, and is no night that has to be told.
-    append(Home.from_env(), "rolled back", champion=entry.champion, after=1, lineage=entry.lineage)
+    append_entry(Home.from_env(), "rolled back", champion=entry.champion, after=1, lineage=entry.lineage)
     assert recalibrate(params).action == "quiet"
     assert manifests(Home.from_env(), "recalibrate")[:2] == nights
 
@@ -201,7 +201,7 @@ def test_of_two_nights_at_once_one_decides(params, states, monkeypatch: pytest.M
 
     def slowly(*args: Any, **more: Any) -> Any:
         found = real(*args, **more)
-        append(Home.from_env(), "promoted", champion=found.calibrated, after=0)
+        append_entry(Home.from_env(), "promoted", champion=found.calibrated, after=0)
         return found
 
     monkeypatch.setattr(night_flow, "contest", slowly)

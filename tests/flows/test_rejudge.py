@@ -48,7 +48,7 @@ def labels(server: GeminiServer, tmp_path: Path) -> Artifact:
     """Labels of all queries; what the server has seen so far is forgotten."""
     assert cli.main(label_argv(file_of(tmp_path / "q.jsonl", N), server)) == 0
     server.seen.clear()
-    return runs.newest("labels")
+    return runs.newest_artifact("labels")
 
 
 def rejudge(server: GeminiServer, *more: str) -> int:
@@ -80,7 +80,7 @@ def test_only_judges_are_asked_and_answers_stay(labels: Artifact, server: Gemini
     assert len(server.seen) == N_JUDGED
     assert all(is_judging(request) and request.model == OTHER for request in server.seen)
     assert (server.requests(MEDIUM), server.requests(LARGE)) == before
-    new = runs.newest("labels")
+    new = runs.newest_artifact("labels")
     old_rows, rows = rows_of(labels), rows_of(new)
     assert without(rows, OF_JUDGES) == without(old_rows, OF_JUDGES)
     swapped = {"CORRECT": "INCORRECT", "INCORRECT": "CORRECT", "NOT_ATTEMPTED": "NOT_ATTEMPTED"}
@@ -101,7 +101,7 @@ def test_the_changes_are_shown_and_the_labels_recorded(
     capsys.readouterr()
     assert rejudge(server) == 0
     out = capsys.readouterr().out
-    new = runs.newest("labels")
+    new = runs.newest_artifact("labels")
     assert out.endswith(f"labels  {N} rows  {new.uri}\n")
     assert cells(out) == [
         # the medium model knows 10 of 20
@@ -127,31 +127,31 @@ def test_the_changes_are_shown_and_the_labels_recorded(
 def test_the_same_judge_is_found_in_the_ledger(labels: Artifact, server: GeminiServer) -> None:
     assert rejudge(server, "--judge-model", MEDIUM) == 0
     assert not server.seen
-    assert rows_of(runs.newest("labels")) == rows_of(labels)
+    assert rows_of(runs.newest_artifact("labels")) == rows_of(labels)
 
 
 def test_a_finished_shard_is_never_done_again(labels: Artifact, server: GeminiServer, states: States) -> None:
     assert rejudge(server, "--labels", labels.uri) == 0
     assert states == [("rejudge", "Completed")] * 3
-    new, asked = runs.newest("labels"), server.requests()
+    new, asked = runs.newest_artifact("labels"), server.requests()
     states.clear()
     assert rejudge(server, "--labels", labels.uri) == 0
     assert states == [("rejudge", "Cached")] * 3
-    assert (runs.newest("labels"), server.requests()) == (new, asked)
+    assert (runs.newest_artifact("labels"), server.requests()) == (new, asked)
 
 
 def test_a_stopped_run_goes_on_where_it_stopped(labels: Artifact, server: GeminiServer, capsys: Capture) -> None:
     server.script({OTHER: Script(steps=("ok",) * 9, then="403")})
     said = refused(capsys, "rejudge", "--base-url", server.url, "--judge-model", OTHER, "--concurrency", "1")
     assert OTHER in said
-    part = runs.newest("labels")
+    part = runs.newest_artifact("labels")
     assert 0 < part.rows < N
     assert f"{part.rows} of {N} queries are labelled" in said
     paid = server.billed.total()
     server.script({OTHER: Script()})
     # By name: the newest labels are the part.
     assert rejudge(server, "--labels", labels.uri) == 0
-    assert runs.newest("labels").rows == N
+    assert runs.newest_artifact("labels").rows == N
     assert server.billed.total() - paid == N_JUDGED - 9
     assert server.stats()["billed_twice"] == 0
 
@@ -173,7 +173,7 @@ def test_recorded_outcomes_are_judged_where_answers_were_kept(
     assert cli.main(["label", "--queries", files[0], "--outcomes", files[1]]) == 0
     assert cli.main(["rejudge", "--base-url", server.url]) == 0
     assert "1 of 6 queries got no label and are left out: no stored answer (1)" in caplog.text
-    (row, *_), n = rows_of(runs.newest("labels")), runs.newest("labels").rows
+    (row, *_), n = rows_of(runs.newest_artifact("labels")), runs.newest_artifact("labels").rows
     assert n == 5
     assert (row["oracle"], row["medium_model"], row["judge"]) == ("replay", "mid-7b", MEDIUM)
     assert (row["medium_grade"], row["large_grade"], row["medium_cost_usd"]) == ("CORRECT", "INCORRECT", None)
@@ -198,6 +198,6 @@ def test_what_is_missing_is_said(argv: list[str], says: str, capsys: Capture) ->
 
 def test_labels_of_other_queries(labels: Artifact, server: GeminiServer, capsys: Capture, tmp_path: Path) -> None:
     assert cli.main(label_argv(file_of(tmp_path / "few.jsonl", 3), server)) == 0
-    few = runs.beside(runs.newest("labels"), "queries")
+    few = runs.beside(runs.newest_artifact("labels"), "queries")
     said = refused(capsys, "rejudge", "--labels", labels.uri, "--queries", few.uri)
     assert "that the queries lack" in said

@@ -15,7 +15,7 @@ from prefect.concurrency.sync import concurrency
 from routecal.flows.label import label
 from routecal.tasks.oracle import concurrency_quota as quotas
 from routecal.tasks.oracle import labelling_run
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 from tests.flows.lakes import lakes_file, params_for
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -34,23 +34,23 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
 
 
 class Held:
-    """What the desks of a process hold of their quota, as it changes."""
+    """What the runners of a process hold of their quota, as it changes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now: dict[str, float] = {}
         self.seen: list[dict[str, float]] = []
         self.taken: list[float] = []  # by each shard
-        self._lock, hold = threading.Lock(), Desk.hold
+        self._lock, hold = threading.Lock(), JobRunner.hold
 
-        def noted(desk: Desk, part: float) -> None:
+        def noted(runner: JobRunner, part: float) -> None:
             with self._lock:
-                self.now[desk.job.pace.job] = self.now.get(desk.job.pace.job, 0.0) + part
+                self.now[runner.job.pace.job] = self.now.get(runner.job.pace.job, 0.0) + part
                 self.seen.append(dict(self.now))
                 if part > 0:
                     self.taken.append(part)
-            hold(desk, part)
+            hold(runner, part)
 
-        monkeypatch.setattr(Desk, "hold", noted)
+        monkeypatch.setattr(JobRunner, "hold", noted)
 
     def most(self) -> float:
         """The largest part of the quota that was held at any moment."""

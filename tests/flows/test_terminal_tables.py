@@ -8,7 +8,7 @@ from rich.console import Console
 
 from routecal.calib.metrics.summary import summarise
 from routecal.flows import print_results
-from routecal.flows.terminal_tables import draw, fits
+from routecal.flows.terminal_tables import draw_table, fits
 from routecal.storage.artifact import Artifact
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.result_table import Table
@@ -32,7 +32,7 @@ def printed(width: int, what: object) -> str:
     """What a terminal of that width shows."""
     console = Console(file=io.StringIO(), width=width)
     if isinstance(what, Table):
-        print_results.table(console, what)
+        print_results.print_table(console, what)
     else:
         assert isinstance(what, show_evaluated.__class__)
         show_evaluated(console)
@@ -46,7 +46,7 @@ def show_evaluated(console: Console) -> None:
     evaluation = Evaluation(methods=methods, brier_difference=None)
     from routecal.flows.evaluate import Evaluated
 
-    print_results.evaluated(
+    print_results.print_evaluation(
         console, Evaluated(run_id="r", report="/home/reports/r.html", head=head, evaluation=evaluation)
     )
 
@@ -92,7 +92,7 @@ def test_a_narrow_table_of_methods_says_which_columns_it_leaves_out(
 
 def test_texts_stand_to_the_left_and_numbers_to_the_right() -> None:
     console = Console(file=io.StringIO(), width=80)
-    draw(console, "t", ["name", "count"], [["a", "5"], ["longer name", "12,345"], ["none", "–"]])
+    draw_table(console, "t", ["name", "count"], [["a", "5"], ["longer name", "12,345"], ["none", "–"]])
     lines = [line for line in console.file.getvalue().splitlines() if line.startswith("│")]  # type: ignore[attr-defined]
     assert lines == ["│ a           │      5 │", "│ longer name │ 12,345 │", "│ none        │      – │"]
 

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from routecal.flows.print_results import table
+from routecal.flows.print_results import print_table
 from routecal.flows.text_console import console
 from routecal.tasks.result_table import Table
 
@@ -26,7 +26,7 @@ def test_no_text_commands_the_terminal(kind: str, is_terminal: bool, monkeypatch
         drawn.add_row(Text(HOSTILE, style="bold"))
         paper.print(drawn)
     elif kind == "cell":
-        table(paper, Table(HOSTILE, [HOSTILE], [{HOSTILE: HOSTILE}]))
+        print_table(paper, Table(HOSTILE, [HOSTILE], [{HOSTILE: HOSTILE}]))
     else:
         paper.print(HOSTILE if kind == "string" else Text(HOSTILE), style="bold", markup=False)
     said = paper.file.getvalue()
@@ -41,5 +41,5 @@ def test_no_text_commands_the_terminal(kind: str, is_terminal: bool, monkeypatch
 def test_an_endless_cell_is_cut() -> None:
     paper = console(width=300)
     paper.file = io.StringIO()
-    table(paper, Table("t", ["topic"], [{"topic": "x" * 1_000_000}]))
+    print_table(paper, Table("t", ["topic"], [{"topic": "x" * 1_000_000}]))
     assert len(paper.file.getvalue()) < 5000

@@ -20,7 +20,7 @@ def made(tmp_path: Path, name: str, asked: list[str], policies: list[str], route
     path = write_jsonl(tmp_path / f"{name}.jsonl", outcome_rows(asked, policies))
     assert cli.main(["label", "--queries", path]) == 0
     assert cli.main(["extract", "--queries", path, "--router-path", str(router)]) == 0
-    return {kind: runs.newest(kind) for kind in ("queries", "labels", "features")}
+    return {kind: runs.newest_artifact(kind) for kind in ("queries", "labels", "features")}
 
 
 def test_wrong_artifacts(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from routecal.deployments.automations import BEATS
-from routecal.storage.head_registry import Entry, history
+from routecal.storage.head_registry import RegistryEntry, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
 from tests.served.conftest import ROOT, free_port
@@ -34,7 +34,7 @@ def night(here: Machine, world: dict[str, str]) -> str:
     return str(here.served.start(deployment))
 
 
-def entries(here: Machine) -> list[Entry]:
+def entries(here: Machine) -> list[RegistryEntry]:
     return history(Home(root=str(here.folder / "artifacts")))
 
 

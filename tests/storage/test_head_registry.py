@@ -9,7 +9,7 @@ import pytest
 from routecal.storage.artifact import Artifact, within
 from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
 from routecal.storage.folder_artifact import write_folder
-from routecal.storage.head_registry import append, champion, champions, history
+from routecal.storage.head_registry import append_entry, champion, champions, history
 from routecal.storage.layout import Home
 
 
@@ -29,11 +29,11 @@ def test_nothing_serves_at_first(home: Home) -> None:
 
 def test_the_last_entry_is_in_force(home: Home) -> None:
     one, two = head(home, "1"), head(home, "2")
-    append(home, "promoted", champion=one, candidate=one, after=0, reasons=["first"], lineage={"code": "abc"})
-    append(home, "refused", champion=one, candidate=two, after=1, reasons=["worse"])
+    append_entry(home, "promoted", champion=one, candidate=one, after=0, reasons=["first"], lineage={"code": "abc"})
+    append_entry(home, "refused", champion=one, candidate=two, after=1, reasons=["worse"])
     assert champion(home) == one
-    append(home, "promoted", champion=two, candidate=two, after=2)
-    append(home, "rolled back", champion=one, after=3)
+    append_entry(home, "promoted", champion=two, candidate=two, after=2)
+    append_entry(home, "rolled back", champion=one, after=3)
     assert champion(home) == one
     assert [e.action for e in history(home)] == ["promoted", "refused", "promoted", "rolled back"]
     assert history(home)[0].lineage == {"code": "abc"}
@@ -42,16 +42,16 @@ def test_the_last_entry_is_in_force(home: Home) -> None:
 
 def test_who_decides_on_an_older_state_is_refused(home: Home) -> None:
     one, two = head(home, "1"), head(home, "2")
-    append(home, "promoted", champion=one, after=0)
+    append_entry(home, "promoted", champion=one, after=0)
     with pytest.raises(RegistryChanged, match="another decision"):
-        append(home, "promoted", champion=two, after=0)
+        append_entry(home, "promoted", champion=two, after=0)
     assert champion(home) == one
     assert not [p for p in Path(home.folder("registry")).iterdir() if p.name.startswith(".tmp-")]
 
 
 def _race(home: Home, one: Artifact, results: "multiprocessing.Queue[bool]") -> None:
     try:
-        append(home, "promoted", champion=one, after=0)
+        append_entry(home, "promoted", champion=one, after=0)
         results.put(True)
     except RegistryChanged:
         results.put(False)
@@ -74,14 +74,14 @@ def test_of_many_at_once_one_wins(home: Home) -> None:
 def test_a_head_that_is_not_there_is_never_pointed_to(home: Home) -> None:
     gone = Artifact(uri=f"{home.root}/calibrated/none", sha256="0" * 64, rows=1, kind="calibrated")
     with pytest.raises(ArtifactMissing):
-        append(home, "promoted", champion=gone, after=0)
+        append_entry(home, "promoted", champion=gone, after=0)
     assert history(home) == []
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "not json"])
 def test_damage_is_named_not_guessed_around(home: Home, damage: str) -> None:
-    append(home, "promoted", champion=head(home, "1"), after=0)
-    append(home, "refused", champion=head(home, "1"), after=1)
+    append_entry(home, "promoted", champion=head(home, "1"), after=0)
+    append_entry(home, "refused", champion=head(home, "1"), after=1)
     Path(f"{home.folder('registry')}/000001.json").write_text(damage)
     with pytest.raises(RegistryCorrupt, match="000001"):
         history(home)
@@ -93,15 +93,15 @@ def test_damage_is_named_not_guessed_around(home: Home, damage: str) -> None:
 
 
 def test_a_missing_entry_is_noticed(home: Home) -> None:
-    append(home, "promoted", champion=head(home, "1"), after=0)
-    append(home, "refused", champion=head(home, "1"), after=1)
+    append_entry(home, "promoted", champion=head(home, "1"), after=0)
+    append_entry(home, "refused", champion=head(home, "1"), after=1)
     Path(f"{home.folder('registry')}/000001.json").unlink()
     with pytest.raises(RegistryCorrupt, match="entry 1 was expected"):
         history(home)
 
 
 def test_other_files_do_not_matter(home: Home) -> None:
-    append(home, "promoted", champion=head(home, "1"), after=0)
+    append_entry(home, "promoted", champion=head(home, "1"), after=0)
     (Path(home.folder("registry")) / ".tmp-left-by-a-killed-process").write_text("{")
     (Path(home.folder("registry")) / "notes.txt").write_text("mine")
     assert len(history(home)) == 1
@@ -110,13 +110,13 @@ def test_other_files_do_not_matter(home: Home) -> None:
 def test_it_lives_on_other_file_systems() -> None:
     home = Home(root="memory://registry-test")
     one = head(home, "1")
-    append(home, "promoted", champion=one, after=0)
+    append_entry(home, "promoted", champion=one, after=0)
     assert champion(home) == one
 
 
 def written(home: Home, **changes: object) -> Path:
     """The only entry of a registry, with other fields."""
-    append(home, "promoted", champion=head(home, "1"), after=0)
+    append_entry(home, "promoted", champion=head(home, "1"), after=0)
     path = Path(home.folder("registry")) / "000001.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return path
@@ -145,7 +145,7 @@ def test_what_other_versions_add_or_lack_is_no_damage(home: Home) -> None:
 def test_no_clock_decides_what_serves(home: Home) -> None:
     written(home, at="2199-01-01T00:00:00Z")
     two = head(home, "2")
-    append(home, "promoted", champion=two, after=1)
+    append_entry(home, "promoted", champion=two, after=1)
     assert champion(home) == two
 
 
@@ -159,7 +159,7 @@ def test_half_an_entry_is_told_with_a_way_out(home: Home, content: bytes) -> Non
 def test_the_registry_holds_no_place_of_its_home(home: Home) -> None:
     one = head(home, "1")
     lineage = {"report": f"{home.root}/reports/a.html", "rows": {"labels": one.model_dump(context=within(home))}}
-    append(home, "promoted", champion=one, candidate=one, after=0, lineage=lineage)
+    append_entry(home, "promoted", champion=one, candidate=one, after=0, lineage=lineage)
     assert home.root not in (Path(home.folder("registry")) / "000001.json").read_text()
     (entry,) = history(home)
     assert entry.champion is not None

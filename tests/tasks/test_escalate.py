@@ -10,7 +10,7 @@ from routecal.calib import escalation
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.escalation import Outcomes
 from routecal.calib.examples import LABELLED
-from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
@@ -33,7 +33,7 @@ WIDE = EscalationTerms(medium_price=1, large_price=20, margin=0.2, margin_confid
 def head(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("head")))
-        return train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=5, lr=1e-2))
+        return train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=5, lr=1e-2))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.baselines import usable
-from routecal.calib.learn.cross_fit import Plan, fold_of
+from routecal.calib.learn.cross_fit import CrossFitPlan, fold_of
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import brier, ece
 from routecal.storage.artifact import Artifact, read_table, write_table
@@ -20,7 +20,7 @@ from tests.tasks.made import Made
 def heads(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("heads")))
-        head = train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2, lr=1e-2))
+        head = train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2, lr=1e-2))
         return {"SFT": head, FINAL: recalibrate_head.fn(made.examples, made.features, head)}
 
 

@@ -8,7 +8,7 @@ from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
 from routecal.tasks.escalate import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
-from routecal.tasks.head_warnings import findings
+from routecal.tasks.head_warnings import head_warnings
 from routecal.tasks.report_link import report_link
 
 HEAD = summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 1, 0, 0] * 20, n_replicates=50)
@@ -22,7 +22,7 @@ def evaluation(auroc: Estimate | None) -> Evaluation:
 
 
 def test_what_it_comes_to_stands_before_what_it_was_measured_on(tmp_path) -> None:
-    text = evaluation_summary.page(evaluation(None), str(tmp_path / "report.html"))
+    text = evaluation_summary.evaluation_page(evaluation(None), str(tmp_path / "report.html"))
     assert text.startswith(
         "# What escalating saves is not known \\(no answer has a grade\\); ECE 0.200 on 80 test queries\n"
     )
@@ -31,24 +31,24 @@ def test_what_it_comes_to_stands_before_what_it_was_measured_on(tmp_path) -> Non
 
 def test_what_speaks_against_a_head_is_on_the_page_once(tmp_path) -> None:
     found = evaluation(Estimate(value=0.5, low=0.4, high=0.6))
-    text = evaluation_summary.page(found, str(tmp_path / "report.html"))
+    text = evaluation_summary.evaluation_page(found, str(tmp_path / "report.html"))
     assert text.index("## What to do") < text.index("## Every method")
-    assert len(findings(found)) == 1
+    assert len(head_warnings(found)) == 1
     assert text.count("is not shown to tell right decisions from wrong ones") == 1
 
 
 def test_the_report_is_a_link_where_the_server_serves_it_and_a_path_elsewhere(tmp_path) -> None:
     report, found = str(tmp_path / "report.html"), evaluation(None)
-    linked = evaluation_summary.page(found, report, link="/reports/r/report.html")
+    linked = evaluation_summary.evaluation_page(found, report, link="/reports/r/report.html")
     assert "[Open the full report](/reports/r/report.html)" in linked
     assert report not in linked
-    assert f"Report: `{report}`" in evaluation_summary.page(found, report)
+    assert f"Report: `{report}`" in evaluation_summary.evaluation_page(found, report)
 
 
 def test_the_method_in_question_is_the_first_of_a_table_that_fits_the_page(tmp_path) -> None:
     found = evaluation(None)
     found = found.model_copy(update={"methods": {"entropy": HEAD, **found.methods}})
-    text = evaluation_summary.page(found, str(tmp_path / "report.html"))
+    text = evaluation_summary.evaluation_page(found, str(tmp_path / "report.html"))
     head, _, *rows = [line for line in text.splitlines() if line.startswith("|")]
     assert [row.split(" | ")[0] for row in rows] == [f"| **{FINAL}**", "| entropy"]
     assert head.count("|") == 6
@@ -57,7 +57,7 @@ def test_the_method_in_question_is_the_first_of_a_table_that_fits_the_page(tmp_p
 
 def test_pictures_have_texts_that_say_what_they_show(tmp_path) -> None:
     (tmp_path / "reliability.png").write_bytes(b"png")
-    text = evaluation_summary.page(evaluation(None), str(tmp_path / "report.html"))
+    text = evaluation_summary.evaluation_page(evaluation(None), str(tmp_path / "report.html"))
     assert f"![Reliability diagram: accuracy against confidence in ten bins, on {HEAD.n} test queries" in text
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
@@ -78,7 +78,7 @@ def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact)
     queries = store_queries(asked)
     features = extract_shard.fn(queries, router, Reading())
     examples = join.fn(queries, labels, features)
-    head = train_sft.fn(examples, features, Plan(hidden_units=8), SFTConfig(epochs=3))
+    head = train_sft.fn(examples, features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=3))
     packed = pack_router.fn(head, router, Reading(), 0.5, "a test")
     data, rows = load_examples(examples, features), read_table(examples).to_pylist()[:16]
     decisions = CalibratedRouter.from_pretrained(local_folder(packed)).route([row["query"] for row in rows])

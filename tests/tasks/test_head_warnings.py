@@ -7,7 +7,7 @@ import pytest
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import Summary, summarise
 from routecal.tasks.evaluate import FINAL, Evaluation
-from routecal.tasks.head_warnings import findings
+from routecal.tasks.head_warnings import head_warnings
 from routecal.tasks.slice_table import Slices
 
 BASE = summarise([0.9, 0.8, 0.2, 0.3] * 10, [1, 1, 0, 0] * 10, n_replicates=50)
@@ -24,7 +24,7 @@ def said(policies: dict[str, int] | None = None, **other: Any) -> list[str]:
     parts: dict[str, Summary] = {name: head.model_copy(update={"n": n}) for name, n in (policies or {}).items()}
     slices = Slices(method=FINAL, tables={"router's policy": parts}) if policies else None
     bad = BASE.model_copy(update={"auroc": Estimate(value=0.3, low=0.2, high=0.4)})
-    return findings(Evaluation(methods={"entropy": bad, FINAL: head}, brier_difference=None, slices=slices))
+    return head_warnings(Evaluation(methods={"entropy": bad, FINAL: head}, brier_difference=None, slices=slices))
 
 
 def test_of_a_head_that_is_worth_something_nothing_is_said() -> None:

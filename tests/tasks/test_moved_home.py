@@ -14,13 +14,13 @@ import pytest
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.head import load
-from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.head_registry import append, history
+from routecal.storage.head_registry import append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import pack_router
 from routecal.tasks.night import manual_decisions
@@ -41,7 +41,7 @@ def home() -> Path:
 
 @pytest.fixture
 def head(made: Made) -> Artifact:
-    return train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2))
+    return train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def router(router_checkpoint: Path) -> Artifact:
 
 def promoted(heads: list[Artifact]) -> None:
     for number, head in enumerate(heads):
-        append(Home.from_env(), "promoted", champion=head, candidate=head, after=number)
+        append_entry(Home.from_env(), "promoted", champion=head, candidate=head, after=number)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from routecal.storage.query_identity import query_id, rough_half, rough_id
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NothingInCommon, OldIds
 from routecal.tasks.load_examples import join
-from routecal.tasks.night.label_history import EXAMPLES, QUERIES, Known
+from routecal.tasks.night.label_history import EXAMPLES, QUERIES, LabelHistory
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.old_tables import digest_for_job, has_rough_ids, under_one_identity
 from routecal.tasks.oracle.api_oracle import Labelled
@@ -169,7 +169,7 @@ def test_queries_that_nights_of_0_1_labelled_are_known(now: dict[str, Artifact])
     # the context is in the queries alone; one that got no label is not known
     few = as_before(write_table(read_table(examples).slice(1), "examples", home=Home.from_env()))
     without = set(read_table(few)["query_id"].to_pylist())
-    known = Known((night(few, **{QUERIES: as_before(queries)}),)).labelled
+    known = LabelHistory((night(few, **{QUERIES: as_before(queries)}),)).labelled
     assert known == {name for name in ids if rough_half(name) in without}
     assert len(known) == N - 1
-    assert Known((night(examples),)).labelled == set(read_table(now["queries"])["query_id"].to_pylist())
+    assert LabelHistory((night(examples),)).labelled == set(read_table(now["queries"])["query_id"].to_pylist())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from routecal.calib.examples import LABELLED
-from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
@@ -69,7 +69,7 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         asked = texts(200)
         queries = store_queries(asked, topic=[HOSTILE[i % len(HOSTILE)] for i in range(200)])
         examples = join.fn(queries, made.labels, made.features)
-        head = train_sft.fn(examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2))
+        head = train_sft.fn(examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
         predictions = predict.fn(examples, made.features, {"SFT": head, FINAL: head})
         artifacts: dict[str, Artifact] = {
             "labels": made.labels, "examples": examples, "predictions": predictions, "head: SFT": head,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from routecal.calib.head.head_folder import WEIGHTS
-from routecal.calib.learn.cross_fit import Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder
-from routecal.storage.head_registry import Action, append, newest
+from routecal.storage.head_registry import Action, append_entry, newest_entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
 from routecal.tasks.escalate import pack_router
@@ -30,7 +30,7 @@ Decide = Callable[[Artifact, Action], None]
 @pytest.fixture
 def packed(made: Made, router_checkpoint: Path) -> list[Artifact]:
     """Two heads of the same router, told apart by their thresholds."""
-    head = train_sft.fn(made.examples, made.features, Plan(hidden_units=8), SFTConfig(epochs=2))
+    head = train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
     router = refer_checkpoint(str(router_checkpoint))
     return [pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (0.25, 0.75)]
 
@@ -38,8 +38,8 @@ def packed(made: Made, router_checkpoint: Path) -> list[Artifact]:
 @pytest.fixture
 def decide() -> Decide:
     def write(champion: Artifact, action: Action = "promoted") -> None:
-        before = newest(Home.from_env())
-        append(Home.from_env(), action, champion=champion, after=before.number if before else 0)
+        before = newest_entry(Home.from_env())
+        append_entry(Home.from_env(), action, champion=champion, after=before.number if before else 0)
 
     return write
 

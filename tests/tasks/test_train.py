@@ -11,7 +11,7 @@ from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.errors import OneClass, TooFewExamples
 from routecal.calib.examples import LABELLED
-from routecal.calib.learn.cross_fit import Deal, Plan
+from routecal.calib.learn.cross_fit import CrossFitPlan, Deal
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.router.pooling import DEFAULT
@@ -25,7 +25,7 @@ from routecal.tasks.load_examples import block_names, choose_blocks, join, load_
 from routecal.tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
-SHAPE = Plan(hidden_units=8)
+SHAPE = CrossFitPlan(hidden_units=8)
 SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
 RL = RLConfig(epochs=2, lr=1e-2, early_stopping=False)
 
@@ -79,7 +79,7 @@ def test_every_step_of_every_head_is_logged(made: Made) -> None:
 
 
 def test_one_head_on_the_splits_as_they_are_where_that_is_asked_for(made: Made) -> None:
-    plan = Plan(hidden_units=8, folds=0, residual=False, pca=2)
+    plan = CrossFitPlan(hidden_units=8, folds=0, residual=False, pca=2)
     warm = train_sft.fn(made.examples, made.features, plan, SFT)
     head = recalibrate_head.fn(made.examples, made.features, train_rl.fn(made.examples, made.features, warm, RL))
     opened = open_head(head, made.features)
@@ -95,7 +95,7 @@ def test_a_head_reads_the_blocks_that_the_labelled_queries_chose(made: Made) -> 
     chosen = choose_blocks.fn(examples, features, 0)
     assert set(chosen) <= set(block_names(features))
     blocks = ["hidden_L1_mean", DEFAULT]
-    warm = train_sft.fn(examples, features, Plan(hidden_units=8), SFT, blocks)
+    warm = train_sft.fn(examples, features, CrossFitPlan(hidden_units=8), SFT, blocks)
     head = train_rl.fn(examples, features, warm, RL)
     assert open_head(head, features).blocks == tuple(blocks)
     assert open_head(head, features).head.config.width == 2 * load_examples(examples, features).hidden.shape[1]

@@ -63,7 +63,7 @@ def graded_answers(labels: pa.Table) -> Iterator[Graded]:
                 yield Graded(audit_id, (role, Grade(grade)), query_id, answer)
 
 
-def draw(labels: pa.Table, queries: pa.Table, n: int, *, seed: int) -> list[AuditRow]:
+def draw_sample(labels: pa.Table, queries: pa.Table, n: int, *, seed: int) -> list[AuditRow]:
     """A random sample of graded answers in random order, with some of each model and grade.
 
     Half of the sample is shared out evenly among the kinds of answers (model x grade), as rare grades are where judges

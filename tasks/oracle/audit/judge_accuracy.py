@@ -48,7 +48,7 @@ class AuditResult(BaseModel):
     counted: Matrix = Field(description="graded rows of the sample by both grades")
 
 
-def score(filled: Sequence[AuditRow], labels: pa.Table, *, level: float = 0.95) -> AuditResult:
+def score_judge(filled: Sequence[AuditRow], labels: pa.Table, *, level: float = 0.95) -> AuditResult:
     """Accuracy, Cohen's kappa and confusion of the judge against people, with intervals.
 
     The sample holds more of the rare grades than the labels do, so each row stands for as many answers as there are of

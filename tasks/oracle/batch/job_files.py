@@ -63,7 +63,7 @@ class Tag(NamedTuple):
         return " ".join(self)
 
 
-class Line(NamedTuple):
+class JobLine(NamedTuple):
     """One result.
 
     Attributes:
@@ -104,7 +104,7 @@ def write_lines(calls: Iterable[Call], path: Path, *, max_bytes: int = MAX_BYTES
     return written
 
 
-def read_lines(path: Path) -> Iterator[Line | Torn]:
+def read_lines(path: Path) -> Iterator[JobLine | Torn]:
     """The results in a file, in any order, one at a time."""
     with open(path, "rb") as file:
         for number, text in enumerate(file, 1):
@@ -117,15 +117,17 @@ def read_lines(path: Path) -> Iterator[Line | Torn]:
             yield _line(found) if isinstance(found, dict) else Torn(number)
 
 
-def _line(found: dict[str, Any]) -> Line:
+def _line(found: dict[str, Any]) -> JobLine:
     tag, response, error = Tag.read(found.get("key")), found.get("response"), found.get("error")
     if isinstance(response, dict):
         # Half a surrogate pair, which has no UTF-8, stays the escape that it was.
-        return Line(tag, json.dumps(response, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
+        return JobLine(tag, json.dumps(response, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
     said = error if isinstance(error, dict) else {}
     code, message = said.get("code"), said.get("message")
     known = code if isinstance(code, int) and not isinstance(code, bool) else 0
-    return Line(tag, None, (known, message if isinstance(message, str) and message else "neither response nor error"))
+    return JobLine(
+        tag, None, (known, message if isinstance(message, str) and message else "neither response nor error")
+    )
 
 
 class _Speller:

@@ -18,14 +18,14 @@ from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
-from routecal.tasks.oracle.engine.stop_reasons import NotBought, OracleRefused, ShardIncomplete
+from routecal.tasks.oracle.engine.stop_reasons import NotPaidYet, OracleRefused, ShardIncomplete
 from routecal.tasks.oracle.grading.judging import Ask
 from routecal.tasks.oracle.model_drift import check_version
 from routecal.tasks.oracle.money.budget import Hold
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.gemini import Gemini
 from routecal.tasks.oracle.providers.payload_check import check_text
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 
 T = TypeVar("T")
 
@@ -109,8 +109,8 @@ class Prefetch:
                 if call.endpoint == "generate" and call.stage in stages:
                     check_text(call)
                     missing[call.key] = call
-                raise NotBought(call.key)
-            reply = read(call, bought.response)
+                raise NotPaidYet(call.key)
+            reply = read_response(call, bought.response)
             check_version(call.model, reply.model_version, self._job.pace.allow_versions)
             return reply
 
@@ -119,7 +119,7 @@ class Prefetch:
                 # A row that is refused meets its refusal again online, where it is counted.
                 try:
                     await probe(row, ask)
-                except (NotBought, Fault):
+                except (NotPaidYet, Fault):
                     continue
 
         rest = iter(rows.to_pylist())

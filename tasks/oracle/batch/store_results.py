@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from routecal.storage.ledger import Attempt, Bought, End, Start
+from routecal.storage.ledger import Attempt, CallEnd, CallStart, PaidResponse
 from routecal.storage.ledger.ledger_errors import LedgerFull
-from routecal.tasks.oracle.batch.job_files import Line, Tag, Torn, read_lines
+from routecal.tasks.oracle.batch.job_files import JobLine, Tag, Torn, read_lines
 from routecal.tasks.oracle.call import Call
 from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.engine.labelling_job import Job
@@ -56,12 +56,12 @@ class Harvest:
         while part := await asyncio.to_thread(lambda: list(islice(lines, CHUNK))):
             await self._store(part, name)
 
-    async def _store(self, part: list[Line | Torn], name: str) -> None:
+    async def _store(self, part: list[JobLine | Torn], name: str) -> None:
         ledger = self._recorder.ledger
-        keys = [line.tag.key for line in part if isinstance(line, Line) and line.tag is not None]
+        keys = [line.tag.key for line in part if isinstance(line, JobLine) and line.tag is not None]
         known = await self._recorder.off_loop(lambda: ledger.find(keys))
-        starts: list[Start] = []
-        ends: list[End] = []
+        starts: list[CallStart] = []
+        ends: list[CallEnd] = []
         attempts: list[Attempt] = []
         bought: list[tuple[str, float]] = []
         for line in part:
@@ -90,9 +90,9 @@ class Harvest:
         self,
         tag: Tag,
         body: str,
-        known: Mapping[str, Bought],
-        starts: list[Start],
-        ends: list[End],
+        known: Mapping[str, PaidResponse],
+        starts: list[CallStart],
+        ends: list[CallEnd],
         attempts: list[Attempt],
         bought: list[tuple[str, float]],
     ) -> None:
@@ -111,13 +111,13 @@ class Harvest:
             self._failed += 1
             attempts.append(self._attempt(tag, fault.kind.value, fault.message, cost, code=200, body=body))
             return
-        start = Start(
+        start = CallStart(
             key=tag.key, provider="gemini", model=self._model, stage=tag.stage, job=self._job.pace.job,
             prompt_version=tag.prompt_version, tier="batch", reserved_usd=self._each_usd,
         )  # fmt: skip
         if tag.key not in known:
             starts.append(start)
-        ends.append(End(tag.key, body, version, response_id, *usage, usd=usd, attempts=1, latency_ms=None))
+        ends.append(CallEnd(tag.key, body, version, response_id, *usage, usd=usd, attempts=1, latency_ms=None))
         bought.append((tag.stage, usd or 0.0))
 
     async def _count_once(self, written: Awaitable[object], bought: list[tuple[str, float]]) -> None:

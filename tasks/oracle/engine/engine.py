@@ -14,17 +14,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from routecal.storage.ledger.records import Bought
+from routecal.storage.ledger.records import PaidResponse
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.sender import Provider, Sender
-from routecal.tasks.oracle.engine.stop_reasons import BrokenReplies, NoAnswers, NoCompletion, NotBought, OracleRefused
+from routecal.tasks.oracle.engine.stop_reasons import BrokenReplies, NoAnswers, NoCompletion, NotPaidYet, OracleRefused
 from routecal.tasks.oracle.model_drift import ModelDrift, check_version
-from routecal.tasks.oracle.providers.replies import read
-from routecal.tasks.oracle.rate_limit.limiter import Gate
+from routecal.tasks.oracle.providers.replies import read_response
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
 from routecal.tasks.oracle.rate_limit.project_limits import QuotaTooSmall
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Answered(NamedTuple):
 
 
 class Engine:
-    """Asks calls, each once. Made and used inside one event loop; `tasks.oracle.engine_thread` runs it in a thread.
+    """Asks calls, each once. Made and used inside one event loop; `tasks.oracle.job_runner` runs it in a thread.
 
     Args:
         recorder: the way to the ledger.
@@ -59,7 +59,7 @@ class Engine:
     def __init__(self, recorder: Recorder, providers: Mapping[str, Provider], pace: Pace, rng: random.Random) -> None:
         self._recorder, self._pace, self._rng = recorder, pace, rng
         self._sender = Sender(recorder, providers, pace, rng)
-        self._purchases: dict[str, asyncio.Task[Bought]] = {}
+        self._purchases: dict[str, asyncio.Task[PaidResponse]] = {}
         # A refused key must cost one call, and a misspelt model one, not one per worker. Providers, and models of them.
         self._scouts: defaultdict[str | tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._proved: set[str | tuple[str, str]] = set()
@@ -95,7 +95,7 @@ class Engine:
             if purchase.cancelled():
                 job.check()
             raise
-        reply = read(call, bought.response)
+        reply = read_response(call, bought.response)
         try:
             check_version(call.model, reply.model_version, job.pace.allow_versions)
         except ModelDrift as drift:
@@ -122,7 +122,7 @@ class Engine:
         return len(pending)
 
     @property
-    def gates(self) -> Mapping[str, Gate]:
+    def gates(self) -> Mapping[str, RateLimiter]:
         """The gates by model; the project's own, if there is one, under ''."""
         return self._sender.gates
 
@@ -130,7 +130,7 @@ class Engine:
         """Use this part of every quota: others run beside us."""
         self._sender.share(share)
 
-    async def _purchase(self, job: Job, call: Call, key: str, anew: bool) -> Bought:
+    async def _purchase(self, job: Job, call: Call, key: str, anew: bool) -> PaidResponse:
         try:
             if (bought := await self._recorder.find(key)) is not None:
                 # What this run has bought it takes as it is.
@@ -143,20 +143,20 @@ class Engine:
                     await self._retire(key, bought, why)
                     job.tally.renewed += 1
             if job.pace.finished_only:
-                raise NotBought(key)
+                raise NotPaidYet(key)
             return await self._buy(job, call, key)
-        except (Fault, NotBought):
+        except (Fault, NotPaidYet):
             raise
         except Exception as error:
             # Whatever else went wrong would go wrong again: no money, no quota, no disk, or a fault of ours.
             job.stop(error)
             raise
 
-    async def _retire(self, key: str, bought: Bought, why: str) -> None:
+    async def _retire(self, key: str, bought: PaidResponse, why: str) -> None:
         ledger = self._recorder.ledger
         await self._recorder.off_loop(lambda: ledger.retire(key, bought.response, FaultKind.BROKEN.value, why))
 
-    async def _buy(self, job: Job, call: Call, key: str) -> Bought:
+    async def _buy(self, job: Job, call: Call, key: str) -> PaidResponse:
         """Send until something came back, by the retry table."""
         tries = broken = 0
         while True:
@@ -220,7 +220,7 @@ class Engine:
             raise BrokenReplies(call.model, FAILURES_IN_A_ROW, fault.message, fault.hint)
         raise NoAnswers(call.model, FAILURES_IN_A_ROW, str(fault))
 
-    async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
+    async def _send_proved(self, job: Job, call: Call, key: str, tries: int) -> PaidResponse | None:
         """As `Sender.send`; the first call to a provider, and to each model, goes alone until it has succeeded."""
         model = (call.provider, call.model)
         while (unproved := next((who for who in (call.provider, model) if who not in self._proved), None)) is not None:
@@ -240,12 +240,12 @@ class Engine:
         return self._rng.uniform(0.0, min(LONGEST_BACKOFF_S, self._pace.backoff_s * 2.0**tries))
 
 
-def _useless(call: Call, bought: Bought, anew: bool) -> str | None:
+def _useless(call: Call, bought: PaidResponse, anew: bool) -> str | None:
     """Why a response of an earlier run is bought again; None if it is not. Earlier versions took more for answers."""
     if anew:
         return "it gave no vote, and was asked for again"
     try:
-        read(call, bought.response)
+        read_response(call, bought.response)
     except Fault as fault:
         return fault.message
     return None

@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from routecal.storage.errors import StorageError
-from routecal.storage.ledger import Attempt, Claim, End, Ledger, Start
-from routecal.storage.ledger.records import Bought
+from routecal.storage.ledger import Attempt, CallEnd, CallStart, Claim, Ledger
+from routecal.storage.ledger.records import PaidResponse
 
 T = TypeVar("T")
 
@@ -32,9 +32,9 @@ GATHER_S = 0.003
 class _Waiting:
     """What the next transaction holds, and who waits for it."""
 
-    finds: dict[str, list[asyncio.Future[Bought | None]]] = field(default_factory=dict)
-    starts: list[tuple[Start, asyncio.Future[Claim]]] = field(default_factory=list)
-    ends: list[End] = field(default_factory=list)
+    finds: dict[str, list[asyncio.Future[PaidResponse | None]]] = field(default_factory=dict)
+    starts: list[tuple[CallStart, asyncio.Future[Claim]]] = field(default_factory=list)
+    ends: list[CallEnd] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     releases: list[str] = field(default_factory=list)
     done: list[asyncio.Future[None]] = field(default_factory=list)
@@ -73,19 +73,19 @@ class Recorder:
         self._closing = False
         self._tasks = [self._loop.create_task(self._commit()), self._loop.create_task(self._beat())]
 
-    async def find(self, key: str) -> Bought | None:
+    async def find(self, key: str) -> PaidResponse | None:
         """What was bought for a key, if it ever was."""
-        waiter: asyncio.Future[Bought | None] = self._loop.create_future()
+        waiter: asyncio.Future[PaidResponse | None] = self._loop.create_future()
         self._open().finds.setdefault(key, []).append(waiter)
         return await waiter
 
-    async def start(self, start: Start) -> Claim:
+    async def start(self, start: CallStart) -> Claim:
         """Claim a call before it is sent; durable on return."""
         waiter: asyncio.Future[Claim] = self._loop.create_future()
         self._open().starts.append((start, waiter))
         return await waiter
 
-    async def end(self, end: End) -> None:
+    async def end(self, end: CallEnd) -> None:
         """Store a response; durable on return."""
         self._open().ends.append(end)
         await self._durable()
@@ -126,7 +126,7 @@ class Recorder:
             finally:
                 self._thread.shutdown()
 
-    def _one_by_one(self, ends: list[End]) -> list[End]:
+    def _one_by_one(self, ends: list[CallEnd]) -> list[CallEnd]:
         """Those that cannot be stored even alone."""
         left = []
         for end in ends:
@@ -180,7 +180,7 @@ class Recorder:
                     self._on_full()
             _deliver(batch, found, claims)
 
-    def _write(self, batch: _Waiting) -> tuple[dict[str, Bought], dict[str, Claim]]:
+    def _write(self, batch: _Waiting) -> tuple[dict[str, PaidResponse], dict[str, Claim]]:
         found = self.ledger.find(list(batch.finds)) if batch.finds else {}
         claims: dict[str, Claim] = {}
         if batch.starts or batch.ends or batch.attempts or batch.releases:
@@ -200,7 +200,7 @@ class Recorder:
                 await self.off_loop(self.ledger.beat)
 
 
-def _deliver(batch: _Waiting, found: dict[str, Bought], claims: dict[str, Claim]) -> None:
+def _deliver(batch: _Waiting, found: dict[str, PaidResponse], claims: dict[str, Claim]) -> None:
     """Wake whoever waits; a waiter that was cancelled meanwhile is passed over."""
     for key, waiters in batch.finds.items():
         for waiter in waiters:

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
-from routecal.storage.ledger import Attempt, End, Start
-from routecal.storage.ledger.records import Bought
+from routecal.storage.ledger import Attempt, CallEnd, CallStart
+from routecal.storage.ledger.records import PaidResponse
 from routecal.tasks.oracle.call import UNCOUNTED, Call
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
-from routecal.tasks.oracle.rate_limit.limiter import Gate, Limits, Ticket
+from routecal.tasks.oracle.rate_limit.limiter import Limits, Permit, RateLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Sender:
     """
 
     def __init__(self, recorder: Recorder, providers: Mapping[str, Provider], pace: Pace, rng: random.Random) -> None:
-        self.gates: dict[str, Gate] = {}
+        self.gates: dict[str, RateLimiter] = {}
         self._recorder, self._providers, self._pace, self._rng = recorder, providers, pace, rng
         self._share = 1.0
 
@@ -58,7 +58,7 @@ class Sender:
         for gate in self.gates.values():
             gate.share = share
 
-    async def send(self, job: Job, call: Call, key: str, tries: int) -> Bought | None:
+    async def send(self, job: Job, call: Call, key: str, tries: int) -> PaidResponse | None:
         """Send once; None if another process has the same call in flight.
 
         Raises:
@@ -75,8 +75,8 @@ class Sender:
             if pace.usd_per_10min is not None:
                 spending = await self._gate(provider.project, "").enter(usd=worst, stop=job.check)
                 stack.callback(spending.withdraw)
-            ticket = await self._gate(provider.project, call.model).enter(tokens=tokens, stop=job.check)
-            stack.callback(ticket.withdraw)
+            permit = await self._gate(provider.project, call.model).enter(tokens=tokens, stop=job.check)
+            stack.callback(permit.withdraw)
             claim = await self._recorder.start(_start(call, key, job, worst))
             if claim.state == "ended":
                 assert claim.bought is not None
@@ -93,7 +93,7 @@ class Sender:
             try:
                 body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
             except Fault as fault:
-                ticket.failed(fault)
+                permit.failed(fault)
                 cost = self._cost_of(call, job, fault, worst) if fault.maybe_billed else 0.0
                 # One model's refusals are no reason to hold back the others: the project hears of money alone.
                 _spent(spending, cost)
@@ -102,22 +102,22 @@ class Sender:
                 raise
             except BaseException:
                 # Cancelled, or broken: the provider may have served it, so the money counts as spent.
-                ticket.cancel()
+                permit.cancel()
                 _spent(spending, worst)
                 job.budget.settle(hold, worst)
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
                 self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
                 raise
-            reply = read(call, body)
+            reply = read_response(call, body)
             usage = reply.usage
             usd = job.prices.usd(call.model, usage, tier=pace.tier, at=datetime.now(UTC))
             if usd is None:
                 _say_uncounted(job, call)
-            ticket.succeeded(tokens=usage.prompt)
+            permit.succeeded(tokens=usage.prompt)
             _spent(spending, usd)
             job.budget.settle(hold, usd)
             await self._recorder.end(
-                End(
+                CallEnd(
                     key=key,
                     response=body,
                     model_version=reply.model_version,
@@ -134,7 +134,7 @@ class Sender:
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
-            return Bought(body, usd, self._recorder.ledger.session)
+            return PaidResponse(body, usd, self._recorder.ledger.session)
 
     @staticmethod
     def _cost_of(call: Call, job: Job, fault: Fault, worst: float) -> float:
@@ -145,10 +145,10 @@ class Sender:
         usd = job.prices.usd(call.model, usage, tier=job.pace.tier, at=datetime.now(UTC))
         return worst if usd is None else usd
 
-    def _gate(self, project: str, model: str) -> Gate:
+    def _gate(self, project: str, model: str) -> RateLimiter:
         """The gate of a model, or of the whole project for ''."""
         if model not in self.gates:
-            self.gates[model] = Gate(model or project, limits_of(self._pace, model), rng=self._rng)
+            self.gates[model] = RateLimiter(model or project, limits_of(self._pace, model), rng=self._rng)
             self.gates[model].share = self._share
         return self.gates[model]
 
@@ -178,8 +178,8 @@ def _say_uncounted(job: Job, call: Call) -> None:
         logger.warning(said, call.model)
 
 
-def _start(call: Call, key: str, job: Job, worst_usd: float) -> Start:
-    return Start(
+def _start(call: Call, key: str, job: Job, worst_usd: float) -> CallStart:
+    return CallStart(
         key=key,
         provider=call.provider,
         model=call.model,
@@ -205,8 +205,8 @@ def _attempt(call: Call, key: str, job: Job, fault: Fault, usd: float) -> Attemp
     )
 
 
-def _spent(ticket: Ticket | None, usd: float | None) -> None:
+def _spent(permit: Permit | None, usd: float | None) -> None:
     """Tell the project's gate what a call cost, or may have; None leaves it at what was reserved."""
-    if ticket is not None:
-        ticket.settle(usd=usd)
-        ticket.cancel()
+    if permit is not None:
+        permit.settle(usd=usd)
+        permit.cancel()

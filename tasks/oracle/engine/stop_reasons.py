@@ -95,7 +95,7 @@ class NoAnswers(TaskError):
     )
 
 
-class NotBought(TaskError):
+class NotPaidYet(TaskError):
     """The ledger has no response to this call, and none may be asked for."""
 
     key: str

@@ -62,7 +62,7 @@ def answer_version() -> str:
     return version("answer_system")
 
 
-async def answer(ask: Ask, query: str, *, spec: ModelSpec, provider: str, role: Role) -> Answer:
+async def ask_model(ask: Ask, query: str, *, spec: ModelSpec, provider: str, role: Role) -> Answer:
     """The answer of a model to a query.
 
     An answer that is cut off is asked for once more with four times the room and little thinking: thoughts count as

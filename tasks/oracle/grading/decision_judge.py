@@ -9,7 +9,7 @@ from routecal.calib.policy import Grade
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.grading.judge_reply import confidence_of
 from routecal.tasks.oracle.grading.judging import Ask, Vote
-from routecal.tasks.oracle.grading.model_judge import asked, references
+from routecal.tasks.oracle.grading.model_judge import ask_judge, quoted_references
 from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
 from routecal.tasks.oracle.prompt_files import fill, sections, version
 
@@ -40,7 +40,7 @@ def decision_call(query: str, accepted: Sequence[str], shown: Sequence[str], *, 
     fields = {
         "code": code,
         "question": fenced("QUESTION", query, code),
-        "references": references(accepted, code),
+        "references": quoted_references(accepted, code),
         "answers": "\n\n".join(fenced(name, text, code) for name, text in zip(names, shown, strict=True)),
     }
     questions = {
@@ -92,9 +92,9 @@ async def decision_votes(
 
 
 async def _heard(ask: Ask, call: Call, shown: Sequence[str], anew: bool) -> Mapping[str, Vote]:
-    votes = _votes(call, shown, await asked(ask, call))
+    votes = _votes(call, shown, await ask_judge(ask, call))
     if anew and any(vote.earlier and vote.grade is None for vote in votes.values()):
-        votes = _votes(call, shown, await asked(ask, call, anew=True))
+        votes = _votes(call, shown, await ask_judge(ask, call, anew=True))
     return votes
 
 

@@ -58,7 +58,7 @@ def judge_call(case: Case, *, spec: ModelSpec, seat: Seat) -> Call:
     fields = {
         "code": code,
         "question": fenced("QUESTION", case.query, code),
-        "references": references(case.accepted, code),
+        "references": quoted_references(case.accepted, code),
         "answer": fenced("ANSWER", case.answer, code),
     }
     return Call(
@@ -81,7 +81,7 @@ def judge_version(seat: Seat) -> str:
     return version(SYSTEMS[seat], "judge")
 
 
-def references(accepted: Sequence[str], code: str) -> str:
+def quoted_references(accepted: Sequence[str], code: str) -> str:
     """One fenced block per reference."""
     return "\n\n".join(fenced("REFERENCE", reference, code) for reference in accepted)
 
@@ -110,7 +110,7 @@ async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat, anew
     return first, (await _vote(ask, again, seat, anew))[0]
 
 
-async def asked(ask: Ask, call: Call, *, anew: bool = False) -> Reply | str:
+async def ask_judge(ask: Ask, call: Call, *, anew: bool = False) -> Reply | str:
     """The reply, or the problem of a request that the provider refuses, or answers with what is no answer.
 
     Raises:
@@ -127,9 +127,9 @@ async def asked(ask: Ask, call: Call, *, anew: bool = False) -> Reply | str:
 async def _vote(ask: Ask, call: Call, seat: Seat, anew: bool) -> tuple[Vote, bool]:
     """(vote, whether the reply was cut off)."""
     vote = Vote(call.model, seat, call.prompt_version, None, None, None, call.key, None)
-    reply = await asked(ask, call)
+    reply = await ask_judge(ask, call)
     if isinstance(reply, Reply) and anew and reply.earlier and read_reply(reply)[0] is None:
-        reply = await asked(ask, call, anew=True)
+        reply = await ask_judge(ask, call, anew=True)
     if isinstance(reply, str):
         return replace(vote, problem=reply), False
     grade, confidence = read_reply(reply)

@@ -108,24 +108,24 @@ class Rate(NamedTuple):
         return (input_tokens * self.input + output_tokens * self.output) / UNIT
 
 
-def newest() -> tuple[str, tuple[Price, ...]]:
+def newest_pricelist() -> tuple[str, tuple[Price, ...]]:
     """The package's newest dated list: its name, and its prices.
 
     Raises:
-        PricesInvalid: it breaks the rules of `parse`.
+        PricesInvalid: it breaks the rules of `parse_pricelist`.
     """
     folder = files("routecal.tasks.oracle.money") / "prices"
     name = max(f.name for f in folder.iterdir() if f.name.endswith(".toml"))
     shown = f"tasks/oracle/money/prices/{name}"
-    return shown, parse((folder / name).read_bytes(), shown, source_required=True)
+    return shown, parse_pricelist((folder / name).read_bytes(), shown, source_required=True)
 
 
-def read(path: str | Path) -> tuple[Price, ...]:
+def read_pricelist(path: str | Path) -> tuple[Price, ...]:
     """A user's list.
 
     Raises:
         InputMissing: there is no such file.
-        PricesInvalid: it cannot be read, or breaks the rules of `parse`.
+        PricesInvalid: it cannot be read, or breaks the rules of `parse_pricelist`.
     """
     try:
         content = Path(path).read_bytes()
@@ -133,10 +133,10 @@ def read(path: str | Path) -> tuple[Price, ...]:
         raise InputMissing(str(path)) from error
     except OSError as error:
         raise PricesInvalid(str(path), "", f"cannot be read ({error.strerror or error})") from error
-    return parse(content, str(path), source_required=False)
+    return parse_pricelist(content, str(path), source_required=False)
 
 
-def parse(content: bytes, file: str, *, source_required: bool) -> tuple[Price, ...]:
+def parse_pricelist(content: bytes, file: str, *, source_required: bool) -> tuple[Price, ...]:
     """Prices of one TOML file, in its order. What the keys mean is said at the top of the package's own list.
 
     Args:

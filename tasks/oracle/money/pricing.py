@@ -15,7 +15,7 @@ from typing import Any
 from routecal.tasks.errors import TaskError
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.model_drift import bare_name
-from routecal.tasks.oracle.money.pricelist import UNIT, Price, Rate, newest, read
+from routecal.tasks.oracle.money.pricelist import UNIT, Price, Rate, newest_pricelist, read_pricelist
 
 # Role marks, separators and the like, which a provider adds to every request and counts as input.
 OVERHEAD_TOKENS = 256
@@ -102,8 +102,8 @@ class Prices:
             InputMissing: there is no such file.
             PricesInvalid: it is not a list of prices; says where and why.
         """
-        _, own = newest()
-        return cls(own) if extra is None else cls(own, read(extra), str(extra))
+        _, own = newest_pricelist()
+        return cls(own) if extra is None else cls(own, read_pricelist(extra), str(extra))
 
     def usd(self, model: str, usage: Usage, *, tier: str, at: datetime) -> float | None:
         """What one response cost, in USD: input, cached input, visible output and thinking.

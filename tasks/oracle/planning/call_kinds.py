@@ -10,7 +10,7 @@ from routecal.tasks.oracle.planning.query_sizes import Sizes
 
 
 @dataclass(frozen=True)
-class Kind:
+class CallKind:
     """One kind of call, before it is priced. Functions take -1, 0 or 1: low, likely, high."""
 
     stage: str
@@ -33,16 +33,16 @@ def kinds_of(
     judge: JudgeSpec | None,
     paid: Mapping[str, int],
     assume: Assumptions,
-) -> list[Kind]:
+) -> list[CallKind]:
     """The kinds of call, those that are paid left out."""
     query = texts.query_bytes / max(texts.queries, 1)
     pair = texts.pair_bytes / max(texts.pairs, 1)
-    kinds: list[Kind] = []
+    kinds: list[CallKind] = []
     for stage, spec in (("medium", medium), ("large", large)):
         n: float = max(0, texts.queries - paid.get(stage, 0))
         thinking = assume.thinking_tokens.get(spec.thinking_level, assume.thinking_tokens[None])
         size = query + assume.answer_bytes
-        kinds.append(Kind(stage, spec, Range(n, n, n), n, size, 0.0, 0, assume.visible_tokens, thinking))
+        kinds.append(CallKind(stage, spec, Range(n, n, n), n, size, 0.0, 0, assume.visible_tokens, thinking))
     if judge is None:
         return kinds
     limit = max(medium.max_output_tokens, large.max_output_tokens)
@@ -64,7 +64,7 @@ def kinds_of(
         thinking = assume.thinking_tokens.get(seat.thinking_level, assume.thinking_tokens[None])
         n = (calls if stage == "first judge" else open_answers) * left
         kinds.append(
-            Kind(
+            CallKind(
                 stage,
                 seat,
                 Range(*(n * part for part in need)),

@@ -62,7 +62,7 @@ class Duration:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LabellingPlan:
     """What a run would ask, cost and take.
 
     Attributes:

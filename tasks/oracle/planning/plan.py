@@ -13,15 +13,14 @@ from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, Prices, UnknownPrice
 from routecal.tasks.oracle.planning.assumptions import SPEND_TIERS, Assumptions
-from routecal.tasks.oracle.planning.call_kinds import Kind, kinds_of
-from routecal.tasks.oracle.planning.forecast import Plan, Range, StagePlan, duration
-from routecal.tasks.oracle.planning.plan_text import shown
+from routecal.tasks.oracle.planning.call_kinds import CallKind, kinds_of
+from routecal.tasks.oracle.planning.forecast import LabellingPlan, Range, StagePlan, duration
 from routecal.tasks.oracle.planning.query_sizes import Sizes, sizes
 
-__all__ = ["Assumptions", "Plan", "plan", "shown"]
+__all__ = ["Assumptions", "LabellingPlan", "labelling_plan"]
 
 
-def plan(
+def labelling_plan(
     queries: pa.Table,
     *,
     medium: ModelSpec,
@@ -34,7 +33,7 @@ def plan(
     paid: Mapping[str, int] = {},
     provider: str = "gemini",
     assume: Assumptions | None = None,
-) -> Plan:
+) -> LabellingPlan:
     """What labelling `queries` would take.
 
     Args:
@@ -72,7 +71,7 @@ def plan(
     if provider == "gemini" and usd.high > 0:
         spend_tier = next((t for t in SPEND_TIERS if usd.high <= t.usd_per_month), SPEND_TIERS[-1])
         tier_time = time_of(usd_per_10min=spend_tier.usd_per_10min)
-    return Plan(
+    return LabellingPlan(
         queries=texts.rows,
         skipped=texts.rows - texts.usable,
         repeated=texts.usable - texts.pairs,
@@ -89,7 +88,9 @@ def plan(
     )
 
 
-def _stage(kind: Kind, *, prices: Prices, tier: str, at: datetime, until: datetime, assume: Assumptions) -> StagePlan:
+def _stage(
+    kind: CallKind, *, prices: Prices, tier: str, at: datetime, until: datetime, assume: Assumptions
+) -> StagePlan:
     """A kind of call, with its tokens and prices."""
 
     def tokens(way: int) -> tuple[float, float, float]:
@@ -131,7 +132,7 @@ def _stage(kind: Kind, *, prices: Prices, tier: str, at: datetime, until: dateti
 
 
 def _notes(
-    kinds: list[Kind],
+    kinds: list[CallKind],
     texts: Sizes,
     prices: Prices,
     limits: Pace,

@@ -2,12 +2,12 @@
 
 from math import floor, log10
 
-from routecal.tasks.oracle.planning.forecast import Duration, Plan, Range
+from routecal.tasks.oracle.planning.forecast import Duration, LabellingPlan, Range
 
 _HEAD = ("stage", "model", "calls", "input", "output", "thinking", "USD", "at most")
 
 
-def shown(plan: Plan) -> list[str]:
+def plan_lines(plan: LabellingPlan) -> list[str]:
     """The plan as people read it: a table of stages, then money, time, spend tier and what was taken for granted."""
     a = plan.assumptions
     lines = [f"{plan.queries:,} queries" + _left_out(plan)]
@@ -45,7 +45,7 @@ def shown(plan: Plan) -> list[str]:
     return lines
 
 
-def _left_out(plan: Plan) -> str:
+def _left_out(plan: LabellingPlan) -> str:
     parts = []
     if plan.skipped:
         parts.append(f"{plan.skipped:,} without ground truth are skipped")

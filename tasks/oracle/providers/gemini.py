@@ -20,7 +20,7 @@ from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.error_classes import of_error, without
 from routecal.tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
 from routecal.tasks.oracle.providers.payload_check import check_text
-from routecal.tasks.oracle.providers.per_event_loop import PerLoop
+from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
 from routecal.tasks.oracle.providers.replies import require
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Gemini:
     ) -> None:
         self.name, self.project = name, project
         self._arguments, self._base_url, self._secrets = arguments, base_url, secrets
-        self._clients = PerLoop(self._hold)
+        self._clients = PerEventLoop(self._hold)
 
     @classmethod
     def create(

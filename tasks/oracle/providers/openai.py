@@ -21,7 +21,7 @@ from routecal.tasks.oracle.providers.address import Address, address_of
 from routecal.tasks.oracle.providers.error_classes import without
 from routecal.tasks.oracle.providers.openai_faults import KEY_NAME, of_error, refined, wants_other_cap
 from routecal.tasks.oracle.providers.payload_check import check_text
-from routecal.tasks.oracle.providers.per_event_loop import PerLoop
+from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
 from routecal.tasks.oracle.providers.replies import require
 
 TIERS = ("online", "flex")
@@ -53,7 +53,7 @@ class OpenAI:
         self._address, self._key = address, key
         # Shorter than four characters nothing is a secret, but much would be blotted out.
         self._secrets = tuple(s for s in (*_spellings(address.login), key or "") if len(s) >= 4)
-        self._clients = PerLoop(self._hold)
+        self._clients = PerEventLoop(self._hold)
         # `max_tokens` is what every server of one's own knows, and some ignore the other without a word, so that
         # nothing would bound an answer. OpenAI has renamed it, and its reasoning models refuse the old name; a model
         # that does so elsewhere, behind a proxy, is remembered here.

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class PerLoop(Generic[T]):
+class PerEventLoop(Generic[T]):
     """Something held open in each event loop that asks for it, from any number of loops and threads.
 
     It is closed by `aclose` in the loop that used it, or else when that loop ends by `asyncio.run`, which closes

@@ -48,7 +48,7 @@ _NAMED = {
 }
 
 
-def read(call: Call, body: str) -> Reply:
+def read_response(call: Call, body: str) -> Reply:
     """What a response says.
 
     Args:
@@ -76,8 +76,8 @@ def read(call: Call, body: str) -> Reply:
 
 
 def require(call: Call, body: str) -> None:
-    """Raise the fault of a body that is no answer, as `read` does."""
-    read(call, body)
+    """Raise the fault of a body that is no answer, as `read_response` does."""
+    read_response(call, body)
 
 
 def broken(what: str, hint: str, body: str, *, kind: FaultKind = FaultKind.BROKEN) -> NoReturn:

@@ -20,7 +20,7 @@ class _Waiter(Generic[Wish, Leave]):
         self.future: asyncio.Future[Leave] = asyncio.get_running_loop().create_future()
 
 
-class Line(Generic[Wish, Leave]):
+class FairQueue(Generic[Wish, Leave]):
     """Those who wait, in order. No tasks and no locks: `move` looks at the head and is called when something changed.
 
     Args:

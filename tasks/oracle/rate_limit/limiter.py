@@ -1,6 +1,6 @@
 """The gate before one model of one project: nobody calls faster than its quotas allow and the provider bears.
 
-A gate is used from one event loop. `poll` and the endings of a ticket are plain functions of an injected clock;
+A gate is used from one event loop. `poll` and the endings of a permit are plain functions of an injected clock;
 `enter` puts a fair line before them.
 """
 
@@ -14,11 +14,11 @@ from typing import Literal
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
 from routecal.tasks.oracle.rate_limit.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
 from routecal.tasks.oracle.rate_limit.daily_quota import DayBreaker, DayQuotaReached
-from routecal.tasks.oracle.rate_limit.fair_queue import Line
+from routecal.tasks.oracle.rate_limit.fair_queue import FairQueue
 from routecal.tasks.oracle.rate_limit.project_limits import Limits, NoProgress, Quota, QuotaTooSmall
-from routecal.tasks.oracle.rate_limit.sliding_window import Bucket, Entry
+from routecal.tasks.oracle.rate_limit.sliding_window import Bucket, WindowEntry
 
-__all__ = ["Binding", "DayQuotaReached", "Gate", "Limits", "NoProgress", "QuotaTooSmall", "Ticket"]
+__all__ = ["Binding", "DayQuotaReached", "Limits", "NoProgress", "Permit", "QuotaTooSmall", "RateLimiter"]
 
 Binding = Literal["rpm", "tpm", "usd", "cool-down", "concurrency", "day quota", ""]
 
@@ -34,13 +34,18 @@ _SHORTEST_WAIT_S = 1e-4
 Amounts = dict[Quota, int]
 
 
-class Ticket:
+class Permit:
     """Permission to send one call. It ends once: by `succeeded`, `failed`, `cancel` or `withdraw`."""
 
     __slots__ = ("_entries", "_gate", "amounts", "ended", "number", "probe", "settled")
 
     def __init__(
-        self, gate: "Gate", number: int, amounts: Amounts, entries: tuple[tuple[Quota, Entry], ...], probe: bool
+        self,
+        gate: "RateLimiter",
+        number: int,
+        amounts: Amounts,
+        entries: tuple[tuple[Quota, WindowEntry], ...],
+        probe: bool,
     ) -> None:
         self._gate, self.number, self.amounts, self._entries, self.probe = gate, number, amounts, entries, probe
         self.ended = self.settled = False
@@ -59,7 +64,7 @@ class Ticket:
         self._gate.wake()
 
     def succeeded(self, *, tokens: int | None = None, usd: float | None = None) -> None:
-        """The model answered; `settle` with what is given. Raises RuntimeError if the ticket has ended."""
+        """The model answered; `settle` with what is given. Raises RuntimeError if the permit has ended."""
         self._end()
         if tokens is not None or usd is not None:
             self.settle(tokens=tokens, usd=usd)
@@ -73,13 +78,13 @@ class Ticket:
         self._gate._failed(self, fault)
 
     def cancel(self) -> None:
-        """Given up while on its way: what it was to use counts as used. Nothing happens to a ticket that has ended."""
+        """Given up while on its way: what it was to use counts as used. Nothing happens to a permit that has ended."""
         if not self.ended:
             self._end()
             self._gate._cancelled(self)
 
     def withdraw(self) -> None:
-        """Never sent: give back all of it, or what was settled. Nothing happens to a ticket that has ended."""
+        """Never sent: give back all of it, or what was settled. Nothing happens to a permit that has ended."""
         if not self.ended:
             if not self.settled:
                 for quota, _ in self._entries:
@@ -99,7 +104,7 @@ class Ticket:
                 self.amounts[name] = amount
 
 
-class Gate:
+class RateLimiter:
     """Admits calls to one model of one project.
 
     Args:
@@ -140,7 +145,7 @@ class Gate:
         self._breaker = DayBreaker(model, wall)
         self._numbered = 0
         self._asked: Amounts = {}
-        self._line: Line[Amounts, Ticket] = Line(self._poll, Ticket.withdraw)
+        self._line: FairQueue[Amounts, Permit] = FairQueue(self._poll, Permit.withdraw)
 
     @property
     def share(self) -> float:
@@ -176,7 +181,7 @@ class Gate:
         except NoProgress:
             return "cool-down"
 
-    async def enter(self, *, tokens: int = 0, usd: float = 0.0, stop: Callable[[], object] | None = None) -> Ticket:
+    async def enter(self, *, tokens: int = 0, usd: float = 0.0, stop: Callable[[], object] | None = None) -> Permit:
         """Wait in line until the call may be sent. Cancelled, it leaves no trace.
 
         Args:
@@ -193,14 +198,14 @@ class Gate:
         """
         return await self._line.wait(self._wish(tokens, usd), stop)
 
-    def poll(self, *, tokens: int = 0, usd: float = 0.0) -> Ticket | float | None:
-        """Ask once, past the line: a ticket, or the seconds to wait, or None if somebody must end first.
+    def poll(self, *, tokens: int = 0, usd: float = 0.0) -> Permit | float | None:
+        """Ask once, past the line: a permit, or the seconds to wait, or None if somebody must end first.
 
         Raises:
             As `enter`.
         """
-        ticket, wait_s = self._poll(self._wish(tokens, usd))
-        return wait_s if ticket is None else ticket
+        permit, wait_s = self._poll(self._wish(tokens, usd))
+        return wait_s if permit is None else permit
 
     def wake(self) -> None:
         """Look at the head of the line again."""
@@ -216,8 +221,8 @@ class Gate:
             amounts[quota] = 1 if quota == "rpm" else tokens if quota == "tpm" else math.ceil(usd * _PER_USD)
         return amounts
 
-    def correct(self, quota: Quota, entry: Entry, change: int) -> None:
-        """Pass on to the bucket; for tickets."""
+    def correct(self, quota: Quota, entry: WindowEntry, change: int) -> None:
+        """Pass on to the bucket; for permits."""
         self._buckets[quota].correct(entry, change, now=self._clock())
 
     def _wish(self, tokens: int, usd: float) -> Amounts:
@@ -228,7 +233,7 @@ class Gate:
                 raise QuotaTooSmall(self.model, quota, self._buckets[quota].limit / unit, amount / unit)
         return amounts
 
-    def _poll(self, amounts: Amounts) -> tuple[Ticket | None, float | None]:
+    def _poll(self, amounts: Amounts) -> tuple[Permit | None, float | None]:
         self._asked = amounts
         binding, wait_s = self._obstacle(amounts)
         if binding:
@@ -238,7 +243,7 @@ class Gate:
         self.admitted += 1
         self.in_flight += 1
         self._numbered += 1
-        return Ticket(self, self._numbered, dict(amounts), entries, self._breaker.admit()), None
+        return Permit(self, self._numbered, dict(amounts), entries, self._breaker.admit()), None
 
     def _obstacle(self, amounts: Amounts) -> tuple[Binding, float | None]:
         """What is in the way, and for how many seconds; None if until somebody ends."""
@@ -256,29 +261,29 @@ class Gate:
                 binding, longest_s = quota, wait_s
         return binding, longest_s
 
-    def _succeeded(self, ticket: Ticket) -> None:
-        self._width.succeeded(number=ticket.number, in_flight=self.in_flight)
-        self._cooldown.succeeded(number=ticket.number)
-        self._breaker.succeeded(probe=ticket.probe)
+    def _succeeded(self, permit: Permit) -> None:
+        self._width.succeeded(number=permit.number, in_flight=self.in_flight)
+        self._cooldown.succeeded(number=permit.number)
+        self._breaker.succeeded(probe=permit.probe)
         self._freed()
 
-    def _failed(self, ticket: Ticket, fault: Fault) -> None:
-        now, calls = self._clock(), {"number": ticket.number, "sent": self._numbered}
+    def _failed(self, permit: Permit, fault: Fault) -> None:
+        now, calls = self._clock(), {"number": permit.number, "sent": self._numbered}
         if fault.kind is FaultKind.RATE:
             self.throttled += 1
             self._cooldown.refused(now, fault.retry_after_s, **calls)
             self._width.cut(RATE_CUT, **calls)
         elif fault.kind is FaultKind.DAY_QUOTA:
             self.throttled += 1
-            self._breaker.refused(now, fault.retry_after_s, probe=ticket.probe, **calls)
+            self._breaker.refused(now, fault.retry_after_s, probe=permit.probe, **calls)
         elif fault.kind is FaultKind.TRANSIENT and fault.code == 503:
             self._width.cut(TROUBLE_CUT, **calls)
-        if ticket.probe and fault.kind is not FaultKind.DAY_QUOTA:
+        if permit.probe and fault.kind is not FaultKind.DAY_QUOTA:
             self._breaker.undecided(now)
         self._freed()
 
-    def _cancelled(self, ticket: Ticket) -> None:
-        if ticket.probe:
+    def _cancelled(self, permit: Permit) -> None:
+        if permit.probe:
             self._breaker.undecided(self._clock(), again_s=0.0)
         self._freed()
 

@@ -10,7 +10,7 @@ HEADROOM = 0.98
 _GRAIN = 1 / 1000
 
 
-class Entry:
+class WindowEntry:
     """What was admitted at about one moment; `amount` is corrected when the real one is known."""
 
     __slots__ = ("amount", "at", "gone", "opened")
@@ -45,7 +45,7 @@ class Bucket:
         self.limit, self.window_s = limit, window_s / HEADROOM
         # One second of a minute. Less would lose pace to late timers, hence relatively more in short windows.
         self._burst_s = max(window_s / 60, min(1.0, window_s / 10))
-        self._log: deque[Entry] = deque()
+        self._log: deque[WindowEntry] = deque()
         self._total = 0
         self._cap = limit
         self._credit, self._credited_at = self._burst, now
@@ -73,18 +73,18 @@ class Bucket:
         missing = min(amount, self._burst / 2) - self._credit
         return max(missing / self._rate, self._window_wait_s(amount, now), 0.0)
 
-    def take(self, amount: int, *, now: float) -> Entry:
+    def take(self, amount: int, *, now: float) -> WindowEntry:
         """Log `amount` as admitted now, whether or not it may be."""
         self._advance(now)
         last = self._log[-1] if self._log else None
         if last is None or now - last.opened >= self.window_s * _GRAIN:
-            last = Entry(now)
+            last = WindowEntry(now)
             self._log.append(last)
         last.at = now
         self._add(last, amount)
         return last
 
-    def correct(self, entry: Entry, change: int, *, now: float) -> None:
+    def correct(self, entry: WindowEntry, change: int, *, now: float) -> None:
         """Add `change` to an amount taken earlier: below 0 gives back, above 0 delays what comes next.
 
         Without effect on what has left the window.
@@ -95,7 +95,7 @@ class Bucket:
             # run for good. The log alone keeps the limit.
             self._add(entry, change)
 
-    def _add(self, entry: Entry, amount: int) -> None:
+    def _add(self, entry: WindowEntry, amount: int) -> None:
         entry.amount += amount
         self._total += amount
         self._credit -= amount

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routecal.calib.comparison import Resampled, mean_over, over_seeds, ties
+from routecal.calib.comparison import Resampled, mean_over, over_seeds, tied_methods
 
 N = 60
 COUNTS = np.random.default_rng(99).multinomial(N, np.full(N, 1 / N), size=400) / N
@@ -55,6 +55,6 @@ def test_sets_count_alike_and_keep_their_pairing():
 def test_undefined_is_none_and_a_tie():
     nothing = Resampled(np.array([np.nan]), np.array([[0.5, 0.5]]))
     assert over_seeds(nothing) is None
-    assert ties(over_seeds(nothing))
+    assert tied_methods(over_seeds(nothing))
     some = over_seeds(Resampled(np.array([0.5]), np.array([[0.4, np.nan, 0.6]])))
     assert (some.low, some.high) == (0.405, 0.595)

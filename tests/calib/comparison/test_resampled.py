@@ -5,7 +5,7 @@ import pytest
 
 from routecal.calib.comparison import COMPARED, minus, paired_counts, resample
 from routecal.calib.errors import LengthMismatch, UnknownName
-from routecal.calib.metrics import get
+from routecal.calib.metrics import get_metric
 
 
 def made(n, seed):
@@ -19,10 +19,10 @@ def test_a_resample_is_the_metric_on_the_rows_it_drew():
     counts = list(paired_counts([(np.arange(60), 3)], n_replicates=5))
     found = resample([p, p**2], y, counts)
     for name in COMPARED:
-        assert found[name].value[1] == pytest.approx(get(name).fn(p**2, y))
+        assert found[name].value[1] == pytest.approx(get_metric(name).fn(p**2, y))
         for r, row in enumerate(counts[0].astype(int)):
             i = np.repeat(np.arange(60), row)
-            assert found[name].drawn[1, r] == pytest.approx(get(name).fn(p[i] ** 2, y[i]))
+            assert found[name].drawn[1, r] == pytest.approx(get_metric(name).fn(p[i] ** 2, y[i]))
 
 
 def test_shared_rows_are_drawn_alike_in_sets_of_different_size():

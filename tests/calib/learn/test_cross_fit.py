@@ -11,7 +11,7 @@ from routecal.calib.errors import OutOfRange
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
 from routecal.calib.learn import cross_fit, rl, sft
-from routecal.calib.learn.cross_fit import Deal, Plan, fold_of, n_folds, steps, unseen, untrained
+from routecal.calib.learn.cross_fit import CrossFitPlan, Deal, fold_of, n_folds, steps, unseen, untrained
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import brier
@@ -25,7 +25,7 @@ FRESH = replace(examples(1500, seed=2), split=np.full(1500, "test"), share=np.ra
 
 
 def fitted(rows: Examples = ROWS, *, seed: int = 0, **plan) -> Ensemble:
-    made = Plan(**{"hidden_units": 16, "folds": 0, **plan})
+    made = CrossFitPlan(**{"hidden_units": 16, "folds": 0, **plan})
     deal = Deal.of(rows, folds=made.folds, seed=seed)
     ensemble = untrained(made, deal, seed=seed)
     list(steps(sft.steps, ensemble, deal, SFT.model_copy(update={"seed": seed}), rows=["train"]))
@@ -77,9 +77,9 @@ def test_folds_that_leave_none_to_train_on_are_refused(asked):
 def test_more_components_than_the_states_are_wide_are_refused_before_training():
     deal = Deal.of(FRESH, folds=3)
     width = FRESH.hidden.shape[1]
-    assert untrained(Plan(pca=width), deal).members == 3
+    assert untrained(CrossFitPlan(pca=width), deal).members == 3
     with pytest.raises(OutOfRange, match=rf"pca = {width + 1} is not allowed; give at most {width}, which is how wide"):
-        untrained(Plan(pca=width + 1), deal)
+        untrained(CrossFitPlan(pca=width + 1), deal)
 
 
 def test_no_head_learns_from_the_rows_that_it_validates():
@@ -90,7 +90,7 @@ def test_no_head_learns_from_the_rows_that_it_validates():
         spoiled = np.where(deal.fold == fold, (SHARED.true_policy + 1) % 3, SHARED.true_policy)
         found = []
         for rows in (SHARED, replace(SHARED, true_policy=spoiled)):
-            ensemble = untrained(Plan(hidden_units=8, folds=3), own := Deal.of(rows, folds=3))
+            ensemble = untrained(CrossFitPlan(hidden_units=8, folds=3), own := Deal.of(rows, folds=3))
             list(steps(sft.steps, ensemble, own, blind, rows=["train", "calibration"]))
             found.append(ensemble)
         same = [torch.equal(a.first.weight, b.first.weight) for a, b in zip(*(e.heads for e in found), strict=True)]
@@ -124,7 +124,7 @@ def test_out_of_fold_confidence_is_honest_where_the_ensemble_s_own_is_not():
     rng = np.random.default_rng(0)
     noise = replace(SHARED, true_policy=rng.integers(0, 3, 600), hidden=rng.normal(size=(600, 200)).astype(np.float32))
     deal = Deal.of(noise, folds=5)
-    ensemble = untrained(Plan(folds=5), deal)
+    ensemble = untrained(CrossFitPlan(folds=5), deal)
     blind = SFTConfig(epochs=30, lr=1e-3, early_stopping=False)
     list(steps(sft.steps, ensemble, deal, blind, rows=["train", "calibration"]))
     base = noise.y.mean() * (1 - noise.y.mean())
@@ -152,7 +152,9 @@ def test_same_seed_same_ensemble_and_the_global_generator_is_left_alone():
 
 def test_the_records_say_which_head_they_are_of():
     deal = Deal.of(ROWS, folds=3)
-    log = list(steps(sft.steps, untrained(Plan(folds=3, members=2), deal), deal, SFTConfig(epochs=1), rows=["train"]))
+    log = list(
+        steps(sft.steps, untrained(CrossFitPlan(folds=3, members=2), deal), deal, SFTConfig(epochs=1), rows=["train"])
+    )
     assert [step.head for step in log] == sorted(step.head for step in log)
     assert {step.head for step in log} == set(range(6))
     assert min(step.step for step in log if step.head == 5) == 1

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from routecal.calib.learn.monitors import Health, gradient_variance, mass_at_ends
+from routecal.calib.learn.monitors import TrainingHealth, gradient_variance, mass_at_ends
 from routecal.calib.learn.rl import RLConfig, estimate
 
 F64 = torch.float64
@@ -24,7 +24,7 @@ def test_variance_by_hand():
 
 def test_health_of_a_constant_of_the_ends_and_of_a_perfect_head():
     y = torch.tensor([0.0, 1.0, 1.0, 0.0])
-    constant, ends, perfect = (Health.of(p, y) for p in (torch.full((4,), 0.5), 1 - y, y * 0.8 + 0.1))
+    constant, ends, perfect = (TrainingHealth.of(p, y) for p in (torch.full((4,), 0.5), 1 - y, y * 0.8 + 0.1))
     assert (constant.skill, constant.std, constant.mass_at_ends, constant.collapsed) == (0, 0, 0, True)
     assert (ends.skill, ends.mass_at_ends, ends.collapsed) == (-3, 1, True)
     assert perfect.brier == pytest.approx(0.01)
@@ -33,7 +33,7 @@ def test_health_of_a_constant_of_the_ends_and_of_a_perfect_head():
 
 
 def test_there_is_no_skill_where_nothing_varies():
-    assert Health.of(torch.tensor([0.2, 0.9]), torch.ones(2)).skill is None
+    assert TrainingHealth.of(torch.tensor([0.2, 0.9]), torch.ones(2)).skill is None
 
 
 def test_mass_counts_both_ends_and_nothing_between():

@@ -88,8 +88,8 @@ def test_recalibration_uses_what_did_not_train_the_first_stage(labelled, unseen)
 
 
 def test_with_folds_the_recalibrator_sees_every_row_as_the_head_that_left_it_out_tells_it(labelled, monkeypatch):
-    told, choose = [], module.choose
-    monkeypatch.setattr(module, "choose", lambda p, y, **kw: told.append((p, y)) or choose(p, y, **kw))
+    told, choose = [], module.choose_recalibrator
+    monkeypatch.setattr(module, "choose_recalibrator", lambda p, y, **kw: told.append((p, y)) or choose(p, y, **kw))
     found = train({"crossed": QUICK.with_changes(folds=4)}, labelled, seed=2)["crossed"]
     [(p, y)] = told
     assert np.array_equal(y, labelled.y)

@@ -7,7 +7,7 @@ from scipy.stats import beta as beta_distribution
 
 from routecal.calib.errors import OutOfRange, UnknownName
 from routecal.calib.learn import rewards
-from routecal.calib.learn.beta_reward import threshold
+from routecal.calib.learn.beta_reward import escalation_threshold
 from routecal.calib.learn.rewards import LOG_EPS, ImproperReward
 
 F64 = torch.float64
@@ -39,7 +39,7 @@ def misled(reward: rewards.Reward) -> list[float]:
 
 @each
 def test_expected_reward_peaks_at_the_true_rate_and_only_there(name, given):
-    wrong = misled(rewards.get(name, **given))
+    wrong = misled(rewards.get_reward(name, **given))
     if name in rewards.IMPROPER:
         assert len(wrong) > 50
     else:
@@ -82,7 +82,7 @@ def test_linear_is_method_md():
 @each
 def test_draws_broadcast_over_rows_and_gradients_are_finite(name, given):
     p = torch.tensor([[0.0, 1.0], [0.3, 0.6]], dtype=F64, requires_grad=True)
-    r = rewards.get(name, **given)(p, torch.tensor([0.0, 1.0]))
+    r = rewards.get_reward(name, **given)(p, torch.tensor([0.0, 1.0]))
     r.sum().backward()
     assert r.shape == (2, 2)
     assert torch.isfinite(p.grad).all()
@@ -90,7 +90,7 @@ def test_draws_broadcast_over_rows_and_gradients_are_finite(name, given):
 
 @each
 def test_soft_outcomes_earn_the_expectation(name, given):
-    reward, share = rewards.get(name, **given), torch.linspace(0, 1, 7, dtype=F64)[:, None].expand(-1, len(GRID))
+    reward, share = rewards.get_reward(name, **given), torch.linspace(0, 1, 7, dtype=F64)[:, None].expand(-1, len(GRID))
     expected = share * reward(GRID, ONE) + (1 - share) * reward(GRID, ZERO)
     torch.testing.assert_close(reward(GRID.expand(7, -1), share), expected, rtol=0, atol=1e-14)
 
@@ -99,12 +99,12 @@ def test_soft_outcomes_earn_the_expectation(name, given):
 def test_slopes_are_right_at_soft_and_hard_outcomes(name, given):
     p = torch.tensor([0.1, 0.45, 0.9], dtype=F64, requires_grad=True)
     y = torch.tensor([0.0, 0.3, 1.0], dtype=F64)
-    assert torch.autograd.gradcheck(lambda p: rewards.get(name, **given)(p, y), p)
+    assert torch.autograd.gradcheck(lambda p: rewards.get_reward(name, **given)(p, y), p)
 
 
 @each
 def test_rewards_pickle_and_keep_their_dtype(name, given):
-    reward = pickle.loads(pickle.dumps(rewards.get(name, **given)))
+    reward = pickle.loads(pickle.dumps(rewards.get_reward(name, **given)))
     assert reward(torch.tensor(0.5), torch.tensor(1.0)).dtype == torch.float32
 
 
@@ -145,11 +145,11 @@ def test_cost_weight_peaks_at_the_threshold(ratio):
     """Between y = 1 and y = 0 the slopes differ by 2 w(p)."""
     p = torch.linspace(0.005, 0.995, 199, dtype=F64, requires_grad=True)
     slopes = [torch.autograd.grad(rewards.cost_weighted(p, y, cost_ratio=ratio).sum(), p)[0] for y in (ONE, ZERO)]
-    assert p[(slopes[0] - slopes[1]).argmax()].item() == pytest.approx(threshold(ratio), abs=0.0026)
+    assert p[(slopes[0] - slopes[1]).argmax()].item() == pytest.approx(escalation_threshold(ratio), abs=0.0026)
 
 
 def test_at_the_threshold_keeping_and_escalating_cost_the_same():
-    p = threshold(7.0)
+    p = escalation_threshold(7.0)
     assert (1 - p) * 7.0 == pytest.approx(p)
 
 
@@ -164,9 +164,9 @@ def test_parameters_out_of_range_are_named():
 
 
 def test_calibration_is_an_alias_and_others_are_refused():
-    assert rewards.get("calibration") is rewards.linear
+    assert rewards.get_reward("calibration") is rewards.linear
     with pytest.raises(UnknownName, match=", ".join(sorted(rewards.REWARDS))):
-        rewards.get("Brier")
+        rewards.get_reward("Brier")
 
 
 def test_the_warning_says_what_is_wrong_and_pickles():

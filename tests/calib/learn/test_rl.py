@@ -153,7 +153,7 @@ def test_soft_targets_that_equal_y_change_nothing():
 def test_frozen_logits_are_the_same_in_blocks(monkeypatch):
     trained = head()
     sft.fit(trained, TRAIN, VALIDATION, sft.SFTConfig(epochs=1, lr=1e-2))
-    rows = rl.Rows.of(TRAIN, trained)
+    rows = rl.TrainingRows.of(TRAIN, trained)
     whole = frozen_logits(trained, rows)
     monkeypatch.setattr("routecal.calib.learn.training_loop.BLOCK", 64)
     torch.testing.assert_close(frozen_logits(trained, rows), whole)

@@ -39,7 +39,7 @@ def test_no_function_is_forgotten() -> None:
 @pytest.mark.parametrize(("p", "y"), [(ROW, COLUMN), (COLUMN, ROW), (ROW, LONG), (DRAWS, LONG), ((), ROW), (ROW, (1,))])
 def test_a_reward_refuses(name: str, p: tuple[int, ...], y: tuple[int, ...]) -> None:
     with pytest.raises(ShapeMismatch) as refused:
-        rewards.get(name)(filled(*p), filled(*y))
+        rewards.get_reward(name)(filled(*p), filled(*y))
     assert str(refused.value).startswith(f"p has shape {p}, y has shape {y}; give y the shape of p")
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
 
@@ -47,9 +47,9 @@ def test_a_reward_refuses(name: str, p: tuple[int, ...], y: tuple[int, ...]) -> 
 @pytest.mark.parametrize("name", rewards.REWARDS)
 @pytest.mark.parametrize(("p", "y"), [(ROW, ROW), (DRAWS, ROW), (DRAWS, DRAWS), (ROW, ()), ((), ())])
 def test_a_reward_takes_draws_of_the_same_rows(name: str, p: tuple[int, ...], y: tuple[int, ...]) -> None:
-    r = rewards.get(name)(filled(*p), filled(*y))
+    r = rewards.get_reward(name)(filled(*p), filled(*y))
     assert r.shape == p
-    torch.testing.assert_close(r, rewards.get(name)(filled(*p), filled(*y).expand(p)))
+    torch.testing.assert_close(r, rewards.get_reward(name)(filled(*p), filled(*y).expand(p)))
 
 
 @pytest.mark.parametrize("loss", ON_ROWS, ids=lambda f: f.__name__)

@@ -11,7 +11,7 @@ from routecal.calib.head import ConfidenceHead, HeadConfig
 from routecal.calib.learn import rl, sft
 from routecal.calib.learn.rl import PRESETS, RLConfig
 from routecal.calib.learn.sft import SFTConfig
-from routecal.calib.learn.training_loop import Rows, Watch
+from routecal.calib.learn.training_loop import TrainingRows, Watch
 from routecal.calib.metrics import auroc, brier
 from tests.calib.made import examples
 
@@ -136,7 +136,7 @@ def test_a_router_without_any_spread_is_not_called_collapsed_by_training():
     flat = type(flat)(flat.hidden, np.zeros_like(flat.logits), flat.policy, flat.true_policy, flat.split)
     still = head()
     still.fit_inputs(flat.hidden, flat.logits, flat.y)
-    watch = Watch("sft", still, Rows.of(flat, still), patience=1, early_stopping=True)
+    watch = Watch("sft", still, TrainingRows.of(flat, still), patience=1, early_stopping=True)
     assert watch.epoch_end().collapsed  # said, not raised
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
-from routecal.calib.metrics import METRICS, get
+from routecal.calib.metrics import METRICS, get_metric
 
 RNG = np.random.default_rng(0)
 
@@ -77,4 +77,4 @@ def test_refuses_what_is_not_p_and_y(name, p, y, error):
 
 def test_unknown_metric_lists_the_known():
     with pytest.raises(UnknownName, match="augrc, auprc, aurc, auroc, brier, brier_reliability"):
-        get("ecee")
+        get_metric("ecee")

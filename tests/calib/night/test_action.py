@@ -6,13 +6,13 @@ from routecal.calib.metrics import Estimate
 from routecal.calib.night.action import Judgement, doubts, judgement, renewal_reasons
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.outcome_shift import OutcomeShift
-from routecal.calib.night.promotion_gate import Condition, Verdict
+from routecal.calib.night.promotion_gate import Condition, GateVerdict
 from routecal.calib.night.query_drift import Drift
 
-PASSED = Verdict(
+PASSED = GateVerdict(
     n=500, conditions=(Condition(name="brier", is_met=True, reason="it is no worse"),), facts=("it costs",)
 )
-REFUSED = Verdict(n=500, conditions=(Condition(name="brier", is_met=False, reason="it may be worse"),))
+REFUSED = GateVerdict(n=500, conditions=(Condition(name="brier", is_met=False, reason="it may be worse"),))
 DOUBT = ("outcomes moved",)
 DRIFT = Drift(column="confidence", statistic=0.4, p_value=1e-9, is_found=True, n_before=500, n_now=500)
 ILL = Health(n=500, ece=Estimate(value=0.1, low=0.05, high=0.15), noise_high=0.03)

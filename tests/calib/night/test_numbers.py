@@ -11,7 +11,7 @@ from routecal.calib.night.action import judgement
 from routecal.calib.night.candidate import Contender, choose_candidate
 from routecal.calib.night.head_health import examine
 from routecal.calib.night.outcome_shift import OutcomeShift
-from routecal.calib.night.promotion_gate import Condition, GateRules, Served, Verdict, decide
+from routecal.calib.night.promotion_gate import Condition, GateRules, GateVerdict, Served, decide
 from routecal.calib.recalibrate import Identity
 from routecal.calib.recalibrate.registry import RECALIBRATORS
 
@@ -26,7 +26,7 @@ def heads(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_nobody_is_asked_unless_approval_is_required() -> None:
-    passed = Verdict(n=500, conditions=(Condition(is_met=True, reason="it is better"),))
+    passed = GateVerdict(n=500, conditions=(Condition(is_met=True, reason="it is better"),))
     assert not judgement(passed, (), require_approval=False).asks
     assert not judgement(passed, ("outcomes moved",), require_approval=False).asks
 

@@ -7,7 +7,7 @@ from scipy.special import expit
 from routecal.calib.errors import InvalidProbability, LengthMismatch
 from routecal.calib.metrics import Estimate, noise_floor
 from routecal.calib.night import promotion_gate
-from routecal.calib.night.promotion_gate import Condition, GateRules, Served, Verdict, decide, served
+from routecal.calib.night.promotion_gate import Condition, GateRules, GateVerdict, Served, decide, served
 
 DUE = ("it is old",)
 
@@ -19,7 +19,7 @@ def world(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return q, (rng.random(n) < q).astype(float)
 
 
-def condition(verdict: Verdict, name: str) -> Condition:
+def condition(verdict: GateVerdict, name: str) -> Condition:
     """The first condition of that name."""
     return next(c for c in verdict.conditions if c.name == name)
 
@@ -204,7 +204,7 @@ def test_what_is_worse_by_the_margin_hardly_ever_passes() -> None:
 def test_a_verdict_survives_json() -> None:
     q, y = world(300)
     verdict = decide(q, q, y)
-    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert GateVerdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 def test_wrong_input_is_named() -> None:

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from routecal.calib.escalation import Line
+from routecal.calib.escalation import CostQuality
 from routecal.calib.plots import Band, cost_quality, cost_quality_figure
 from tests.calib.plots.made import PNG
 
-RANDOM = Line(np.array([1.0, 10.0]), np.array([0.5, 0.8]))
-ORACLE = Line(np.array([1.0, 4.0]), np.array([0.5, 0.85]))
-HEAD = Line(np.array([2.0, 6.0, 10.0]), np.array([0.6, 0.78, 0.8]))
-ENTROPY = Line(np.array([2.0, 7.0, 10.0]), np.array([0.6, 0.72, 0.8]))
+RANDOM = CostQuality(np.array([1.0, 10.0]), np.array([0.5, 0.8]))
+ORACLE = CostQuality(np.array([1.0, 4.0]), np.array([0.5, 0.85]))
+HEAD = CostQuality(np.array([2.0, 6.0, 10.0]), np.array([0.6, 0.78, 0.8]))
+ENTROPY = CostQuality(np.array([2.0, 7.0, 10.0]), np.array([0.6, 0.72, 0.8]))
 
 
 def test_every_line_point_and_band_is_there() -> None:
@@ -37,7 +37,7 @@ def test_every_line_point_and_band_is_there() -> None:
 
 
 def test_a_png_of_thousands_of_thresholds_is_small() -> None:
-    many = Line(np.linspace(1, 10, 5000), np.linspace(0.5, 0.8, 5000))
+    many = CostQuality(np.linspace(1, 10, 5000), np.linspace(0.5, 0.8, 5000))
     image = cost_quality({"head": many}, random=RANDOM, oracle=ORACLE)
     assert image.startswith(PNG)
     assert len(image) < 100_000

@@ -9,8 +9,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from routecal.calib import plots
-from routecal.calib.escalation import Line
-from routecal.calib.plots.style import COLOURS, LINES, MARKERS, METHODS, look, looks, render
+from routecal.calib.escalation import CostQuality
+from routecal.calib.plots.style import COLOURS, LINES, MARKERS, METHODS, render, series_style, series_styles
 from routecal.tasks.evaluate import ESCALATED, FINAL
 from routecal.tasks.report import BEFORE, DRAWN
 from tests.calib.plots.made import P, Y, logs
@@ -18,22 +18,22 @@ from tests.calib.plots.made import P, Y, logs
 
 def test_six_looks_differ_in_three_ways() -> None:
     assert len(set(COLOURS)) == len(set(MARKERS)) == len(set(LINES)) == 6
-    assert len({look(i) for i in range(6)}) == 6
-    assert look(6) == look(0)
+    assert len({series_style(i) for i in range(6)}) == 6
+    assert series_style(6) == series_style(0)
 
 
 def test_a_method_looks_the_same_whatever_is_drawn_beside_it() -> None:
     assert set(METHODS) >= {*DRAWN, *ESCALATED, BEFORE, FINAL}
     assert len(set(METHODS.values())) == len(METHODS)
     for names in (DRAWN, ESCALATED, (BEFORE, FINAL), (FINAL,), ("mine", FINAL, "yours")):
-        assert [found for name, found in zip(names, looks(names), strict=True) if name in METHODS] == [
-            look(METHODS[name]) for name in names if name in METHODS
+        assert [found for name, found in zip(names, series_styles(names), strict=True) if name in METHODS] == [
+            series_style(METHODS[name]) for name in names if name in METHODS
         ]
-        assert len(set(looks(names))) == len(names)
+        assert len(set(series_styles(names))) == len(names)
 
 
 def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
-    ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
     rows = dict.fromkeys(("entropy", "temperature", FINAL), (P, Y))
     drawn = {
         "reliability": plots.reliability_figure(rows).axes[0].containers[-2].lines[0],
@@ -41,7 +41,7 @@ def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
         "cost": plots.cost_quality_figure(dict.fromkeys(rows, ends), random=ends, oracle=ends).axes[0].lines[4],
         "after": plots.before_after_figure((P, Y), (P, Y), names=(BEFORE, FINAL)).axes[1].containers[0].lines[0],
     }
-    own = look(METHODS[FINAL])
+    own = series_style(METHODS[FINAL])
     for kind, line in drawn.items():
         assert (line.get_color(), line.get_marker()) == (own.colour, own.marker), kind
 
@@ -49,8 +49,8 @@ def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
 def test_a_stage_of_training_is_drawn_in_the_colour_of_its_head() -> None:
     panel = plots.training_figure(logs("sft", 4) + logs("rl", 4)).axes[3]
     assert {line.get_label(): line.get_color() for line in panel.lines if not line.get_label().startswith("_")} == {
-        "SFT": look(METHODS["SFT"]).colour,
-        "RL": look(METHODS[FINAL]).colour,
+        "SFT": series_style(METHODS["SFT"]).colour,
+        "RL": series_style(METHODS[FINAL]).colour,
     }
 
 
@@ -69,8 +69,8 @@ def test_the_same_figure_is_the_same_bytes(fmt: plots.Format, magic: bytes) -> N
 
 
 def test_the_palette_keeps_the_colour_of_a_single_marker() -> None:
-    ends = Line(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
-    curves = {f"method {i}": Line(ends.cost, ends.quality + i / 100) for i in range(6)}
+    ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
+    curves = {f"method {i}": CostQuality(ends.cost, ends.quality + i / 100) for i in range(6)}
     image = Image.open(BytesIO(plots.cost_quality(curves, random=ends, oracle=ends, chosen=(5.0, 0.6))))
     assert image.mode == "P"
     pixels = np.asarray(image.convert("RGB"), int).reshape(-1, 3)

@@ -30,7 +30,7 @@ from routecal.calib.recalibrate import (
     fit_temperature,
     fit_venn_abers,
     from_json,
-    get,
+    get_recalibrator,
     to_json,
 )
 from tests.calib.recalibrate.made import bent, capped, confidences, drawn, outcomes
@@ -111,7 +111,7 @@ def test_what_is_not_a_probability_or_a_label_is_refused(fit):
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownName, match="venn_abers"):
-        get("sigmoid")
+        get_recalibrator("sigmoid")
     with pytest.raises(UnknownName):
         from_json({"name": "sigmoid"})
 

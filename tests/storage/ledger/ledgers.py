@@ -1,19 +1,19 @@
 """Made-up calls, and ledgers whose sessions die on demand."""
 
-from routecal.storage.ledger import Attempt, End, Ledger, Start
+from routecal.storage.ledger import Attempt, CallEnd, CallStart, Ledger
 
 WORST_USD = 0.5
 
 
 def start(key, **changes):
     facts = {"provider": "gemini", "model": "flash", "stage": "medium", "job": "j", "prompt_version": "v1"}
-    return Start(key, **(facts | {"tier": "online", "reserved_usd": WORST_USD} | changes))
+    return CallStart(key, **(facts | {"tier": "online", "reserved_usd": WORST_USD} | changes))
 
 
 def finish(key, response=None, **changes):
     facts = {"model_version": "flash-001", "response_id": "r", "usd": 0.25, "attempts": 1, "latency_ms": 200}
     facts |= {"tokens_prompt": 100, "tokens_cached": 0, "tokens_output": 20, "tokens_thinking": None}
-    return End(key, response if response is not None else f'{{"of": "{key}"}}', **(facts | changes))
+    return CallEnd(key, response if response is not None else f'{{"of": "{key}"}}', **(facts | changes))
 
 
 def failure(key, **changes):

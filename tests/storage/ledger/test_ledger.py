@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from routecal.storage.errors import UnknownName
-from routecal.storage.ledger import Bought, Claim, Ledger, Spent
+from routecal.storage.ledger import Claim, Ledger, PaidResponse, Spent
 from tests.storage.ledger.ledgers import failure, finish, start, stutter
 
 KEYS = [f"{i:04d}" for i in range(1_200)]
@@ -22,9 +22,9 @@ def test_a_call_is_claimed_then_ended_then_found(ledger):
     assert ledger.write(starts=[start("a"), start("b")]) == {"a": Claim("ours"), "b": Claim("ours")}
     assert (ledger.find(["a", "b"]), len(ledger)) == ({}, 0)
     assert ledger.write(ends=[finish("a", "{}", usd=0.125)]) == {}
-    assert ledger.find(["a", "b", "c"]) == {"a": Bought("{}", 0.125, ledger.session)}
+    assert ledger.find(["a", "b", "c"]) == {"a": PaidResponse("{}", 0.125, ledger.session)}
     assert ledger.write(starts=[start("a"), start("b")]) == {
-        "a": Claim("ended", Bought("{}", 0.125, ledger.session)),
+        "a": Claim("ended", PaidResponse("{}", 0.125, ledger.session)),
         "b": Claim("ours"),
     }
     assert (len(ledger), ledger.ended(["a", "b"]), ledger.n_ended(["a", "b"])) == (1, {"a"}, 1)
@@ -42,7 +42,7 @@ def test_another_session_waits_for_one_that_lives_and_takes_over_from_one_that_d
     assert two.spent("first") == Spent(0.0, 0.7, 0, 0)
     assert two.write(starts=[start("a"), start("b")]) == {
         "a": Claim("ours", taken_over=True),
-        "b": Claim("ended", Bought("{}", 0.25, one.session)),
+        "b": Claim("ended", PaidResponse("{}", 0.25, one.session)),
     }
     assert three.write(starts=[start("a")]) == {"a": Claim("busy")}
     # The run that sent it in vain bears the loss, at the most it can have cost.
@@ -58,7 +58,7 @@ def test_the_first_response_stays_and_a_second_one_is_noted_with_its_cost(ledger
     one.write(ends=[finish("a", "one", usd=0.1)])
     two.write(ends=[finish("a", "two", usd=0.2)])
     two.write(ends=[finish("a", "one", usd=0.1)])  # told again, not paid again
-    assert two.find(["a"]) == {"a": Bought("one", 0.1, two.session)}
+    assert two.find(["a"]) == {"a": PaidResponse("one", 0.1, two.session)}
     # lost at the most it can have cost, and the duplicate at what it did cost
     assert two.spent("j") == Spent(0.1, pytest.approx(0.5 + 0.2), 1, 2)
 

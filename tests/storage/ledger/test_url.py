@@ -1,7 +1,7 @@
 import pytest
 
 from routecal.storage.ledger.ledger_errors import LedgerUrlInvalid
-from routecal.storage.ledger.url import locate, scrub, shown
+from routecal.storage.ledger.url import locate, scrub, url_for_display
 
 
 @pytest.fixture(autouse=True)
@@ -10,30 +10,30 @@ def _no_url(monkeypatch):
 
 
 def test_the_home_then_the_variable_then_the_argument(tmp_path, monkeypatch):
-    assert shown(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
+    assert url_for_display(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
     monkeypatch.setenv("ROUTECAL_LEDGER_URL", "")
-    assert shown(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
+    assert url_for_display(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
     monkeypatch.setenv("ROUTECAL_LEDGER_URL", f"sqlite:///{tmp_path}/env.sqlite")
-    assert shown(locate()) == str(tmp_path / "env.sqlite")
-    assert shown(locate(f"sqlite:///{tmp_path}/given.sqlite")) == str(tmp_path / "given.sqlite")
+    assert url_for_display(locate()) == str(tmp_path / "env.sqlite")
+    assert url_for_display(locate(f"sqlite:///{tmp_path}/given.sqlite")) == str(tmp_path / "given.sqlite")
 
 
 def test_a_home_elsewhere_has_its_ledger_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROUTECAL_HOME", "memory://home")
-    assert shown(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
+    assert url_for_display(locate()) == str(tmp_path / "artifacts" / "ledger.sqlite")
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_servers(scheme):
     url = locate(f"{scheme}://ann:pa%40ss@db:5433/paid?sslmode=require")
     assert (url.drivername, url.password, url.query["sslmode"]) == ("postgresql+psycopg", "pa@ss", "require")
-    assert shown(url) == "postgresql://ann:***@db:5433/paid"
+    assert url_for_display(url) == "postgresql://ann:***@db:5433/paid"
 
 
 def test_a_relative_file_stays_where_it_was_when_the_run_began(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert shown(locate("sqlite:///some/l.sqlite")) == str(tmp_path / "some" / "l.sqlite")
+    assert url_for_display(locate("sqlite:///some/l.sqlite")) == str(tmp_path / "some" / "l.sqlite")
 
 
 @pytest.mark.parametrize(

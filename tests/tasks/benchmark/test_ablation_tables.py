@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.comparison import paired_counts
-from routecal.calib.comparison.scores import score
+from routecal.calib.comparison.scores import score_methods
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
 from routecal.tasks.benchmark.ablation_tables import Effect, ablation_latex, ablation_page, ablation_plot, effects
 from routecal.tasks.benchmark.cell_scores import Scored
@@ -25,7 +25,9 @@ def scored(kind: str) -> Scored:
     counts = list(paired_counts([(np.arange(300), 0)], n_replicates=200))
     spoilt = {name: 0.5 if name == WORSE else 1.0 for name in VARIANTS}
     p = {name: [s * np.clip(q + 0.01 * i, 0, 1) for i in range(2)] for name, s in spoilt.items()}
-    return Scored("a_set", "a_set", kind, 300, 90.0, 0.5, {name: score(seeds, y, counts) for name, seeds in p.items()})
+    return Scored(
+        "a_set", "a_set", kind, 300, 90.0, 0.5, {name: score_methods(seeds, y, counts) for name, seeds in p.items()}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from routecal.storage.artifact import read_table
 from routecal.storage.input_errors import InputMissing, MissingColumn
-from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets, question
+from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets, question_of
 from routecal.tasks.errors import NoOutcomes, UnknownSet
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import write_jsonl
@@ -65,7 +65,7 @@ def test_near_identical_queries_share_their_part(tmp_path: Path) -> None:
 def test_the_first_of_two_equal_questions_stays(tmp_path: Path) -> None:
     write_outcomes(tmp_path / "a.jsonl", ["Why?", "How?\nAnswer:", "Why?\nAnswer:"])
     assert sorted(read_table(import_sets(str(tmp_path))[0].rows)["query"].to_pylist()) == ["How?", "Why?"]
-    assert question("Answer:") == "Answer:"  # nothing would be left
+    assert question_of("Answer:") == "Answer:"  # nothing would be left
 
 
 def test_other_files_are_passed_over_unless_they_are_asked_for(folder: str, caplog: pytest.LogCaptureFixture) -> None:

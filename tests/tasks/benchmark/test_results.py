@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from routecal.calib.comparison import paired_counts
-from routecal.calib.comparison.scores import score
+from routecal.calib.comparison.scores import score_methods
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
@@ -33,7 +33,7 @@ def made(name: str = "set", kind: str = "overconfident", *, spoilt: str = DEFAUL
         p = [np.clip(q + rng.normal(0, 0.02, N) + (by if method == spoilt else 0), 0, 1) for _ in range(SEEDS)]
         if method in ("max_prob", AS_WRITTEN):
             p = [np.clip(one + 0.3, 0, 1) for one in p]
-        found[method] = score(p, y, counts)
+        found[method] = score_methods(p, y, counts)
     return Scored(name, name, kind, N, 100.0, float(y.mean()), found)
 
 
@@ -72,8 +72,8 @@ def test_auroc_below_the_probes_is_told_apart_from_brier() -> None:
     shuffled = np.random.default_rng(0).permutation(N)
     y = (np.arange(N) % 3 > 0).astype(float)
     counts = list(paired_counts([(np.arange(N), 0)], n_replicates=300))
-    ranked = score([np.where(y == 1, 0.7, 0.6)] * SEEDS, y, counts)
-    blind = score([np.full(N, y.mean()) + 1e-6 * shuffled] * SEEDS, y, counts)
+    ranked = score_methods([np.where(y == 1, 0.7, 0.6)] * SEEDS, y, counts)
+    blind = score_methods([np.full(N, y.mean()) + 1e-6 * shuffled] * SEEDS, y, counts)
     bad = one._replace(methods=dict.fromkeys(METHODS, ranked) | {DEFAULT: blind})
     assert held([bad])["AUROC significantly below the logistic probe's"].met is False
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.examples import LABELLED
-from routecal.calib.learn.cross_fit import Deal, Plan, unseen
+from routecal.calib.learn.cross_fit import CrossFitPlan, Deal, unseen
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.night import candidate
 from routecal.calib.night.candidate import Contender
@@ -18,18 +18,18 @@ from routecal.tasks.escalate import pack_router
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
-from routecal.tasks.night.label_history import Rows
+from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
 SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
 
 
-def rows(made: Made) -> Rows:
-    return Rows(examples=made.examples, features=made.features, labels=made.labels)
+def rows(made: Made) -> NightRows:
+    return NightRows(examples=made.examples, features=made.features, labels=made.labels)
 
 
-def newest(made: Made, n: int) -> Rows:
+def newest(made: Made, n: int) -> NightRows:
     """The last n of its rows, as if they were tonight's."""
     table = read_table(made.examples)
     examples = write_table(table.slice(table.num_rows - n), "examples", home=Home.from_env())
@@ -37,12 +37,12 @@ def newest(made: Made, n: int) -> Rows:
 
 
 def head(made: Made, *, folds: int | None = None) -> Artifact:
-    warm = train_sft.fn(made.examples, made.features, Plan(hidden_units=4, folds=folds), SFT)
+    warm = train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=4, folds=folds), SFT)
     return recalibrate_head.fn(made.examples, made.features, warm)
 
 
 def compared(
-    made: Made, tonight: Rows, folds: tuple[int | None, ...], patch: pytest.MonkeyPatch
+    made: Made, tonight: NightRows, folds: tuple[int | None, ...], patch: pytest.MonkeyPatch
 ) -> dict[str, Contender]:
     """What the choice is made from."""
     seen: dict[str, Contender] = {}

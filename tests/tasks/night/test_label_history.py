@@ -6,7 +6,7 @@ import pytest
 
 from routecal.storage.artifact import Artifact
 from routecal.storage.manifest import Manifest
-from routecal.tasks.night.label_history import DOUBTED, EXAMPLES, NIGHT, Known
+from routecal.tasks.night.label_history import DOUBTED, EXAMPLES, NIGHT, LabelHistory
 
 WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -18,18 +18,18 @@ def night(number: int, *, labels: bool = True, **facts: bool) -> Manifest:
 
 
 def test_a_head_is_as_old_as_the_nights_that_labelled_something_since() -> None:
-    known = Known((night(1), night(2), night(3, labels=False), night(4)))
+    known = LabelHistory((night(1), night(2), night(3, labels=False), night(4)))
     assert [known.labelled_after(f"run-{n}") for n in (1, 2, 3, 4)] == [2, 1, 1, 0]
     assert known.labelled_after(None) == known.labelled_after("another") == 3
 
 
 def test_quiet_nights_are_counted_since_one_that_labelled_something() -> None:
-    assert Known((night(1), night(2, labels=False), night(3, labels=False))).quiet == 2
-    assert Known((night(1, labels=False),)).quiet == 1
-    assert Known((night(1),)).quiet == Known(()).quiet == 0
+    assert LabelHistory((night(1), night(2, labels=False), night(3, labels=False))).quiet == 2
+    assert LabelHistory((night(1, labels=False),)).quiet == 1
+    assert LabelHistory((night(1),)).quiet == LabelHistory(()).quiet == 0
 
 
 @pytest.mark.parametrize(("accepted", "n"), [(frozenset(), 1), (frozenset({"run-2"}), 2)])
 def test_doubted_nights_are_left_out_until_a_person_promotes_what_they_made(accepted: frozenset[str], n: int) -> None:
-    known = Known((night(1), night(2, **{DOUBTED: True})), accepted)
+    known = LabelHistory((night(1), night(2, **{DOUBTED: True})), accepted)
     assert len(known.labelling) == n

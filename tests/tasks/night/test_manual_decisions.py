@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Action, append, history
+from routecal.storage.head_registry import Action, append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
 from routecal.tasks.night import manual_decisions
@@ -24,7 +24,9 @@ def write(heads: list[Artifact], *entries: tuple[Action, int]) -> None:
         if action == "promoted":
             serving = heads[candidate]
         reasons = [f"because of {candidate}"]
-        append(Home.from_env(), action, champion=serving, candidate=heads[candidate], after=number, reasons=reasons)
+        append_entry(
+            Home.from_env(), action, champion=serving, candidate=heads[candidate], after=number, reasons=reasons
+        )
 
 
 def check_refused(sentence: str, number: int | None = None, *, force: bool = False) -> None:

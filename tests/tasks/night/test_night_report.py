@@ -8,13 +8,13 @@ import pytest
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.night.head_health import Health
-from routecal.calib.night.promotion_gate import Condition, Verdict
+from routecal.calib.night.promotion_gate import Condition, GateVerdict
 from routecal.storage.artifact import read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.markdown import safe
-from routecal.tasks.night.night_report import _row, cost_of, headline, lines, page
+from routecal.tasks.night.night_report import _row, cost_of, headline, lines, night_page
 from routecal.tasks.night.night_result import Night
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
@@ -23,7 +23,7 @@ HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[3
 def night(**more: object) -> Night:
     """A refused one."""
     known = {"run_id": "recalibrate-1", "action": "refused", "reasons": ("ECE is large",), "n_new": 9, "n_labelled": 5}
-    verdict = Verdict(
+    verdict = GateVerdict(
         n=400,
         conditions=(Condition(is_met=False, reason="ECE is large"),),
         brier_difference=Estimate(value=0.0, low=-0.01, high=0.01),
@@ -36,7 +36,7 @@ def night(**more: object) -> Night:
 def told(one: Night) -> str:
     rows = write_table(_row(one), "nights", home=Home.from_env())
     with connect(nights=rows) as con:
-        return page(one, rows, run(con, "nights").to_pylist())
+        return night_page(one, rows, run(con, "nights").to_pylist())
 
 
 def test_the_page_says_what_why_at_what_cost_what_serves_and_what_to_do() -> None:
@@ -100,7 +100,7 @@ def test_the_picture_says_what_it_shows_and_the_report_is_a_link_where_it_is_ser
     rows = write_table(_row(one), "nights", home=Home.from_env())
     with connect(nights=rows) as con:
         trend = run(con, "nights").to_pylist()
-    text = page(one, rows, trend, link="/reports/r/report.html")
+    text = night_page(one, rows, trend, link="/reports/r/report.html")
     assert "![ECE and Brier score of the serving head over 1 night: ECE from 0.030 to 0.030, Brier" in text
     assert "[Open the full report](/reports/r/report.html)" in text
     assert "/home/" not in text

@@ -10,7 +10,7 @@ import pytest
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.providers.gemini import Gemini
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 
 KEY = "key-that-nobody-may-see"
 QUESTIONS = {"q": {"type": "choice", "instructions": "Grade.", "criteria": {"CORRECT": "", "INCORRECT": ""}}}
@@ -39,7 +39,7 @@ def decide(model: str) -> Call:
 
 
 def sent(gemini: Gemini, call: Call, *, tier: str = "online", timeout_s: float = 5.0) -> Reply:
-    return read(call, LOOP.run(gemini.send(call, tier=tier, timeout_s=timeout_s)))
+    return read_response(call, LOOP.run(gemini.send(call, tier=tier, timeout_s=timeout_s)))
 
 
 def fault_of(gemini: Gemini, call: Call, *, timeout_s: float = 5.0) -> Fault:

@@ -18,8 +18,8 @@ from routecal.tasks.oracle.api_oracle import Labelled, label
 from routecal.tasks.oracle.call import Usage
 from routecal.tasks.oracle.engine.labelling_job import Tally
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine_thread import Desk, desk_for
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.job_runner import JobRunner, job_runner
 from routecal.tasks.oracle.money.pricing import Prices
 from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.gemini import Gemini
@@ -94,8 +94,8 @@ def pace_of(server: GeminiServer, **pace: Any) -> Pace:
 
 
 def desk_at(server: GeminiServer, rows: int, *, key: str = KEY, **pace: Any) -> Any:
-    """A desk that asks the server."""
-    return desk_for(pace_of(server, **pace), lambda: [Gemini.create(key=key, base_url=server.url)], rows)
+    """A runner that asks the server."""
+    return job_runner(pace_of(server, **pace), lambda: [Gemini.create(key=key, base_url=server.url)], rows)
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,18 @@ class Run:
 
 
 def run(server: GeminiServer, queries: pa.Table, *, oracle: ApiOracle | None = None, **pace: Any) -> Run:
-    """Label in one shard, with a desk of its own."""
-    with desk_at(server, queries.num_rows, **pace) as desk:
-        return shard(desk, queries, oracle or oracle_of())
+    """Label in one shard, with a runner of its own."""
+    with desk_at(server, queries.num_rows, **pace) as runner:
+        return shard(runner, queries, oracle or oracle_of())
 
 
-def shard(desk: Desk, queries: pa.Table, oracle: ApiOracle) -> Run:
-    """Label in one shard at a desk that is open."""
+def shard(runner: JobRunner, queries: pa.Table, oracle: ApiOracle) -> Run:
+    """Label in one shard at a runner that is open."""
     try:
-        found, error = label(queries, oracle, OracleMatrix(), desk), None
+        found, error = label(queries, oracle, OracleMatrix(), runner), None
     except Exception as stopped:
         found, error = None, stopped
-    return Run(found, error, desk.job.tally, desk.job.reason)
+    return Run(found, error, runner.job.tally, runner.job.reason)
 
 
 def recorded(table: str = "calls") -> list[dict[str, Any]]:

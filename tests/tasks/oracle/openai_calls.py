@@ -11,7 +11,7 @@ import pytest
 from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.providers.openai import OpenAI
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 from tests.tasks.oracle.gemini_calls import LOOP
 
 KEY = "sk-key-that-nobody-may-see"
@@ -30,7 +30,7 @@ def ask(model: str, **changes: Any) -> Call:
 
 
 def sent(provider: OpenAI, call: Call, *, tier: str = "online", timeout_s: float = 5.0) -> Reply:
-    return read(call, LOOP.run(provider.send(call, tier=tier, timeout_s=timeout_s)))
+    return read_response(call, LOOP.run(provider.send(call, tier=tier, timeout_s=timeout_s)))
 
 
 def fault_of(provider: OpenAI, call: Call, *, timeout_s: float = 5.0) -> Fault:

@@ -153,12 +153,12 @@ def test_equal_answers_are_judged_by_one_call_and_paid_once_on_the_row() -> None
 
 
 def test_a_cost_that_nobody_knows_is_not_nothing() -> None:
-    with serving({LARGE: Script(then="no-usage")}, respond=by_number()) as server, desk_at(server, 1) as desk:
-        [row] = shard(desk, asked(1), oracle_of()).rows
+    with serving({LARGE: Script(then="no-usage")}, respond=by_number()) as server, desk_at(server, 1) as runner:
+        [row] = shard(runner, asked(1), oracle_of()).rows
         assert row["large_cost_usd"] is None
         assert row["medium_cost_usd"] > 0
         # The budget takes it for the most it can have been.
-        assert desk.job.budget.spent_usd > 0.03
+        assert runner.job.budget.spent_usd > 0.03
 
 
 # ---- queries

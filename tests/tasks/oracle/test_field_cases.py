@@ -19,9 +19,9 @@ from routecal.tasks.oracle.engine.stop_reasons import (
     NoCompletion,
     OracleRefused,
 )
-from routecal.tasks.oracle.engine_thread import desk_for
 from routecal.tasks.oracle.first_replies import FIRST
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.job_runner import job_runner
 from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.answers import Answers
@@ -64,8 +64,8 @@ def run(server: GeminiServer, prices: str) -> Callable[..., Run]:
             kind="openai", provider=f"openai:{url}", medium=small, large=big, judge=JudgeSpec(first=judge, form=form)
         )
         given = Pace(**({"job": "job", "backoff_s": 0.001, "prices": prices, "concurrency": 4} | pace))
-        with desk_for(given, lambda: [OpenAI.create(base_url=url, key=None)], n) as desk:
-            return shard(desk, asked(n), oracle)
+        with job_runner(given, lambda: [OpenAI.create(base_url=url, key=None)], n) as runner:
+            return shard(runner, asked(n), oracle)
 
     return labelled
 

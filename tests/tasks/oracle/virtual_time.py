@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from routecal.tasks.oracle.rate_limit.limiter import Gate, Limits
+from routecal.tasks.oracle.rate_limit.limiter import Limits, RateLimiter
 
 T = TypeVar("T")
 
@@ -55,6 +55,6 @@ async def turns(n: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-def gate(**limits: object) -> Gate:
+def gate(**limits: object) -> RateLimiter:
     """A gate on the running loop's clock."""
-    return Gate("gemini-x", Limits(**limits), clock=clock, wall=lambda: NOON, rng=random.Random(0))
+    return RateLimiter("gemini-x", Limits(**limits), clock=clock, wall=lambda: NOON, rng=random.Random(0))

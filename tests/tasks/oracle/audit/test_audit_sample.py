@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.audit.audit_errors import NothingToAudit, QueryUnknown, SampleTooSmall
-from routecal.tasks.oracle.audit.audit_sample import AuditRow, allocate, draw, graded_answers
+from routecal.tasks.oracle.audit.audit_sample import AuditRow, allocate, draw_sample, graded_answers
 from tests.tasks.oracle.audited import C, N, W, label, tables
 
 
@@ -22,7 +22,7 @@ def many() -> list[dict[str, Any]]:
 def test_rare_kinds_are_drawn_too() -> None:
     labels, queries = tables(many())
     kinds = {graded.audit_id: graded.stratum for graded in graded_answers(labels)}
-    drawn = draw(labels, queries, 100, seed=0)
+    drawn = draw_sample(labels, queries, 100, seed=0)
     found = Counter(kinds[row.audit_id] for row in drawn)
     assert (len(drawn), len({row.audit_id for row in drawn})) == (100, 100)
     # an even share is 100 / (2 * 5) = 10, of N there are only 4; the other 56 go by what is left: 290, 86, 380 of 756
@@ -38,7 +38,7 @@ def test_rare_kinds_are_drawn_too() -> None:
 
 def test_the_sheet_is_blind() -> None:
     labels, queries = tables(many())
-    drawn = draw(labels, queries, 60, seed=1)
+    drawn = draw_sample(labels, queries, 60, seed=1)
     assert AuditRow._fields == ("audit_id", "query", "reference", "answer", "human_grade")
     assert {row.human_grade for row in drawn} == {""}
     text = "\n".join(" ".join(row) for row in drawn)
@@ -52,23 +52,23 @@ def test_the_sheet_is_blind() -> None:
 
 def test_a_row_shows_question_reference_and_aliases() -> None:
     labels, queries = tables([label(0, C, W)])
-    rows = {row.answer: row for row in draw(labels, queries, 2, seed=0)}
+    rows = {row.answer: row for row in draw_sample(labels, queries, 2, seed=0)}
     assert rows["answer 0 one"][1:4] == ("Question q0?", "Lima | City of Kings", "answer 0 one")
     assert all(row.audit_id[0] == "a" and len(row.audit_id) == 16 for row in rows.values())
 
 
 def test_the_seed_decides_and_the_order_of_the_rows_does_not() -> None:
     labels, queries = tables(many())
-    drawn = draw(labels, queries, 50, seed=3)
-    assert draw(labels.take(list(range(399, -1, -1))), queries, 50, seed=3) == drawn
-    assert draw(labels, queries, 50, seed=4) != drawn
+    drawn = draw_sample(labels, queries, 50, seed=3)
+    assert draw_sample(labels.take(list(range(399, -1, -1))), queries, 50, seed=3) == drawn
+    assert draw_sample(labels, queries, 50, seed=4) != drawn
 
 
 def test_no_more_is_drawn_than_there_is() -> None:
     labels, queries = tables([label(i, C, W) for i in range(3)])
-    assert len(draw(labels, queries, 200, seed=0)) == 6
+    assert len(draw_sample(labels, queries, 200, seed=0)) == 6
     with pytest.raises(SampleTooSmall, match="1 rows cannot hold one of each of the 2 kinds"):
-        draw(labels, queries, 1, seed=0)
+        draw_sample(labels, queries, 1, seed=0)
 
 
 def test_only_answers_that_people_can_read_and_judges_graded() -> None:
@@ -89,13 +89,13 @@ def test_only_answers_that_people_can_read_and_judges_graded() -> None:
     ]
     none = tables([label(0, None, None), label(1, C, C, medium_answer=None, large_answer=None)])
     with pytest.raises(NothingToAudit, match="none of the 2 labels"):
-        draw(*none, 10, seed=0)
+        draw_sample(*none, 10, seed=0)
 
 
 def test_labels_of_other_queries() -> None:
     labels, queries = tables(many())
     with pytest.raises(QueryUnknown, match="the queries that were labelled"):
-        draw(labels, queries.slice(0, 1), 50, seed=0)
+        draw_sample(labels, queries.slice(0, 1), 50, seed=0)
 
 
 SIZES = st.dictionaries(

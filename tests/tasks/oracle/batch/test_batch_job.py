@@ -12,7 +12,7 @@ from routecal.storage.ledger.url import locate
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from routecal.tasks.oracle.model_drift import ModelDrift
-from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rejudging import ApiJudges, rejudge
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import BatchScript, Script
@@ -69,9 +69,9 @@ def _no_key_is_told(caplog: pytest.LogCaptureFixture) -> Any:
 
 def test_both_waves_go_by_batch_jobs_and_nothing_goes_online() -> None:
     with serving(respond=by_number()) as server:
-        with desk_at(server, 12, **BATCH) as desk:
-            made = shard(desk, asked(12), oracle_of())
-            said = line(desk)
+        with desk_at(server, 12, **BATCH) as runner:
+            made = shard(runner, asked(12), oracle_of())
+            said = progress_line(runner)
         assert online(server) == {}
         paid_once(server, 42)
         assert {job.model for job in server.batches.jobs.values()} == {MEDIUM, LARGE, JUDGE}
@@ -86,8 +86,8 @@ def test_both_waves_go_by_batch_jobs_and_nothing_goes_online() -> None:
     assert {call["tier"] for call in calls} == {"batch"}
     assert keys(calls, prompt_version="") == set()
     assert sum(call["usd"] for call in calls) == pytest.approx(made.tally.usd)
-    assert desk.job.budget.spent_usd == pytest.approx(made.tally.usd)
-    assert desk.job.budget.held_usd == 0
+    assert runner.job.budget.spent_usd == pytest.approx(made.tally.usd)
+    assert runner.job.budget.held_usd == 0
     # A second run finds everything.
     with serving() as server:
         assert run(server, asked(12), **BATCH, run="2").rows == made.rows
@@ -145,8 +145,8 @@ def test_answers_are_judged_again_by_a_batch_job_too() -> None:
         labels = run(server, queries, **BATCH).labelled.table
         judge = oracle_of(judge="gemini-4-neon").judge
         judges = ApiJudges(kind="gemini", provider="gemini", judge=judge, prompt_versions=("v",))
-        with desk_at(server, 6, job="again", **BATCH) as desk:
-            again = rejudge(labels, queries, judges, OracleMatrix(), desk)
+        with desk_at(server, 6, job="again", **BATCH) as runner:
+            again = rejudge(labels, queries, judges, OracleMatrix(), runner)
         assert again.table["medium_grade"].to_pylist() == labels["medium_grade"].to_pylist()
         assert "gemini-4-neon" not in served(server)
         assert server.stats()["billed_twice"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from routecal.tasks.oracle.batch.job_files import Line, Tag, Torn, read_lines, write_lines
+from routecal.tasks.oracle.batch.job_files import JobLine, Tag, Torn, read_lines, write_lines
 from routecal.tasks.oracle.call import Call
 from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.engine.pace import Pace
@@ -62,7 +62,7 @@ def test_a_file_is_full_before_it_is_too_large(tmp_path: Path) -> None:
     assert keys == [call.key for call in calls[:n]]
 
 
-def results(tmp_path: Path, *lines: Any, end: str = "") -> list[Line | Torn]:
+def results(tmp_path: Path, *lines: Any, end: str = "") -> list[JobLine | Torn]:
     text = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
     (tmp_path / "results").write_text(text + end)
     return list(read_lines(tmp_path / "results"))
@@ -87,21 +87,21 @@ def test_results_are_read_in_whatever_state_they_come(tmp_path: Path) -> None:
     body = json.dumps(response, ensure_ascii=False)
     nothing = (0, "neither response nor error")
     assert found == [
-        Line(tag, body),
-        Line(tag, None, (14, "busy")),
-        Line(tag, None, nothing),
-        Line(tag, None, nothing),
-        Line(tag, None, nothing),
+        JobLine(tag, body),
+        JobLine(tag, None, (14, "busy")),
+        JobLine(tag, None, nothing),
+        JobLine(tag, None, nothing),
+        JobLine(tag, None, nothing),
         Torn(7),
-        Line(None, body),
-        Line(None, body),
+        JobLine(None, body),
+        JobLine(None, body),
         Torn(10),
     ]
 
 
 def test_half_a_surrogate_pair_stays_as_it_came(tmp_path: Path) -> None:
     [line] = results(tmp_path, '{"key": "x", "response": {"text": "\\ud83d \\ud83d\\ude00"}}')
-    assert isinstance(line, Line)
+    assert isinstance(line, JobLine)
     assert line.body == '{"text": "\\ud83d 😀"}'
 
 

@@ -20,9 +20,9 @@ from routecal.storage.ledger import Ledger
 from routecal.tasks.oracle.batch import store_results
 from routecal.tasks.oracle.batch.create_job import Maker
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.money.budget import BudgetReached
-from routecal.tasks.oracle.progress_line import line
+from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -62,10 +62,10 @@ def release(server: GeminiServer) -> None:
 
 def interrupted(server: GeminiServer, reached: Callable[[], bool], n: int = 6, **pace: Any) -> Run:
     """A run that is stopped once a point is reached."""
-    with ThreadPoolExecutor() as pool, desk_at(server, n, **BATCH, **pace) as desk:
-        future: Future[Run] = pool.submit(shard, desk, asked(n), oracle_of())
+    with ThreadPoolExecutor() as pool, desk_at(server, n, **BATCH, **pace) as runner:
+        future: Future[Run] = pool.submit(shard, runner, asked(n), oracle_of())
         until(lambda: reached() or future.done())
-        desk.stop(Interrupted("the test"))
+        runner.stop(Interrupted("the test"))
         return future.result()
 
 
@@ -176,8 +176,8 @@ def test_a_killed_process_leaves_its_jobs_to_the_next(tmp_path: Path) -> None:
         import sys
         from tests.tasks.oracle.labelling import asked, desk_for, oracle_of, shard, Gemini, Pace, KEY
         pace = Pace(job="job", base_url=sys.argv[1], backend="batch", poll_s=0.01)
-        with desk_for(pace, lambda: [Gemini.create(key=KEY, base_url=sys.argv[1])], 6) as desk:
-            shard(desk, asked(6), oracle_of())
+        with desk_for(pace, lambda: [Gemini.create(key=KEY, base_url=sys.argv[1])], 6) as runner:
+            shard(runner, asked(6), oracle_of())
     """
     with serving(STUCK, respond=by_number()) as server:
         command = [sys.executable, "-c", textwrap.dedent(program), server.url]
@@ -197,8 +197,8 @@ def test_other_shards_take_up_the_same_jobs() -> None:
     with serving(STUCK, respond=by_number()) as server:
         interrupted(server, lambda: server.stats()["models"].get("poll", {}).get("200", 0) > 3)
         release(server)
-        with ThreadPoolExecutor() as pool, desk_at(server, 6, run="2", **BATCH) as desk:
-            parts = [pool.submit(shard, desk, asked(2, first=first), oracle_of()) for first in (0, 2, 4)]
+        with ThreadPoolExecutor() as pool, desk_at(server, 6, run="2", **BATCH) as runner:
+            parts = [pool.submit(shard, runner, asked(2, first=first), oracle_of()) for first in (0, 2, 4)]
             assert sum(len(part.result().rows) for part in parts) == 6
         assert server.stats()["billed_twice"] == 0
         assert online(server) == {}
@@ -206,8 +206,8 @@ def test_other_shards_take_up_the_same_jobs() -> None:
 
 
 def test_equal_queries_of_two_shards_are_bought_by_one_of_them() -> None:
-    with serving(respond=by_number()) as server, ThreadPoolExecutor() as pool, desk_at(server, 9, **BATCH) as desk:
-        parts = [pool.submit(shard, desk, asked(6, first=first), oracle_of()) for first in (0, 3)]
+    with serving(respond=by_number()) as server, ThreadPoolExecutor() as pool, desk_at(server, 9, **BATCH) as runner:
+        parts = [pool.submit(shard, runner, asked(6, first=first), oracle_of()) for first in (0, 3)]
         assert [len(part.result().rows) for part in parts] == [6, 6]
         assert server.stats()["billed_twice"] == 0
         assert online(server) == {}
@@ -229,8 +229,8 @@ def test_a_run_online_says_what_it_may_pay_twice(caplog: pytest.LogCaptureFixtur
         interrupted(server, lambda: server.stats()["models"].get("poll", {}).get("200", 0) > 3)
         reserved = sum(job["reserved_usd"] for job in recorded("batches"))
         caplog.clear()
-        with caplog.at_level(logging.WARNING), desk_at(server, 6, run="2") as desk:
-            assert desk.job.budget.spent_usd == pytest.approx(reserved)
+        with caplog.at_level(logging.WARNING), desk_at(server, 6, run="2") as runner:
+            assert runner.job.budget.spent_usd == pytest.approx(reserved)
         assert "2 batch jobs for these very rows are under way" in caplog.text
 
 
@@ -246,9 +246,9 @@ def worst_of_all(server: GeminiServer) -> float:
 def test_what_open_jobs_may_cost_is_held_until_they_end() -> None:
     with serving(STUCK, respond=by_number()) as server:
         worst = worst_of_all(server)
-        with desk_at(server, 6, run="2", max_usd=worst / 2, **BATCH) as desk:
-            assert desk.job.budget.held_usd == pytest.approx(worst)
-            assert desk.job.budget.spent_usd == 0
+        with desk_at(server, 6, run="2", max_usd=worst / 2, **BATCH) as runner:
+            assert runner.job.budget.held_usd == pytest.approx(worst)
+            assert runner.job.budget.spent_usd == 0
         release(server)
         # The cap is below what is held, but not below what it comes to.
         found = goes_on(server, max_usd=worst)
@@ -280,12 +280,12 @@ def test_the_line_tells_of_jobs_under_way() -> None:
     with serving(STUCK, respond=by_number()) as server:
         said: list[str] = []
 
-        def seen(desk: Desk) -> bool:
-            said.append(line(desk))
+        def seen(runner: JobRunner) -> bool:
+            said.append(progress_line(runner))
             return "batch: 2 jobs, 2 running, 0:0" in said[-1]
 
-        with ThreadPoolExecutor() as pool, desk_at(server, 6, **BATCH) as desk:
-            pool.submit(shard, desk, asked(6), oracle_of())
-            until(lambda: seen(desk))
-            desk.stop(Interrupted("the test"))
+        with ThreadPoolExecutor() as pool, desk_at(server, 6, **BATCH) as runner:
+            pool.submit(shard, runner, asked(6), oracle_of())
+            until(lambda: seen(runner))
+            runner.stop(Interrupted("the test"))
     assert " since the first was made" in said[-1]

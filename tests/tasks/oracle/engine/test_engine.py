@@ -95,15 +95,15 @@ def test_equal_queries_are_asked_once() -> None:
 
 def test_two_shards_at_one_desk_share_what_they_ask() -> None:
     queries = asked(20)
-    with serving({MEDIUM: Script(latency_s=0.02)}, respond=by_number()) as server, desk_at(server, 40) as desk:
+    with serving({MEDIUM: Script(latency_s=0.02)}, respond=by_number()) as server, desk_at(server, 40) as runner:
         # Both are in flight at once, from two threads, as Prefect runs them.
         async def both() -> list:
-            return await asyncio.gather(*(asyncio.to_thread(shard, desk, queries, oracle_of()) for _ in range(2)))
+            return await asyncio.gather(*(asyncio.to_thread(shard, runner, queries, oracle_of()) for _ in range(2)))
 
         one, other = asyncio.run(both())
         assert one.rows == other.rows
         paid_once(server, server.requests())
-        assert (desk.job.tally.done, served(server)[MEDIUM]) == (40, 20)
+        assert (runner.job.tally.done, served(server)[MEDIUM]) == (40, 20)
 
 
 def test_another_judge_grades_again_and_answers_nothing_again() -> None:
@@ -210,24 +210,24 @@ def test_a_fault_does_not_leave_the_other_answer_of_its_row_asking() -> None:
 def test_a_caller_that_gives_up_leaves_the_purchase_to_end() -> None:
     call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
     script = {MEDIUM: Script(latency_s=0.2)}
-    with serving(script, respond=by_number()) as server, desk_at(server, 1) as desk:
+    with serving(script, respond=by_number()) as server, desk_at(server, 1) as runner:
 
         async def impatient() -> str | None:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(desk.engine.ask(desk.job, call), 0.05)
-            return (await desk.engine.ask(desk.job, call)).reply.text
+                await asyncio.wait_for(runner.engine.ask(runner.job, call), 0.05)
+            return (await runner.engine.ask(runner.job, call)).reply.text
 
-        assert desk.run(impatient()) == RIGHT
+        assert runner.run(impatient()) == RIGHT
         paid_once(server, 1)
 
 
 def test_a_fault_says_what_the_provider_said() -> None:
     call = answer_call("Which lake is number 6?", spec=oracle_of().medium, provider="gemini", role="medium")
-    with serving({MEDIUM: Script(then="400-argument")}) as server, desk_at(server, 1) as desk:
+    with serving({MEDIUM: Script(then="400-argument")}) as server, desk_at(server, 1) as runner:
         with pytest.raises(Fault, match="invalid argument") as refused:
-            desk.run(desk.engine.ask(desk.job, call))
+            runner.run(runner.engine.ask(runner.job, call))
         assert refused.value.kind is FaultKind.ROW
-        assert desk.job.reason is None
+        assert runner.job.reason is None
     assert [row["outcome"] for row in recorded("attempts")] == ["row"]
     assert recorded() == []
 
@@ -238,15 +238,15 @@ def test_one_slow_model_does_not_keep_the_others_from_their_first_call() -> None
         answer_call("Which lake is number 6?", spec=spec, provider="gemini", role="medium")
         for spec in (oracle_of().judge.first, oracle_of().medium, oracle_of().large)
     ]
-    with serving({MEDIUM: Script(latency_s=0.5)}, respond=by_number()) as server, desk_at(server, 1) as desk:
+    with serving({MEDIUM: Script(latency_s=0.5)}, respond=by_number()) as server, desk_at(server, 1) as runner:
 
         async def both() -> bool:
-            await desk.engine.ask(desk.job, calls[0])
-            medium = asyncio.ensure_future(desk.engine.ask(desk.job, calls[1]))
+            await runner.engine.ask(runner.job, calls[0])
+            medium = asyncio.ensure_future(runner.engine.ask(runner.job, calls[1]))
             await asyncio.sleep(0)
-            await desk.engine.ask(desk.job, calls[2])
+            await runner.engine.ask(runner.job, calls[2])
             overtaken = not medium.done()
             await medium
             return overtaken
 
-        assert desk.run(both())
+        assert runner.run(both())

@@ -7,7 +7,7 @@ import pytest
 from routecal.storage.ledger.ledger_errors import JobHeld
 from routecal.tasks.oracle.engine.engine import ATTEMPTS, FAILURES_IN_A_ROW
 from routecal.tasks.oracle.engine.stop_reasons import NoAnswers, OracleRefused
-from routecal.tasks.oracle.engine_thread import Desk
+from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.budget import BudgetReached
 from routecal.tasks.oracle.money.pricing import UnknownPrice
@@ -137,7 +137,7 @@ def test_a_model_that_fails_for_row_after_row_ends_the_run(step: str, reason: ty
 
 def test_two_desks_cannot_spend_one_budget_at_once() -> None:
     with serving(respond=by_number()) as server, desk_at(server, 1, max_usd=1.0), pytest.raises(JobHeld):
-        Desk(pace_of(server, max_usd=1.0), lambda: [], 1)
+        JobRunner(pace_of(server, max_usd=1.0), lambda: [], 1)
 
 
 def test_a_query_longer_than_the_quota_of_a_minute_is_left_out_and_the_others_are_not() -> None:

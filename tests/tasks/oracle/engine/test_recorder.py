@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from routecal.storage.ledger import Attempt, End, Ledger, Start
+from routecal.storage.ledger import Attempt, CallEnd, CallStart, Ledger
 from routecal.storage.ledger.ledger_errors import LedgerFull, LedgerLocked
 from routecal.tasks.oracle.engine import recorder as module
 from routecal.tasks.oracle.engine.recorder import Recorder
 from tests.tasks.oracle.labelling import recorded
 
 
-def start(key: str) -> Start:
-    return Start(
+def start(key: str) -> CallStart:
+    return CallStart(
         key, provider="gemini", model="m", stage="medium", job="j", prompt_version="v", tier="online", reserved_usd=0.5
     )
 
 
-def end(key: str) -> End:
-    return End(key, f"body of {key}", "m", "r", 1, 0, 2, 0, 0.25, 1, 20)
+def end(key: str) -> CallEnd:
+    return CallEnd(key, f"body of {key}", "m", "r", 1, 0, 2, 0, 0.25, 1, 20)
 
 
 def attempt(key: str) -> Attempt:

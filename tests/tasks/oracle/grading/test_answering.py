@@ -6,7 +6,7 @@ import pytest
 
 from routecal.tasks.oracle.call import Reply
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.grading.answering import Answer, answer, answer_call
+from routecal.tasks.oracle.grading.answering import Answer, answer_call, ask_model
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from tests.tasks.oracle.voices import Queue
 
@@ -19,7 +19,7 @@ def said(text: str | None, finish: str = "STOP", blocked: str | None = None, ver
 
 def answered(replies: list[Reply | Exception], model: ModelSpec = MODEL) -> tuple[Answer, Queue]:
     ask = Queue({"m": replies})
-    return asyncio.run(answer(ask, "Where {is} it?", spec=model, provider="gemini", role="large")), ask
+    return asyncio.run(ask_model(ask, "Where {is} it?", spec=model, provider="gemini", role="large")), ask
 
 
 def test_the_query_is_the_whole_turn() -> None:

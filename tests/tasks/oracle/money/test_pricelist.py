@@ -9,7 +9,7 @@ import pytest
 
 from routecal.tasks.oracle.call import Call, Usage
 from routecal.tasks.oracle.money import pricelist
-from routecal.tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse
+from routecal.tasks.oracle.money.pricelist import UNIT, Price, PricesInvalid, Rate, parse_pricelist
 from routecal.tasks.oracle.money.pricing import Prices, UnknownPrice
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ SHORT = replace(ALWAYS, context_up_to=100)
 
 
 def parsed(text: str) -> tuple[Price, ...]:
-    return parse(text.encode(), "f.toml", source_required=False)
+    return parse_pricelist(text.encode(), "f.toml", source_required=False)
 
 
 def entry(**changes: object) -> Price:
@@ -110,9 +110,9 @@ def test_a_period_of_one_day_is_one() -> None:
 
 def test_a_source_is_asked_for_only_where_it_is_required() -> None:
     content = b"[[price]]\nmodel = 'm'\ninput_usd = 1\noutput_usd = 1"
-    assert len(parse(content, "f.toml", source_required=False)) == 1
+    assert len(parse_pricelist(content, "f.toml", source_required=False)) == 1
     with pytest.raises(PricesInvalid) as caught:
-        parse(content, "f.toml", source_required=True)
+        parse_pricelist(content, "f.toml", source_required=True)
     assert str(caught.value) == "price 1 (m) of f.toml: source is missing"
 
 
@@ -133,11 +133,11 @@ def test_the_newest_list_is_that_of_the_last_day_and_must_say_where_its_prices_s
     text = "[[price]]\nmodel = '{}'\ninput_usd = 1\noutput_usd = 1\n"
     for day, model in (("2026-02-01", "new"), ("2026-01-01", "old")):
         (tmp_path / "prices" / f"{day}.toml").write_text(text.format(model) + "source = 's'\n", encoding="utf-8")
-    name, (price,) = pricelist.newest()
+    name, (price,) = pricelist.newest_pricelist()
     assert (name, price.model) == ("tasks/oracle/money/prices/2026-02-01.toml", "new")
     (tmp_path / "prices" / "2026-03-01.toml").write_text(text.format("newer"), encoding="utf-8")
     with pytest.raises(PricesInvalid, match=r"^price 1 .* of tasks/oracle/money/prices/2026-03-01.toml: source is"):
-        pricelist.newest()
+        pricelist.newest_pricelist()
 
 
 def call(**config: object) -> Call:

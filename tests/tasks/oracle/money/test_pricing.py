@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from routecal.storage.input_errors import InputMissing
 from routecal.tasks.oracle.call import Call, Usage
-from routecal.tasks.oracle.money.pricelist import PricesInvalid, newest, parse
+from routecal.tasks.oracle.money.pricelist import PricesInvalid, newest_pricelist, parse_pricelist
 from routecal.tasks.oracle.money.pricing import OVERHEAD_TOKENS, NoOutputLimit, Prices, UnknownPrice
 
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -186,7 +186,7 @@ def test_no_call_costs_more_than_its_worst_case(
     room: int,
     shares: tuple[float, ...],
 ) -> None:
-    prices = Prices(newest()[1], parse(ODD, "odd.toml", source_required=True))
+    prices = Prices(newest_pricelist()[1], parse_pricelist(ODD, "odd.toml", source_required=True))
     asked = Call("gemini", model, texts[0], texts[1], {"max_output_tokens": room, "schema": texts[2]}, "v")
     read = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + OVERHEAD_TOKENS
     prompt = int(read * shares[0])
@@ -199,7 +199,7 @@ def test_no_call_costs_more_than_its_worst_case(
 
 
 def test_a_bound_knows_that_short_prompts_and_cached_tokens_may_be_dearer() -> None:
-    prices = Prices(newest()[1], parse(ODD, "odd.toml", source_required=True))
+    prices = Prices(newest_pricelist()[1], parse_pricelist(ODD, "odd.toml", source_required=True))
     # at most 600 tokens are read: the answer may cost 9 a million, as after a short prompt, and all be cached at 6
     asked = call("odd", "a" * (600 - 256 - 2))
     assert prices.worst_usd(asked, tier="online", at=NOV) == (600 * 6 + 1000 * 9) / 10**6
@@ -227,7 +227,7 @@ def test_a_prompt_that_may_be_longer_than_any_price_is_refused() -> None:
 
 
 def test_every_price_of_the_package_is_checked_and_has_a_source() -> None:
-    name, prices = newest()
+    name, prices = newest_pricelist()
     assert date.fromisoformat(Path(name).stem)
     assert {p.model for p in prices} == {
         "gemini-3.8-flash",
@@ -387,4 +387,4 @@ def test_times_need_a_zone_and_tiers_a_name() -> None:
 
 
 def test_prices_are_exact_decimals() -> None:
-    assert all(isinstance(p.input_usd, Decimal) for p in newest()[1])
+    assert all(isinstance(p.input_usd, Decimal) for p in newest_pricelist()[1])

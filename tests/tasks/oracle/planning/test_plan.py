@@ -16,11 +16,12 @@ from routecal.tasks.oracle.grading.answering import answer_call
 from routecal.tasks.oracle.grading.decision_judge import decision_call
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.grading.model_judge import Case, judge_call
-from routecal.tasks.oracle.money.pricelist import parse
+from routecal.tasks.oracle.money.pricelist import parse_pricelist
 from routecal.tasks.oracle.money.pricing import Prices, UnknownPrice
 from routecal.tasks.oracle.planning.assumptions import Assumptions
 from routecal.tasks.oracle.planning.forecast import Range
-from routecal.tasks.oracle.planning.plan import plan, shown
+from routecal.tasks.oracle.planning.plan import labelling_plan
+from routecal.tasks.oracle.planning.plan_text import plan_lines
 
 NOV = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ price = [
   {model = "d", input_usd = 10_000, output_usd = 0, source = "made up"},
 ]
 """
-PRICES = Prices(parse(LIST, "made.toml", source_required=True))
+PRICES = Prices(parse_pricelist(LIST, "made.toml", source_required=True))
 
 # One byte a token; round numbers for everything else.
 ROUND = Assumptions(
@@ -75,7 +76,7 @@ def planned(queries: pa.Table = QUERIES, **changes: Any) -> Any:
         "at": NOV,
         "assume": ROUND,
     }
-    return plan(queries, **(given | changes))
+    return labelling_plan(queries, **(given | changes))
 
 
 def test_a_small_plan_by_hand() -> None:
@@ -182,7 +183,7 @@ def test_what_is_paid_is_not_planned_again() -> None:
     done = planned(paid={"medium": 2, "large": 2, "judge": 4})
     assert (done.usd, done.worst_usd, done.time.seconds) == (Range(0, 0, 0), 0, Range(0, 0, 0))
     assert done.spend_tier is None
-    assert any("nothing" in line for line in shown(done))
+    assert any("nothing" in line for line in plan_lines(done))
 
 
 def test_the_limit_that_binds_is_named() -> None:
@@ -229,7 +230,7 @@ def test_the_lowest_spend_tier_that_covers_it(rows: int, tier: str, covers: bool
     assert made.spend_tier.name == tier
     assert made.spend_tier_covers == covers
     assert made.spend_tier_time.seconds.likely == pytest.approx(seconds)
-    assert any(("Google's word" in line) == (not covers) for line in shown(made) if line.startswith("Spend tier"))
+    assert any(("Google's word" in line) == (not covers) for line in plan_lines(made) if line.startswith("Spend tier"))
 
 
 def test_only_googles_developer_api_has_spend_tiers() -> None:
@@ -245,7 +246,7 @@ def test_the_figures_of_the_research() -> None:
     # queries of 60 bytes: 400 bytes a request, 100 tokens; references of 10: (3,730 + 60 + 10 + 4 × 75) / 4 = 1,025
     n = 1000
     table = pa.table({"query": [f"{i:060d}" for i in range(n)], "ground_truth": ["x" * 10] * n})
-    made = plan(
+    made = labelling_plan(
         table,
         medium=ModelSpec(model="gemini-3.8-flash"),
         large=ModelSpec(model="gemini-4-argon"),
@@ -259,7 +260,7 @@ def test_the_figures_of_the_research() -> None:
     # per million: $1,425 for Flash, $3,800 for Argon before December, and $1,650 for judging each set of answers
     assert [s.usd.likely for s in made.stages] == pytest.approx([1.425, 3.8, 2 * 1.65])
     december = datetime(2026, 12, 1, tzinfo=UTC)
-    later = plan(
+    later = labelling_plan(
         table,
         medium=ModelSpec(model="gemini-4-hydrogen"),
         large=ModelSpec(model="gemini-4-argon"),
@@ -389,7 +390,7 @@ def test_low_likely_high_and_worst_come_in_that_order(
         assert stage.usd.high <= stage.worst_usd * slack
     assert made.time.seconds.low <= made.time.seconds.likely * slack
     assert made.time.seconds.likely <= made.time.seconds.high * slack
-    assert len(shown(made)) >= len(made.stages) + 5
+    assert len(plan_lines(made)) >= len(made.stages) + 5
 
 
 def test_what_is_around_a_prompt_is_as_large_as_assumed() -> None:
@@ -408,7 +409,7 @@ def test_what_is_around_a_prompt_is_as_large_as_assumed() -> None:
 
 
 def test_the_lines_round_and_name_what_matters() -> None:
-    lines = shown(planned(limits=Pace(job="", rpm=2, concurrency=1000)))
+    lines = plan_lines(planned(limits=Pace(job="", rpm=2, concurrency=1000)))
     assert lines[0] == "4 queries (1 without ground truth are skipped, 1 are there more than once and asked once)"
     assert lines[1].split() == ["stage", "model", "calls", "input", "output", "thinking", "USD", "at", "most"]
     assert lines[2].split() == ["medium", "m", "2", "32", "10", "20", "$18", "–", "$53", "$100"]

@@ -21,7 +21,7 @@ from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.call_faults import Fault
 from routecal.tasks.oracle.grading.judge_reply import has_vote, read_reply
 from routecal.tasks.oracle.money.pricing import Prices
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 
 N = 1_000
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -150,7 +150,7 @@ def mutated(good: Good, rng: random.Random) -> str:
 
 def reading(call: Call, body: str) -> Reply | Fault:
     try:
-        return read(call, body)
+        return read_response(call, body)
     except Fault as fault:
         return fault
 
@@ -181,7 +181,7 @@ def test_a_reply_with_one_thing_wrong_is_a_known_fault_or_still_the_whole_answer
     call, make, text = CASES[name]
     rng, prices = random.Random(name), Prices.load()
     good = make(text)
-    assert read(call, json.dumps(good)).text == (text or None)
+    assert read_response(call, json.dumps(good)).text == (text or None)
     ends: Counter[str] = Counter()
     for _ in range(N):
         body = mutated(good, rng)
@@ -251,4 +251,4 @@ MUTANTS: list[Callable[[str], str]] = [
 def test_a_judge_s_word_that_is_not_plain_is_none(seed: int) -> None:
     word = MUTANTS[seed](WORD)
     for call, make in ((CHAT, chat), (WRITE, generated)):
-        assert read_reply(read(call, json.dumps(make(word)))) == (None, None)
+        assert read_reply(read_response(call, json.dumps(make(word)))) == (None, None)

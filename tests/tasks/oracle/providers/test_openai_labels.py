@@ -7,8 +7,8 @@ import pytest
 from routecal.tasks.oracle import choose_provider
 from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.engine_thread import desk_for
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
+from routecal.tasks.oracle.job_runner import job_runner
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.pricing import UnknownPrice
 from routecal.tasks.oracle.oracle_spec import ApiOracle
@@ -41,8 +41,8 @@ def oracle_at(base_url: str) -> ApiOracle:
 def run(server: GeminiServer, prices: Path, n: int = N) -> Run:
     pace = Pace(job="job", backoff_s=0.01, prices=str(prices), base_url=server.openai_url)
     oracle = oracle_at(server.openai_url)
-    with desk_for(pace, providers_for(oracle, pace), n) as desk:
-        return shard(desk, asked(n), oracle)
+    with job_runner(pace, providers_for(oracle, pace), n) as runner:
+        return shard(runner, asked(n), oracle)
 
 
 @pytest.fixture

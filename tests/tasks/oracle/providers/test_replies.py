@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from routecal.tasks.oracle.call import UNCOUNTED, Call, Usage
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.providers.replies import read, require
+from routecal.tasks.oracle.providers.replies import read_response, require
 from routecal.tasks.oracle.providers.usage import usage_of
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
@@ -46,7 +46,7 @@ def test_a_reply_of_gemini() -> None:
         "modelVersion": "gemini-3.8-flash",
         "responseId": "abc",
     }
-    reply = read(WRITE, json.dumps(body))
+    reply = read_response(WRITE, json.dumps(body))
     assert (reply.text, reply.finish, reply.blocked) == ("Paris", "STOP", None)
     assert reply.usage == Usage(prompt=100, cached=40, output=2, thinking=300)
     assert (reply.model_version, reply.response_id) == ("gemini-3.8-flash", "abc")
@@ -54,18 +54,18 @@ def test_a_reply_of_gemini() -> None:
 
 @pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII", "BLOCKLIST", "IMAGE_SAFETY"])
 def test_an_answer_can_be_withheld(reason: str) -> None:
-    reply = read(WRITE, candidate(finishReason=reason))
+    reply = read_response(WRITE, candidate(finishReason=reason))
     assert (reply.text, reply.finish, reply.blocked) == (None, reason, reason)
 
 
 def test_no_room_is_no_block() -> None:
-    reply = read(WRITE, candidate(finishReason="MAX_TOKENS"))
+    reply = read_response(WRITE, candidate(finishReason="MAX_TOKENS"))
     assert (reply.text, reply.finish, reply.blocked) == (None, "MAX_TOKENS", None)
 
 
 def test_a_prompt_can_be_withheld() -> None:
     body = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 7}}
-    reply = read(WRITE, json.dumps(body))
+    reply = read_response(WRITE, json.dumps(body))
     assert (reply.text, reply.finish, reply.blocked) == (None, "BLOCKED", "PROHIBITED_CONTENT")
     assert reply.usage == Usage(7, 0, 0, 0)
 
@@ -85,11 +85,11 @@ def test_a_prompt_can_be_withheld() -> None:
 )
 def test_what_was_not_counted_is_unknown_and_never_zero(counts: object, usage: Usage) -> None:
     body = {"candidates": [{"finishReason": "MAX_TOKENS"}], **({} if counts is None else {"usageMetadata": counts})}
-    assert read(WRITE, json.dumps(body)).usage == usage
+    assert read_response(WRITE, json.dumps(body)).usage == usage
 
 
 def test_half_a_surrogate_pair_does_not_reach_a_table() -> None:
-    text = read(
+    text = read_response(
         WRITE,
         '{"candidates": [{"content": {"parts": [{"text": "a\\ud83d b\\ud83d\\ude00"}]}, "finishReason": "STOP"}]}',
     ).text
@@ -106,13 +106,13 @@ def test_decisions() -> None:
         },
         "usage": {"total_input_tokens": 1400, "total_output_tokens": 0},
     }
-    reply = read(DECIDE, json.dumps(body))
+    reply = read_response(DECIDE, json.dumps(body))
     assert reply.choices == {"medium": ("CORRECT", {"CORRECT": 0.9, "INCORRECT": 0.1})}
     assert (reply.text, reply.finish, reply.blocked, reply.usage) == (None, "STOP", None, Usage(1400, 0, 0, 0))
 
 
 def test_a_decision_can_be_withheld() -> None:
-    reply = read(DECIDE, '{"answers": {}, "prompt_feedback": {"block_reason": "safety"}}')
+    reply = read_response(DECIDE, '{"answers": {}, "prompt_feedback": {"block_reason": "safety"}}')
     assert (reply.blocked, reply.choices) == ("SAFETY", {})
 
 
@@ -134,7 +134,7 @@ def test_a_decision_can_be_withheld() -> None:
 def test_chat_completions(
     message: dict[str, Any], finish: str | None, text: str | None, ended: str, blocked: str | None
 ) -> None:
-    reply = read(CHAT, chat(message, finish, id="c1", model="llama"))
+    reply = read_response(CHAT, chat(message, finish, id="c1", model="llama"))
     assert (reply.text, reply.finish, reply.blocked) == (text, ended, blocked)
     assert (reply.model_version, reply.response_id, reply.usage) == ("llama", "c1", UNCOUNTED)
 
@@ -157,7 +157,7 @@ def test_chat_completions(
     ],
 )
 def test_tokens_of_a_chat(counts: dict[str, Any], usage: Usage) -> None:
-    assert read(CHAT, chat({"content": "x"}, usage=counts)).usage == usage
+    assert read_response(CHAT, chat({"content": "x"}, usage=counts)).usage == usage
 
 
 BY_HAND = "ask the model by hand"
@@ -206,7 +206,7 @@ BROKEN_CHATS = {
 def test_a_chat_without_a_whole_answer_is_broken(name: str) -> None:
     body, kind, clause = BROKEN_CHATS[name]
     with pytest.raises(Fault) as raised:
-        read(CHAT, body)
+        read_response(CHAT, body)
     assert (raised.value.kind, raised.value.maybe_billed, raised.value.body) == (kind, True, body)
     assert clause in str(raised.value)
 
@@ -243,14 +243,14 @@ BROKEN_CANDIDATES = {
 def test_a_candidate_without_a_whole_answer_is_broken(name: str) -> None:
     body, clause = BROKEN_CANDIDATES[name]
     with pytest.raises(Fault) as raised:
-        read(WRITE, body)
+        read_response(WRITE, body)
     assert (raised.value.kind, raised.value.maybe_billed) == (BROKEN, True)
     assert clause in str(raised.value)
 
 
 def test_a_model_that_says_the_empty_text_has_declined() -> None:
-    assert read(WRITE, parts({"text": ""})).text is None
-    assert read(CHAT, chat({"content": "", "reasoning_content": None})).text is None
+    assert read_response(WRITE, parts({"text": ""})).text is None
+    assert read_response(CHAT, chat({"content": "", "reasoning_content": None})).text is None
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,14 @@ def test_an_error_with_status_200_is_the_fault_it_would_have_been(
     call: Call, body: dict[str, Any], kind: FaultKind, billed: bool, clause: str
 ) -> None:
     with pytest.raises(Fault) as raised:
-        read(call, json.dumps(body))
+        read_response(call, json.dumps(body))
     assert (raised.value.kind, raised.value.maybe_billed) == (kind, billed)
     assert clause in str(raised.value)
 
 
 def test_an_error_field_that_reports_nothing_is_no_error() -> None:
-    assert read(CHAT, chat({"content": "Paris"}, error=None)).text == "Paris"
-    assert read(CHAT, chat({"content": "Paris"}, error={})).text == "Paris"
+    assert read_response(CHAT, chat({"content": "Paris"}, error=None)).text == "Paris"
+    assert read_response(CHAT, chat({"content": "Paris"}, error={})).text == "Paris"
 
 
 # What is no completion at all -> what it is called.
@@ -320,7 +320,7 @@ def test_what_is_no_completion_ends_the_run_costs_nothing_and_is_quoted(call: Ca
 
 def test_the_quotation_is_plain() -> None:
     with pytest.raises(Fault, match=r"«<p>\\x1b\[31m red \\x00»") as raised:
-        read(CHAT, "<p>\x1b[31m\n\n red \0")
+        read_response(CHAT, "<p>\x1b[31m\n\n red \0")
     assert "check the base URL" in raised.value.hint
 
 
@@ -337,16 +337,16 @@ def test_the_quotation_is_plain() -> None:
 )
 def test_another_protocol_is_no_completion(call: Call, body: dict[str, Any]) -> None:
     with pytest.raises(Fault) as raised:
-        read(call, json.dumps(body))
+        read_response(call, json.dumps(body))
     assert (raised.value.kind, raised.value.maybe_billed) == (FATAL, False)
 
 
 def test_a_body_that_was_cut_anywhere_is_bad_luck_and_may_be_billed() -> None:
     whole = chat({"content": 'Say "[{\\" and {]'}, usage={"prompt_tokens": 5})
-    assert read(CHAT, "\ufeff" + whole).text == 'Say "[{\\" and {]'
+    assert read_response(CHAT, "\ufeff" + whole).text == 'Say "[{\\" and {]'
     for end in range(1, len(whole) - 1):
         with pytest.raises(Fault) as raised:
-            read(CHAT, whole[:end])
+            read_response(CHAT, whole[:end])
         assert (raised.value.kind, raised.value.maybe_billed) == (TRANSIENT, True)
 
 
@@ -355,7 +355,7 @@ def test_a_body_that_was_cut_anywhere_is_bad_luck_and_may_be_billed() -> None:
 )
 def test_no_candidate_and_no_reason_is_no_response(body: str) -> None:
     with pytest.raises(Fault, match="holds no answer"):
-        read(WRITE, body)
+        read_response(WRITE, body)
 
 
 @pytest.mark.parametrize("tokens", [10**30, 2**31, -1, 1.5, True, "10" * 9, "9" * 30, "-1", "\u0661"])
@@ -397,7 +397,7 @@ def test_any_json_is_read_or_refused_and_nothing_else(value: object, call: Call)
     body = json.dumps(value)
     usage_of(call, body)
     try:
-        reply = read(call, body)
+        reply = read_response(call, body)
     except Fault:
         return
     assert reply.text is None or isinstance(reply.text, str)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from routecal.tasks.oracle.call import Call, Usage
-from routecal.tasks.oracle.providers.replies import read
+from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
 
 CONFIG = {"max_output_tokens": 4096, "thinking_level": None}
@@ -36,7 +36,7 @@ def chat(prompt: object, completion: object) -> str:
     ],
 )
 def test_tokens_of_a_chat_that_said_something(prompt: object, completion: object, usage: Usage) -> None:
-    assert read(CHAT, chat(prompt, completion)).usage == usage
+    assert read_response(CHAT, chat(prompt, completion)).usage == usage
 
 
 def test_tokens_of_gemini() -> None:
@@ -47,4 +47,4 @@ def test_tokens_of_gemini() -> None:
     # 0 tokens of output are left out of the JSON; but this one has a text.
     candidate = {"content": {"parts": [{"text": "Paris"}]}, "finishReason": "STOP"}
     body = json.dumps({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 5}})
-    assert read(WRITE, body).usage == Usage(5, 0, None, None)
+    assert read_response(WRITE, body).usage == Usage(5, 0, None, None)

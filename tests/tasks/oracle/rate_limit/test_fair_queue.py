@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.rate_limit.limiter import DayQuotaReached, Gate, Limits, QuotaTooSmall, Ticket
+from routecal.tasks.oracle.rate_limit.limiter import DayQuotaReached, Limits, Permit, QuotaTooSmall, RateLimiter
+from tests.tasks.oracle.rate_limit.sending import sending
 from tests.tasks.oracle.virtual_time import clock, gate, run, turns
 
 
-async def fill(full: Gate) -> list[Ticket]:
+async def fill(full: RateLimiter) -> list[Permit]:
     """Everything that may be in flight."""
     return [await full.enter() for _ in range(full.concurrency)]
 
@@ -25,7 +26,7 @@ def test_who_comes_first_goes_first_even_if_it_is_the_largest():
         shared, order = gate(tpm=1000, concurrency=None), []
 
         async def ask(i: int, tokens: int) -> None:
-            with await shared.enter(tokens=tokens):
+            with sending(await shared.enter(tokens=tokens)):
                 order.append(i)
 
         rng = random.Random(0)
@@ -38,11 +39,11 @@ def test_who_comes_first_goes_first_even_if_it_is_the_largest():
 def test_a_freed_place_goes_to_the_first_in_line_not_to_a_newcomer():
     async def main() -> None:
         full = gate()
-        tickets = await fill(full)
+        permits = await fill(full)
         first = asyncio.ensure_future(full.enter())
         await turns()
         assert (full.waiting, full.binding) == (1, "concurrency")
-        tickets[0].cancel()
+        permits[0].cancel()
         newcomer = asyncio.ensure_future(full.enter())
         await turns()
         assert first.done()
@@ -58,7 +59,7 @@ def test_a_newcomer_who_would_fit_stays_behind_one_who_does_not_yet():
         (await shared.enter(tokens=1000)).succeeded()
         large = asyncio.ensure_future(shared.enter(tokens=500))
         await turns()
-        assert isinstance(shared.poll(), Ticket)
+        assert isinstance(shared.poll(), Permit)
         (await shared.enter(tokens=0)).succeeded()
         assert large.done()
 
@@ -68,11 +69,11 @@ def test_a_newcomer_who_would_fit_stays_behind_one_who_does_not_yet():
 def test_what_is_settled_lets_the_next_go_without_waiting():
     async def main() -> None:
         shared = gate(tpm=1000)
-        ticket = await shared.enter(tokens=1000)
+        permit = await shared.enter(tokens=1000)
         waiting = asyncio.ensure_future(shared.enter(tokens=500))
         await turns()
         before = clock()
-        ticket.settle(tokens=10)
+        permit.settle(tokens=10)
         await waiting
         # Not the minute that the whole quota would have taken.
         assert clock() - before < 1.0
@@ -98,11 +99,11 @@ def test_a_larger_share_is_noticed_by_those_who_wait():
 def test_admitted_and_cancelled_in_the_same_breath_gives_everything_back():
     async def main() -> None:
         full = gate(tpm=1000)
-        tickets = await fill(full)
+        permits = await fill(full)
         caught = asyncio.ensure_future(full.enter(tokens=1000))
         after = asyncio.ensure_future(full.enter(tokens=1000))
         await turns()
-        tickets[0].cancel()
+        permits[0].cancel()
         caught.cancel()
         await turns()
         assert caught.cancelled()
@@ -115,8 +116,8 @@ def test_admitted_and_cancelled_in_the_same_breath_gives_everything_back():
 def test_a_caller_told_to_stop_leaves_within_a_quarter_of_a_second():
     async def main() -> None:
         full = gate()
-        tickets = await fill(full)
-        tickets[0].failed(Fault(FaultKind.RATE, 429, "too fast", 500.0))
+        permits = await fill(full)
+        permits[0].failed(Fault(FaultKind.RATE, 429, "too fast", 500.0))
         told = False
 
         def stop() -> None:
@@ -173,7 +174,7 @@ def test_what_can_never_fit_does_not_wait_in_line():
 
 def test_a_gate_outlives_its_loop():
     now = 0.0
-    shared = Gate("gemini-x", Limits(rpm=60), clock=lambda: now, rng=random.Random(0))
+    shared = RateLimiter("gemini-x", Limits(rpm=60), clock=lambda: now, rng=random.Random(0))
 
     async def give_up() -> None:
         (await shared.enter()).succeeded()

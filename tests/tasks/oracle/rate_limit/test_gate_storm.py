@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.rate_limit.limiter import Gate
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
 from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM
+from tests.tasks.oracle.rate_limit.sending import sending
 from tests.tasks.oracle.virtual_time import clock, gate, run, turns
 from tests.tasks.oracle.windows import Admitted, fullest
 
@@ -18,7 +19,7 @@ from tests.tasks.oracle.windows import Admitted, fullest
 class Provider:
     """Answers after a while, and refuses at random; remembers when it was called."""
 
-    def __init__(self, served: Gate, rng: random.Random, refuse_frac: float) -> None:
+    def __init__(self, served: RateLimiter, rng: random.Random, refuse_frac: float) -> None:
         self.gate, self.rng, self.refuse_frac = served, rng, refuse_frac
         self.calls: list[Admitted] = []
         self.tokens: list[Admitted] = []
@@ -29,7 +30,7 @@ class Provider:
     async def ask(self, tokens: int, usd: float) -> None:
         """One call, again and again until it is answered."""
         while True:
-            ticket = await self.gate.enter(tokens=tokens, usd=usd)
+            permit = await self.gate.enter(tokens=tokens, usd=usd)
             at = clock()
             assert not self.quiet[0] < at < self.quiet[1], "called in a pause"
             used = self.rng.randint(0, tokens), self.rng.uniform(0.0, usd)
@@ -41,11 +42,11 @@ class Provider:
             if self.rng.random() >= self.refuse_frac:
                 self.tokens.append(Admitted(at, used[0]))
                 self.nano_usd.append(Admitted(at, round(used[1] * 1e9)))
-                ticket.succeeded(tokens=used[0], usd=used[1])
+                permit.succeeded(tokens=used[0], usd=used[1])
                 return
             retry_after_s = self.rng.choice([1.0, 3.0])
             self.quiet = (clock(), max(self.quiet[1], clock() + retry_after_s))
-            ticket.failed(Fault(FaultKind.RATE, 429, "too fast", retry_after_s))
+            permit.failed(Fault(FaultKind.RATE, 429, "too fast", retry_after_s))
 
 
 @settings(max_examples=150, deadline=None)
@@ -88,7 +89,7 @@ def test_a_quota_of_requests_is_used_to_95_percent():
         async def worker() -> int:
             n = 0
             while clock() < start + 300.0:
-                with await shared.enter(tokens=500):
+                with sending(await shared.enter(tokens=500)):
                     n += clock() < start + 300.0
                     await asyncio.sleep(0.2)
             return n
@@ -106,15 +107,15 @@ def test_the_provider_refuses_few_if_the_quota_is_unknown_and_none_if_it_is_know
 
         async def ask() -> None:
             while True:
-                ticket = await shared.enter()
+                permit = await shared.enter()
                 window = int(clock() / 3.0)
                 served[window] += 1
                 fits = served[window] <= 60
                 await asyncio.sleep(0.2)
                 if fits:
-                    ticket.succeeded()
+                    permit.succeeded()
                     return
-                ticket.failed(Fault(FaultKind.RATE, 429, "too fast", 3.0 * (window + 1) - clock()))
+                permit.failed(Fault(FaultKind.RATE, 429, "too fast", 3.0 * (window + 1) - clock()))
 
         await asyncio.gather(*[ask() for _ in range(300)])
         return shared.throttled, clock() - start
@@ -132,7 +133,7 @@ def test_cancelled_callers_lose_nothing(seed):
         shared, sent = gate(rpm=300, tpm=3000), []
 
         async def ask(tokens: int) -> None:
-            with await shared.enter(tokens=tokens):
+            with sending(await shared.enter(tokens=tokens)):
                 sent.append(Admitted(clock(), tokens))
                 await asyncio.sleep(0.1)
 

@@ -9,7 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.rate_limit.limiter import DayQuotaReached, Gate, Limits, NoProgress, QuotaTooSmall, Ticket
+from routecal.tasks.oracle.rate_limit.limiter import (
+    DayQuotaReached,
+    Limits,
+    NoProgress,
+    Permit,
+    QuotaTooSmall,
+    RateLimiter,
+)
 from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM
 
 RATE = Fault(FaultKind.RATE, 429, "too fast")
@@ -23,7 +30,7 @@ class Desk:
 
     def __init__(self, **limits: object) -> None:
         self.now = 50.0
-        self.gate = Gate(
+        self.gate = RateLimiter(
             "gemini-x",
             Limits(**limits),
             clock=lambda: self.now,
@@ -31,11 +38,11 @@ class Desk:
             rng=random.Random(0),
         )
 
-    def take(self, **amounts: float) -> Ticket:
-        """A ticket that is to be had now."""
-        ticket = self.gate.poll(**amounts)
-        assert isinstance(ticket, Ticket)
-        return ticket
+    def take(self, **amounts: float) -> Permit:
+        """A permit that is to be had now."""
+        permit = self.gate.poll(**amounts)
+        assert isinstance(permit, Permit)
+        return permit
 
     def wait_s(self, **amounts: float) -> float:
         """The wait of a call that has to."""
@@ -47,10 +54,10 @@ class Desk:
 
 def test_without_limits_only_width_counts():
     desk = Desk()
-    tickets = [desk.take(tokens=10**6, usd=10.0) for _ in range(16)]
+    permits = [desk.take(tokens=10**6, usd=10.0) for _ in range(16)]
     assert desk.gate.poll() is None
     assert (desk.gate.binding, desk.gate.in_flight, desk.gate.admitted) == ("concurrency", 16, 16)
-    tickets[0].succeeded()
+    permits[0].succeeded()
     assert desk.gate.concurrency == 17
     assert desk.gate.binding == ""
 
@@ -75,8 +82,8 @@ def test_a_request_that_can_never_fit_is_refused_at_once_with_the_remedy(limits,
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     assert desk.gate.binding == ""
     # Exactly the limit fits, and an answer that took more than it is no error.
-    ticket = desk.take(tokens=100_000, usd=0.5)
-    ticket.succeeded(tokens=300_000, usd=1.0)
+    permit = desk.take(tokens=100_000, usd=0.5)
+    permit.succeeded(tokens=300_000, usd=1.0)
 
 
 @pytest.mark.parametrize("amounts", [{"tokens": -1}, {"usd": -0.1}, {"usd": math.nan}, {"usd": math.inf}])
@@ -128,7 +135,7 @@ def test_a_share_scales_every_quota_but_not_concurrency():
     start = desk.now
     while desk.now < start + 300.0:
         leave = desk.gate.poll(tokens=1, usd=0.0)
-        if isinstance(leave, Ticket):
+        if isinstance(leave, Permit):
             leave.succeeded()
             n += 1
         else:
@@ -149,7 +156,7 @@ def test_a_refused_call_costs_no_money_but_one_that_may_be_billed_does():
     for billed in (False, True):
         desk = Desk(usd_per_10min=1.0)
         desk.take(usd=1.0).failed(Fault(FaultKind.TRANSIENT, 0, "cut off", maybe_billed=billed))
-        assert isinstance(desk.gate.poll(usd=1.0), float if billed else Ticket)
+        assert isinstance(desk.gate.poll(usd=1.0), float if billed else Permit)
 
 
 def test_cancelled_counts_as_used_withdrawn_does_not():
@@ -163,22 +170,22 @@ def test_cancelled_counts_as_used_withdrawn_does_not():
 
 def test_what_was_settled_was_sent_and_is_not_withdrawn():
     desk = Desk(tpm=1000)
-    ticket = desk.take(tokens=1000)
-    ticket.settle(tokens=600)
-    ticket.withdraw()
+    permit = desk.take(tokens=1000)
+    permit.settle(tokens=600)
+    permit.withdraw()
     assert desk.wait_s(tokens=500) > 50.0
     assert desk.gate.in_flight == 0
 
 
 def test_a_ticket_ends_once():
     desk = Desk()
-    ticket = desk.take()
-    ticket.succeeded()
-    for end in (ticket.succeeded, lambda: ticket.failed(RATE)):
+    permit = desk.take()
+    permit.succeeded()
+    for end in (permit.succeeded, lambda: permit.failed(RATE)):
         with pytest.raises(RuntimeError, match="has ended before"):
             end()
-    ticket.cancel()
-    ticket.withdraw()
+    permit.cancel()
+    permit.withdraw()
     assert desk.gate.in_flight == 0
     assert desk.gate.throttled == 0
 
@@ -186,9 +193,9 @@ def test_a_ticket_ends_once():
 def test_64_calls_refused_together_are_one_pause_and_one_cut():
     desk = Desk()
     desk.gate._width._width = 64.0
-    tickets = [desk.take() for _ in range(64)]
-    for ticket in tickets:
-        ticket.failed(RATE)
+    permits = [desk.take() for _ in range(64)]
+    for permit in permits:
+        permit.failed(RATE)
     assert (desk.gate.throttled, desk.gate.concurrency) == (64, 51)
     assert 1.0 <= desk.wait_s() <= 1.1
     assert desk.gate.binding == "cool-down"
@@ -227,9 +234,9 @@ def test_rate_errors_for_a_quarter_of_an_hour_end_the_run():
 
 def test_the_day_is_settled_by_one_probe():
     desk = Desk()
-    tickets = [desk.take() for _ in range(8)]
-    for ticket in tickets:
-        ticket.failed(DAY)
+    permits = [desk.take() for _ in range(8)]
+    for permit in permits:
+        permit.failed(DAY)
     assert desk.wait_s() == 36.0
     assert desk.gate.binding == "day quota"
     desk.now += 36.0
@@ -243,8 +250,8 @@ def test_the_day_is_settled_by_one_probe():
     desk.now += 5.0
     desk.take().succeeded()
     after = [desk.take() for _ in range(2)]
-    for ticket in after:
-        ticket.failed(DAY)
+    for permit in after:
+        permit.failed(DAY)
     desk.now += 36.0
     desk.take().failed(DAY)
     with pytest.raises(DayQuotaReached, match="gemini-x"):

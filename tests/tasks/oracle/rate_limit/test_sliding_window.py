@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM, Bucket, Entry
+from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM, Bucket, WindowEntry
 from tests.tasks.oracle.windows import Admitted, fullest
 
 
@@ -28,7 +28,7 @@ def simulate(bucket: Bucket, wishes: list[Wish], *, share_at: dict[int, float] |
     """Admit in order, each as early as the bucket lets it, and correct each when it is done."""
     now = arrival = 0.0
     log: list[Admitted] = []
-    done: list[tuple[float, int, Entry, Admitted, int]] = []
+    done: list[tuple[float, int, WindowEntry, Admitted, int]] = []
 
     def until(time: float) -> float:
         while done and done[0][0] <= time:

@@ -21,8 +21,8 @@ from routecal.tasks.oracle.call import Call
 from routecal.tasks.oracle.engine.engine import Answered
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
-from routecal.tasks.oracle.engine_thread import Desk, desk_for, open_desk
 from routecal.tasks.oracle.grading.answering import answer_call
+from routecal.tasks.oracle.job_runner import JobRunner, job_runner, runner_of
 from routecal.tasks.oracle.money.pricing import Prices
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -72,50 +72,50 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 def test_a_job_is_open_once_and_found_by_its_name() -> None:
-    with serving() as server, desk_at(server, 1) as desk:
-        assert open_desk("job") is desk
+    with serving() as server, desk_at(server, 1) as runner:
+        assert runner_of("job") is runner
         with pytest.raises(RuntimeError, match="open in this process already"), desk_at(server, 1):
             pass
         with desk_at(server, 1, job="other") as other:
-            assert open_desk("other") is other
+            assert runner_of("other") is other
     with pytest.raises(KeyError):
-        open_desk("job")
+        runner_of("job")
 
 
 def test_a_desk_that_cannot_open_leaves_nothing_behind(tmp_path: Path) -> None:
     def no_key() -> list:
         raise ValueError("no key")
 
-    with pytest.raises(ValueError, match="no key"), desk_for(Pace(job="job"), no_key, 1):
+    with pytest.raises(ValueError, match="no key"), job_runner(Pace(job="job"), no_key, 1):
         pass
-    with pytest.raises(InputMissing), desk_for(Pace(job="job", prices=str(tmp_path / "none.toml")), list, 1):
+    with pytest.raises(InputMissing), job_runner(Pace(job="job", prices=str(tmp_path / "none.toml")), list, 1):
         pass
     with pytest.raises(KeyError):
-        open_desk("job")
+        runner_of("job")
     assert all(row["closed_at"] for row in recorded("sessions"))
 
 
 def test_the_share_of_a_quota_is_the_sum_of_what_is_held() -> None:
-    with serving(respond=by_number()) as server, desk_at(server, 1, rpm=6000.0) as desk:
-        desk.hold(0.25)
-        desk.hold(0.25)
-        desk.run(desk.engine.ask(desk.job, calls(1)[0]))
-        assert desk.engine.gates[MEDIUM].share == 0.5
-        desk.hold(-0.25)
-        desk.run(asyncio.sleep(0))
-        assert desk.engine.gates[MEDIUM].share == 0.25
+    with serving(respond=by_number()) as server, desk_at(server, 1, rpm=6000.0) as runner:
+        runner.hold(0.25)
+        runner.hold(0.25)
+        runner.run(runner.engine.ask(runner.job, calls(1)[0]))
+        assert runner.engine.gates[MEDIUM].share == 0.5
+        runner.hold(-0.25)
+        runner.run(asyncio.sleep(0))
+        assert runner.engine.gates[MEDIUM].share == 0.25
         # With nothing held nobody asks; a gate has no share of nothing.
-        desk.hold(-0.25)
-        desk.run(asyncio.sleep(0))
-        assert desk.engine.gates[MEDIUM].share == 0.25
+        runner.hold(-0.25)
+        runner.run(asyncio.sleep(0))
+        assert runner.engine.gates[MEDIUM].share == 0.25
 
 
 # ---- stopping
 
 
-def begun(server: GeminiServer, desk: Desk, pool: ThreadPoolExecutor, n: int, *, served_: int = 1):
+def begun(server: GeminiServer, runner: JobRunner, pool: ThreadPoolExecutor, n: int, *, served_: int = 1):
     """A shard in another thread that has some calls in flight."""
-    future = pool.submit(shard, desk, asked(n), oracle_of())
+    future = pool.submit(shard, runner, asked(n), oracle_of())
     until(lambda: server.in_flight >= served_)
     return future
 
@@ -123,10 +123,10 @@ def begun(server: GeminiServer, desk: Desk, pool: ThreadPoolExecutor, n: int, *,
 def test_a_stop_lets_what_is_in_flight_come_back_and_sends_nothing_more() -> None:
     slow = Script(latency_s=0.3)
     with serving({MEDIUM: slow, LARGE: slow}, respond=by_number()) as server:
-        with ThreadPoolExecutor() as pool, desk_at(server, 60, concurrency=8) as desk:
-            future = begun(server, desk, pool, 60, served_=8)
+        with ThreadPoolExecutor() as pool, desk_at(server, 60, concurrency=8) as runner:
+            future = begun(server, runner, pool, 60, served_=8)
             sent = server.in_flight
-            desk.stop(Interrupted("the test"))
+            runner.stop(Interrupted("the test"))
             found = future.result()
             assert isinstance(found.error, Interrupted)
         assert sent <= len(recorded()) <= 16
@@ -139,12 +139,12 @@ def test_a_stop_lets_what_is_in_flight_come_back_and_sends_nothing_more() -> Non
 
 def test_what_does_not_come_back_in_time_is_given_up_and_accounted_for() -> None:
     with serving({MEDIUM: HANGING}, respond=by_number()) as server:
-        with ThreadPoolExecutor() as pool, desk_at(server, 6, drain_s=0.1) as desk:
-            future = begun(server, desk, pool, 6, served_=5)
+        with ThreadPoolExecutor() as pool, desk_at(server, 6, drain_s=0.1) as runner:
+            future = begun(server, runner, pool, 6, served_=5)
             until(lambda: served(server).get(LARGE) == 6 and server.in_flight == 5)
-            desk.stop(Interrupted("the test"))
+            runner.stop(Interrupted("the test"))
             assert isinstance(future.result().error, Interrupted)
-            spent = desk.job.budget.spent_usd
+            spent = runner.job.budget.spent_usd
         lost = recorded("attempts")
         assert {row["message"] for row in lost} == {"given up while in flight"}
         assert {row["state"] for row in recorded()} == {"ended"}
@@ -163,8 +163,8 @@ def test_a_desk_that_is_left_by_an_error_stops_the_shards_of_other_threads() -> 
     scripts = {MEDIUM: slow, LARGE: slow, JUDGE: slow}
     with serving(scripts, respond=by_number()) as server, ThreadPoolExecutor() as pool:
         try:
-            with desk_at(server, 200, concurrency=4) as desk:
-                future = begun(server, desk, pool, 200)
+            with desk_at(server, 200, concurrency=4) as runner:
+                future = begun(server, runner, pool, 200)
                 raise ZeroDivisionError
         except ZeroDivisionError:
             pass
@@ -205,10 +205,10 @@ def test_calls_of_a_process_that_died_are_announced_and_asked_again(caplog: pyte
     keys = [call.key for call in calls(3)]
     subprocess.run([sys.executable, "-c", DIES, *keys], cwd=ROOT, check=False, env=os.environ)
     with serving(respond=by_number()) as server, caplog.at_level(logging.WARNING):
-        with desk_at(server, 5) as desk:
+        with desk_at(server, 5) as runner:
             # Their cost is taken for the most it can have been.
-            assert desk.job.budget.spent_usd == pytest.approx(1.5)
-            assert shard(desk, asked(5), oracle_of()).tally.taken_over == 3
+            assert runner.job.budget.spent_usd == pytest.approx(1.5)
+            assert shard(runner, asked(5), oracle_of()).tally.taken_over == 3
         assert caplog.messages == [
             "3 calls were in flight when an earlier process died; they are asked again, and may be billed twice"
         ]
@@ -226,8 +226,8 @@ def test_what_a_reply_cost_comes_from_the_ledger() -> None:
     with serving(respond=by_number()) as server:
         prices = []
         for name in ("1", "2"):
-            with desk_at(server, 1, run=name) as desk:
-                answered: Answered = desk.run(desk.engine.ask(desk.job, call))
+            with desk_at(server, 1, run=name) as runner:
+                answered: Answered = runner.run(runner.engine.ask(runner.job, call))
                 prices.append(answered.usd)
                 expected = Prices.load().usd(MEDIUM, answered.reply.usage, tier="online", at=datetime.now(UTC))
     assert prices == [expected, expected]

@@ -23,7 +23,7 @@ from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.sender import Provider
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted, ShardIncomplete
-from routecal.tasks.oracle.first_replies import Firsts
+from routecal.tasks.oracle.first_replies import FirstReplies
 from routecal.tasks.oracle.money.budget import Budget
 from routecal.tasks.oracle.money.pricing import Prices
 
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_open: dict[str, "Desk"] = {}
+_open: dict[str, "JobRunner"] = {}
 _lock = threading.Lock()
 
 
-class Desk:
+class JobRunner:
     """A job with the engine that serves it, callable from any thread.
 
     Args:
@@ -53,7 +53,7 @@ class Desk:
         self._held, self._drain_s = 0.0, pace.drain_s
         self._drains: set[asyncio.Task[int]] = set()
         self._providers: list[Provider] = []
-        self.firsts = Firsts()
+        self.firsts = FirstReplies()
         prices = Prices.load(pace.prices)
         ledger = Ledger.open(on_wait=logger.warning)
         self._loop = asyncio.new_event_loop()
@@ -102,7 +102,7 @@ class Desk:
         self._loop.call_soon_threadsafe(self._stop, reason, within_s)
 
     def hold(self, part: float) -> None:
-        """Take (or, negative, give back) a part of every quota; a desk that never took any has all of it."""
+        """Take (or, negative, give back) a part of every quota; a runner that never took any has all of it."""
         self._loop.call_soon_threadsafe(self._hold, part)
 
     def close(self) -> None:
@@ -154,26 +154,26 @@ class Desk:
 
 
 @contextmanager
-def desk_for(pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> Iterator[Desk]:
-    """The desk of a job for as long as the block runs; tasks of other threads find it by `open_desk`."""
+def job_runner(pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> Iterator[JobRunner]:
+    """The runner of a job for as long as the block runs; tasks of other threads find it by `runner_of`."""
     with _lock:
         if pace.job in _open:
             raise RuntimeError(f"the job {pace.job} is open in this process already")
-        desk = _open[pace.job] = Desk(pace, providers, rows)
+        runner = _open[pace.job] = JobRunner(pace, providers, rows)
     try:
-        yield desk
+        yield runner
     except BaseException as error:
         # Shards may still be at it in other threads.
-        desk.stop(Interrupted(type(error).__name__))
+        runner.stop(Interrupted(type(error).__name__))
         raise
     finally:
         with _lock:
             del _open[pace.job]
-        desk.close()
+        runner.close()
 
 
-def open_desk(job: str) -> Desk:
-    """The desk that a flow of this process opened for a job."""
+def runner_of(job: str) -> JobRunner:
+    """The runner that a flow of this process opened for a job."""
     return _open[job]
 
 
