@@ -191,7 +191,7 @@ def test_fewer_than_a_hundred_are_warned_of(
     assert cli.main(calibrate_argv(asked[:99], policies[:99], router_checkpoint, tmp_path)) == 0
     said = capsys.readouterr()
     out = " ".join(said.out.split())
-    assert out.count("There are fewer than 100 labelled examples: intervals are widened to 99%, trust") == 1
+    assert out.count("There are fewer than 100 labelled examples: intervals are widened to 99%. Label more") == 1
     assert "labelled examples" not in caplog.text + said.err
     assert "99% intervals" in out
 

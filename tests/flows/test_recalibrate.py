@@ -178,7 +178,7 @@ def test_what_ends_before_the_decision_costs_nothing_again(params, states, monke
 def test_what_ends_after_the_decision_is_told_by_the_next_night(
     params, states, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupted(params, monkeypatch, "tell")
+    interrupted(params, monkeypatch, "publish_night")
     (entry,) = history(Home.from_env())
     again = recalibrate(params)
     assert (again.action, again.n_new) == ("quiet", 0)

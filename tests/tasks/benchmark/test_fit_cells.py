@@ -93,8 +93,8 @@ def test_the_overconfident_router_is_surer_than_it_is_right(small: Small) -> Non
 
 def test_the_block_is_chosen_without_test_labels(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Examples] = []
-    choose = fit_cells.blocks_of.choose
-    monkeypatch.setattr(fit_cells.blocks_of, "choose", lambda b, e, **how: seen.append(e) or choose(b, e, **how))
+    choose = fit_cells.blocks_of.choose_blocks
+    monkeypatch.setattr(fit_cells.blocks_of, "choose_blocks", lambda b, e, **how: seen.append(e) or choose(b, e, **how))
     one = small.sets[0]
     chosen = [
         choose_block.fn(one.name, "regularised", 0, 1000, rows, small.features, small.router)

@@ -189,11 +189,11 @@ def test_two_desks_with_one_ledger_buy_every_call_once() -> None:
 
 DIES = textwrap.dedent("""
     import os, sys
-    from routecal.storage.ledger import Ledger, Start
+    from routecal.storage.ledger import CallStart, Ledger
     ledger = Ledger.open()
     starts = [
-        Start(key, provider="gemini", model="gemini-3.8-flash", stage="medium", job="job", prompt_version="v",
-              tier="online", reserved_usd=0.5)
+        CallStart(key, provider="gemini", model="gemini-3.8-flash", stage="medium", job="job", prompt_version="v",
+                  tier="online", reserved_usd=0.5)
         for key in sys.argv[1:]
     ]
     ledger.write(starts=starts)

@@ -174,9 +174,9 @@ def test_a_job_that_was_made_unheard_is_found_by_its_name(step: str) -> None:
 def test_a_killed_process_leaves_its_jobs_to_the_next(tmp_path: Path) -> None:
     program = """
         import sys
-        from tests.tasks.oracle.labelling import asked, desk_for, oracle_of, shard, Gemini, Pace, KEY
+        from tests.tasks.oracle.labelling import asked, job_runner, oracle_of, shard, Gemini, Pace, KEY
         pace = Pace(job="job", base_url=sys.argv[1], backend="batch", poll_s=0.01)
-        with desk_for(pace, lambda: [Gemini.create(key=KEY, base_url=sys.argv[1])], 6) as runner:
+        with job_runner(pace, lambda: [Gemini.create(key=KEY, base_url=sys.argv[1])], 6) as runner:
             shard(runner, asked(6), oracle_of())
     """
     with serving(STUCK, respond=by_number()) as server:
