@@ -88,8 +88,8 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
-beside-faults: $(STAMP) ## browser, gemma, fuzz, wheel and floors, one after the other: what CI runs while `faults` waits
-	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz wheel floors
+beside-faults: $(STAMP) ## browser, gemma, fuzz, docs, notebook and wheel, one after the other: what CI runs while `faults` waits
+	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz docs notebook wheel
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
