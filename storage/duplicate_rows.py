@@ -10,7 +10,7 @@ from routecal.storage.row_files import FileRows
 log = logging.getLogger(__name__)
 
 
-class DuplicateRows(NamedTuple):
+class RepeatedRows(NamedTuple):
     """What repeats in a file.
 
     Attributes:
@@ -27,7 +27,7 @@ class DuplicateRows(NamedTuple):
         return len({later for pairs in self.pairs.values() for _, later in pairs})
 
 
-def duplicate_rows(ids: Iterable[Hashable], columns: Mapping[str, Sequence[object]]) -> DuplicateRows:
+def duplicate_rows(ids: Iterable[Hashable], columns: Mapping[str, Sequence[object]]) -> RepeatedRows:
     """The first row of every id, and where later ones disagree with it.
 
     Args:
@@ -42,11 +42,11 @@ def duplicate_rows(ids: Iterable[Hashable], columns: Mapping[str, Sequence[objec
         for column, values in columns.items():
             if values[at] != values[row]:
                 pairs[column].append((at, row))
-    return DuplicateRows([*first.values()], {column: found for column, found in pairs.items() if found})
+    return RepeatedRows([*first.values()], {column: found for column, found in pairs.items() if found})
 
 
 def warn_of_duplicates(
-    rows: FileRows, found: DuplicateRows, columns: Mapping[str, Sequence[object]], becomes: str
+    rows: FileRows, found: RepeatedRows, columns: Mapping[str, Sequence[object]], becomes: str
 ) -> None:
     """Say how many rows repeat an earlier one, as a warning and with one pair where some say something else.
 

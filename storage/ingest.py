@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from routecal.storage.column_names import QUERY_COLUMNS, Wanted
 from routecal.storage.conversion import check_ids, converted, identified, refuse
-from routecal.storage.duplicate_rows import DuplicateRows, duplicate_rows, warn_of_duplicates
+from routecal.storage.duplicate_rows import RepeatedRows, duplicate_rows, warn_of_duplicates
 from routecal.storage.row_files import FileRows, read_rows
 from routecal.storage.schemas import SCHEMAS
 from routecal.storage.value_parsing import amount, grade, instant, references, spellings, text, whole_number
@@ -176,7 +176,7 @@ def _first(value: object) -> object:
     return value[0] if isinstance(value, list) else value
 
 
-def _table(rows: FileRows, columns: dict[str, list[object]], found: DuplicateRows, kind: str) -> pa.Table:
+def _table(rows: FileRows, columns: dict[str, list[object]], found: RepeatedRows, kind: str) -> pa.Table:
     schema = SCHEMAS[kind]
     table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
     if len(found.kept) < len(rows):

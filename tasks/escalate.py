@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
-from routecal.calib.escalation import EVERYTHING, Outcomes, Point, Saving
+from routecal.calib.escalation import EVERYTHING, Outcomes, Saving, ThresholdPoint
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
 from routecal.calib.packed_folder import Serving, pack
@@ -45,7 +45,9 @@ class Escalation(BaseModel):
         default={},
         description="(cost, quality) on the test split of all-medium, all-large, router alone, perfect oracle",
     )
-    curves: dict[str, list[Point]] = Field(default={}, description="by method, over thresholds, on the test split")
+    curves: dict[str, list[ThresholdPoint]] = Field(
+        default={}, description="by method, over thresholds, on the test split"
+    )
     band: list[tuple[float, float]] = Field(default=[], description="interval of quality along the last curve")
     oracle: list[tuple[float, float]] = Field(default=[], description="(cost, quality): the best for every budget")
 

@@ -11,7 +11,7 @@ from routecal.calib.checks import FloatArray, checked_p
 from routecal.calib.errors import NothingToSave, OutOfRange
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
-from routecal.calib.escalation.tradeoff import COMPLEX, Point, curve, served_by_large, thresholds_of
+from routecal.calib.escalation.tradeoff import COMPLEX, ThresholdPoint, curve, served_by_large, thresholds_of
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.means import mean_interval
 from routecal.calib.metrics.reliability_bins import wilson
@@ -26,7 +26,7 @@ class Saving(BaseModel):
     n: int = Field(description="rows it is measured on")
     level: float = Field(description="coverage of every interval here")
     margin: float = Field(description="quality that counts as none lost, as a share of queries")
-    point: Point = Field(description="the threshold, its quality, cost, shares and errors")
+    point: ThresholdPoint = Field(description="the threshold, its quality, cost, shares and errors")
     saving: Estimate = Field(description="1 - cost / cost of all-large; negative where it costs more")
     quality_difference: Estimate = Field(description="quality minus that of all-large, paired")
     non_inferior: bool = Field(description="the whole interval of quality_difference is above -margin")

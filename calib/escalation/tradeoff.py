@@ -32,7 +32,7 @@ class CostQuality(NamedTuple):
     quality: FloatArray
 
 
-class Point(BaseModel):
+class ThresholdPoint(BaseModel):
     """What one threshold comes to, on the rows it was measured on."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ class Point(BaseModel):
 
 @dataclass(frozen=True)
 class Curve:
-    """`Point` for many thresholds, (t,) each, in ascending order of threshold."""
+    """`ThresholdPoint` for many thresholds, (t,) each, in ascending order of threshold."""
 
     threshold: FloatArray
     quality: FloatArray
@@ -63,9 +63,9 @@ class Curve:
         """Cost and quality alone."""
         return CostQuality(self.cost, self.quality)
 
-    def point(self, i: int) -> Point:
+    def point(self, i: int) -> ThresholdPoint:
         """The i-th threshold by name."""
-        return Point(**{name: float(values[i]) for name, values in vars(self).items()})
+        return ThresholdPoint(**{name: float(values[i]) for name, values in vars(self).items()})
 
 
 def served_by_large(policy: ArrayLike, p: ArrayLike, *, threshold: float) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from routecal.storage.ledger import Batch, Ledger
 from routecal.storage.ledger.ledger_errors import LedgerFull
-from routecal.tasks.oracle.batch.prefetch import Probe, prefetch_for
+from routecal.tasks.oracle.batch.prefetch import ProbeRow, prefetch_for
 from routecal.tasks.oracle.engine.engine import Engine
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
@@ -80,7 +80,7 @@ class JobRunner:
         """Run a coroutine in the engine's loop and wait for what it returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def prefetch(self, rows: pa.Table, probe: Probe) -> None:
+    async def prefetch(self, rows: pa.Table, probe: ProbeRow) -> None:
         """With the batch backend, have the ledger filled for some rows, as `Prefetch.fill`; else do nothing."""
         if self._prefetch is None:
             return

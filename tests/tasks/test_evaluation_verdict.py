@@ -2,7 +2,7 @@
 
 import pytest
 
-from routecal.calib.escalation import EVERYTHING, Point, Saving
+from routecal.calib.escalation import EVERYTHING, Saving, ThresholdPoint
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks.escalate import CALLS, Escalation
@@ -24,7 +24,7 @@ def evaluation(
     **changes: object,
 ) -> Evaluation:
     """A head that saves so much (value, lower end) at such a change of quality (value, low, high)."""
-    point = Point(
+    point = ThresholdPoint(
         threshold=threshold, quality=0.798, cost=8.8, escalated=0.3, large=0.88, harmful_cheap=0, wasteful_large=0
     )
     value, low, high = quality

@@ -32,7 +32,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Asks whatever one row needs, as far as it gets.
-Probe = Callable[[dict[str, Any], Ask], Awaitable[object]]
+ProbeRow = Callable[[dict[str, Any], Ask], Awaitable[object]]
 
 WAVES = ({"medium", "large"}, {"judge"})
 
@@ -61,7 +61,7 @@ class Prefetch:
         # By key: set once the batch job with that call has ended. Equal queries of two shards are bought by one.
         self._under_way: dict[str, asyncio.Event] = {}
 
-    async def fill(self, rows: pa.Table, probe: Probe) -> None:
+    async def fill(self, rows: pa.Table, probe: ProbeRow) -> None:
         """Buy what `probe` asks for, row by row, and the ledger lacks; as far as two waves come.
 
         Args:
@@ -90,7 +90,7 @@ class Prefetch:
         if n := len(await self._recorder.off_loop(lambda: ledger.open_batches(job))):
             logger.warning("%d batch jobs are under way; they go on, and the next run takes up what they bring", n)
 
-    async def _fill(self, rows: pa.Table, probe: Probe) -> None:
+    async def _fill(self, rows: pa.Table, probe: ProbeRow) -> None:
         await self._take_up()
         for stages in WAVES:
             calls = await self._missing(rows, probe, stages)
@@ -98,7 +98,7 @@ class Prefetch:
             of_model = [{key: c for key, c in calls.items() if c.model == model} for model in models]
             await together(self._fetch(wanted, rows.num_rows) for wanted in of_model)
 
-    async def _missing(self, rows: pa.Table, probe: Probe, stages: set[str]) -> dict[str, Call]:
+    async def _missing(self, rows: pa.Table, probe: ProbeRow, stages: set[str]) -> dict[str, Call]:
         """By key, the calls of these stages that the rows wait for."""
         missing: dict[str, Call] = {}
 
