@@ -19,7 +19,7 @@ FOLDERS := calib storage tasks flows deployments
 NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) build/names/routecal/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-wheel beside-faults wait-an-hour gemma fuzz debian \
+.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
         bench-label bench-calib bench-coverage bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
@@ -88,11 +88,11 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
-faults-and-wheel: $(STAMP) ## faults, then docs, notebook and wheel
-	$(MAKE) --no-print-directory --jobs 1 faults docs notebook wheel
+faults-and-docs: $(STAMP) ## faults, then docs and notebook
+	$(MAKE) --no-print-directory --jobs 1 faults docs notebook
 
-beside-faults: $(STAMP) ## browser, gemma and fuzz, one after the other: what CI runs beside the last
-	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz
+beside-faults: $(STAMP) ## browser, gemma, fuzz and wheel, one after the other: what CI runs beside the last
+	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz wheel
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints
