@@ -108,15 +108,16 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
     """
     from routecal.flows.cli_options import parse
-    from routecal.flows.commands import COMMANDS
+    from routecal.flows.commands import COMMANDS, OTHER_COMMANDS
     from routecal.flows.errors import CommandUnknown, FlagMisplaced
     from routecal.flows.path_checks import check_home
 
     if name not in COMMANDS:
         if name in FLAGS:
             raise FlagMisplaced(name, "COMMAND")
-        near = get_close_matches(name.lower().replace("_", "-"), COMMANDS, n=1)
-        raise CommandUnknown(name, near[0] if near else None, tuple(COMMANDS))
+        known = tuple(one for one in (*COMMANDS, *OTHER_COMMANDS) if one != name)  # `routecal.flows` serves nothing
+        near = get_close_matches(name.lower().replace("_", "-"), known, n=1)
+        raise CommandUnknown(name, near[0] if near else None, known)
     command = COMMANDS[name]
     check_home()
     params, as_json = parse(command.params, name, options)

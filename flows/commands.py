@@ -52,6 +52,14 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {}
 
+# What `routecal.__main__` hands on to the deployments, of which flows know nothing.
+SERVER_COMMANDS = {
+    "serve": "Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C",
+    "deploy": "Put all deployments on the server at PREFECT_API_URL",
+}
+# Commands that have no parameter model here.
+OTHER_COMMANDS = (*SERVER_COMMANDS, "completion")
+
 
 def command(group: str, params: type[Params], example: str = "", *, is_quick: bool = False) -> Callable[[Load], Load]:
     """Register the decorated function as the command of its name."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import shtab
 
-from routecal.flows.commands import COMMANDS
+from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.errors import WrongValues
-from routecal.flows.help_text import SERVER_COMMANDS, add_options, heading, summary
+from routecal.flows.help_text import add_options, heading, summary
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -8,17 +8,12 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from routecal.flows.cli_options import COMMON
-from routecal.flows.commands import COMMANDS
+from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.field_values import allowed
 from routecal.flows.form import Params
 from routecal.flows.option_names import options_of, spelled
 
 WIDTH = 110
-# What `routecal.__main__` hands on to the deployments.
-SERVER_COMMANDS = {
-    "serve": "Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C",
-    "deploy": "Put all deployments on the server at PREFECT_API_URL",
-}
 ENDING = """
 Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: after an interruption,
 repeat the same command and it goes on where it stopped. Before COMMAND, --refresh recomputes everything and --verbose

@@ -35,7 +35,9 @@ def headline(evaluation: Evaluation) -> str:
 def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
     """What the headline rests on: money, quality, calibration, Brier score and ranking, in this order."""
     last = _last(evaluation)
-    found = [] if (saving := _saving(evaluation.escalation)) is None else _of_escalation(evaluation.escalation, saving)
+    escalation, found = evaluation.escalation, list[KeyFigure]()
+    if escalation is not None and (saving := _saving(escalation)) is not None:
+        found += _of_escalation(escalation, saving)
     found += [
         KeyFigure("Calibration error (ECE)", f"{last.ece:.3f}", _ece(last)),
         KeyFigure("Brier score", f"{last.brier:.3f}", _brier(evaluation, last)),
@@ -92,8 +94,7 @@ def money(escalation: Escalation | None) -> str:
     return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({said})"
 
 
-def _of_escalation(escalation: Escalation | None, saving: Saving) -> list[KeyFigure]:
-    assert escalation is not None
+def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
     large_cost = escalation.policies["all-large"][0]
     cost, quality = escalation.policies["router alone"]
     alone = f"{1 - cost / large_cost:.1%} at {100 * (quality - escalation.policies['all-large'][1]):+.1f} points"

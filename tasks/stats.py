@@ -53,11 +53,11 @@ def stats(method: str | None = None, run_id: str | None = None) -> list[Table]:
     results = []
     values = {**_VALUES, "method": shown}
     with connect(**found) as con:
-        for query in (query for kind in _KINDS for query in names() if header(query, "reads")[-1:] == (kind,)):
-            if set(header(query, "reads")) <= found.keys():
-                table = run(con, query, **{name: values[name] for name in header(query, "params")})
-                heading = f"{title(query).format(method=shown)} (run {manifest.run_id})"
-                results.append(Table(heading, table.column_names, table.to_pylist()))
+        readable = [query for query in names() if set(header(query, "reads")) <= found.keys()]
+        for query in sorted(readable, key=lambda query: [_KINDS.index(kind) for kind in header(query, "reads")]):
+            table = run(con, query, **{name: values[name] for name in header(query, "params")})
+            heading = f"{title(query).format(method=shown)} (run {manifest.run_id})"
+            results.append(Table(heading, table.column_names, table.to_pylist()))
     return results
 
 

@@ -11,7 +11,7 @@ from prefect.utilities.callables import parameter_schema
 from routecal.__main__ import ON_A_SERVER
 from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
-from routecal.flows.commands import COMMANDS
+from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.form import Params
 from tests.flows.refusal import Capture
 
@@ -86,6 +86,10 @@ def test_required_fields_are_among_the_first(model: type[Params]) -> None:
     required = {field for field, info in model.model_fields.items() if info.is_required()}
     assert required <= set(model.first()) <= model.model_fields.keys()
     assert len(model.first()) == len(set(model.first())) <= 14
+
+
+def test_the_commands_of_a_server_are_those_that_the_deployments_have() -> None:
+    assert SERVER_COMMANDS.keys() == ON_A_SERVER.keys()
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *ON_A_SERVER])

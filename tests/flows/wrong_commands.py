@@ -23,6 +23,8 @@ COMMANDS = [
     ("recalibate", "did you mean recalibrate?"),
     ("stat", "did you mean stats?"),
     ("serve", "'serve' is not a command"),
+    ("serv", "'serv' is not a command; did you mean serve?"),
+    ("complete", "'complete' is not a command; did you mean completion?"),
     ("xyzzy", "'xyzzy' is not a command; choose one of demo, calibrate"),
     ("''", "'' is not a command"),
     ("q.jsonl", "'q.jsonl' is not a command"),

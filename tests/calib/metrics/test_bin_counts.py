@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, OutOfRange, TooFewExamples
-from routecal.calib.metrics.bin_counts import CHUNK, bin_index, bin_sums
+from routecal.calib.metrics.bin_counts import CHUNK, SHARED, bin_index, bin_sums
 from routecal.calib.metrics.binned import ece
 
 
@@ -37,6 +37,18 @@ def test_sums_are_the_same_for_every_type_and_across_chunks(p_type, y_type):
     b = bin_index(p.astype(np.float64), n_bins=10)
     for found, expected in zip(sums, (np.ones(n), y, p), strict=True):
         assert found == pytest.approx([expected[b == i].sum(dtype=np.float64) for i in range(10)], rel=1e-12)
+
+
+def test_two_threads_find_what_one_does():
+    rng = np.random.default_rng(1)
+    p, y = rng.random(SHARED + 5), rng.integers(0, 2, SHARED + 5)
+    shared = bin_sums(p, y, n_bins=15)
+    halves = [bin_sums(p[rows], y[rows], n_bins=15) for rows in (slice(SHARED - 1), slice(SHARED - 1, None))]
+    for found, parts in zip(shared, zip(*halves, strict=True), strict=True):
+        assert found == pytest.approx(sum(parts), rel=1e-12)
+    p[-1] = np.nan
+    with pytest.raises(InvalidProbability, match=rf"p\[{SHARED + 4}\] = nan"):
+        bin_sums(p, y, n_bins=15)
 
 
 def test_a_float32_is_what_it_is_not_what_it_was_rounded_from():
