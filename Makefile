@@ -34,8 +34,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt torch
 	@echo "setup 2 of 3: Prefect, transformers and 170 more packages (about three minutes)"
 	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[all,dev]'
-	@echo "setup 3 of 3: packages that tests compare with (a few seconds)"
 	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --no-deps $(REFERENCES)
+	@echo "setup 3 of 3: compile them, or every process would where PYTHONDONTWRITEBYTECODE is set (under a minute)"
+	@$(BIN)/python -m compileall -qq -j 0 $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || true
 	@touch $@
 	@echo "setup is done (2.5 GB in .venv): $(BIN)/routecal --help lists the commands"
 
