@@ -127,7 +127,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     if command.is_quick:
         run, show = command.load()
         with interruptible():
-            result = run(params)
+            result = run(**dict(params))
     else:
         run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
         result = _run_flow(run, params)

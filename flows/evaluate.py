@@ -3,7 +3,7 @@
 from typing import Any
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
@@ -26,10 +26,8 @@ INPUTS = ("examples", "labels", "features")
 NIGHTS_HEAD = "head"
 
 
-class Evaluated(BaseModel):
+class Evaluated(BaseModel, frozen=True):
     """What a run ends with."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     report: str

@@ -25,6 +25,7 @@ class Params(BaseModel):
     Attributes:
         FIRST: fields that most people set, in the order of form and help; () means all. The others are advanced.
         GROUP: the heading that the fields of this class stand under where they are advanced.
+        EXAMPLE: options of one typical call of the command, for its help.
     """
 
     model_config = ConfigDict(
@@ -38,6 +39,7 @@ class Params(BaseModel):
 
     FIRST: ClassVar[tuple[str, ...]] = ()
     GROUP: ClassVar[str] = "run"
+    EXAMPLE: ClassVar[str] = ""
 
     @classmethod
     def first(cls) -> tuple[str, ...]:

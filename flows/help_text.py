@@ -67,10 +67,9 @@ def heading(name: str, *, is_full: bool) -> dict[str, Any]:
 
 def add_options(parser: ArgumentParser, name: str, *, is_full: bool) -> None:
     """Give a parser the options of a command, in the groups that its help shows."""
-    command = COMMANDS[name]
-    model = command.params
+    model = COMMANDS[name].params
     required = _required(model)
-    parser.add_argument_group("example", f"routecal {name} {command.example}".rstrip())
+    parser.add_argument_group("example", f"routecal {name} {model.EXAMPLE}".rstrip())
     _add(parser, "required", model, required)
     _add(parser, "options", model, [field for field in model.first() if field not in required])
     for group, fields in model.advanced().items() if is_full else ():

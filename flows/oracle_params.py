@@ -164,6 +164,7 @@ class LabelParams(OracleParams, QueryParams):
     neither helps (Ambiguous_Query). Paid answers are stored before they are read and are never paid for twice.
     """
 
+    EXAMPLE: ClassVar[str] = "--queries questions.jsonl --oracle gemini --max-usd 5"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "oracle", "outcomes", "limit", "columns", "max_usd", "rpm", "usd_per_10min", "dry_run", "audit"),
         *("audit_file", "medium_model", "large_model", "base_url"),
@@ -205,6 +206,7 @@ class ToRejudge(Params):
 class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
     """Grade the stored answers again with other judges; no model is asked for an answer."""
 
+    EXAMPLE: ClassVar[str] = "--judge-model gemini-4-argon --max-usd 5"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("judge_model", "second_judge", "third_judge", "labels", "oracle", "max_usd", "rpm", "usd_per_10min"),
         "base_url",
@@ -217,6 +219,8 @@ class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
 
 class AuditParams(Params):
     """Say how often the judge is right, from a sheet of `label --audit` that people filled in."""
+
+    EXAMPLE: ClassVar[str] = "--file audit.csv"
 
     file: str = Field(description="The sheet, a CSV file with the column human_grade filled in.")
     labels: str | None = Field(

@@ -11,6 +11,7 @@ from routecal.flows.form import Params
 class TrialParams(Params):
     """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
 
+    EXAMPLE: ClassVar[str] = "--data ./outcomes"
     FIRST: ClassVar[tuple[str, ...]] = ("data", "sets", "rows", "labels", "seeds", "base_model", "output_dir")
     GROUP: ClassVar[str] = "protocol"
 

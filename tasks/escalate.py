@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
@@ -31,10 +31,8 @@ CALLS = "calls of the large model"
 LEAST_SAVING = 0.0005
 
 
-class Escalation(BaseModel):
+class Escalation(BaseModel, frozen=True):
     """What escalating doubtful queries costs and brings, method by method."""
-
-    model_config = ConfigDict(frozen=True)
 
     unit: str = Field(description="of every cost here")
     margin: float = Field(description="quality that counts as none lost, as a share of queries")

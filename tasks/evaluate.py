@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.baselines import BASELINES, usable
 from routecal.calib.examples import LABELLED, WARN_BELOW
@@ -24,10 +24,8 @@ FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
 ESCALATED = ("entropy", RIVAL, FINAL)
 
 
-class Evaluation(BaseModel):
+class Evaluation(BaseModel, frozen=True):
     """What every method is worth on the test split."""
-
-    model_config = ConfigDict(frozen=True)
 
     methods: dict[str, Summary] = Field(description="by method, in the order of the table")
     brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.metrics import Summary, by_slice, deciles
 from routecal.storage.artifact import Artifact, read_table
@@ -17,10 +17,8 @@ FEWEST = 20
 OTHER = "(smaller topics)"
 
 
-class Slices(BaseModel):
+class Slices(BaseModel, frozen=True):
     """One method on parts of the test split."""
-
-    model_config = ConfigDict(frozen=True)
 
     method: str
     tables: dict[str, dict[str, Summary]] = Field(description="kind of slice -> slice -> its numbers")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.plots import forest_plot
@@ -24,10 +24,8 @@ default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by 
 that of two errors, each too large by its own noise, has no interval."""
 
 
-class Effect(BaseModel):
+class Effect(BaseModel, frozen=True):
     """One variant minus the default, by metric, pooled over sets and routers."""
-
-    model_config = ConfigDict(frozen=True)
 
     variant: str
     factor: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.atomic import write_files
@@ -15,10 +15,8 @@ from routecal.tasks.benchmark.cell_scores import Scored
 from routecal.tasks.benchmark.results import differences, scores
 
 
-class Compared(BaseModel):
+class Compared(BaseModel, frozen=True):
     """What a benchmark or an ablation ends with."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     report: str = Field(description="path or URL of the folder with the page, the JSON and the plots")

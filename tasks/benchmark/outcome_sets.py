@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.policy import OracleMatrix
 from routecal.calib.trial.protocol import part_of
@@ -29,10 +29,8 @@ FORMATS = (".parquet", ".jsonl", ".csv")
 _CUE = re.compile(r"\s*\n\s*answer\s*:\s*\Z", re.IGNORECASE)
 
 
-class OutcomeSet(BaseModel):
+class OutcomeSet(BaseModel, frozen=True):
     """One outcomes file under the protocol."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="the file's name without folder and ending")
     rows: Artifact = Field(description="kind benchmark_rows")

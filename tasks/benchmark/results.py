@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib import metrics
 from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, tied_methods
@@ -18,10 +18,8 @@ METRICS = {name: metrics.get_metric(name).lower_is_better for name in COMPARED}
 RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
 
 
-class ResultRow(BaseModel):
+class ResultRow(BaseModel, frozen=True):
     """One method in a table; means over seeds, intervals of Brier, AUROC and AURC over test queries and seeds."""
-
-    model_config = ConfigDict(frozen=True)
 
     method: str
     ece: float = Field(description="10 equal-width bins; no interval, see `calib.metrics.intervals`")
@@ -37,10 +35,8 @@ class ResultRow(BaseModel):
     worse_seeds: int = Field(description="seeds under which the default head's Brier is significantly worse")
 
 
-class SetTable(BaseModel):
+class SetTable(BaseModel, frozen=True):
     """All methods on one set under one router."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     target: str
@@ -55,10 +51,8 @@ class SetTable(BaseModel):
         return next(line for line in self.lines if line.method == method)
 
 
-class Standing(BaseModel):
+class Standing(BaseModel, frozen=True):
     """One method over all sets and routers, by Brier."""
-
-    model_config = ConfigDict(frozen=True)
 
     method: str
     mean_rank: float = Field(description="by value alone")

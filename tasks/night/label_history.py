@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from routecal.calib.night.row_roles import may_teach, memory, window
 from routecal.calib.settings import Reading
@@ -39,10 +39,8 @@ def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
 _PAIR = ("medium", "large")
 
 
-class NightRows(BaseModel):
+class NightRows(BaseModel, frozen=True):
     """Examples, and the labels and features that they were joined from; those may hold more."""
-
-    model_config = ConfigDict(frozen=True)
 
     examples: Artifact
     features: Artifact

@@ -20,13 +20,10 @@ from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import (
     CalibrateParams,
     EvaluateParams,
-    ExportParams,
     ExtractParams,
-    StatsParams,
     TrainParams,
     TrainRouterParams,
 )
-from routecal.flows.reports import export, stats
 from routecal.flows.train import train
 from routecal.flows.train_router import train_router_flow
 from routecal.storage.artifact import read_table
@@ -38,6 +35,7 @@ from routecal.tasks.errors import OptionMissing
 from routecal.tasks.escalate import CALLS
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.oracle import ORACLES
+from routecal.tasks.stats import export, stats
 from tests.tasks.made import outcome_rows, write_jsonl
 
 States = list[tuple[str, str]]
@@ -184,12 +182,12 @@ def test_each_step_alone_reaches_what_calibrate_reaches(
     assert by_name.evaluation.methods[FINAL] == whole.evaluation.methods[FINAL]
     assert list(by_name.evaluation.methods)[-1] == FINAL
 
-    tables = {table.title: table for table in stats(StatsParams())}
+    tables = {table.title: table for table in stats()}
     assert sum(row["n"] for row in tables[f"Grades, medium x large (run {by_name.run_id})"].rows) == 300
     assert f"Reliability of «{FINAL}», test split (run {by_name.run_id})" in tables
     out = tmp_path / "out.jsonl"
     n_test = whole.evaluation.methods[FINAL].n
-    assert export(ExportParams(output_file=str(out))) == (by_name.run_id, str(out), 300 - n_test, n_test)
+    assert export(output_file=str(out)) == (by_name.run_id, str(out), 300 - n_test, n_test)
 
 
 def test_one_stage_at_a_time(params: CalibrateParams, states: States, tmp_path: Path) -> None:
@@ -210,7 +208,7 @@ def test_one_stage_at_a_time(params: CalibrateParams, states: States, tmp_path: 
 @pytest.mark.usefixtures("plain_report")
 def test_a_data_file_instead_of_labels(params: CalibrateParams, states: States, tmp_path: Path) -> None:
     whole = calibrate(params)
-    export(ExportParams(output_file=str(tmp_path / "d.jsonl"), held_out=True))
+    export(output_file=str(tmp_path / "d.jsonl"), held_out=True)
     with pytest.raises(OptionMissing, match="--router-path"):
         train(TrainParams(data_file=str(tmp_path / "d.jsonl")))
     given = TrainParams(data_file=str(tmp_path / "d.jsonl"), router_path=params.router_path, epochs=2, hidden_units=8)
