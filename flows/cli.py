@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         require("pipeline")
         if name == "completion":
-            from routecal.flows.completion import completion
+            from routecal.flows.help_text import completion
 
             print(completion(options))
             return 0
@@ -132,7 +132,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
         result = _run_flow(run, params)
     if as_json:
-        from routecal.flows.json_results import as_json as to_json
+        from routecal.flows.print_results import as_json as to_json
 
         print(to_json(result))
     else:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from routecal.flows.config_file import read_config
 from routecal.flows.errors import FlagMisplaced, OptionRepeated, OptionUnknown, WordUnexpected, WrongValues
-from routecal.flows.field_values import allowed
+from routecal.flows.form import allowed
 from routecal.flows.option_names import Option, closest, negated, options_of, spelled
 
 # Of the whole program; they stand before the command.

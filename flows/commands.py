@@ -77,7 +77,7 @@ COMMANDS = {
         "Single steps", TrainRouterParams, lambda: (flows.train_router.train_router_flow, show.print_artifact)
     ),
     "recalibrate": Command("Every night", RecalibrateParams, lambda: (flows.recalibrate.recalibrate, show.print_night)),
-    "demo-night": Command("Every night", DemoNightParams, lambda: (flows.demo_night.demo_night, show.print_night)),
+    "demo-night": Command("Every night", DemoNightParams, lambda: (flows.demo.demo_night, show.print_night)),
     "heads": Command("Every night", HeadsParams, lambda: (by_hand.heads, show.print_table), is_quick=True),
     "promote": Command("Every night", PromoteParams, lambda: (by_hand.promote, show.print_decision), is_quick=True),
     "decline": Command("Every night", DeclineParams, lambda: (by_hand.decline, show.print_decision), is_quick=True),
@@ -90,7 +90,7 @@ COMMANDS = {
     "stats": Command("Results of a run", StatsParams, lambda: (tasks.stats.stats, show.print_tables), is_quick=True),
     "export": Command("Results of a run", ExportParams, lambda: (tasks.stats.export, show.print_export), is_quick=True),
     "benchmark": Command("Research", BenchmarkParams, lambda: (flows.benchmark.benchmark, show.print_benchmark)),
-    "ablate": Command("Research", AblateParams, lambda: (flows.ablate.ablate, show.print_benchmark)),
+    "ablate": Command("Research", AblateParams, lambda: (flows.benchmark.ablate, show.print_benchmark)),
 }
 
 # What `routecal.__main__` hands on to the deployments, of which flows know nothing.

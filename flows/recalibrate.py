@@ -9,9 +9,9 @@ from prefect import flow, runtime
 from routecal.calib.night.action import judgement
 from routecal.calib.night.head_health import Health, may_rest
 from routecal.calib.night.row_roles import judged_on, missing
+from routecal.flows.approval import await_answer
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far
-from routecal.flows.night_approval import await_answer
 from routecal.flows.night_candidate import Contest, contest
 from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
@@ -45,10 +45,10 @@ def recalibrate(params: RecalibrateParams) -> Night:
     """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
     check(params)
     with one_night():
-        return with_headline(night_of(params))
+        return end_night(night_of(params))
 
 
-def with_headline(night: Night) -> Night:
+def end_night(night: Night) -> Night:
     """End a flow run with what the night comes to as its message."""
     return completed(night, headline(night), **({} if night.report is None else {"report": night.report}))
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from routecal.calib.errors import CalibError
 from routecal.flows import cli, prefect_server
 from routecal.flows.commands import COMMANDS as KNOWN
+from routecal.flows.option_names import spelled
 from routecal.flows.param_checks import check
 from routecal.flows.params import EvaluateParams
 from routecal.storage.errors import StorageError
@@ -134,11 +136,15 @@ def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:
 
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("name", RUNS)
-def test_a_flow_run_refuses_first_of_all(name: str) -> None:
+def test_a_flow_run_refuses_first_of_all(name: str, capsys: Capture) -> None:
     command = KNOWN[name]
     params = command.params(**RUNS[name])
     run, _ = command.load()
     with pytest.raises((TaskError, StorageError, CalibError)) as refused:
         check(params)
+    if command.is_quick:  # which only the command line runs
+        assert cli.main([name, *chain.from_iterable((spelled(f), str(v)) for f, v in RUNS[name].items())]) == 2
+        assert capsys.readouterr().err == f"routecal: {refused.value}\n"
+        return
     with pytest.raises(type(refused.value), match=re.escape(str(refused.value))):
-        getattr(run, "fn", run)(params)
+        run.fn(params)
