@@ -74,7 +74,7 @@ COMMANDS = {
     "train": Command("Single steps", TrainParams, lambda: (flows.train.train, show.print_head)),
     "evaluate": Command("Single steps", EvaluateParams, lambda: (flows.evaluate.evaluate, show.print_evaluation)),
     "train-router": Command(
-        "Single steps", TrainRouterParams, lambda: (flows.train_router.train_router_flow, show.print_artifact)
+        "Single steps", TrainRouterParams, lambda: (flows.train.train_router_flow, show.print_artifact)
     ),
     "recalibrate": Command("Every night", RecalibrateParams, lambda: (flows.recalibrate.recalibrate, show.print_night)),
     "demo-night": Command("Every night", DemoNightParams, lambda: (flows.demo.demo_night, show.print_night)),

@@ -12,13 +12,12 @@ from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate, pack_router
-from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
+from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
-from routecal.tasks.slice_table import score_slices
 from routecal.tasks.train import held_out_splits, refer_head
 
 # What an evaluation reads beside heads.

@@ -93,7 +93,7 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
     """The table of methods, where things are, what speaks against the head, and what escalating saves."""
     from routecal.tasks.escalate import sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.head_warnings import head_warnings
+    from routecal.tasks.evaluation_verdict import head_warnings
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))

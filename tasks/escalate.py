@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 from pydantic import BaseModel, Field
 
 from routecal.calib import escalation
@@ -22,7 +21,7 @@ from routecal.storage.atomic import local_path
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
@@ -50,11 +49,10 @@ class Escalation(BaseModel, frozen=True):
     oracle: list[tuple[float, float]] = Field(default=[], description="(cost, quality): the best for every budget")
 
 
-@task(
-    name="escalate",
-    task_run_name="escalate: what it saves on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "storage.example_join", "calib.escalation", "calib.metrics"),
-    **STORED,
+@step(
+    "escalate",
+    "escalate: what it saves on {examples.rows} examples",
+    on=("storage.example_join", "calib.escalation", "calib.metrics"),
 )
 def escalate(
     predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: EscalationTerms
@@ -100,12 +98,7 @@ def escalate(
     )
 
 
-@task(
-    name="pack",
-    task_run_name="pack the router with threshold {threshold:.3f}",
-    cache_policy=cache_on(__name__, "calib.packed_folder"),
-    **STORED,
-)
+@step("pack", "pack the router with threshold {threshold:.3f}", on=("calib.packed_folder",))
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded, home = load(local_folder(head)), Home.from_env()

@@ -10,9 +10,8 @@ from routecal.calib.metrics import Estimate
 from routecal.storage.atomic import resolve
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
-from routecal.tasks.figure_texts import cost_quality_text, reliability_text
 from routecal.tasks.markdown import safe
-from routecal.tasks.report import DRAWN
+from routecal.tasks.report import DRAWN, cost_quality_text, reliability_text
 from routecal.tasks.report_link import SHORT, report_link
 
 

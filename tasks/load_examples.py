@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.examples import LABELLED, Examples
 from routecal.calib.learn import block_choice as blocks_of
@@ -16,18 +15,13 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.example_join import join_examples, rows_of
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import share_of
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.errors import NothingInCommon
 
 logger = logging.getLogger(__name__)
 
 
-@task(
-    name="join",
-    task_run_name="join {labels.rows} labels to features",
-    cache_policy=cache_on(__name__, "storage.example_join"),
-    **STORED,
-)
+@step("join", "join {labels.rows} labels to features", on=("storage.example_join",))
 def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     """One example per query that has both a label and a feature.
 
@@ -44,12 +38,7 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     return write_table(found.table, "examples", home=Home.from_env(), metadata=read_metadata(features))
 
 
-@task(
-    name="choose block",
-    task_run_name="choose the layers that the head reads",
-    cache_policy=cache_on(__name__, "calib.learn.block_choice"),
-    **STORED,
-)
+@step("choose block", "choose the layers that the head reads", on=("calib.learn.block_choice",))
 def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str]:
     """The blocks that a head should read, by a cross-validated probe on the labelled rows; test rows have no say."""
     labelled = load_examples(examples, features)

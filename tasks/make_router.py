@@ -20,7 +20,7 @@ from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half
-from routecal.tasks.cache import ON_INPUTS, STORED, cache_on
+from routecal.tasks.cache import ON_INPUTS, STORED, step
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.extract import CHECK_VERSION
 
@@ -75,17 +75,10 @@ def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -
         _headless(local_folder(base), reading, Path(scratch))
 
 
-@task(
-    name="train router",
-    task_run_name="train a routing head on {labels.rows} labels",
-    cache_policy=cache_on(
-        __name__,
-        "storage.example_join",
-        "calib.learn.routing_head",
-        "calib.router.checkpoint",
-        "calib.router.frozen_router",
-    ),
-    **STORED,
+@step(
+    "train router",
+    "train a routing head on {labels.rows} labels",
+    on=("storage.example_join", "calib.learn.routing_head", "calib.router.checkpoint", "calib.router.frozen_router"),
 )
 def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:
     """Fit a routing head on the true policies of `labels` and save base + head as a classification checkpoint."""

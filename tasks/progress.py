@@ -1,21 +1,28 @@
-"""Progress of long work: a bar where somebody watches a terminal, a log line now and then where nobody does."""
+"""Progress of long work: a bar in a terminal, a log line now and then elsewhere, an artifact in the Prefect UI."""
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
+from uuid import UUID
 
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext, TaskRunContext
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.text import Text
+
+from routecal.tasks.markdown import safe
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 15.0
+# Between updates of an artifact.
+SECONDS_BETWEEN = 10.0
 
 
 class Bars(Progress):
@@ -185,8 +192,6 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The same items; a flow run that takes long over them has a progress artifact."""
-    from routecal.tasks.progress_artifact import ProgressArtifact, in_flow_run
-
     if not in_flow_run():
         yield from items
         return
@@ -195,3 +200,44 @@ def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         artifact.update(done, total)
         yield item
     artifact.update(total, total, now=True)
+
+
+class ProgressArtifact:
+    """One progress artifact, made when it has something to say and updated every few seconds. Only inside a flow run.
+
+    Args:
+        key: of the artifact; the UI shows all runs' under it.
+        at_once: make it with the first update; else only for work that takes longer than `SECONDS_BETWEEN`.
+    """
+
+    def __init__(self, key: str, *, at_once: bool = False) -> None:
+        self._key = key
+        self._id: UUID | None = None
+        self._said = float("-inf") if at_once else time.monotonic()
+
+    def update(self, done: int, total: int, line: str = "", *, now: bool = False) -> None:
+        """Say how far the work is, unless that was said a moment ago.
+
+        Args:
+            done: of `total`.
+            total: how much there is to do.
+            line: more about it.
+            now: say it, whenever it was said last; work that was never worth an artifact is not given one.
+        """
+        if time.monotonic() - self._said < SECONDS_BETWEEN and not (now and self._id):
+            return
+        self._said = time.monotonic()
+        share, words = 100.0 * done / max(total, 1), f"{done:,} of {total:,}" + (f": {safe(line)}" if line else "")
+        try:
+            if self._id is None:
+                self._id = UUID(str(create_progress_artifact(share, key=self._key, description=words)))
+            else:
+                update_progress_artifact(self._id, share, description=words)
+        # The server may be away for a while; the work goes on without it.
+        except Exception as error:
+            logger.warning("the progress artifact could not be updated: %s", error)
+
+
+def in_flow_run() -> bool:
+    """Whether there is a flow run that an artifact could belong to."""
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.baselines import Predictor
 from routecal.calib.examples import Examples
@@ -24,18 +23,13 @@ from routecal.storage.layout import Home
 from routecal.storage.query_identity import share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.features import load_features
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 
 # Test rows of another set that methods are tried on under shift: enough to see a shift, which is large.
 SHIFTED_ROWS = 1000
 
 
-@task(
-    name="fit router",
-    task_run_name="fit the {kind} router of {name}",
-    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.learn.routing_head"),
-    **STORED,
-)
+@step("fit router", "fit the {kind} router of {name}", on=("tasks.benchmark.features", "calib.learn.routing_head"))
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
     """A routing head on the last hidden state, fitted to the true policies of the set's router part."""
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
@@ -49,16 +43,10 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
     return write_folder("routing_heads", build, home=Home.from_env())
 
 
-@task(
-    name="choose block",
-    task_run_name="choose a block for {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(
-        __name__,
-        "tasks.benchmark.features",
-        "calib.learn.block_choice",
-        "calib.trial.protocol",
-    ),
-    **STORED,
+@step(
+    "choose block",
+    "choose a block for {name}, {kind} router, seed {seed}",
+    on=("tasks.benchmark.features", "calib.learn.block_choice", "calib.trial.protocol"),
 )
 def choose_block(
     name: str, kind: str, seed: int, labels: int, rows: Artifact, features: Artifact, router: Artifact
@@ -71,17 +59,10 @@ def choose_block(
     return chosen
 
 
-@task(
-    name="fit methods",
-    task_run_name="fit {group} on {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(
-        __name__,
-        "tasks.benchmark.features",
-        "calib.trial.ablation",
-        "calib.trial.methods",
-        "calib.trial.protocol",
-    ),
-    **STORED,
+@step(
+    "fit methods",
+    "fit {group} on {name}, {kind} router, seed {seed}",
+    on=("tasks.benchmark.features", "calib.trial.ablation", "calib.trial.methods", "calib.trial.protocol"),
 )
 def fit_cell(
     name: str,

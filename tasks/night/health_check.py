@@ -3,7 +3,6 @@
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.head import LoadedHead
@@ -12,12 +11,11 @@ from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
 from routecal.calib.night.query_drift import Drift, columns, drift, principal_axes
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
 _CODE = (
-    __name__,
     "storage.example_join",
     "calib.night.query_drift",
     "calib.night.head_health",
@@ -26,7 +24,7 @@ _CODE = (
 )
 
 
-@task(name="check champion", task_run_name="check the serving head", cache_policy=cache_on(*_CODE), **STORED)
+@step("check champion", "check the serving head", on=_CODE)
 def check_champion(
     champion: Artifact, learned: NightRows, window: NightRows | None, new: Artifact | None, seed: int
 ) -> Health:
@@ -45,12 +43,7 @@ def check_champion(
     return examine(p, y, drift=found, threshold=threshold_of(head), seed=seed)
 
 
-@task(
-    name="check oracle",
-    task_run_name="compare tonight's outcomes with earlier ones",
-    cache_policy=cache_on(*_CODE),
-    **STORED,
-)
+@step("check oracle", "compare tonight's outcomes with earlier ones", on=_CODE)
 def check_oracle(champion: Artifact, before: NightRows, now: NightRows) -> OutcomeShift:
     """Whether outcomes changed, on rows that the serving head has not learned from.
 

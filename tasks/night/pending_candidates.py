@@ -8,8 +8,8 @@ from routecal.storage import head_registry
 from routecal.storage.errors import RegistryChanged
 from routecal.storage.head_registry import Action, RegistryEntry
 from routecal.storage.layout import Home
+from routecal.tasks.night.manual_decisions import decided_since, is_same
 from routecal.tasks.night.night_result import ENDING, Ending
-from routecal.tasks.night.open_candidates import decided_since, is_same
 
 # In an entry's lineage: its night goes on when a person has answered; and the share that the candidate escalates.
 ASKS, ESCALATED = "asks", "escalated"

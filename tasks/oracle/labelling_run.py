@@ -27,8 +27,7 @@ from routecal.tasks.oracle.rejudging import ApiJudges
 from routecal.tasks.oracle.replay_oracle import matched
 from routecal.tasks.oracle.reschedule import schedule_again
 from routecal.tasks.oracle.signals import stopping_on_signal
-from routecal.tasks.progress import counted, track
-from routecal.tasks.progress_artifact import ProgressArtifact
+from routecal.tasks.progress import ProgressArtifact, counted, track
 from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)

@@ -24,8 +24,7 @@ from routecal.flows.params import (
     TrainParams,
     TrainRouterParams,
 )
-from routecal.flows.train import train
-from routecal.flows.train_router import train_router_flow
+from routecal.flows.train import train, train_router_flow
 from routecal.storage.artifact import read_table
 from routecal.storage.folder_artifact import digest_folder
 from routecal.storage.layout import Home

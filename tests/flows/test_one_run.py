@@ -11,8 +11,7 @@ from routecal.flows.extract import extract
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams, TrainParams, TrainRouterParams
-from routecal.flows.train import train
-from routecal.flows.train_router import train_router_flow
+from routecal.flows.train import train, train_router_flow
 from routecal.storage.artifact import Artifact, write_table
 from routecal.storage.errors import UnknownName
 from routecal.storage.layout import Home
@@ -132,7 +131,7 @@ def test_labels_of_a_router_are_nobody_else_s(
 
     params = TrainRouterParams(queries=file, base_model=str(causal_checkpoint))
     with monkeypatch.context() as patch:
-        patch.setattr("routecal.flows.train_router.train_router", fails)
+        patch.setattr("routecal.flows.train.train_router", fails)
         with pytest.raises(ConnectionError, match="in between"):
             train_router_flow(params)
     assert newest_first(Home.from_env()) == []

@@ -8,7 +8,7 @@ from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
 from routecal.tasks.escalate import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
-from routecal.tasks.head_warnings import head_warnings
+from routecal.tasks.evaluation_verdict import head_warnings
 from routecal.tasks.report_link import report_link
 
 HEAD = summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 1, 0, 0] * 20, n_replicates=50)
