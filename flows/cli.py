@@ -5,12 +5,9 @@ resumable as it is, 130 Ctrl-C, 143 SIGTERM, 1 a fault of ours.
 """
 
 import atexit
-import importlib
-import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +139,10 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
 
 def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: bool) -> "tuple[Run, Show]":
     """The flow and what prints its result, once Prefect is set up and a server answers; a dry run needs none."""
-    _settings(verbose=verbose, refresh=refresh)
+    from routecal.flows.prefect_settings import load_prefect, run_environment
+
+    for variable, value in run_environment(verbose=verbose, refresh=refresh).items():
+        os.environ.setdefault(variable, value)  # whatever the user set stays
     is_dry = getattr(params, "dry_run", False)
     if not is_dry:
         from routecal.flows.prefect_server import check_given, check_prefect_home
@@ -151,7 +151,7 @@ def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: b
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
-    _load_prefect()
+    load_prefect()
     flow: Any
     flow, show = command.load()
     if is_dry:
@@ -174,38 +174,6 @@ def _run_flow(flow: "Run", params: "Params") -> Any:
             return flow(params)
         except Abort as ended:  # which leaves the run in the state that it was given
             raise ended.__cause__ or ended from None
-
-
-def _settings(*, verbose: bool, refresh: bool) -> None:
-    """Prefect's surroundings, before it is imported; whatever the user set stays."""
-    from routecal.flows.prefect_settings import surroundings
-
-    for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
-        os.environ.setdefault(variable, value)
-
-
-def _load_prefect() -> None:
-    """Import Prefect, which reads its settings then, and make a sentence of what it has against them."""
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            importlib.import_module("prefect.settings").get_current_settings()
-            importlib.import_module("prefect")
-    except Exception as error:
-        from routecal.flows.errors import PrefectSettings
-
-        raise PrefectSettings(_reason(error)) from error
-    sys.stderr.write(said.getvalue())
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong; of a model only the first value, for the others follow from it."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
-    first = error.errors()[0]
-    return f"{error.title} {'.'.join(map(str, first['loc']))} is {first['input']!r}, and {first['msg'].lower()}"
 
 
 def _stdout() -> Any:

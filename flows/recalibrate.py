@@ -18,6 +18,7 @@ from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
+from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
@@ -64,7 +65,7 @@ def night_of(params: RecalibrateParams) -> Night:
         ending = await_answer(asked, hours=params.approval_hours)
         return _end(ending, LabelHistory.of(Home.from_env(), ending.key).told)
     run_id = runs.start(FLOW)
-    night_context = _evening(run_id, params)
+    night_context = _night_context(run_id, params)
     if (decided := head_decisions.decided()) is not None:
         return decided.night
     queries = night_context.gathered.queries
@@ -103,12 +104,12 @@ def night_of(params: RecalibrateParams) -> Night:
     return _end(ending, night_context.known.told)
 
 
-def _evening(run_id: str, params: RecalibrateParams) -> NightContext:
+def _night_context(run_id: str, params: RecalibrateParams) -> NightContext:
     router = refer_checkpoint(params.router_path)
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)
     # Read first: whoever decides from here on ends this night with `RegistryChanged`, before it can decide the same.
-    before, in_force = head_decisions.last(), head_decisions.in_force()
+    before, in_force = head_registry.newest_entry(Home.from_env()), head_decisions.in_force()
     if (ending := head_decisions.untold(key)) is not None:
         logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
         _end(ending, LabelHistory.of(Home.from_env(), key).told)
@@ -161,7 +162,7 @@ def _ending(
 ) -> Ending:
     """What is left to do: tell of the night, and record what it made."""
     promoted = contest is not None and action == "promoted"
-    serving = contest.calibrated if contest is not None and promoted else head_decisions.serving()
+    serving = contest.calibrated if contest is not None and promoted else head_registry.champion(Home.from_env())
     before = None if health is None else health.escalated
     escalated = contest.escalated if contest is not None and promoted else before
     night = Night(

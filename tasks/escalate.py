@@ -14,7 +14,6 @@ from routecal.calib.escalation import EVERYTHING, Outcomes, Saving, ThresholdPoi
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
 from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.policy import POLICIES
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import local_path
@@ -22,6 +21,7 @@ from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
+from routecal.tasks.load_examples import policy_index
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
@@ -52,7 +52,7 @@ class Escalation(BaseModel, frozen=True):
 @step(
     "escalate",
     "escalate: what it saves on {examples.rows} examples",
-    on=("storage.example_join", "calib.escalation", "calib.metrics"),
+    on=("tasks.load_examples", "storage.example_join", "calib.escalation", "calib.metrics"),
 )
 def escalate(
     predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: EscalationTerms
@@ -69,8 +69,7 @@ def escalate(
         outcomes, unit, note = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
-    names = [p.value for p in POLICIES]
-    policy = np.array([names.index(name) for name in table["router_policy"].to_pylist()])
+    policy = policy_index(table["router_policy"])
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
     here, there = outcomes.where(test), outcomes.where(held_out)
     savings, curves = {}, {}

@@ -61,12 +61,11 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     table = read_table(examples, columns=["query_id", "query", "router_policy", "true_policy", "split", "logits"])
     verbal = ["verbal"] if "verbal_sha256" in read_metadata(features) else []
     rows = rows_of(read_table(features, columns=["query_id", *verbal, *blocks]), table["query_id"])
-    index = {p.value: i for i, p in enumerate(POLICIES)}
     loaded = Examples(
-        hidden=np.concatenate([_vectors(rows[name]) for name in blocks], axis=1),
+        hidden=np.concatenate([vectors_of(rows[name]) for name in blocks], axis=1).astype(np.float32),
         logits=np.array(table["logits"].to_pylist(), np.float32),
-        policy=np.array([index[name] for name in table["router_policy"].to_pylist()], np.int64),
-        true_policy=np.array([index[name] for name in table["true_policy"].to_pylist()], np.int64),
+        policy=policy_index(table["router_policy"]),
+        true_policy=policy_index(table["true_policy"]),
         split=np.array(table["split"].to_pylist(), np.str_),
         verbal=np.array(rows["verbal"].to_pylist(), np.float32) if verbal else None,
         share=np.array([share_of(text, "fold") for text in table["query"].to_pylist()]),
@@ -86,7 +85,7 @@ def load_blocks(
     wanted = block_names(features) if names is None else tuple(names)
     ids = read_table(examples, columns=["query_id"])["query_id"]
     rows = rows_of(read_table(features, columns=["query_id", *wanted]), ids)
-    return {name: _vectors(rows[name]) for name in wanted}
+    return {name: vectors_of(rows[name]).astype(np.float32) for name in wanted}
 
 
 def block_names(features: Artifact) -> tuple[str, ...]:
@@ -94,6 +93,13 @@ def block_names(features: Artifact) -> tuple[str, ...]:
     return tuple(read_metadata(features).get("blocks", DEFAULT).split())
 
 
-def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+def vectors_of(column: pa.ChunkedArray) -> NDArray[np.floating]:
+    """(n, d) values of a column of lists of one length, in the number type that they are stored in."""
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(column), -1), np.float32)
+    return np.asarray(flat.reshape(len(column), -1))
+
+
+def policy_index(names: pa.ChunkedArray) -> NDArray[np.int64]:
+    """(n,) index into POLICIES of every name."""
+    index = {policy.value: i for i, policy in enumerate(POLICIES)}
+    return np.array([index[name] for name in names.to_pylist()], np.int64)

@@ -4,13 +4,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import task
 
 from routecal.calib.learn.routing_head import fit_routing_head
-from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.weight_files import check_folder
@@ -23,6 +21,7 @@ from routecal.storage.query_identity import rough_half
 from routecal.tasks.cache import ON_INPUTS, STORED, step
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.extract import CHECK_VERSION
+from routecal.tasks.load_examples import policy_index
 
 logger = logging.getLogger(__name__)
 
@@ -78,18 +77,22 @@ def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -
 @step(
     "train router",
     "train a routing head on {labels.rows} labels",
-    on=("storage.example_join", "calib.learn.routing_head", "calib.router.checkpoint", "calib.router.frozen_router"),
+    on=(
+        "tasks.load_examples",
+        "storage.example_join",
+        "calib.learn.routing_head",
+        "calib.router.checkpoint",
+        "calib.router.frozen_router",
+    ),
 )
 def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:
     """Fit a routing head on the true policies of `labels` and save base + head as a classification checkpoint."""
     labelled = read_table(labels, columns=["query_id", "true_policy"])
     texts = rows_of(read_table(queries, columns=["query_id", "query"]), labelled["query_id"])["query"].to_pylist()
-    names = [p.value for p in POLICIES]
-    true_policy = np.array([names.index(name) for name in labelled["true_policy"].to_pylist()])
     base_folder = local_folder(base)
     with tempfile.TemporaryDirectory() as scratch:
         hidden = _headless(base_folder, reading, Path(scratch)).read(texts).hidden
-    weights = fit_routing_head(hidden, true_policy, seed=seed)
+    weights = fit_routing_head(hidden, policy_index(labelled["true_policy"]), seed=seed)
 
     def build(folder: Path) -> None:
         attach_routing_head(base_folder, weights, folder)

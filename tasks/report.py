@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
@@ -30,6 +30,13 @@ DRAWN = ("entropy", "temperature", "SFT", FINAL)
 BEFORE = "max_prob"
 
 
+class Figure(NamedTuple):
+    """A figure, and what it shows in words and numbers, for readers who do not see it."""
+
+    png: bytes
+    text: str
+
+
 @task(name="report", task_run_name="report {run_id}", cache_policy=NO_CACHE)
 def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artifact], facts: dict[str, Any]) -> str:
     """Write report.html, metrics.json, reliability.png and escalation.png under `reports/<run_id>`; return the page.
@@ -43,12 +50,12 @@ def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artif
     folder = f"{Home.from_env().folder('reports')}/{run_id}"
     figures = _figures(evaluation, artifacts)
     pages = {
-        "reliability.png": figures["reliability"],
+        "reliability.png": figures["reliability"].png,
         "metrics.json": _metrics(run_id, evaluation, artifacts, facts),
         "report.html": _page(run_id, evaluation, artifacts, facts, figures),
     }
     if "escalation" in figures:
-        pages["escalation.png"] = figures["escalation"]
+        pages["escalation.png"] = figures["escalation"].png
     write_files(folder, pages)
     return f"{folder}/report.html"
 
@@ -74,38 +81,24 @@ def _line(points: list[tuple[float, float]]) -> CostQuality:
     return CostQuality(*np.array(points).T)
 
 
-def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, bytes]:
-    """PNGs by name, those that there is something to draw for."""
-    table = read_table(artifacts["predictions"])
-    curves = {name: test_rows(table, name) for name in DRAWN if name in evaluation.methods}
+def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, Figure]:
+    """By name, those that there is something to draw for."""
+    methods, table = evaluation.methods, read_table(artifacts["predictions"])
+    curves = {name: test_rows(table, name) for name in DRAWN if name in methods}
     title = "Confidence and accuracy on the test split"
     found = {
-        "reliability": plots.reliability_diagram(curves, title=title),
-        "selective": plots.risk_coverage(curves),
+        "reliability": Figure(plots.reliability_diagram(curves, title=title), reliability_text(methods, list(curves))),
+        "selective": Figure(plots.risk_coverage(curves), risk_coverage_text(methods, list(curves))),
     }
-    if {BEFORE, FINAL} <= evaluation.methods.keys():
-        found["before_after"] = plots.before_after(
-            test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
-        )
-    if steps := _steps(artifacts):
-        found["training"] = plots.training_curves(steps)
-    if evaluation.escalation is not None and evaluation.escalation.curves:
-        found["escalation"] = draw_escalation(evaluation.escalation)
-    return found
-
-
-def _texts(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, str]:
-    """What the figures show, by the same names."""
-    methods = evaluation.methods
-    drawn = [name for name in DRAWN if name in methods]
-    texts = {"reliability": reliability_text(methods, drawn), "selective": risk_coverage_text(methods, drawn)}
     if {BEFORE, FINAL} <= methods.keys():
-        texts["before_after"] = before_after_text(methods, BEFORE, FINAL)
+        both = [test_rows(table, name) for name in (BEFORE, FINAL)]
+        drawn = plots.before_after(*both, names=(BEFORE, FINAL))
+        found["before_after"] = Figure(drawn, before_after_text(methods, BEFORE, FINAL))
     if steps := _steps(artifacts):
-        texts["training"] = training_text(steps)
-    if evaluation.escalation is not None and evaluation.escalation.curves:
-        texts["escalation"] = cost_quality_text(evaluation.escalation)
-    return texts
+        found["training"] = Figure(plots.training_curves(steps), training_text(steps))
+    if (escalation := evaluation.escalation) is not None and escalation.curves:
+        found["escalation"] = Figure(draw_escalation(escalation), cost_quality_text(escalation))
+    return found
 
 
 def _steps(artifacts: dict[str, Artifact]) -> list[StepLog]:
@@ -129,7 +122,7 @@ def _page(
     evaluation: Evaluation,
     artifacts: dict[str, Artifact],
     facts: dict[str, Any],
-    figures: dict[str, bytes],
+    figures: dict[str, Figure],
 ) -> bytes:
     with connect(labels=artifacts["labels"], examples=artifacts["examples"]) as con:
         tables = {
@@ -153,7 +146,6 @@ def _page(
         rival=RIVAL,
         facts=facts,
         figures=figures,
-        texts=_texts(evaluation, artifacts),
         escalation_line=None if evaluation.escalation is None else sentence(evaluation.escalation),
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,

@@ -11,9 +11,9 @@ from routecal.calib.plots.style import Format
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
 from routecal.tasks.benchmark.cell_scores import Scored
 from routecal.tasks.benchmark.latex import booktabs, escaped, interval
-from routecal.tasks.benchmark.markdown_tables import difference, markdown
+from routecal.tasks.benchmark.markdown_tables import difference
 from routecal.tasks.benchmark.results import METRICS, is_better, pooled_difference
-from routecal.tasks.markdown import safe
+from routecal.tasks.markdown import pipe_table, safe
 
 TITLES = {"brier": "Brier", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
@@ -73,7 +73,8 @@ def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str)
         rows = [
             (e.variant, f"{e.factor}: {e.level}", *(_cell(e, m) for m in TITLES), f"{1000 * e.ece:+.1f}") for e in own
         ]
-        parts.append(markdown(("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE"))), rows))
+        columns = ("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE")))
+        parts.append(pipe_table(columns, rows))
     parts += ["## By set and router: Δ Brier (10⁻³)", _by_set(scored)]
     return "\n\n".join(parts) + "\n"
 
@@ -104,7 +105,7 @@ def _by_set(scored: Sequence[Scored]) -> str:
         for name in VARIANTS
         if name != REFERENCE
     ]
-    return markdown(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
+    return pipe_table(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
 
 
 def _cell(effect: Effect, metric: str) -> str:

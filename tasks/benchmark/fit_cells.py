@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,6 @@ from routecal.calib.baselines import Predictor
 from routecal.calib.examples import Examples
 from routecal.calib.learn import block_choice as blocks_of
 from routecal.calib.learn import routing_head
-from routecal.calib.policy import POLICIES
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.trial import ablation, methods
 from routecal.calib.trial.protocol import draw_labelled
@@ -24,18 +22,23 @@ from routecal.storage.query_identity import share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.features import load_features
 from routecal.tasks.cache import step
+from routecal.tasks.load_examples import policy_index
 
 # Test rows of another set that methods are tried on under shift: enough to see a shift, which is large.
 SHIFTED_ROWS = 1000
 
 
-@step("fit router", "fit the {kind} router of {name}", on=("tasks.benchmark.features", "calib.learn.routing_head"))
+@step(
+    "fit router",
+    "fit the {kind} router of {name}",
+    on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.routing_head"),
+)
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
     """A routing head on the last hidden state, fitted to the true policies of the set's router part."""
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
     table = table.filter(pa.compute.field("part") == "router")
     hidden = load_features(features).of(table["query_id"].to_pylist())
-    weights = routing_head.routing_head_kind(kind)(hidden, _policies(table["true_policy"]))
+    weights = routing_head.routing_head_kind(kind)(hidden, policy_index(table["true_policy"]))
 
     def build(folder: Path) -> None:
         np.save(folder / "weights.npy", weights)
@@ -46,7 +49,7 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
 @step(
     "choose block",
     "choose a block for {name}, {kind} router, seed {seed}",
-    on=("tasks.benchmark.features", "calib.learn.block_choice", "calib.trial.protocol"),
+    on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.block_choice", "calib.trial.protocol"),
 )
 def choose_block(
     name: str, kind: str, seed: int, labels: int, rows: Artifact, features: Artifact, router: Artifact
@@ -62,7 +65,13 @@ def choose_block(
 @step(
     "fit methods",
     "fit {group} on {name}, {kind} router, seed {seed}",
-    on=("tasks.benchmark.features", "calib.trial.ablation", "calib.trial.methods", "calib.trial.protocol"),
+    on=(
+        "tasks.benchmark.features",
+        "tasks.load_examples",
+        "calib.trial.ablation",
+        "calib.trial.methods",
+        "calib.trial.protocol",
+    ),
 )
 def fit_cell(
     name: str,
@@ -89,7 +98,7 @@ def fit_cell(
         test = _test_rows(read_table(own), limit=None if target == name else SHIFTED_ROWS)
         ids = test["query_id"].to_pylist()
         unlabelled = _examples(ids, features, weights, block)
-        correct = unlabelled.policy == _policies(test["true_policy"])
+        correct = unlabelled.policy == policy_index(test["true_policy"])
         tables += [_predicted(target, ids, method, fit(unlabelled), correct) for method, fit in predictors.items()]
     facts = {
         "set": name,
@@ -121,7 +130,7 @@ def _labelled(
     draw = draw_labelled(np.array(table["part"].to_pylist()), order, deal, labels=labels)
     chosen = table.take(pa.array(draw.rows))
     ids = chosen["query_id"].to_pylist()
-    true_policy = _policies(chosen["true_policy"])
+    true_policy = policy_index(chosen["true_policy"])
     share = np.array(fold)[draw.rows]
     return _examples(ids, features, weights, block, true_policy=true_policy, split=draw.split, share=share), ids
 
@@ -155,12 +164,6 @@ def _examples(
         split=np.full(len(ids), "test") if split is None else split,
         share=share,
     )
-
-
-def _policies(column: Any) -> NDArray[np.int64]:
-    """Index into POLICIES of every name."""
-    index = {policy.value: i for i, policy in enumerate(POLICIES)}
-    return np.array([index[name] for name in column.to_pylist()], np.int64)
 
 
 def _predicted(

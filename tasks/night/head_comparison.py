@@ -58,7 +58,13 @@ def _contender(
 @step(
     "gate",
     "compare the candidate with the serving head",
-    on=("tasks.night.health_check", "storage.example_join", "calib.night.promotion_gate", "calib.head"),
+    on=(
+        "tasks.night.health_check",
+        "tasks.load_examples",
+        "storage.example_join",
+        "calib.night.promotion_gate",
+        "calib.head",
+    ),
 )
 def judge(
     new: Artifact, champion: Artifact | None, window: NightRows, renewal: Sequence[str], rules: GateRules, seed: int

@@ -15,20 +15,10 @@ from routecal.tasks.night.night_result import FLOW, KEY, Ending
 from routecal.tasks.night.pending_candidates import FLOW_RUN, ending_of, is_a_night
 
 
-def last() -> RegistryEntry | None:
-    """The newest entry."""
-    return head_registry.newest_entry(Home.from_env())
-
-
 def in_force() -> RegistryEntry | None:
     """The entry that put the serving head in its place."""
     past = head_registry.champions(head_registry.history(Home.from_env()))
     return past[-1] if past else None
-
-
-def serving() -> Artifact | None:
-    """The calibrated router that serves; None if none was promoted yet."""
-    return head_registry.champion(Home.from_env())
 
 
 def decided() -> Ending | None:
