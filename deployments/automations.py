@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
-from prefect.events.schemas.automations import Automation, AutomationCore, Posture
+from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
@@ -91,13 +91,10 @@ def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """
     found = client.read_automations_by_name(automation.name)
     wanted = automation.model_copy(update={"enabled": all(old.enabled for old in found)})
-    if [_made_of(old) for old in found] == [wanted]:
+    # What each was made of, without what the server gave it.
+    made_of = [{name: getattr(old, name) for name in AutomationCore.model_fields} for old in found]
+    if [AutomationCore(**fields) for fields in made_of] == [wanted]:
         return
     for old in found:
         client.delete_automation(old.id)
     client.create_automation(wanted)
-
-
-def _made_of(automation: Automation) -> AutomationCore:
-    """What an automation was made of, without what the server gave it."""
-    return AutomationCore(**{name: getattr(automation, name) for name in AutomationCore.model_fields})

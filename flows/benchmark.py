@@ -21,8 +21,7 @@ from routecal.tasks.benchmark.fit_cells import choose_block, fit_cell, fit_route
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
 from routecal.tasks.benchmark.results import RAW, TEMPERATURE, set_table, standings
-from routecal.tasks.gemma import convert_gemma
-from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.make_router import convert_gemma, refer_checkpoint
 from routecal.tasks.progress import track
 
 

@@ -7,8 +7,12 @@ resumable as it is, 130 Ctrl-C, 143 SIGTERM, 1 a fault of ours.
 import atexit
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routecal.flows.cli_options import FLAGS
@@ -88,9 +92,9 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from routecal.flows.crash_report import of_the_server, write_crash_report
+        from routecal.flows.prefect_server import server_fault
 
-        if (what := of_the_server(error)) is not None:
+        if (what := server_fault(error)) is not None:
             return _refuse(
                 f"the Prefect server does not answer any more ({what}); start it again and repeat `routecal {name}`, "
                 "which goes on where it stopped"
@@ -189,3 +193,24 @@ def _refuse(sentence: str, code: int = 2) -> int:
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)
     return code
+
+
+def write_crash_report(error: BaseException, command: str) -> str:
+    """Write the traceback of what nobody foresaw to a file, and say in one sentence what happened and where that is."""
+    from routecal.flows.path_checks import local_path
+    from routecal.plain_text import plain
+
+    # Beside the artifacts, where those are local.
+    home = local_path(os.environ.get("ROUTECAL_HOME") or "./artifacts")
+    logs = (home or Path("artifacts")).absolute() / "logs"
+    text = "".join(traceback.format_exception(error))
+    what = plain(f"{type(error).__name__}: {error}", at_most=300)
+    for folder in (logs, Path(tempfile.gettempdir())):
+        file = folder / f"{command}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return f"a fault of routecal, not of yours: {what}; please report it with the traceback in {file}"
+    return f"a fault of routecal, not of yours: {what}; `routecal --verbose {command} …` prints the traceback"

@@ -17,8 +17,7 @@ from routecal.flows.recalibrate import end_night, night_of
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.tasks import runs
-from routecal.tasks.gemma import convert_gemma
-from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
+from routecal.tasks.make_router import check_base, convert_gemma, refer_checkpoint, train_router
 from routecal.tasks.night import head_decisions
 from routecal.tasks.night.night_result import Night
 from routecal.tasks.oracle import LocalOracle, label, prompts_sha256

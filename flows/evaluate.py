@@ -45,7 +45,8 @@ def evaluate(params: EvaluateParams) -> Evaluated:
         source, inputs = runs.run_with(*INPUTS, "heads", run_id=params.run)
         del inputs["heads"]
         # A night records its only head without a stage.
-        heads = {FINAL if name == NIGHTS_HEAD else name: head for name, head in runs.heads_of(source).items()}
+        recorded = {name: head for name, head in runs.recorded(source).items() if head.kind == "heads"}
+        heads = {FINAL if name == NIGHTS_HEAD else name: head for name, head in recorded.items()}
     else:
         head = refer_head(params.head)
         source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))

@@ -18,6 +18,7 @@ import httpx
 from routecal.flows import temporary_server
 from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
 from routecal.flows.path_checks import refusal
+from routecal.plain_text import plain
 
 ANSWERS_WITHIN_S = 5.0
 EXAMPLE = "http://127.0.0.1:4200/api"
@@ -192,6 +193,15 @@ def start_server() -> None:
                 pass
             time.sleep(0.1)
     raise ServerNotStarted("it does not answer", str(log))
+
+
+def server_fault(error: BaseException | None) -> str | None:
+    """What went wrong on the way to the Prefect server; None if nothing did there. Nobody else here speaks httpx."""
+    while error is not None:
+        if type(error).__module__.partition(".")[0] in ("httpx", "httpcore"):
+            return plain(f"{type(error).__name__}: {error}", at_most=300)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _what(answer: httpx.Response) -> str:

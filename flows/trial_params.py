@@ -6,6 +6,7 @@ from pydantic import Field
 
 from routecal.calib.settings import Reading
 from routecal.flows.form import Params
+from routecal.flows.oracle_params import ShardSize
 
 
 class TrialParams(Params):
@@ -63,9 +64,7 @@ class TrialParams(Params):
         description="What all methods read: the last layer at the last token, or layer and pooling chosen by "
         "cross-validation on the labelled rows.",
     )
-    shard_size: int = Field(
-        default=250, ge=1, le=5000, description="Queries per task, which is how much work an interruption can cost."
-    )
+    shard_size: ShardSize = 250
     output_dir: str | None = Field(
         default=None,
         description="Folder that tables and plots are copied to as well. Default: none; they are artifacts.",

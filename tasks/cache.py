@@ -98,10 +98,6 @@ def stands(result: object) -> bool:
     return not isinstance(result, list | tuple) or all(map(stands, result))
 
 
-# Of slow or paid steps, with an explicit `version` argument: an edited comment must not buy them again.
-ON_INPUTS = WhileItStands(policy=INPUTS)
-
-
 def cache_on(own: str, *modules: str) -> CachePolicy:
     """Reuse until an input changes, or the text of one of `modules` or of what they import of `calib` and `storage`.
 
@@ -109,8 +105,14 @@ def cache_on(own: str, *modules: str) -> CachePolicy:
         own: `__name__` of the step's module.
         modules: other modules that have a part in the numbers, as `calib.metrics`; a package counts with everything in
             it.
+
+    Raises:
+        UnknownName: there is no such module.
     """
-    version = digest_code(own, *(f"routecal.{module}" for module in modules))
+    texts = hashlib.sha256()
+    for file in sorted(files_of(own, *(f"routecal.{module}" for module in modules))):
+        texts.update(file.read_bytes())
+    version = texts.hexdigest()[:16]
 
     def code_version(_context: object, _inputs: object) -> str:
         return version
@@ -118,37 +120,21 @@ def cache_on(own: str, *modules: str) -> CachePolicy:
     return WhileItStands(policy=INPUTS + CachePolicy.from_cache_key_fn(code_version))
 
 
-def step(name: str, run_name: str, *, on: Sequence[str]) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that is cheap to redo: its result is stored, and reused while its inputs and its code stay as they are.
-
-    Slow or paid tasks take ON_INPUTS with an explicit `version` argument instead.
+def step(name: str, run_name: str, *, on: Sequence[str] | None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task whose result is stored, and reused while its inputs stay as they are, and its code or its `version`.
 
     Args:
         name: of the task.
         run_name: of its runs, with its arguments in braces.
-        on: modules beside its own that have a part in the numbers, see `cache_on`.
+        on: modules beside its own that have a part in the numbers, see `cache_on`. None for slow or paid steps: they
+            take an explicit `version` argument, as an edited comment must not buy them again.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = cache_on(function.__module__, *on)
+        policy = WhileItStands(policy=INPUTS) if on is None else cache_on(function.__module__, *on)
         return task(name=name, task_run_name=run_name, cache_policy=policy, **STORED)(function)
 
     return decorate
-
-
-def digest_code(*modules: str) -> str:
-    """A digest of the text of these modules and of what they import, 16 hexadecimal digits.
-
-    Args:
-        modules: dotted names; a package counts with everything in it.
-
-    Raises:
-        UnknownName: there is no such module.
-    """
-    texts = hashlib.sha256()
-    for file in sorted(files_of(*modules)):
-        texts.update(file.read_bytes())
-    return texts.hexdigest()[:16]
 
 
 def files_of(*modules: str) -> set[Path]:

@@ -104,7 +104,7 @@ def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
     return [
         KeyFigure(
             "Calls saved" if escalation.unit == CALLS else "Cost saved",
-            _percent(saving.saving),
+            f"{saving.saving.times(100):.1f} %",
             f"Against the large model alone ({escalation.unit}). The router without confidence saves {alone}.{mix}",
         ),
         KeyFigure(
@@ -162,10 +162,6 @@ def _points(margin: float) -> str:
     return f"{100 * margin:g} point{'s' * (margin != 0.01)}"
 
 
-def _percent(share: Estimate) -> str:
-    return f"{share.times(100):.1f} %"
-
-
 def head_warnings(evaluation: Evaluation) -> list[str]:
     """What speaks against the last method; empty if nothing does.
 
@@ -174,18 +170,15 @@ def head_warnings(evaluation: Evaluation) -> list[str]:
     reaches down to 0), and where labels are few.
     """
     name, last = list(evaluation.methods.items())[-1]
-    found = [] if last.level == 0.95 else [_few(last.level)]
-    found += _one_policy(evaluation)
+    found = _one_policy(evaluation)
+    if last.level != 0.95:
+        few = f"There are fewer than {WARN_BELOW} labelled examples: intervals are widened to {last.level:.0%}."
+        found.insert(0, f"{few} Label more queries before you rely on a number.")
     if last.auroc is not None and last.auroc.low <= 0.5:
         found.append(f"{_ranking(last.auroc)}: AUROC {last.auroc:.3f}, where 0.5 is chance.")
     if last.brier_skill is not None and last.brier_skill.low <= 0:
         found.append(_against_a_constant(name, last.accuracy, last.brier_skill))
     return found
-
-
-def _few(level: float) -> str:
-    few = f"There are fewer than {WARN_BELOW} labelled examples"
-    return f"{few}: intervals are widened to {level:.0%}. Label more queries before you rely on a number."
 
 
 def _one_policy(evaluation: Evaluation) -> list[str]:

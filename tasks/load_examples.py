@@ -74,18 +74,11 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     return loaded
 
 
-def load_blocks(
-    examples: Artifact, features: Artifact, *, names: Sequence[str] | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """(n, d) vectors by block name, in the rows of `load_examples`; all blocks when `names` is None.
-
-    Raises:
-        SchemaMismatch: the features hold no such block.
-    """
-    wanted = block_names(features) if names is None else tuple(names)
-    ids = read_table(examples, columns=["query_id"])["query_id"]
-    rows = rows_of(read_table(features, columns=["query_id", *wanted]), ids)
-    return {name: vectors_of(rows[name]).astype(np.float32) for name in wanted}
+def load_blocks(examples: Artifact, features: Artifact) -> dict[str, NDArray[np.float32]]:
+    """(n, d) vectors of every block by its name, in the rows of `load_examples`."""
+    names, ids = block_names(features), read_table(examples, columns=["query_id"])["query_id"]
+    rows = rows_of(read_table(features, columns=["query_id", *names]), ids)
+    return {name: vectors_of(rows[name]).astype(np.float32) for name in names}
 
 
 def block_names(features: Artifact) -> tuple[str, ...]:

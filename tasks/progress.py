@@ -192,7 +192,7 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The same items; a flow run that takes long over them has a progress artifact."""
-    if not in_flow_run():
+    if FlowRunContext.get() is None and TaskRunContext.get() is None:
         yield from items
         return
     artifact = ProgressArtifact(f"{what.lower().replace(' ', '-')}-progress")
@@ -236,8 +236,3 @@ class ProgressArtifact:
         # The server may be away for a while; the work goes on without it.
         except Exception as error:
             logger.warning("the progress artifact could not be updated: %s", error)
-
-
-def in_flow_run() -> bool:
-    """Whether there is a flow run that an artifact could belong to."""
-    return FlowRunContext.get() is not None or TaskRunContext.get() is not None

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
 
 from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table, write_table
@@ -17,7 +16,7 @@ from routecal.storage.ingest import read_outcomes, read_policies, read_queries
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id, share_of
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.cache import step
 from routecal.tasks.oracle.oracle_spec import ReplayOracle
 from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.worldfacts import world_facts
@@ -60,7 +59,7 @@ def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
     return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
 
 
-@task(name="make world facts", task_run_name="make {n} world facts", cache_policy=ON_INPUTS, **STORED)
+@step("make world facts", "make {n} world facts", on=None)
 def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
     """Questions about countries and cities, with answers and fact sheets."""
     rows = [

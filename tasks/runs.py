@@ -114,11 +114,6 @@ def recorded(run_id: str | None) -> dict[str, Artifact]:
     return {} if run_id is None else run_named(run_id).artifacts
 
 
-def heads_of(run_id: str) -> dict[str, Artifact]:
-    """The heads that a run recorded, by stage, the one to use last."""
-    return {name: a for name, a in recorded(run_id).items() if a.kind == "heads"}
-
-
 def fact_of(artifact: Artifact, name: str) -> str | None:
     """A sentence that the newest run which recorded the artifact noted beside it."""
     manifest = manifest_of(Home.from_env(), artifact)

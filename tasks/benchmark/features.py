@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.pooling import DEFAULT
@@ -18,7 +17,7 @@ from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
-from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.cache import step
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, vectors_of
 from routecal.tasks.progress import track
@@ -28,7 +27,7 @@ from routecal.tasks.sharding import joined, shards
 BACKBONE_VERSION = "1"
 
 
-@task(name="prepare backbone", cache_policy=ON_INPUTS, **STORED)
+@step("prepare backbone", "prepare backbone", on=None)
 def headless(base: Artifact, version: str = BACKBONE_VERSION) -> Artifact:
     """The base model as a classifier over the policies whose head is zero: it is read for its hidden states alone."""
 

@@ -20,6 +20,7 @@ from routecal.storage.errors import StorageError
 from routecal.storage.layout import Home
 from routecal.tasks.errors import TaskError
 from tests.flows import wrong_commands as wrong
+from tests.flows import wrong_inputs
 from tests.flows.refusal import Capture
 
 NUMBERS = [
@@ -27,7 +28,8 @@ NUMBERS = [
     for command, option, allowed, outside in wrong.NUMBERS
     for value in ("nan", "inf", outside)
 ]
-CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *wrong.CONFLICTS, *wrong.PLACES, *NUMBERS]
+CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *NUMBERS]
+CASES += [*wrong_inputs.CONFLICTS, *wrong_inputs.PLACES]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_a_wrong_command_line(line: str, sentence: str, capsys: Capture) -> None
 
 
 @pytest.mark.usefixtures("_here")
-@pytest.mark.parametrize(("line", "sentence"), wrong.PRICES, ids=[line for line, _ in wrong.PRICES])
+@pytest.mark.parametrize(("line", "sentence"), wrong_inputs.PRICES, ids=[line for line, _ in wrong_inputs.PRICES])
 def test_a_model_whose_price_nobody_knows(line: str, sentence: str, capsys: Capture) -> None:
     assert cli.main(shlex.split(line)) == 2
     err = capsys.readouterr().err
