@@ -18,8 +18,8 @@ from routecal.deployments.environment import WEBHOOK_URL
 
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3
-# What the webhook is told of: whose events, which, and the JSON that is sent, whatever quotes and line ends it holds.
-TOLD_OF = (
+# What is sent to the webhook: of what, whose events, which of them, and as JSON, whatever quotes a message holds.
+WEBHOOK_EVENTS = (
     (
         "runs that fail",
         "prefect.flow-run.*",
@@ -78,7 +78,7 @@ def automations() -> list[AutomationCore]:
                 ),
                 actions=[CallWebhook(block_document_id=block, payload=payload)],
             )
-            for what, resource, events, payload in TOLD_OF
+            for what, resource, events, payload in WEBHOOK_EVENTS
         ]
     return found
 

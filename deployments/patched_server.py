@@ -91,9 +91,9 @@ def _may_read(request: Request) -> bool:
     login = get_current_settings().server.api.auth_string
     if login is None:
         return True
-    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, login_sent = request.headers.get("Authorization", "").partition(" ")
     wanted = base64.b64encode(login.get_secret_value().encode())
-    return scheme.lower() == "basic" and hmac.compare_digest(said.strip().encode(), wanted)
+    return scheme.lower() == "basic" and hmac.compare_digest(login_sent.strip().encode(), wanted)
 
 
 if __name__ == "__main__":

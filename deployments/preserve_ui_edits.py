@@ -22,11 +22,11 @@ SETTINGS: dict[str, Callable[[DeploymentResponse], Any]] = {
 }
 
 
-def kept(client: SyncPrefectClient, declared: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_ui_edits(client: SyncPrefectClient, declared: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The declared deployments, with the settings that people made in place of the file's."""
-    said: dict[str, dict[str, str]] = Variable.get(VARIABLE, default={})
+    last: dict[str, dict[str, str]] = Variable.get(VARIABLE, default={})
     found = {deployment.name: deployment for deployment in client.read_deployments()}
-    return [_kept(one, found.get(one["name"]), said.get(one["name"], {})) for one in declared]
+    return [_merged(one, found.get(one["name"]), last.get(one["name"], {})) for one in declared]
 
 
 def remember(declared: Sequence[dict[str, Any]]) -> None:
@@ -34,12 +34,12 @@ def remember(declared: Sequence[dict[str, Any]]) -> None:
     Variable.set(VARIABLE, {one["name"]: _digests(one) for one in declared}, overwrite=True)
 
 
-def _kept(declared: dict[str, Any], found: DeploymentResponse | None, said: Mapping[str, str]) -> dict[str, Any]:
+def _merged(declared: dict[str, Any], found: DeploymentResponse | None, last: Mapping[str, str]) -> dict[str, Any]:
     if found is None:
         return declared
     there = {name: setting(found) for name, setting in SETTINGS.items()}
     digests = _digests(there)
-    return declared | {name: there[name] for name in SETTINGS if digests[name] != said.get(name)}
+    return declared | {name: there[name] for name in SETTINGS if digests[name] != last.get(name)}
 
 
 def _declared(found: DeploymentSchedule) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from prefect.utilities.templating import apply_values
 from routecal.deployments.automations import automations, renew
 from routecal.deployments.environment import complaint, environment
 from routecal.deployments.pools import Pool, make_pool, pool_of
-from routecal.deployments.preserve_ui_edits import kept, remember
+from routecal.deployments.preserve_ui_edits import remember, with_ui_edits
 from routecal.flows.errors import ServerUnreachable
 from routecal.flows.prefect_server import check_given
 from routecal.tasks.oracle.concurrency_quota import quota_size
@@ -48,7 +48,7 @@ def deploy(client: SyncPrefectClient, pool: Pool) -> None:
     file = apply_values(yaml.safe_load(FILE.read_text()), {})
     declared = file["deployments"]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as merged:
-        yaml.safe_dump(file | {"deployments": kept(client, declared)}, merged)
+        yaml.safe_dump(file | {"deployments": with_ui_edits(client, declared)}, merged)
         merged.flush()
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", merged.name, "--all"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

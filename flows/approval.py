@@ -41,7 +41,7 @@ TRIES = 60
 class Approval(RunInput):
     """What the form asks when the run is resumed."""
 
-    # The form begins with yes; an answer is asked for all the same.
+    # The form begins with yes; it still has to be answered.
     promote: bool = Field(
         description="put the candidate in the serving head's place", json_schema_extra={"default": True}
     )
@@ -69,7 +69,7 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
         return None
     run = UUID(str(runtime.flow_run.id))
     create_markdown_artifact(question, key=ARTIFACT, description=awaited)
-    # The server's limit is a minute later than ours: whom it refuses finds the run failed.
+    # The server's limit is a minute later than ours: a run that it refuses has failed.
     ends = until + timedelta(minutes=1)
     pause: State[Any] = Paused(pause_expiration_time=ends, pause_key=uuid4().hex, message=awaited)
     keys = keyset_from_paused_state(pause)
@@ -99,15 +99,15 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
         return _go_on(client, run, keys["response"])
 
 
-def tell_answer(what: str, said: str) -> None:
+def publish_answer(what: str, answer: str) -> None:
     """Put what became of the question in its place, under the artifact's key.
 
     Args:
-        what: was asked about.
-        said: in a sentence.
+        what: the question was about.
+        answer: in a sentence.
     """
     if runtime.deployment.id is not None:
-        create_markdown_artifact(f"# {what} waits no more\n\n{safe(said)}\n", key=ARTIFACT, description=safe(said))
+        create_markdown_artifact(f"# {what} waits no more\n\n{safe(answer)}\n", key=ARTIFACT, description=safe(answer))
 
 
 def _go_on(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:
@@ -153,7 +153,7 @@ def _said(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:
 def await_answer(entry: RegistryEntry, *, hours: float) -> Ending:
     """How the night ends: as a person says in the UI, or in a terminal, or waiting on if nobody does.
 
-    Whoever decides first decides: an answer that comes after another decision changes nothing, and the night tells so.
+    Whoever decides first decides: an answer that comes after another decision changes nothing, and the night says so.
 
     Args:
         entry: that the night has written of its candidate, action `waiting`.
@@ -167,18 +167,19 @@ def await_answer(entry: RegistryEntry, *, hours: float) -> Ending:
     awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote` or `decline`"
     logger.info("%s", awaited)
     _let_models_go()
-    said = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
-    if said is not None:
-        action: Action = "promoted" if said.promote else "refused"
-        words = ("approved" if said.promote else "declined") + " in the UI" + (f": {said.note}" if said.note else "")
+    answer = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
+    if answer is not None:
+        action: Action = "promoted" if answer.promote else "refused"
+        note = f": {answer.note}" if answer.note else ""
+        words = ("approved" if answer.promote else "declined") + " in the UI" + note
         if not record_answer(entry, action, words):
             logger.warning("%s, which comes after another decision and changes nothing", words)
     ending = ending_of(entry, history(Home.from_env()))
     if is_decided(entry):
-        tell_answer(f"Entry {entry.number}", ending.night.reasons[0])
+        publish_answer(f"Entry {entry.number}", ending.night.reasons[0])
         return ending
     still = f"nobody has approved entry {entry.number}; `routecal promote --entry {entry.number}` still can"
-    tell_answer(f"The run of entry {entry.number}", still)
+    publish_answer(f"The run of entry {entry.number}", still)
     return ending.model_copy(
         update={"night": ending.night.model_copy(update={"reasons": (still, *ending.night.reasons)})}
     )

@@ -73,10 +73,10 @@ def main(argv: Sequence[str]) -> int:
             print(completion(options))
             return 0
         return _run(name, options, verbose="--verbose" in flags, refresh="--refresh" in flags)
-    except HelpAsked as asked:
+    except HelpAsked as wanted:
         from routecal.flows.help_text import command_help
 
-        print(command_help(name, is_full=asked.is_full), end="")
+        print(command_help(name, is_full=wanted.is_full), end="")
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
@@ -106,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> int:
     """Parse the options, check them, run the flow, print what came of it; the exit code.
 
-    Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
+    Nothing heavy is imported before everything is checked that can be: a mistyped name is refused at once.
     """
     from routecal.flows.cli_options import parse
     from routecal.flows.commands import COMMANDS, OTHER_COMMANDS

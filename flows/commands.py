@@ -50,7 +50,7 @@ class Command(NamedTuple):
 
 
 class _Lazy:
-    """A module below `routecal` that is imported when a name in it is asked for; of a package, modules are names too.
+    """A module below `routecal` that is imported when a name in it is used; of a package, modules are names too.
 
     Torch, Prefect, DuckDB and SQLAlchemy take longer to load than help, a refusal or a quick command takes.
     """

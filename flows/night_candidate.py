@@ -65,7 +65,7 @@ def contest(
     night_context: NightContext, tonight: NightRows, window: NightRows, health: Health | None, params: RecalibrateParams
 ) -> Contest:
     """Train, choose, measure and judge a candidate."""
-    rows = pooled_rows([*night_context.known.labelling, tonight], at_most=params.memory)
+    rows = pooled_rows([*night_context.history.labelling, tonight], at_most=params.memory)
     doubted = _doubts(night_context, tonight, health)
     head = _candidate(rows, tonight, night_context.champion, params, is_doubted=bool(doubted))
     facts = {
@@ -109,7 +109,7 @@ def _candidate(
 
 def _doubts(night_context: NightContext, tonight: NightRows, health: Health | None) -> tuple[str, ...]:
     """What changed in the outcomes that no change of the queries explains."""
-    if night_context.champion is None or not night_context.known.labelling:
+    if night_context.champion is None or not night_context.history.labelling:
         return ()
-    before = held_out(night_context.known.labelling, at_least=RECENT)
+    before = held_out(night_context.history.labelling, at_least=RECENT)
     return doubts(check_oracle(night_context.champion, before, tonight), health)

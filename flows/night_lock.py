@@ -78,7 +78,7 @@ def _read(note: str) -> dict[str, str]:
 
 
 def _drop(error: NightRuns) -> None:
-    """End this run: one that is late is cancelled, which is no failure that people are told of."""
+    """End this run: one that is late is cancelled, which is no failure that is reported to people."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(str(runtime.flow_run.id)), Cancelled(message=str(error)), force=True)
     raise Abort(str(error)) from error

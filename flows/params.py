@@ -99,11 +99,11 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
 
     @property
     def rl(self) -> RLConfig:
-        """Configuration of the RL stage: the preset, with what was asked for instead."""
+        """Configuration of the RL stage: the preset, with what the parameters set."""
         from routecal.calib.learn.rl import RLConfig, preset
 
-        asked = {"reward": self.reward_type, "epochs": self.epochs}
-        changes = {name: value for name, value in asked.items() if value is not None}
+        given = {"reward": self.reward_type, "epochs": self.epochs}
+        changes = {name: value for name, value in given.items() if value is not None}
         changes |= self.model_dump(include=set(RewardSettings.model_fields))
         return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
 

@@ -96,11 +96,11 @@ def check_api(url: str, access: Access) -> None:
     with _client(url, access) as client:
         _check_answers(client, url)
         # Prefect Cloud serves no version.
-        asked = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
-    if asked in (401, 403):
+        status = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
+    if status in (401, 403):
         raise ServerUnreachable(
             _without_login(url),
-            f"it wants a login (HTTP {asked})",
+            f"it wants a login (HTTP {status})",
             "set PREFECT_API_AUTH_STRING to user:password as the server has it, or PREFECT_API_KEY for Prefect Cloud",
         )
 
@@ -136,7 +136,7 @@ def _trusted(access: Access) -> ssl.SSLContext | bool:
 
 
 def _check_answers(client: httpx.Client, url: str) -> None:
-    """Refuse what is no Prefect API. Its health is told to everybody; a proxy before it may want a login even so."""
+    """Refuse what is no Prefect API. Everybody may read its health; a proxy before it may want a login even so."""
     health = client.get(f"{url.rstrip('/')}/health")
     if not _is_healthy(health) and health.status_code not in (401, 403):
         raise ServerUnreachable(_without_login(url), _what(health), _remedy(client, url))
@@ -169,14 +169,14 @@ def start_server() -> None:
     own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     server.port = server.find_available_port()
-    with open(log, "ab") as said:
+    with open(log, "ab") as output:
         process = subprocess.Popen(
             # By its path and with -P: a folder of the user's may be called flows, too.
             [sys.executable, "-P", temporary_server.__file__, str(os.getpid()), str(server.port)],
             env={**os.environ, **own, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     server.server_process, server.running = process, True

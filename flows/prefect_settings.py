@@ -43,14 +43,14 @@ def load_prefect() -> None:
     Raises:
         PrefectSettings: it refuses them; says why.
     """
-    said = io.StringIO()
+    warnings = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(warnings):
             importlib.import_module("prefect.settings").get_current_settings()
             importlib.import_module("prefect")
     except Exception as error:
         raise PrefectSettings(_reason(error)) from error
-    sys.stderr.write(said.getvalue())
+    sys.stderr.write(warnings.getvalue())
 
 
 def _reason(error: Exception) -> str:

@@ -129,10 +129,10 @@ def _methods(width: int, methods: dict[str, Summary]) -> tuple[list[str], list[l
     """(columns, rows, columns left out): as many as fit, and intervals under their values before one is left out."""
     every = {"ECE": "ece", "noise ≤": "", "Brier": "brier", "log loss": "log_loss", "AUROC": "auroc", "AURC": "aurc"}
     for n_out, between in ((0, " "), *((n, "\n") for n in range(len(_OPTIONAL) + 1))):
-        kept = {name: field for name, field in every.items() if name not in _OPTIONAL[:n_out]}
-        columns = ["method", *kept]
+        shown = {name: field for name, field in every.items() if name not in _OPTIONAL[:n_out]}
+        columns = ["method", *shown]
         rows = [
-            [name, *(_interval(getattr(s, f), between) if f else f"{s.noise_high:.3f}" for f in kept.values())]
+            [name, *(_interval(getattr(s, f), between) if f else f"{s.noise_high:.3f}" for f in shown.values())]
             for name, s in methods.items()
         ]
         if fits(width, columns, rows):

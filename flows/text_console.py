@@ -37,10 +37,10 @@ class _Cleaned:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for segment in console.render(self._renderable, options):
-            yield segment if segment.control else Segment(CONTROL.sub(_kept, segment.text), segment.style)
+            yield segment if segment.control else Segment(CONTROL.sub(_line_end_or_tab, segment.text), segment.style)
 
 
-def _kept(control: re.Match[str]) -> str:
+def _line_end_or_tab(control: re.Match[str]) -> str:
     """Line ends and tabs. The others are no cells wide, so what is left stays aligned."""
     return control[0] if control[0] in "\n\t" else ""
 

@@ -31,7 +31,7 @@ def train(params: TrainParams) -> Artifact:
     check(params)
     run_id = runs.start("train")
     data = _data(params)
-    said = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
+    source_text = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
     data = under_one_identity(**data)
     examples, features = join(**data), data["features"]
     match params.mode:
@@ -46,7 +46,7 @@ def train(params: TrainParams) -> Artifact:
         case "all":
             heads = train_head(examples, features, params)
     head = list(heads.values())[-1]
-    runs.record_run(run_id, **data, examples=examples, **heads, data=said)
+    runs.record_run(run_id, **data, examples=examples, **heads, data=source_text)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     message = f"head {head.sha256[:16]}: {list(heads)[-1]}, trained on {examples.rows} examples"

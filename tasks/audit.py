@@ -1,4 +1,4 @@
-"""Audits: a sample of labels as a sheet for people, and what the filled sheet says of the judge."""
+"""Audits: a sample of labels as a sheet for people, and how good the judge is by a filled one."""
 
 from typing import TYPE_CHECKING
 

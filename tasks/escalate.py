@@ -59,7 +59,7 @@ def escalate(
 ) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
-    Thresholds come from the splits in `chosen_on`: those on which the head in question tells what it did not learn.
+    Thresholds come from the splits in `chosen_on`: those that the head in question was not trained on.
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
     """
     table = read_table(examples)

@@ -54,8 +54,8 @@ class Evaluation(BaseModel, frozen=True):
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence on all splits of `heads`, and of the baselines that these features allow, on the last head's blocks.
 
-    A cross-fitted head tells a labelled query what the members say that it did not teach. A baseline is fitted on every
-    labelled row, as it likes; on those rows its confidence is not to be trusted.
+    A cross-fitted head predicts a labelled query by the members that were not trained on it. A baseline is fitted on
+    every labelled row, as it likes; on those rows its confidence is not to be trusted.
     """
     opened = {name: open_head(head, features) for name, head in heads.items()}
     blocks = [head.blocks for head in opened.values()] or [(DEFAULT,)]
@@ -112,12 +112,12 @@ def score_slices(predictions: Artifact, examples: Artifact, method: str, seed: i
     """
     table = read_table(examples, columns=["query_id", "topic", "router_policy", "n_tokens", "split"])
     table = table.filter(pa.compute.field("split") == "test")
-    said = read_table(predictions).filter(pa.compute.field("method") == method)
-    said = rows_of(said, table["query_id"])
+    predicted = read_table(predictions).filter(pa.compute.field("method") == method)
+    predicted = rows_of(predicted, table["query_id"])
     labels = {"router's policy": table["router_policy"].to_pylist(), "length in tokens": deciles(table["n_tokens"])}
     if any(topics := table["topic"].to_pylist()):
         counts = Counter(topics)
         labels["topic"] = [t if t is not None and counts[t] >= FEWEST else OTHER for t in topics]
-    p, y = said["p"].to_numpy(), np.array(said["is_correct"].to_pylist(), np.float64)
+    p, y = predicted["p"].to_numpy(), np.array(predicted["is_correct"].to_pylist(), np.float64)
     tables = {kind: by_slice(p, y, parts, n_replicates=400, seed=seed) for kind, parts in labels.items()}
     return Slices(method=method, tables=tables)

@@ -87,13 +87,13 @@ def money(escalation: Escalation | None) -> str:
     what = "calls of the large model" if escalation.unit == CALLS else "cost"
     at = f"{d.value * 100:+.1f} points of quality against the large model alone"
     if saving.non_inferior:
-        said = f"within {_points(escalation.margin)}: shown"
+        verdict = f"within {_points(escalation.margin)}: shown"
     elif d.high < -escalation.margin:
-        said = f"more than {_points(escalation.margin)} worse"
+        verdict = f"more than {_points(escalation.margin)} worse"
     else:
-        said = f"within {_points(escalation.margin)}: not shown"
+        verdict = f"within {_points(escalation.margin)}: not shown"
     sure = "Saves" if saving.saving.low > 0 else "May save"
-    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({said})"
+    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({verdict})"
 
 
 def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
@@ -187,8 +187,8 @@ def _one_policy(evaluation: Evaluation) -> list[str]:
     if len(parts) != 1:
         return []
     ((policy, s),) = parts.items()
-    said = f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."
-    return [f"{said} Check the names of its labels (id2label), or use another router."]
+    verdict = f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."
+    return [f"{verdict} Check the names of its labels (id2label), or use another router."]
 
 
 def _ranking(auroc: Estimate) -> str:

@@ -133,13 +133,13 @@ def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
             bars.console.print(Text(bars.line))
             bars.line = ""
         return
-    said, latest, printed = time.monotonic(), "", ""
+    logged, latest, printed = time.monotonic(), "", ""
 
     def log(done: int, line: str) -> None:
-        nonlocal said, latest, printed
+        nonlocal logged, latest, printed
         latest = f"{what}: {done:,} of {total:,}, {line}"
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said, printed = time.monotonic(), latest
+        if time.monotonic() - logged > SECONDS_BETWEEN_LINES:
+            logged, printed = time.monotonic(), latest
             logger.info("%s", latest)
 
     try:
@@ -168,7 +168,7 @@ def underway(what: str) -> Iterator[None]:
 
 
 def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
-    """Yield `items` one by one, counting them as done when the next is asked for.
+    """Yield `items` one by one, counting each as done when the next is taken.
 
     Args:
         items: work to do.
@@ -180,13 +180,13 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
     if _shown:
         yield from _shown[-1].track(counted, total=total, description=what)
         return
-    said = started = time.monotonic()
+    logged = started = time.monotonic()
     done = 0
     for done, item in enumerate(counted, 1):
         yield item
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES and done != total:
-            said = time.monotonic()
-            logger.info("%s: %d of %s after %.0f s", what, done, total or "?", said - started)
+        if time.monotonic() - logged > SECONDS_BETWEEN_LINES and done != total:
+            logged = time.monotonic()
+            logger.info("%s: %d of %s after %.0f s", what, done, total or "?", logged - started)
     logger.info("%s: %d of %d after %.0f s", what, done, total or done, time.monotonic() - started)
 
 
@@ -213,10 +213,10 @@ class ProgressArtifact:
     def __init__(self, key: str, *, at_once: bool = False) -> None:
         self._key = key
         self._id: UUID | None = None
-        self._said = float("-inf") if at_once else time.monotonic()
+        self._updated = float("-inf") if at_once else time.monotonic()
 
     def update(self, done: int, total: int, line: str = "", *, now: bool = False) -> None:
-        """Say how far the work is, unless that was said a moment ago.
+        """Say how far the work is, unless it was said a moment ago.
 
         Args:
             done: of `total`.
@@ -224,9 +224,9 @@ class ProgressArtifact:
             line: more about it.
             now: say it, whenever it was said last; work that was never worth an artifact is not given one.
         """
-        if time.monotonic() - self._said < SECONDS_BETWEEN and not (now and self._id):
+        if time.monotonic() - self._updated < SECONDS_BETWEEN and not (now and self._id):
             return
-        self._said = time.monotonic()
+        self._updated = time.monotonic()
         share, words = 100.0 * done / max(total, 1), f"{done:,} of {total:,}" + (f": {safe(line)}" if line else "")
         try:
             if self._id is None:

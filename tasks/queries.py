@@ -39,14 +39,14 @@ def import_queries(path: str, *, limit: int | None = None, columns: str | None =
         StorageError: the file is missing, empty or wrong; the sentence names the lines.
     """
     table = read_queries(path, mapping_of(columns))
-    said = {}
+    metadata = {}
     if limit is not None and limit < table.num_rows:
         texts = table["query"].to_pylist()
         order = np.argsort([share_of(text, "limit") for text in texts], kind="stable")
         table = table.take(np.sort(order[:limit]))
         if cut := {texts[i] for i in order[:limit]} & {texts[i] for i in order[limit:]}:
-            said[CUT] = json.dumps(sorted(cut))
-    return write_table(table, "queries", home=Home.from_env(), metadata=said)
+            metadata[CUT] = json.dumps(sorted(cut))
+    return write_table(table, "queries", home=Home.from_env(), metadata=metadata)
 
 
 def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:

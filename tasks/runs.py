@@ -149,7 +149,7 @@ def _main(manifest: Manifest, kind: str) -> Artifact:
 
 
 def copy_to(artifact: Artifact, folder: str) -> None:
-    """Copy a folder artifact where a person asked for it; the umask decides who may read the copy."""
+    """Copy a folder artifact where a person wants it; the umask decides who may read the copy."""
     source, target = local_folder(artifact), Path(folder).expanduser()
     for file in source.rglob("*"):
         if file.is_file():
@@ -159,7 +159,7 @@ def copy_to(artifact: Artifact, folder: str) -> None:
 
 
 def copy_report(report: str, folder: str) -> None:
-    """Copy a report's files where a person asked for them."""
+    """Copy a report's files where a person wants them."""
     fs, root = resolve(report)
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
@@ -173,13 +173,13 @@ def features_for(labels: Artifact) -> Artifact:
     Raises:
         OptionMissing: no run made features.
     """
-    asked = _queries_of(labels)
+    labelled = _queries_of(labels)
     for manifest in newest_first(Home.from_env()):
         queries, features = manifest.main("queries"), manifest.main("features")
         if queries is None or features is None:
             continue
         try:
-            if _is_nested(asked, _ids(queries)):
+            if _is_nested(labelled, _ids(queries)):
                 return features
         except ArtifactMissing:
             continue
@@ -194,13 +194,13 @@ def check_together(labels: Artifact, features: Artifact) -> None:
     Raises:
         MixedQueries: says how many they have in common.
     """
-    asked, read = _queries_of(labels), _queries_of(features)
-    if asked & read and not _is_nested(asked, read):
-        raise MixedQueries(name_of(labels), name_of(features), len(asked & read))
+    labelled, read = _queries_of(labels), _queries_of(features)
+    if labelled & read and not _is_nested(labelled, read):
+        raise MixedQueries(name_of(labels), name_of(features), len(labelled & read))
 
 
 def name_of(artifact: Artifact) -> str:
-    """How people are told of a table: by the run that made it, else by its place."""
+    """How messages name a table: by the run that made it, else by its place."""
     run_id = run_of(artifact)
     return f"the {artifact.kind} {artifact.uri}" if run_id is None else f"the {artifact.kind} of run {run_id}"
 

@@ -78,8 +78,8 @@ def export(output_file: str, run: str | None = None, *, held_out: bool = False) 
     return Exported(run_id, output_file, n, n_held_out)
 
 
-def _method(predictions: Artifact, asked: str | None) -> str:
+def _method(predictions: Artifact, wanted: str | None) -> str:
     methods = list(dict.fromkeys(read_table(predictions, columns=["method"])["method"].to_pylist()))
-    if asked is not None and asked not in methods:
-        raise UnknownName("method of this run", asked, methods)
-    return asked or methods[-1]
+    if wanted is not None and wanted not in methods:
+        raise UnknownName("method of this run", wanted, methods)
+    return wanted or methods[-1]

@@ -72,7 +72,7 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:
     """`head` with the recalibrator that cross-validation chooses, identity included.
 
-    Chosen by what each labelled query is told by the heads that left it out. Without folds, on the calibration and
+    Chosen on out-of-fold predictions of the labelled queries. Without folds, on the calibration and
     validation splits together: RL has seen the first, early stopping has looked at the second, and on both the choice
     was better than on either (LOG.md, 2026-11-22).
     """
@@ -98,7 +98,7 @@ def open_head(head: Artifact, features: Artifact) -> LoadedHead:
 
 
 def held_out_splits(head: Artifact) -> tuple[str, ...]:
-    """Splits on which a head says what it did not learn there: all labelled ones if it was cross-fitted."""
+    """Labelled splits that a head was not trained on: all of them if it was cross-fitted."""
     return LABELLED if load(local_folder(head)).head.folds else LABELLED[1:]
 
 

@@ -64,16 +64,16 @@ def _table(rows: Sequence[Mapping[str, object]], kind: str, home: Home) -> Artif
 
 
 def _joined_cells(cells: Sequence[Artifact], home: Home) -> Artifact:
-    """Kind `benchmark_predictions`: the cells, with what their metadata says as columns."""
+    """Kind `benchmark_predictions`: the cells, with their metadata as columns."""
     schema = SCHEMAS["benchmark_predictions"]
     tables = []
     for cell in cells:
         table, facts = read_table(cell), read_metadata(cell)
-        said = {
+        repeated = {
             "set": pa.repeat(facts["set"], table.num_rows),
             "router": pa.repeat(facts["router"], table.num_rows),
             "seed": pa.repeat(pa.scalar(int(facts["seed"]), pa.int64()), table.num_rows),
         }
-        columns = [said[name] if name in said else table[name] for name in schema.names]
+        columns = [repeated[name] if name in repeated else table[name] for name in schema.names]
         tables.append(pa.table(columns, schema=schema))
     return write_table(pa.concat_tables(tables), "benchmark_predictions", home=home)

@@ -48,7 +48,7 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
     Raises:
         NoOutcomes: there is no outcomes file.
         UnknownSet: a name is of no file there.
-        StorageError: a file that was asked for by name cannot be read.
+        StorageError: a file that was named cannot be read.
     """
     paths = {PurePosixPath(path).name.partition(".")[0]: path for path in files_in(folder, FORMATS)}
     for name in names:

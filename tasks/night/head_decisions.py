@@ -29,7 +29,7 @@ def decided() -> Ending | None:
     return None if entry is None else ending_of(entry, entries)
 
 
-def untold(key: str) -> Ending | None:
+def unpublished(key: str) -> Ending | None:
     """How the newest night that decided ends, if it was interrupted before it was recorded.
 
     Args:

@@ -40,9 +40,9 @@ def check_champion(
         seed: of the bootstrap.
     """
     head = open_head(champion, learned.features)
-    found = None if new is None else _drift(head, learned, new)
+    query_drift = None if new is None else _drift(head, learned, new)
     p, y = predict(head, window) if window is not None else (np.empty(0), np.empty(0))
-    return examine(p, y, drift=found, threshold=threshold_of(head), seed=seed)
+    return examine(p, y, drift=query_drift, threshold=threshold_of(head), seed=seed)
 
 
 @step("check oracle", "compare tonight's outcomes with earlier ones", on=_CODE)

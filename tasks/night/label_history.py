@@ -21,9 +21,9 @@ from routecal.tasks.old_tables import ids_of_now
 from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.sharding import joined
 
-# In a night's manifest: the artifacts that tell of it.
+# Names in a night's manifest: its published row, the examples and the queries.
 NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"
-# A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
+# A fact of a night whose outcomes changed without a reason; and in an entry of the registry, the run that wrote it.
 DOUBTED, RUN = "doubted", "run_id"
 # In an entry of the registry: the rows that its head learned from.
 ROWS = "rows"
@@ -62,17 +62,17 @@ class LabelHistory(NamedTuple):
     @property
     def labelling(self) -> list[NightRows]:
         """What each night that labelled something made, as far as it may teach (`calib.night.row_roles.may_teach`)."""
-        made = [
+        labelling = [
             m.artifacts
             for m in self.nights
             if EXAMPLES in m.artifacts
             and may_teach(is_doubted=bool(m.facts.get(DOUBTED)), is_accepted=m.run_id in self.accepted)
         ]
-        return [NightRows(**{kind: artifacts[kind] for kind in NightRows.model_fields}) for artifacts in made]
+        return [NightRows(**{kind: artifacts[kind] for kind in NightRows.model_fields}) for artifacts in labelling]
 
     @property
-    def told(self) -> list[Artifact]:
-        """The row of every night, oldest first."""
+    def records(self) -> list[Artifact]:
+        """The row that every night published, oldest first."""
         return [m.artifacts[NIGHT] for m in self.nights]
 
     @property
@@ -111,7 +111,7 @@ def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
 
     Args:
         nights: at least one, oldest first.
-        at_least: rows from which on no older night is asked for.
+        at_least: rows from which on no older night is read.
     """
     tests: list[pa.Table] = []
 

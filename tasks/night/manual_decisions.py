@@ -40,9 +40,9 @@ def promote(entry: int | None = None, *, force: bool = False) -> RegistryEntry:
         )
     refused = _refused(chosen, entries)
     if refused is not None and not force:
-        said = "; ".join(refused.reasons)
+        why = "; ".join(refused.reasons)
         raise NothingToPromote(
-            f"the candidate of entry {chosen.number} was refused ({said}); `routecal promote --entry {chosen.number} "
+            f"the candidate of entry {chosen.number} was refused ({why}); `routecal promote --entry {chosen.number} "
             "--force` promotes it all the same"
         )
     return head_registry.append_entry(
@@ -96,8 +96,8 @@ def _served(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> int | Non
 
 
 def _newest_waiting(entries: Sequence[RegistryEntry]) -> RegistryEntry:
-    if found := waiting(entries):
-        return found[-1]
+    if candidates := waiting(entries):
+        return candidates[-1]
     passed = [e for e in entries if e.action in OPEN and _served(e, entries) is None]
     if not passed:
         raise NothingToPromote("no candidate waits")
@@ -209,8 +209,8 @@ def decided_since(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> Reg
         entry: whose candidate waits.
         entries: the whole registry, oldest first.
     """
-    later = entries[entry.number :]
-    return next((e for e in later if is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
+    following = entries[entry.number :]
+    return next((e for e in following if is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
 
 
 def waiting(entries: Sequence[RegistryEntry]) -> list[RegistryEntry]:

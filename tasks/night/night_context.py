@@ -11,14 +11,14 @@ from routecal.tasks.oracle.oracle_spec import OracleSpec
 
 
 class NightContext(NamedTuple):
-    """The state of the world before the night changes it.
+    """What a night reads before it changes anything.
 
     Attributes:
         run_id: of the night.
         router: the frozen router.
         oracle: who labels.
         key: whose nights belong together, see `key_of`.
-        known: the nights before.
+        history: the nights before.
         before: the registry's newest entry; a decision is made upon it.
         in_force: the entry that put the serving head in its place.
         gathered: new queries.
@@ -28,7 +28,7 @@ class NightContext(NamedTuple):
     router: Artifact
     oracle: OracleSpec
     key: str
-    known: LabelHistory
+    history: LabelHistory
     before: RegistryEntry | None
     in_force: RegistryEntry | None
     gathered: Gathered
@@ -61,7 +61,7 @@ class NightContext(NamedTuple):
     def age(self) -> int:
         """Nights that labelled something since the serving head was trained, tonight included if it does."""
         run_id = None if self.in_force is None else self.in_force.lineage.get(RUN)
-        return self.known.labelled_after(run_id) + 1
+        return self.history.labelled_after(run_id) + 1
 
     @property
     def _is_ours(self) -> bool:

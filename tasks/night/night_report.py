@@ -1,4 +1,4 @@
-"""What people are told of a night: a page with the trend over all nights, and a row for the SQL of later ones."""
+"""What people read about a night: a page with the trend over all nights, and a row for the SQL over them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -100,17 +100,17 @@ def _meaning(night: Night) -> str:
 
 def lines(night: Night) -> dict[str, list[str]]:
     """What follows the headline, in sentences by title, statistics last; no sentence comes twice."""
-    said = headline(night)
+    first_line = headline(night)
     of_the_gate = () if night.verdict is None else night.verdict.conditions
     checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
-    found = {
+    sections = {
         "serving": [_serving(night)],
         "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "to do": [_TO_DO[night.action]],
-        "why": [reason for reason in night.reasons if not said.endswith(reason)],
+        "why": [reason for reason in night.reasons if not first_line.endswith(reason)],
         "checked": checked,
     }
-    return {title: sentences for title, sentences in found.items() if sentences}
+    return {title: sentences for title, sentences in sections.items() if sentences}
 
 
 def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link: str | None = None) -> str:

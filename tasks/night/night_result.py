@@ -37,7 +37,7 @@ class Night(BaseModel, frozen=True):
 
 
 class Ending(BaseModel, frozen=True):
-    """What a night that has decided still has to do: tell, and record what it made. Its decision carries this along.
+    """What a night that has decided still has to do: publish and record. Its decision carries this along.
 
     A night that is killed in between is ended by whichever comes next, its own Retry or another night.
     """

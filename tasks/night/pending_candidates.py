@@ -33,19 +33,19 @@ def is_decided(entry: RegistryEntry) -> bool:
     return decided_since(entry, head_registry.history(Home.from_env())) is not None
 
 
-def record_answer(entry: RegistryEntry, action: Action, said: str) -> bool:
+def record_answer(entry: RegistryEntry, action: Action, answer: str) -> bool:
     """Write down what a person answered; False, and nothing is written, where something was decided before that.
 
     Args:
         entry: whose candidate waits.
         action: promoted or refused.
-        said: who answered what; the first of the reasons.
+        answer: who answered what; the first of the reasons.
     """
     while True:
         entries = head_registry.history(Home.from_env())
         if decided_since(entry, entries) is not None:
             return False
-        ending = _answered(entry, action, said)
+        ending = _answered(entry, action, answer)
         with suppress(RegistryChanged):
             head_registry.append_entry(
                 Home.from_env(),
@@ -71,22 +71,22 @@ def ending_of(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> Ending:
     if since is None:
         return Ending.model_validate(entry.lineage[ENDING])
     if not is_same(since.candidate, entry.candidate):
-        said = (
+        answer = (
             f"entry {since.number} has put another head in force since, so this candidate waits no more; "
             f"`routecal promote --entry {entry.number}` promotes it all the same"
         )
         serving = "" if since.champion is None else since.champion.sha256[:16]
-        return _answered(entry, "overtaken", said, serving)
-    said = since.reasons[0]
+        return _answered(entry, "overtaken", answer, serving)
+    answer = since.reasons[0]
     if not since.run_id and since.action == "promoted":  # by hand, which repeats the reasons of the night
-        said = f"promoted by hand while the night waited (entry {since.number})"
-    return _answered(entry, since.action, said)
+        answer = f"promoted by hand while the night waited (entry {since.number})"
+    return _answered(entry, since.action, answer)
 
 
-def _answered(entry: RegistryEntry, action: str, said: str, serving: str | None = None) -> Ending:
+def _answered(entry: RegistryEntry, action: str, answer: str, serving: str | None = None) -> Ending:
     """The ending that the entry was written with, with another action and its reason."""
     ending = Ending.model_validate(entry.lineage[ENDING])
-    changed: dict[str, Any] = {"action": action, "reasons": (said, *ending.night.reasons)}
+    changed: dict[str, Any] = {"action": action, "reasons": (answer, *ending.night.reasons)}
     if action == "promoted" and entry.candidate is not None:
         changed |= {"serving": entry.candidate.sha256[:16], "escalated": entry.lineage.get(ESCALATED)}
     if serving is not None:
