@@ -148,7 +148,6 @@ class TrainParams(HeadParams):
     FIRST: ClassVar[tuple[str, ...]] = (
         *("mode", "run", "output_dir", "data_file", "router_path", "preset", "epochs", "folds", "pca", "seed"),
     )
-
     GROUP: ClassVar[str] = "inputs"
 
     mode: Literal["all", "sft", "rl"] = Field(

@@ -91,9 +91,8 @@ def print_audit(console: Console, result: AuditResult) -> None:
 
 def print_evaluation(console: Console, result: Evaluated) -> None:
     """The table of methods, where things are, what speaks against the head, and what escalating saves."""
-    from routecal.tasks.escalate import sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.evaluation_verdict import head_warnings
+    from routecal.tasks.evaluation_verdict import head_warnings, sentence
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
-from routecal.calib.escalation import EVERYTHING, Outcomes, Saving, ThresholdPoint
+from routecal.calib.escalation import Outcomes, Saving, ThresholdPoint
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
 from routecal.calib.packed_folder import Serving, pack
@@ -26,8 +26,6 @@ from routecal.tasks.load_examples import policy_index
 # Thresholds of a drawn curve, at most.
 POINTS = 101
 CALLS = "calls of the large model"
-# Shares below are printed as 0.0 %.
-LEAST_SAVING = 0.0005
 
 
 class Escalation(BaseModel, frozen=True):
@@ -117,46 +115,6 @@ def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: f
         pack(loaded, serving, folder)
 
     return write_folder("calibrated", build, home=home)
-
-
-def sentence(found: Escalation) -> str:
-    """The line that a run ends with, of the last method: threshold, saving, quality, and what of it is shown."""
-    if not found.methods:
-        return f"No escalation threshold: {found.note}."
-    s = list(found.methods.values())[-1]
-    points = f"{100 * found.margin:g} point{'s' * (found.margin != 0.01)}"
-    rows = f"{found.n_chosen_on} labelled queries"
-    if s.point.threshold >= EVERYTHING:
-        return (
-            f"Nothing is saved: on {rows} no confidence is high enough to stay within {points} of all-large, so the "
-            f"large model serves all {s.n} test queries (quality {s.point.quality:.1%}). More labelled queries or a "
-            f"wider --margin may change that.{_alone(found)}"
-        )
-    d = s.quality_difference
-    if s.non_inferior:
-        verdict = f"no worse than all-large within {points}: shown"
-    elif d.high < -found.margin:
-        verdict = f"worse than all-large by more than {points}"
-    else:
-        verdict = f"within {points} of all-large: neither shown nor ruled out on {s.n} queries"
-    nothing = "Nothing is saved: escalating" if s.saving.value < LEAST_SAVING else "Escalating"
-    shown = "" if s.saving.low > 0 or s.saving.value < LEAST_SAVING else ", which may be nothing,"
-    mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
-    return (
-        f"{nothing} confidence below {s.point.threshold:.3f} (chosen on {rows}), the large model serves "
-        f"{s.point.large:.1%} of {s.n} test queries and {s.saving.times(100):.1f} % of its cost{shown} is saved "
-        f"(in {found.unit}); quality {s.point.quality:.1%}, {d.times(100):+.1f} points against all-large; "
-        f"{verdict}.{mix}"
-    )
-
-
-def _alone(found: Escalation) -> str:
-    """What the router itself saves, and at what loss."""
-    (cost, quality), (all_cost, all_quality) = (found.policies[name] for name in ("router alone", "all-large"))
-    return (
-        f" The router alone saves {1 - cost / all_cost:.1%} (in {found.unit}) at {100 * (quality - all_quality):+.1f} "
-        "points of quality."
-    )
 
 
 def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, str]:

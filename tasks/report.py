@@ -19,9 +19,9 @@ from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
-from routecal.tasks.escalate import Escalation, sentence
+from routecal.tasks.escalate import Escalation
 from routecal.tasks.evaluate import FEWEST, FINAL, RIVAL, Evaluation, test_rows
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.

@@ -19,8 +19,9 @@ from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.folder_artifact import digest_folder, local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router, sentence
+from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router
 from routecal.tasks.evaluate import FINAL, predict
+from routecal.tasks.evaluation_verdict import sentence
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 

@@ -12,9 +12,9 @@ from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.escalate import escalate, sentence
+from routecal.tasks.escalate import escalate
 from routecal.tasks.evaluate import FEWEST, FINAL, Evaluation, predict, score, score_slices
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
 from routecal.tasks.load_examples import join
 from routecal.tasks.report import write_report
 from routecal.tasks.train import train_sft
