@@ -80,13 +80,9 @@ def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> A
 def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, Artifact]:
     """(share, rest): queries divided by a hash of their text, near-identical ones on the same side."""
     table = read_table(queries)
-    apart = pa.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
-    home = Home.from_env()
-    inverted = pa.array([not a for a in apart.to_pylist()])
-    return (
-        write_table(table.filter(apart), "queries", home=home),
-        write_table(table.filter(inverted), "queries", home=home),
-    )
+    is_apart = np.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
+    apart, rest = (write_table(table.filter(side), "queries", home=Home.from_env()) for side in (is_apart, ~is_apart))
+    return apart, rest
 
 
 def inbox_of(queries: Artifact) -> Artifact:
