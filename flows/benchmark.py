@@ -41,7 +41,7 @@ def benchmark(params: BenchmarkParams) -> Compared:
     compared = write_benchmark(
         run_id,
         page,
-        {"params": params, "ranks": ranks, "tables": tables, "shifted": shifted},
+        {"params": params, "ranks": [one._asdict() for one in ranks], "tables": tables, "shifted": shifted},
         own + other,
         cells,
         references=(DEFAULT, TEMPERATURE, RAW),

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from routecal.calib.comparison import Rank
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, Standing, is_better
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, is_better
 from routecal.tasks.markdown import pipe_table, safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
@@ -15,9 +16,7 @@ minus the default head's, paired, in thousandths; ▲ the default is significant
 tie. Intervals are not corrected for the number of comparisons."""
 
 
-def benchmark_page(
-    tables: Sequence[SetTable], ranks: Sequence[Standing], shifted: Sequence[SetTable], title: str
-) -> str:
+def benchmark_page(tables: Sequence[SetTable], ranks: Sequence[Rank], shifted: Sequence[SetTable], title: str) -> str:
     """The whole page."""
     parts = [f"# {title}", "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
     parts += ["## Sets", NOTE]
@@ -28,7 +27,7 @@ def benchmark_page(
     return "\n\n".join(parts) + "\n"
 
 
-def ranks_table(ranks: Sequence[Standing]) -> str:
+def ranks_table(ranks: Sequence[Rank]) -> str:
     """Mean ranks; methods that tie with the first say so."""
     rows = [
         (

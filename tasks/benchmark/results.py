@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from routecal.calib import metrics
-from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, tied_methods
+from routecal.calib.comparison import COMPARED, Rank, Resampled, mean_over, minus, over_seeds, rank, tied_methods
 from routecal.calib.comparison.scores import MethodScore
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import DEFAULT
@@ -51,16 +51,6 @@ class SetTable(BaseModel, frozen=True):
         return next(line for line in self.lines if line.method == method)
 
 
-class Standing(BaseModel, frozen=True):
-    """One method over all sets and routers, by Brier."""
-
-    method: str
-    mean_rank: float = Field(description="by value alone")
-    mean_tied_rank: float = Field(description="1 + how many methods are better by the paired interval, mean over sets")
-    behind: Estimate | None = Field(description="mean Brier minus that of the method with the best mean rank, paired")
-    is_first: bool = Field(description="it has the best mean rank, or ties with the method that has")
-
-
 def set_table(scored: Scored, *, reference: str = DEFAULT) -> SetTable:
     """The table of one set and router, in the order of its methods."""
     seed = seed_of(scored.name)
@@ -76,13 +66,12 @@ def set_table(scored: Scored, *, reference: str = DEFAULT) -> SetTable:
     )
 
 
-def standings(scored: Sequence[Scored], *, metric: str = "brier") -> list[Standing]:
+def standings(scored: Sequence[Scored], *, metric: str = "brier") -> list[Rank]:
     """Methods over all sets and routers, the best mean rank first; only methods that every one of them has."""
     common = [m for m in scored[0].methods if all(m in one.methods for one in scored)]
     found = {method: [one.methods[method].resampled[metric] for one in scored] for method in common}
     seeds = [seed_of(one.name) for one in scored]
-    ranks = rank(found, seeds=seeds, lower_is_better=METRICS[metric])
-    return [Standing(**one._asdict()) for one in ranks]
+    return rank(found, seeds=seeds, lower_is_better=METRICS[metric])
 
 
 def pooled_difference(scored: Sequence[Scored], method: str, reference: str, metric: str) -> Estimate | None:

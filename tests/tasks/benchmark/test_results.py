@@ -150,7 +150,7 @@ def test_a_report_has_the_page_the_numbers_and_the_tables(tmp_path: Path) -> Non
     cell = store_cell(np.array([0.25, 0.5]), ids, np.array([1.0, 0.0]), seed=4)
     one = made("a")
     tables = [set_table(one)]
-    made_of = {"ranks": standings([one]), "tables": tables}
+    made_of = {"ranks": [rank._asdict() for rank in standings([one])], "tables": tables}
     found = write_benchmark(
         "benchmark-1", "# page", made_of, [one], {("a", "r"): [cell]}, references=[DEFAULT], files={"x.tex": b"x"}
     )
