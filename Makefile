@@ -64,8 +64,8 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 	$(SERVED) tests/served/test_ui.py tests/served/test_hostile.py tests/served/test_two_nights.py tests/deployments
 
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
-	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
-		tests/flows/test_prefect_server.py
+	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/served/test_restarts.py \
+		tests/served/test_notifications.py tests/flows/test_label_faults.py tests/flows/test_prefect_server.py
 
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
