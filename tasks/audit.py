@@ -38,4 +38,5 @@ def score_audit(file: str, labels: str | None = None) -> "AuditResult":
     # SciPy comes with it, whose memory a labelling run has no use for.
     from routecal.tasks.oracle.audit.judge_accuracy import score_judge
 
-    return score_judge(read_sheet(file), read_table(newest_artifact("labels", labels)))
+    drawn_from = newest_artifact("labels", labels)
+    return score_judge(read_sheet(file), read_table(drawn_from))
