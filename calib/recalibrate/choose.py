@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.metrics.proper import log_loss_rows
 from routecal.calib.recalibrate.identity import Identity
 from routecal.calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS, Recalibrator
 
@@ -78,6 +77,8 @@ def choose_recalibrator(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: i
     >>> choose_recalibrator([0.5, 0.5], [0, 1])
     Choice(recalibrator=Identity(), table=())
     """
+    from routecal.calib.metrics.proper import log_loss_rows
+
     p, y = checked(p, y)
     names = [name for name, least in LEAST_ROWS.items() if len(p) >= least]
     if len(names) < 2 or y.min() == y.max():

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, load
-from routecal.calib.recalibrate import Platt
+from routecal.calib.recalibrate import RECALIBRATORS, Platt
 from tests.calib.made import examples
 
 ROWS = examples(300)
@@ -139,3 +141,19 @@ def test_a_damaged_or_foreign_folder_says_what_is_wrong(tmp_path, damage, reason
         load(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_serving_a_head_imports_nothing_that_only_fitting_needs(tmp_path):
+    for name, fit in RECALIBRATORS.items():
+        recalibrator = fit(np.linspace(0.1, 0.9, 50), np.arange(50) % 3 > 0)
+        made(start="outputs", pca=3).save(tmp_path / name, recalibrator=recalibrator, lineage={})
+    needless = {"scipy.stats", "scipy.optimize", "sklearn", "matplotlib", "transformers", "huggingface_hub"}
+    needless |= {"pandas", "pyarrow", "duckdb", "fsspec", "prefect", "routecal.calib.metrics"}
+    code = (
+        "import sys, pathlib, numpy; from routecal import CalibratedRouter; from routecal.calib.head import load;"
+        f"heads = [load(folder) for folder in pathlib.Path({str(tmp_path)!r}).iterdir()];"
+        "p = [head.confidence(numpy.ones((1, 6)), numpy.ones((1, 3))).item() for head in heads];"
+        f"print(len(p), 0 < min(p) <= max(p) < 1, sorted({needless!r} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [str(len(RECALIBRATORS)), "True", "[]"]
