@@ -20,7 +20,7 @@ SHARED = 16 * CHUNK
 
 
 class BinSums(NamedTuple):
-    """Sums over the rows of each bin, (…, b): leading axes, if any, are bootstrap replicates."""
+    """Sums over the rows of each bin, (b,)."""
 
     n: FloatArray
     y: FloatArray

@@ -19,7 +19,7 @@ from routecal.calib.escalation import (
     thresholds_of,
 )
 from routecal.calib.escalation.saving import _random_saving
-from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.settings import CONFIDENCE, MARGIN
 from tests.calib.escalation.made import POLICY, SIX, P, simulated

@@ -14,7 +14,7 @@ from routecal.calib.escalation import (
     saving_at,
 )
 from routecal.calib.metrics import Estimate
-from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.metrics.reliability_bins import wilson
 from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
