@@ -90,11 +90,12 @@ def choose_recalibrator(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: i
             rows[name][out] = log_loss_rows(RECALIBRATORS[name](p[~out], y[~out])(p[out]), y[out])
     best = min(names, key=lambda name: rows[name].mean())
     table = tuple(
-        Candidate(name, *_mean_and_error(rows[name]), *_mean_and_error(rows[name] - rows[best])) for name in names
+        Candidate(name, *mean_and_error(rows[name]), *mean_and_error(rows[name] - rows[best])) for name in names
     )
     chosen = next(c.name for c in table if c.excess <= STANDARD_ERRORS * c.excess_error)
     return Choice(RECALIBRATORS[chosen](p, y), table)
 
 
-def _mean_and_error(rows: FloatArray) -> tuple[float, float]:
+def mean_and_error(rows: FloatArray) -> tuple[float, float]:
+    """Mean of rows (n,), n >= 2, and its standard error."""
     return float(rows.mean()), float(rows.std(ddof=1) / np.sqrt(len(rows)))
