@@ -21,8 +21,8 @@ from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.folder_digest import folder_digest
 from tests.calib.head.hub_server import serving
 from tests.calib.tiny_families import save
 
