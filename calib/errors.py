@@ -1,8 +1,11 @@
 """The errors of calib: what was given, what is allowed, what to do."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from routecal.root_error import RoutecalError
+
+Entry = TypeVar("Entry")
 
 
 class CalibError(RoutecalError):
@@ -22,6 +25,17 @@ class UnknownName(CalibError, KeyError):
 
     def __str__(self) -> str:
         return f"{self.name!r} is not a known {self.kind}; choose one of {', '.join(self.known)}"
+
+
+def known(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """The entry of a registry.
+
+    Raises:
+        UnknownName: no such entry; lists those there are.
+    """
+    if name not in table:
+        raise UnknownName(kind, name, table)
+    return table[name]
 
 
 class NoInterval(CalibError, ValueError):

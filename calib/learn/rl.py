@@ -19,7 +19,7 @@ from routecal.calib.learn.losses import (
     smooth_calibration_gap,
     surrogate,
 )
-from routecal.calib.learn.monitors import gradient_variance, mass_at_ends
+from routecal.calib.learn.monitors import gradient_variance
 from routecal.calib.learn.rl_config import PRESETS, RLConfig, preset
 from routecal.calib.learn.tensor_shapes import check_rows
 from routecal.calib.learn.training_loop import (
@@ -135,22 +135,16 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
             update(optimiser, loss)
             step, p = step + 1, z.detach().sigmoid()
             values = {name: term.item() for name, (_, term) in further.items()}
-            health = watch.epoch_end() if is_last else None
-            yield StepLog(
-                stage="rl",
-                step=step,
-                epoch=epoch,
-                loss=loss.item(),
+            yield watch.record(
+                step,
+                epoch,
+                loss,
+                p,
+                is_last=is_last,
                 terms={"policy_gradient": found.loss.item(), **values},
                 reward=found.reward.mean().item(),
-                mean_p=p.mean().item(),
-                std_p=p.std(correction=0).item(),
-                mass_at_ends=mass_at_ends(p),
                 kl=bernoulli_kl(z.detach(), batch.z_start).item(),
                 grad_variance=None if found.variance is None else found.variance.item(),
-                validation_brier=health.brier if health else None,
-                skill=health.skill if health else None,
-                collapsed=health is not None and health.collapsed,
             )
         if watch.done:
             break

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
-from routecal.calib.learn.monitors import mass_at_ends
 from routecal.calib.learn.training_loop import (
     StepLog,
     TrainingRows,
@@ -64,20 +63,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
             loss = (p - batch.y).square().mean()
             update(optimiser, loss)
             step += 1
-            health = watch.epoch_end() if is_last else None
-            yield StepLog(
-                stage="sft",
-                step=step,
-                epoch=epoch,
-                loss=loss.item(),
-                terms={"mse": loss.item()},
-                mean_p=p.mean().item(),
-                std_p=p.std(correction=0).item(),
-                mass_at_ends=mass_at_ends(p),
-                validation_brier=health.brier if health else None,
-                skill=health.skill if health else None,
-                collapsed=health is not None and health.collapsed,
-            )
+            yield watch.record(step, epoch, loss, p, is_last=is_last, terms={"mse": loss.item()})
         if watch.done:
             break
     watch.restore()
