@@ -168,7 +168,7 @@ class LoadedHead:
 
 
 def load(folder: Path) -> LoadedHead:
-    """The head or ensemble that `save` wrote.
+    """The head or ensemble that `save_pretrained` wrote.
 
     Raises:
         CheckpointMissing: the folder lacks head.safetensors or config.json.

@@ -9,7 +9,7 @@ seconds.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.errors import CalibError
 from routecal.calib.router.prompt_tokens import Prompts, cut
+from routecal.calib.router.readers import Classifier, Speaker
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "
@@ -24,20 +25,7 @@ LONG = "Who built the oldest bridge of the town, and what did it cost then? "
 PROBE_TOKENS, TABLE_TOKENS = 64, 4096
 
 
-class Reader(Protocol):
-    """What is checked: a batched reading and the model's own word on one row."""
-
-    def read(self, prompts: list[list[int]]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits (b, 3) and blocks."""
-        ...
-
-    def own(self, prompt: list[int]) -> Tensor:
-        """Logits (3,) by the model's own forward pass."""
-        ...
-
-    def alike(self, prompt: list[int]) -> int:
-        """Rows may share a batch where this is equal."""
-        ...
+Reader = Classifier | Speaker
 
 
 class Vocabulary(NamedTuple):

@@ -7,17 +7,17 @@ SQLite by default, PostgreSQL by URL. Threads and processes may share it.
 
 import uuid
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, func, select, text
 
-from routecal.storage.ledger import job_statements, reads
+from routecal.storage.ledger import job_statements
 from routecal.storage.ledger.ledger_session import LedgerSession
 from routecal.storage.ledger.records import Attempt, Batch, CallEnd, CallStart, Claim, PaidResponse, Spent
 from routecal.storage.ledger.sessions import stamp
-from routecal.storage.ledger.writes import append, claim, end, note, release, retire
-
-__all__ = ["Attempt", "Batch", "CallEnd", "CallStart", "Claim", "Ledger", "PaidResponse", "Spent"]
+from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
+from routecal.storage.ledger.writes import Writer, append, chunks, claim, dead_among, end, note, release, retire
 
 
 class Ledger(LedgerSession):
@@ -29,11 +29,12 @@ class Ledger(LedgerSession):
 
     def find(self, keys: Sequence[str]) -> dict[str, PaidResponse]:
         """key -> raw response and its price, for those of `keys` (any number) that have one."""
-        return self._run(lambda connection: reads.responses(connection, keys), writes=False)
+        statement = select(CALLS.c.key, CALLS.c.response, CALLS.c.usd, CALLS.c.session).where(IS_ENDED)
+        return {key: PaidResponse(*bought) for key, *bought in self._rows_of(statement, keys)}
 
     def ended(self, keys: Sequence[str]) -> set[str]:
         """Those of `keys` (any number) that have a response; the responses are not read."""
-        return self._run(lambda connection: reads.ended(connection, keys), writes=False)
+        return {key for (key,) in self._rows_of(select(CALLS.c.key).where(IS_ENDED), keys)}
 
     def n_ended(self, keys: Sequence[str]) -> int:
         """How many of `keys` have a response."""
@@ -41,7 +42,8 @@ class Ledger(LedgerSession):
 
     def __len__(self) -> int:
         """All calls that have a response."""
-        return self._run(reads.n_ended, writes=False)
+        statement = select(func.count()).select_from(CALLS).where(IS_ENDED)
+        return self._run(lambda con: con.scalar(statement) or 0, writes=False)
 
     def __bool__(self) -> bool:
         """An empty ledger is one, too."""
@@ -107,19 +109,31 @@ class Ledger(LedgerSession):
 
     def abandoned(self, job: str | None = None) -> int:
         """Calls that dead sessions had in flight, of one job or all: possibly billed, and to be asked again."""
-        return self._run(lambda con: reads.abandoned(con, job, self._writer())[0], writes=False)
+        return self._run(lambda con: _abandoned(con, job, self._writer())[0], writes=False)
 
     def spent(self, job: str) -> Spent:
         """What a job has cost so far; open batches apart."""
-        return self._run(lambda con: reads.spent(con, job, self._writer()), writes=False)
+        unpriced = func.sum(CALLS.c.reserved_usd).filter(CALLS.c.usd.is_(None))
+        priced = select(func.count(), func.sum(CALLS.c.usd), unpriced).where(CALLS.c.job == job, IS_ENDED)
+        noted = select(func.count(), func.sum(ATTEMPTS.c.usd)).where(ATTEMPTS.c.job == job)
+
+        def work(connection: Connection) -> Spent:
+            calls, usd, maybe_usd = connection.execute(priced).one()
+            attempts, attempts_usd = connection.execute(noted).one()
+            _, abandoned_usd = _abandoned(connection, job, self._writer())
+            return Spent(usd or 0.0, (maybe_usd or 0.0) + (attempts_usd or 0.0) + abandoned_usd, calls, attempts)
+
+        return self._run(work, writes=False)
 
     def lost(self, job: str) -> int:
         """Calls of a job that were taken over from dead sessions, ever: the most that can have been paid twice."""
-        return self._run(lambda con: reads.lost(con, job), writes=False)
+        statement = select(func.count()).where(ATTEMPTS.c.job == job, ATTEMPTS.c.outcome == "lost")
+        return self._run(lambda con: con.scalar(statement) or 0, writes=False)
 
     def spend(self) -> list[dict[str, Any]]:
         """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
-        return self._run(reads.spend_rows, writes=False)
+        query = (files("routecal.storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
+        return self._run(lambda con: [dict(row) for row in con.execute(text(query)).mappings()], writes=False)
 
     def hold_job(self, job: str) -> None:
         """Be the one session that spends this job's budget, until it is closed or dead.
@@ -157,3 +171,22 @@ class Ledger(LedgerSession):
     def open_batches(self, job: str) -> list[Batch]:
         """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
         return self._run(lambda con: job_statements.still_open(con, job), writes=False)
+
+    def _rows_of(self, statement: Select[Any], keys: Iterable[str]) -> list[Any]:
+        """The rows of a statement about calls for any number of keys, read in one transaction."""
+        parts = list(chunks(keys))
+
+        def work(connection: Connection) -> list[Any]:
+            return [row for part in parts for row in connection.execute(statement.where(CALLS.c.key.in_(part)))]
+
+        return self._run(work, writes=False)
+
+
+def _abandoned(connection: Connection, job: str | None, writer: Writer) -> tuple[int, float]:
+    """Calls that dead sessions had in flight, and the most they can have cost in USD."""
+    statement = select(CALLS.c.session, func.count(), func.sum(CALLS.c.reserved_usd)).where(IS_STARTED)
+    if job is not None:
+        statement = statement.where(CALLS.c.job == job)
+    rows = connection.execute(statement.group_by(CALLS.c.session)).all()
+    dead = dead_among(connection, {row[0] for row in rows}, writer)
+    return sum(n for session, n, _ in rows if session in dead), sum(usd for session, _, usd in rows if session in dead)
