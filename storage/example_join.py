@@ -1,9 +1,11 @@
 """Labels and features of the same queries, joined into the examples that heads learn from."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from routecal.storage.errors import DuplicateRows, SchemaMismatch
 from routecal.storage.query_identity import split_of
@@ -63,6 +65,12 @@ def rows_of(table: pa.Table, query_ids: pa.Array | pa.ChunkedArray) -> pa.Table:
         first = query_ids.filter(pc.is_null(places))[0].as_py()
         raise SchemaMismatch("query_id", [f"{places.null_count} queries have no row (first: {first})"])
     return table.take(places)
+
+
+def matrix(column: pa.ChunkedArray) -> NDArray[Any]:
+    """(n, d) of a column of n lists of one length d, such as `hidden`, in the type of its numbers."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), -1))
 
 
 def _check_unique(what: str, ids: pa.ChunkedArray) -> None:

@@ -2,6 +2,9 @@
 
 A call is claimed before it is sent and ended with its raw response, each in a transaction that is on disk before we go
 on; so a response is paid once, whoever asks again, and a call whose process died is known to be possibly billed.
+A job with a cap is held by one session at a time. An intent is written before a batch is created: if the process dies
+in between, the next one finds the batch by its name.
+
 SQLite by default, PostgreSQL by URL. Threads and processes may share it.
 """
 
@@ -10,14 +13,15 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import Connection, Select, func, select, text, update
 
-from routecal.storage.ledger import job_statements
+from routecal.storage.errors import UnknownName
+from routecal.storage.ledger.ledger_errors import JobHeld
 from routecal.storage.ledger.ledger_session import LedgerSession
 from routecal.storage.ledger.records import Attempt, Batch, CallEnd, CallStart, Claim, PaidResponse, Spent
-from routecal.storage.ledger.sessions import stamp
-from routecal.storage.ledger.tables import ATTEMPTS, CALLS, IS_ENDED, IS_STARTED
-from routecal.storage.ledger.writes import Writer, append, chunks, claim, dead_among, end, note, release, retire
+from routecal.storage.ledger.sessions import Session, stamp
+from routecal.storage.ledger.tables import ATTEMPTS, BATCHES, CALLS, HOLDERS, IS_ENDED, IS_STARTED, SESSIONS
+from routecal.storage.ledger.writes import Writer, append, chunks, claim, dead_among, end, insert, note, release, retire
 
 
 class Ledger(LedgerSession):
@@ -141,15 +145,34 @@ class Ledger(LedgerSession):
         Raises:
             JobHeld: another session that lives is; two would spend the same money.
         """
-        self._run(lambda con: job_statements.hold(con, job, self._writer()))
+
+        def work(connection: Connection) -> None:
+            """From a session that is dead the job is taken over."""
+            writer = self._writer()
+            mine = {"job": job, "session": writer.session}
+            connection.execute(insert(connection, HOLDERS).on_conflict_do_nothing(index_elements=["job"]), [mine])
+            # Locked in PostgreSQL, where two may come at once; SQLite has one writer anyway.
+            holder = connection.scalars(select(HOLDERS.c.session).where(HOLDERS.c.job == job).with_for_update()).one()
+            if holder == writer.session:
+                return
+            row = connection.execute(select(SESSIONS).where(SESSIONS.c.id == holder)).one_or_none()
+            if row is not None and not writer.is_dead(session := Session(*row)):
+                raise JobHeld(session.pid, session.host.partition("/")[0])
+            connection.execute(update(HOLDERS).where(HOLDERS.c.job == job).values(session=writer.session))
+
+        self._run(work)
 
     def intend_batch(
         self, name: str, *, provider: str, model: str, job: str, keys_sha256: str, n: int, reserved_usd: float
     ) -> None:
-        """Say that a batch is about to be created under the display name `name`; the fields are those of `Batch`."""
-        facts: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
-        facts |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd}
-        self._run(lambda con: job_statements.intend(con, facts, self._writer()))
+        """Say that a batch is about to be created under the display name `name`; one of that name stays as it is.
+
+        The fields are those of `Batch`.
+        """
+        row: dict[str, Any] = {"name": name, "provider": provider, "model": model, "job": job, "n": n}
+        row |= {"keys_sha256": keys_sha256, "reserved_usd": reserved_usd, "state": "intended"}
+        row |= {"created_at": stamp(self._now()), "session": self.session}
+        self._run(lambda con: con.execute(insert(con, BATCHES).on_conflict_do_nothing(index_elements=["name"]), [row]))
 
     def batch_created(self, name: str, job_name: str) -> None:
         """Say that the batch exists and how the provider calls it.
@@ -157,7 +180,7 @@ class Ledger(LedgerSession):
         Raises:
             UnknownName: it was not intended.
         """
-        self._run(lambda con: job_statements.change(con, name, {"job_name": job_name, "state": "created"}))
+        self._change_batch(name, job_name=job_name, state="created")
 
     def end_batch(self, name: str, state: str) -> None:
         """Say that nothing more is to be expected of the batch, and how it ended; the first word stays.
@@ -165,12 +188,26 @@ class Ledger(LedgerSession):
         Raises:
             UnknownName: it was not intended.
         """
-        ended_at = stamp(self._now())
-        self._run(lambda con: job_statements.change(con, name, {"state": state, "ended_at": ended_at}))
+        self._change_batch(name, state=state, ended_at=stamp(self._now()))
 
     def open_batches(self, job: str) -> list[Batch]:
         """The batches of a job that have not ended, oldest first; intended ones may or may not exist."""
-        return self._run(lambda con: job_statements.still_open(con, job), writes=False)
+        columns = [BATCHES.c[name] for name in Batch.__dataclass_fields__]
+        statement = select(*columns).where(BATCHES.c.job == job, BATCHES.c.ended_at.is_(None))
+        ordered = statement.order_by(BATCHES.c.created_at, BATCHES.c.name)
+        return self._run(lambda con: [Batch(*row) for row in con.execute(ordered)], writes=False)
+
+    def _change_batch(self, name: str, **values: str) -> None:
+        """Change a batch that is open; one that has ended stays as it is. UnknownName if nobody intended it."""
+        statement = update(BATCHES).where(BATCHES.c.name == name, BATCHES.c.ended_at.is_(None)).values(**values)
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                known = set(connection.scalars(select(BATCHES.c.name)))
+                if name not in known:
+                    raise UnknownName("batch", name, known)
+
+        self._run(work)
 
     def _rows_of(self, statement: Select[Any], keys: Iterable[str]) -> list[Any]:
         """The rows of a statement about calls for any number of keys, read in one transaction."""
