@@ -30,11 +30,10 @@ from routecal.calib.learn.training_loop import (
     batch_size,
     frozen_logits,
     prepare,
-    threads_for,
     update,
 )
 
-__all__ = ["PRESETS", "GradientSource", "RLConfig", "estimate", "fit", "preset", "steps"]
+__all__ = ["PRESETS", "GradientSource", "RLConfig", "estimate", "preset", "steps"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
         cfg: hyperparameters.
 
     Raises:
-        TooFewExamples, FeatureMismatch: see `training.prepare`.
+        TooFewExamples, FeatureMismatch: see `training_loop.prepare`.
         Collapsed: every confidence became one value (with early stopping; without, the record says so).
 
     Warns:
@@ -164,9 +163,3 @@ def _further_terms(z: Tensor, y: Tensor, cfg: RLConfig) -> dict[str, tuple[float
     elif cfg.calibration == "smooth" and cfg.calibration_weight:
         terms["calibration"] = cfg.calibration_weight, smooth_calibration_gap(p, y)
     return terms
-
-
-def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLConfig | None = None) -> list[StepLog]:
-    """Run `steps` to the end, by default with preset `proper`: never worse on validation than the start."""
-    with threads_for(head):
-        return list(steps(head, train, validation, cfg or PRESETS["proper"]))

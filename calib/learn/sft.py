@@ -14,7 +14,6 @@ from routecal.calib.learn.training_loop import (
     adamw,
     batch_size,
     prepare,
-    threads_for,
     update,
 )
 
@@ -48,7 +47,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
         cfg: hyperparameters.
 
     Raises:
-        TooFewExamples, FeatureMismatch: see `training.prepare`.
+        TooFewExamples, FeatureMismatch: see `training_loop.prepare`.
         Collapsed: every confidence became one value (with early stopping).
     """
     prepare(head, train, validation)
@@ -67,9 +66,3 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
         if watch.done:
             break
     watch.restore()
-
-
-def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTConfig | None = None) -> list[StepLog]:
-    """Run `steps` to the end: never worse on validation than the start, when early stopping is on."""
-    with threads_for(head):
-        return list(steps(head, train, validation, cfg or SFTConfig()))

@@ -12,9 +12,9 @@ from scipy.stats import t
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
+from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.calibration_interval import ece_interval
 from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get_metric
-from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 
 

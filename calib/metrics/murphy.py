@@ -39,7 +39,7 @@ def brier_parts(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> BrierParts:
     Args:
         p: (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
-        n_bins: equal-width bins, rule as in `cells`.
+        n_bins: equal-width bins, rule as in `bin_counts`.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.

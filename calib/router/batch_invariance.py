@@ -9,7 +9,7 @@ seconds.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,47 +28,28 @@ PROBE_TOKENS, TABLE_TOKENS = 64, 4096
 Reader = Classifier | Speaker
 
 
-class Vocabulary(NamedTuple):
-    """A tokenizer's ids.
-
-    Attributes:
-        n: how many it has.
-        outside: ids of ordinary or named special tokens that the embedding does not hold.
-    """
-
-    n: int
-    outside: tuple[int, ...]
-
-
 def check_vocabulary(path: str, tokenizer: Any, rows: int) -> None:
     """Refuse, with CheckpointUnusable, a tokenizer whose tokens are not those of the embedding.
 
     A few special tokens beyond the embedding are allowed (Gemma's text models have one, for pictures): a query that
     holds one is refused by itself. So is an embedding with rows to spare, which many have for speed.
     """
-    found = vocabulary(tokenizer, rows)
-    if found.outside:
-        raise CheckpointUnusable(
-            path,
-            f"its tokenizer has {found.n} tokens, of which {len(found.outside)} have ids that its embedding of {rows} "
-            f"rows does not hold (first {found.outside[0]}); save the tokenizer that the model was trained with, or "
-            "call model.resize_token_embeddings before training",
-        )
-    if found.n < rows / 2:
-        raise CheckpointUnusable(
-            path,
-            f"its tokenizer has {found.n} tokens and its embedding {rows} rows: it is another model's; save the "
-            "tokenizer that the model was trained with",
-        )
-
-
-def vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
-    """How many tokens there are, and which of those that texts are made of the embedding lacks."""
     ids = set(tokenizer.get_vocab().values())
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     named = {getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "cls", "sep")}
-    outside = {i for i in ids if i >= rows}
-    return Vocabulary(len(ids), tuple(sorted(outside - (special - named))))
+    if outside := sorted({i for i in ids if i >= rows} - (special - named)):
+        raise CheckpointUnusable(
+            path,
+            f"its tokenizer has {len(ids)} tokens, of which {len(outside)} have ids that its embedding of {rows} rows "
+            f"does not hold (first {outside[0]}); save the tokenizer that the model was trained with, or "
+            "call model.resize_token_embeddings before training",
+        )
+    if len(ids) < rows / 2:
+        raise CheckpointUnusable(
+            path,
+            f"its tokenizer has {len(ids)} tokens and its embedding {rows} rows: it is another model's; save the "
+            "tokenizer that the model was trained with",
+        )
 
 
 def check_reading(path: str, family: str, prompts: list[list[int]], reader: Reader, dtype: torch.dtype) -> None:
