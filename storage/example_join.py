@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterator
 from os import PathLike, fspath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_chunks
@@ -73,12 +71,6 @@ def rows_of(table: pa.Table, query_ids: pa.Array | pa.ChunkedArray) -> pa.Table:
         first = query_ids.filter(pc.is_null(places))[0].as_py()
         raise SchemaMismatch("query_id", [f"{places.null_count} queries have no row (first: {first})"])
     return table.take(places)
-
-
-def matrix(column: pa.ChunkedArray) -> NDArray[Any]:
-    """(n, d) of a column of n lists of one length d, such as `hidden`, in the type of its numbers."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(column), -1))
 
 
 def export_jsonl(examples: Artifact, path: str | PathLike[str], *, held_out: bool = False) -> tuple[int, int]:

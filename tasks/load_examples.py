@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 
@@ -12,7 +13,7 @@ from routecal.calib.learn import block_choice as blocks_of
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
-from routecal.storage.example_join import join_examples, matrix, rows_of
+from routecal.storage.example_join import join_examples, rows_of
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import share_of
 from routecal.tasks.cache import STORED, cache_on
@@ -73,7 +74,7 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     rows = rows_of(read_table(features, columns=["query_id", *verbal, *blocks]), table["query_id"])
     index = {p.value: i for i, p in enumerate(POLICIES)}
     loaded = Examples(
-        hidden=np.concatenate([matrix(rows[name]) for name in blocks], axis=1).astype(np.float32),
+        hidden=np.concatenate([_vectors(rows[name]) for name in blocks], axis=1),
         logits=np.array(table["logits"].to_pylist(), np.float32),
         policy=np.array([index[name] for name in table["router_policy"].to_pylist()], np.int64),
         true_policy=np.array([index[name] for name in table["true_policy"].to_pylist()], np.int64),
@@ -96,9 +97,14 @@ def load_blocks(
     wanted = block_names(features) if names is None else tuple(names)
     ids = read_table(examples, columns=["query_id"])["query_id"]
     rows = rows_of(read_table(features, columns=["query_id", *wanted]), ids)
-    return {name: matrix(rows[name]).astype(np.float32) for name in wanted}
+    return {name: _vectors(rows[name]) for name in wanted}
 
 
 def block_names(features: Artifact) -> tuple[str, ...]:
     """The blocks that a features table holds, the default one first; files of before there were blocks hold that."""
     return tuple(read_metadata(features).get("blocks", DEFAULT).split())
+
+
+def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), -1), np.float32)

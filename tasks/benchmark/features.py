@@ -14,7 +14,6 @@ from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.example_join import matrix
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
@@ -74,7 +73,12 @@ def load_features(features: Artifact) -> Features:
     names = block_names(features)
     table = read_table(features, columns=["query_id", *names])
     place = {query_id: row for row, query_id in enumerate(table["query_id"].to_pylist())}
-    return Features(place, {name: matrix(table[name]) for name in names})
+    return Features(place, {name: _halves(table[name]) for name in names})
+
+
+def _halves(column: pa.ChunkedArray) -> NDArray[np.float16]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(column), -1))
 
 
 def _as_queries(table: pa.Table) -> Artifact:

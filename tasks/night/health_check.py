@@ -11,7 +11,7 @@ from routecal.calib.night.head_health import Health, examine
 from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
 from routecal.calib.night.query_drift import Drift, columns, drift, principal_axes
 from routecal.storage.artifact import Artifact, read_table
-from routecal.storage.example_join import matrix, rows_of
+from routecal.storage.example_join import rows_of
 from routecal.tasks.cache import STORED, cache_on
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
@@ -78,7 +78,8 @@ def arrays(
     table = read_table(features, columns=["query_id", "logits", *head.blocks])
     if query_ids is not None:
         table = rows_of(table, query_ids)
-    hidden = np.concatenate([matrix(table[name]) for name in head.blocks], axis=1)
+    flat = [table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False) for name in head.blocks]
+    hidden = np.concatenate([block.reshape(table.num_rows, -1) for block in flat], axis=1)
     return hidden.astype(np.float32), np.array(table["logits"].to_pylist(), np.float32)
 
 
