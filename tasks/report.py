@@ -66,7 +66,7 @@ def draw_escalation(found: Escalation) -> bytes:
     last = list(lines)[-1]
     chosen = found.methods[last].point
     band = np.array(found.band)
-    return plots.cost_quality(
+    figure = plots.cost_quality(
         lines,
         random=_line([found.policies["all-medium"], found.policies["all-large"]]),
         oracle=_line(found.oracle),
@@ -75,6 +75,7 @@ def draw_escalation(found: Escalation) -> bytes:
         band=plots.Band(lines[last].cost, band[:, 0], band[:, 1]),
         unit=found.unit,
     )
+    return plots.render(figure)
 
 
 def _line(points: list[tuple[float, float]]) -> CostQuality:
@@ -87,15 +88,17 @@ def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str
     curves = {name: test_rows(table, name) for name in DRAWN if name in methods}
     title = "Confidence and accuracy on the test split"
     found = {
-        "reliability": Figure(plots.reliability_diagram(curves, title=title), reliability_text(methods, list(curves))),
-        "selective": Figure(plots.risk_coverage(curves), risk_coverage_text(methods, list(curves))),
+        "reliability": Figure(
+            plots.render(plots.reliability_diagram(curves, title=title)), reliability_text(methods, list(curves))
+        ),
+        "selective": Figure(plots.render(plots.risk_coverage(curves)), risk_coverage_text(methods, list(curves))),
     }
     if {BEFORE, FINAL} <= methods.keys():
         both = [test_rows(table, name) for name in (BEFORE, FINAL)]
         drawn = plots.before_after(*both, names=(BEFORE, FINAL))
-        found["before_after"] = Figure(drawn, before_after_text(methods, BEFORE, FINAL))
+        found["before_after"] = Figure(plots.render(drawn), before_after_text(methods, BEFORE, FINAL))
     if steps := _steps(artifacts):
-        found["training"] = Figure(plots.training_curves(steps), training_text(steps))
+        found["training"] = Figure(plots.render(plots.training_curves(steps)), training_text(steps))
     if (escalation := evaluation.escalation) is not None and escalation.curves:
         found["escalation"] = Figure(draw_escalation(escalation), cost_quality_text(escalation))
     return found

@@ -128,7 +128,7 @@ def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *,
         shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:
         shown += [report_line(night.report, link), ""]
-    shown += ["## Night by night", "", picture(plots.nights(_points(rows)), _trend_text(trend)), ""]
+    shown += ["## Night by night", "", picture(plots.render(plots.nights(_points(rows))), _trend_text(trend)), ""]
     listed = [[safe(str(cell)) for cell in row.values()] for row in _listed(trend)[:LISTED]]
     shown.append(pipe_table(list(_COLUMNS), listed, text_columns=2))
     return "\n".join(shown) + "\n"

@@ -16,8 +16,8 @@ from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import (
     CalibrateParams,
 )
+from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import read_table
-from routecal.storage.folder_artifact import digest_folder
 from routecal.tasks import runs
 from routecal.tasks.escalate import CALLS
 from routecal.tasks.evaluate import FINAL
@@ -47,7 +47,7 @@ def test_calibrate_from_files_to_report(
     assert metrics["run_id"] == first.run_id
     assert metrics["facts"]["Medium model"] == "mid-7b (recorded outcomes)"
     assert "300 labelled, 300 with features" in metrics["facts"]["Queries"]
-    assert digest_folder(Path(first.head.uri)) == first.head.sha256
+    assert folder_digest(Path(first.head.uri)) == first.head.sha256
     labelled = read_table(runs.newest_artifact("labels"))
     assert labelled["true_policy"].to_pylist() == policies
 
