@@ -10,9 +10,6 @@ from routecal.flows.night_params import NightParams, RecalibrateParams
 from routecal.flows.option_conflicts import commas
 from routecal.flows.option_names import spelled
 from routecal.flows.oracle_params import (
-    DECISION,
-    LARGE,
-    MEDIUM,
     AnsweringParams,
     AuditParams,
     LabelParams,
@@ -31,8 +28,10 @@ from routecal.flows.params import (
 )
 from routecal.flows.trial_params import TrialParams
 from routecal.tasks.errors import InboxMissing, OptionMissing
+from routecal.tasks.oracle.api_oracle import DECISION, LARGE, MEDIUM
 from routecal.tasks.oracle.audit.audit_errors import AuditExists
 from routecal.tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.oracle_registry import ORACLES
 
 
 def _see_demo(path: str, kind: str, command: str) -> None:
@@ -88,17 +87,15 @@ def _see_night_outcomes(params: RecalibrateParams) -> None:
         )
 
 
-def _see_provider(params: ProviderParams) -> None:
+def _see_provider(params: OracleParams | RejudgeParams) -> None:
     """Prices that can be read, and where money is capped or forecast, one for every model that will be asked."""
     path_checks.input_file("--prices", params.prices)
-    if not isinstance(params, OracleParams | RejudgeParams) or params.oracle in ("replay", "local"):
-        return
-    if getattr(params, "finished_only", False):
+    api = ORACLES[params.oracle].api
+    if api is None or getattr(params, "finished_only", False):
         return
     prices = Prices.load(params.prices)
     if params.max_usd is not None or getattr(params, "dry_run", False):
-        provider = "openai:" if params.oracle == "openai" else "gemini"
-        prices.check(_models(params), at=datetime.now(UTC), provider=provider)
+        prices.check(_models(params), at=datetime.now(UTC), provider=api.provider(params))
 
 
 def _models(params: OracleParams | RejudgeParams) -> list[str]:

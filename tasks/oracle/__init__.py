@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from routecal.tasks.oracle.api_oracle import ApiJudges, ApiOracle, judge_of
     from routecal.tasks.oracle.engine.pace import Pace
     from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
     from routecal.tasks.oracle.grading.cascade import prompt_versions
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.labelling_plan import plan_labels
     from routecal.tasks.oracle.labelling_run import label, rejudge
     from routecal.tasks.oracle.labelling_summary import result_line
+    from routecal.tasks.oracle.local_oracle import LocalOracle
     from routecal.tasks.oracle.oracle_registry import ORACLES
-    from routecal.tasks.oracle.oracle_spec import ApiOracle, LocalOracle, OracleSpec, ReplayOracle
+    from routecal.tasks.oracle.oracle_spec import OracleSpec
     from routecal.tasks.oracle.planning.forecast import LabellingPlan
     from routecal.tasks.oracle.planning.plan_text import plan_lines
     from routecal.tasks.oracle.prompt_files import prompts_sha256
-    from routecal.tasks.oracle.providers.address import address_of
     from routecal.tasks.oracle.rejudge_shards import changes, queries_of
-    from routecal.tasks.oracle.rejudging import ApiJudges
 
 __all__ = [
     "ORACLES",
@@ -41,10 +41,9 @@ __all__ = [
     "ModelSpec",
     "OracleSpec",
     "Pace",
-    "ReplayOracle",
-    "address_of",
     "changes",
     "check_labelled",
+    "judge_of",
     "label",
     "plan_labels",
     "plan_lines",
@@ -57,19 +56,18 @@ __all__ = [
 
 _HOMES = {
     "ORACLES": "oracle_registry",
-    "ApiJudges": "rejudging",
-    "ApiOracle": "oracle_spec",
+    "ApiJudges": "api_oracle",
+    "ApiOracle": "api_oracle",
     "JudgeSpec": "grading.judging",
     "LabellingStopped": "engine.stop_reasons",
-    "LocalOracle": "oracle_spec",
+    "LocalOracle": "local_oracle",
     "ModelSpec": "grading.judging",
     "OracleSpec": "oracle_spec",
     "Pace": "engine.pace",
     "LabellingPlan": "planning.forecast",
-    "ReplayOracle": "oracle_spec",
-    "address_of": "providers.address",
     "changes": "rejudge_shards",
     "check_labelled": "label_shards",
+    "judge_of": "api_oracle",
     "label": "labelling_run",
     "plan_labels": "labelling_plan",
     "prompt_versions": "grading.cascade",

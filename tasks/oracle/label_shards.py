@@ -18,14 +18,16 @@ from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import STORED, WhileItStands
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
-from routecal.tasks.oracle.api_oracle import BROKEN_REPLY, REFUSED, Labelled
+from routecal.tasks.oracle.api_labels import BROKEN_REPLY, REFUSED, Labelled
+from routecal.tasks.oracle.api_labels import label as label_through_api
+from routecal.tasks.oracle.api_oracle import ApiJudges, ApiOracle
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.job_runner import JobRunner, runner_of
 from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
 from routecal.tasks.oracle.oracle_registry import ORACLES
-from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
-from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.oracle_spec import OracleSpec
+from routecal.tasks.oracle.replay_oracle import ReplayOracle
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +77,17 @@ def label_shard(
         slots: for an API, slots of the shared quota to take.
     """
     if pace is None or not isinstance(oracle, ApiOracle):
-        return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
+        label = ORACLES[oracle.kind].label
+        assert label is not None
+        return write_table(label(read_table(queries), oracle, matrix), "labels", home=Home.from_env())
     runner = runner_of(pace.job)
     with quota_slots(pace.quota, slots, runner):
-        return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
+        return store_labelled(label_through_api(read_table(queries), oracle, matrix, runner))
 
 
 def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, runner: JobRunner) -> Artifact:
     """Labels of those queries of a shard that the ledger has every response for. Not a task: it must not be reused."""
-    return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
+    return store_labelled(label_through_api(read_table(queries), oracle, matrix, runner))
 
 
 def no_labels() -> Artifact:

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.ledger import Ledger
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.grading.answering import Role, answer_call
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from routecal.tasks.oracle.money.pricing import Prices
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.planning.forecast import LabellingPlan
 from routecal.tasks.oracle.planning.plan import labelling_plan
 from routecal.tasks.spend import ledger_exists

@@ -12,19 +12,19 @@ from prefect.futures import PrefectFuture
 
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import Artifact
-from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.tasks.oracle.api_oracle import ApiJudges, ApiOracle
 from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from routecal.tasks.oracle.job_runner import JobRunner, job_runner
 from routecal.tasks.oracle.label_shards import label_finished, label_shard, no_labels
 from routecal.tasks.oracle.labelling_summary import publish_summary
-from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
+from routecal.tasks.oracle.oracle_registry import ORACLES
+from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
 from routecal.tasks.oracle.rejudge_shards import queries_of, rejudge_finished, rejudge_shard
-from routecal.tasks.oracle.rejudging import ApiJudges
-from routecal.tasks.oracle.replay_oracle import matched
+from routecal.tasks.oracle.replay_oracle import ReplayOracle, matched
 from routecal.tasks.oracle.reschedule import schedule_again
 from routecal.tasks.oracle.signals import stopping_on_signal
 from routecal.tasks.progress import counted, track
@@ -120,7 +120,9 @@ def _through_quota(work: Work, pace: Pace, on_day_quota: OnDayQuota) -> tuple[Ar
 def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]:
     if pace.finished_only:
         return _finished(work, work.pieces, pace), None
-    with job_runner(pace, providers_for(work.oracle, pace), work.rows) as runner:
+    api = ORACLES[work.oracle.kind].api
+    assert api is not None
+    with job_runner(pace, api.connect(work.oracle, pace), work.rows) as runner:
         with stopping_on_signal(runner):
             futures = _run(runner, work, pace)
         reason = runner.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)

@@ -10,12 +10,13 @@ from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import GRADES
 from routecal.tasks.cache import STORED
+from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.job_runner import JobRunner, runner_of
 from routecal.tasks.oracle.label_row import ROLES
 from routecal.tasks.oracle.label_shards import LABEL_CACHE, LABEL_VERSION, store_labelled
-from routecal.tasks.oracle.rejudging import ApiJudges, aligned, rejudge
+from routecal.tasks.oracle.rejudging import aligned, rejudge
 from routecal.tasks.result_table import Table
 
 # Column of the tables of changes: labels that the new judges gave no grade.

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.policy import OracleMatrix
-from routecal.tasks.oracle.api_oracle import Labelled, asking, label_each
+from routecal.tasks.oracle.api_labels import Labelled, asking, label_each
+from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
-from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
+from routecal.tasks.oracle.grading.judging import Ask, Verdict
 from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
 from routecal.tasks.oracle.receipt import CallCost, CallCosts
@@ -23,17 +23,6 @@ _SILENT = {"empty", "truncated"}
 _BLOCKED = "blocked:"
 
 _ANSWERED_BY = "answer_system@"
-
-
-class ApiJudges(BaseModel):
-    """Judges behind an API, for answers that are there already: everything that decides the new grades."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["gemini", "openai"]
-    provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")
-    judge: JudgeSpec
-    prompt_versions: tuple[str, ...] = Field(description="of the judges' prompts")
 
 
 def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:

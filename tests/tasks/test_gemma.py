@@ -23,7 +23,7 @@ from routecal.tasks.extract import extract_shard
 from routecal.tasks.gemma import convert_gemma
 from routecal.tasks.load_examples import join, load_examples
 from routecal.tasks.make_router import train_router
-from routecal.tasks.oracle.local_oracle import LocalModel
+from routecal.tasks.oracle.local_model import LocalModel
 from routecal.tasks.oracle.prompt_files import prompt
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes
