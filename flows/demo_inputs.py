@@ -7,7 +7,7 @@ from routecal.flows.demo_params import DemoInputs
 from routecal.storage.artifact import Artifact
 from routecal.tasks.gemma import convert_gemma
 from routecal.tasks.make_router import check_base, train_router
-from routecal.tasks.oracle import LocalOracle, label, prompts_sha256
+from routecal.tasks.oracle import LocalOracle, label_work, prompts_sha256, run_work
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import make_world_facts, set_apart
 
@@ -47,7 +47,7 @@ def demo_inputs(params: DemoInputs, *, seed: int) -> Inputs:
     for_router, for_head = set_apart(questions, share=ROUTER_SHARE, salt="router")
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
     check_base(gemma, Reading())
-    labels, _ = label(for_router, oracle, None, shard_size=params.shard_size)
+    labels, _ = run_work(label_work(for_router, oracle, params.shard_size))
     with underway("train the router"):
         router = train_router(gemma, for_router, labels, Reading(), seed)
     return Inputs(for_head, router, gemma)

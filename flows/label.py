@@ -20,11 +20,12 @@ from routecal.tasks.oracle import (
     LabellingStopped,
     OracleSpec,
     check_labelled,
+    label_work,
     plan_labels,
     plan_lines,
     result_line,
+    run_work,
 )
-from routecal.tasks.oracle import label as label_all
 from routecal.tasks.queries import import_queries
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ def label(params: LabelParams) -> Artifact | Audited | LabellingPlan:
         return completed(plan, f"{plan.queries:,} queries would take {plan.usd.likely:.2f} USD; nothing was asked")
     run_id = runs.start("label")
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
-    labels = labels_for(run_id, queries, oracle_of(params, params.queries), params)
+    oracle = oracle_of(params, params.queries)
+    labels, stopped = labels_so_far(run_id, queries, oracle, params)
+    check_labelled(labels, queries, oracle, stopped)
     message = result_line(labels, queries.rows)
     if params.audit is None:
         return completed(labels, message, labels=labels.uri)
@@ -74,29 +77,17 @@ def planned(params: LabelParams) -> LabellingPlan:
     return plan
 
 
-def labels_for(run_id: str | None, queries: Artifact, oracle: OracleSpec, params: OracleParams) -> Artifact:
-    """Labels by any oracle, recorded under `run_id` even if they are only some: later commands can use them.
-
-    Without a `run_id` they are not recorded.
-
-    Raises:
-        LabellingStopped: of an API oracle, why not all could be labelled.
-    """
-    labels, stopped = labels_so_far(run_id, queries, oracle, params)
-    if stopped is not None:
-        raise stopped
-    check_labelled(labels, queries, oracle)
-    return labels
-
-
 def labels_so_far(
     run_id: str | None, queries: Artifact, oracle: OracleSpec, params: OracleParams
 ) -> tuple[Artifact, LabellingStopped | None]:
-    """(labels, None), or (the labels there are, why no more), recorded under `run_id` if there is one."""
+    """(labels, None), or (the labels there are, why no more), by any oracle.
+
+    They are recorded under `run_id`, if there is one, even if they are only some: other commands can use them.
+    """
     pace = (
         pace_of(params, queries, oracle, finished_only=params.finished_only) if isinstance(oracle, ApiOracle) else None
     )
-    labels, stopped = label_all(queries, oracle, pace, shard_size=params.shard_size, on_day_quota=params.on_day_quota)
+    labels, stopped = run_work(label_work(queries, oracle, params.shard_size), pace, params.on_day_quota)
     if run_id is not None and (labels.rows or stopped is None):
         runs.record_run(run_id, queries=queries, labels=labels)
     return labels, stopped

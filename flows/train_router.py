@@ -3,7 +3,7 @@
 from prefect import flow
 
 from routecal.calib.settings import Reading
-from routecal.flows.label import labels_for
+from routecal.flows.label import labels_so_far
 from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import TrainRouterParams
@@ -11,6 +11,7 @@ from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
+from routecal.tasks.oracle import check_labelled
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_queries
 
@@ -28,7 +29,8 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
     check_base(base, reading)
-    labels = labels_for(None, queries, oracle, params)
+    labels, stopped = labels_so_far(None, queries, oracle, params)
+    check_labelled(labels, queries, oracle, stopped)
     with underway("train the router"):
         router = train_router(base, queries, labels, reading, params.seed)
     runs.record_run(run_id, router=router, router_queries=queries, router_labels=labels)

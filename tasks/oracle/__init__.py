@@ -3,7 +3,7 @@
 Flows use the names of this module; the rest of the package is its inside. Each name is imported when it is asked for:
 torch and SDKs are heavy, and a run needs few of them.
 
-    label, rejudge      a run over all rows, resumable: (labels, why it stopped)
+    run_work            a run over all rows of a `label_work` or `rejudge_work`, resumable: (labels, why it stopped)
     plan_labels         what a run would take, before anything is paid
     ...Oracle, ApiJudges, ModelSpec, JudgeSpec      who is asked, and with what: part of the labels' cache key
     Pace                how fast, how dear and which way: changes no label
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
     from routecal.tasks.oracle.label_shards import check_labelled
     from routecal.tasks.oracle.labelling_plan import plan_labels
-    from routecal.tasks.oracle.labelling_run import label, rejudge
+    from routecal.tasks.oracle.labelling_run import label_work, rejudge_work, run_work
     from routecal.tasks.oracle.labelling_summary import result_line
     from routecal.tasks.oracle.local_oracle import LocalOracle
     from routecal.tasks.oracle.oracle_registry import ORACLES
@@ -44,14 +44,15 @@ __all__ = [
     "changes",
     "check_labelled",
     "judge_of",
-    "label",
+    "label_work",
     "plan_labels",
     "plan_lines",
     "prompt_versions",
     "prompts_sha256",
     "queries_of",
-    "rejudge",
+    "rejudge_work",
     "result_line",
+    "run_work",
 ]
 
 _HOMES = {
@@ -68,12 +69,13 @@ _HOMES = {
     "changes": "rejudge_shards",
     "check_labelled": "label_shards",
     "judge_of": "api_oracle",
-    "label": "labelling_run",
+    "label_work": "labelling_run",
     "plan_labels": "labelling_plan",
     "prompt_versions": "grading.cascade",
     "prompts_sha256": "prompt_files",
     "queries_of": "rejudge_shards",
-    "rejudge": "labelling_run",
+    "rejudge_work": "labelling_run",
+    "run_work": "labelling_run",
     "result_line": "labelling_summary",
     "plan_lines": "planning.plan_text",
 }

@@ -47,6 +47,7 @@ class JobRunner:
         job: the run.
         engine: what asks.
         firsts: what the models brought first.
+        loop: of the engine's thread, which coroutines are handed to.
     """
 
     def __init__(self, pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> None:
@@ -56,8 +57,8 @@ class JobRunner:
         self.firsts = FirstReplies()
         prices = Prices.load(pace.prices)
         ledger = Ledger.open(on_wait=logger.warning)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="oracle", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="oracle", daemon=True)
         self._thread.start()
         try:
             if pace.max_usd is not None and not pace.finished_only:
@@ -78,19 +79,14 @@ class JobRunner:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and wait for what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     async def prefetch(self, rows: pa.Table, probe: ProbeRow) -> None:
         """With the batch backend, have the ledger filled for some rows, as `Prefetch.fill`; else do nothing."""
         if self._prefetch is None:
             return
-        try:
+        with self.job.stopped_by_errors(but_for=(ShardIncomplete,)):
             await self._prefetch.fill(rows, probe)
-        except ShardIncomplete:
-            raise
-        except Exception as error:
-            self.job.stop(error)
-            raise
 
     def stop(self, reason: Exception, *, within_s: float | None = None) -> None:
         """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler.
@@ -99,11 +95,11 @@ class JobRunner:
             reason: why; the first one stays.
             within_s: how long to wait for what is in flight; None takes the job's own patience.
         """
-        self._loop.call_soon_threadsafe(self._stop, reason, within_s)
+        self.loop.call_soon_threadsafe(self._stop, reason, within_s)
 
     def hold(self, part: float) -> None:
         """Take (or, negative, give back) a part of every quota; a runner that never took any has all of it."""
-        self._loop.call_soon_threadsafe(self._hold, part)
+        self.loop.call_soon_threadsafe(self._hold, part)
 
     def close(self) -> None:
         """Wait for what is in flight, store it, and end the loop."""
@@ -122,7 +118,7 @@ class JobRunner:
         self.job.stop(reason)
         if within_s is not None:
             self._drain_s = within_s
-        drain = self._loop.create_task(self.engine.drain(self._drain_s))
+        drain = self.loop.create_task(self.engine.drain(self._drain_s))
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
 
@@ -148,9 +144,9 @@ class JobRunner:
                     await provider.aclose()
 
     def _end_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
 
 
 @contextmanager

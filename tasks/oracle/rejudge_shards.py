@@ -1,5 +1,6 @@
 """Grading stored answers again, shard by shard, and what that changed."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,10 +14,10 @@ from routecal.tasks.cache import STORED
 from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.job_runner import JobRunner, runner_of
+from routecal.tasks.oracle.job_runner import runner_of
 from routecal.tasks.oracle.label_row import ROLES
 from routecal.tasks.oracle.label_shards import LABEL_CACHE, LABEL_VERSION, store_labelled
-from routecal.tasks.oracle.rejudging import aligned, rejudge
+from routecal.tasks.oracle.rejudging import aligned, rejudge_rows
 from routecal.tasks.result_table import Table
 
 # Column of the tables of changes: labels that the new judges gave no grade.
@@ -47,14 +48,8 @@ def rejudge_shard(
     """
     runner = runner_of(pace.job)
     with quota_slots(pace.quota, slots, runner):
-        return rejudge_finished(labels, queries, judges, matrix, runner)
-
-
-def rejudge_finished(
-    labels: Artifact, queries: Artifact, judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
-) -> Artifact:
-    """The same outside of a task; with a runner that asks nothing, the labels that the ledger has every vote on."""
-    return store_labelled(rejudge(read_table(labels), read_table(queries), judges, matrix, runner))
+        work = rejudge_rows(read_table(labels), read_table(queries), judges, matrix, runner)
+        return store_labelled(asyncio.run_coroutine_threadsafe(work, runner.loop).result())
 
 
 def queries_of(labels: Artifact, queries: Artifact) -> Artifact:

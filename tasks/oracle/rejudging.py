@@ -1,21 +1,21 @@
 """Judging again what was answered before: the answers come from labels, and no model is asked for one."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from routecal.calib.policy import OracleMatrix
-from routecal.tasks.oracle.api_labels import Labelled, asking, label_each
+from routecal.tasks.oracle.api_labels import Graded, Labelled, label_rows
 from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
-from routecal.tasks.oracle.grading.answering import Answer
+from routecal.tasks.oracle.grading.answering import Answer, OnAnswer
 from routecal.tasks.oracle.grading.cascade import grade_pair
-from routecal.tasks.oracle.grading.judging import Ask, Verdict
+from routecal.tasks.oracle.grading.judging import Ask
 from routecal.tasks.oracle.job_runner import JobRunner
-from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
+from routecal.tasks.oracle.label_row import ROLES, Unlabelled
 from routecal.tasks.oracle.receipt import CallCost, CallCosts
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
@@ -41,9 +41,9 @@ def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:
     return queries.take(places)
 
 
-def rejudge(
+def rejudge_rows(
     labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
-) -> Labelled:
+) -> Coroutine[Any, Any, Labelled]:
     """The labels with other grades: what was answered, by whom and for how much stays; what was judged is new.
 
     Args:
@@ -51,38 +51,21 @@ def rejudge(
         queries: the query of every label, as `aligned` gives them.
         judges: who grades.
         matrix: grades to policy.
-        runner: through which they are asked.
-
-    Raises:
-        ShardIncomplete: some labels failed in a way that may pass; what is paid is in the ledger.
-        TaskError: the reason why the job was stopped.
+        runner: through which they are asked; the result is for its loop, and raises what `label_rows` does.
     """
     for name in ("query", "ground_truth", "aliases"):
         labels = labels.append_column(name, queries[name])
-
-    async def work() -> Labelled:
-        await runner.prefetch(labels, lambda row, ask: _judged(row, judges, ask))
-        return await label_each(labels, lambda row: _rejudge_one(row, judges, matrix, runner), runner)
-
-    return runner.run(work())
+    return label_rows(labels, partial(_grade_again, judges=judges), matrix, runner, _costs_of_answers)
 
 
-async def _rejudge_one(
-    row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
-) -> dict[str, Any] | Unlabelled:
+def _costs_of_answers(row: dict[str, Any]) -> CallCosts:
     columns = ("cost_usd", "tokens_in", "tokens_out")
-    receipt = CallCosts({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
-    judged = await _judged(row, judges, asking(runner, receipt))
-    if isinstance(judged, Unlabelled):
-        return judged
-    answers, verdicts = judged
-    receipt.keep((), verdicts)
-    return label_row(row, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+    return CallCosts({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
 
 
-async def _judged(
-    row: dict[str, Any], judges: ApiJudges, ask: Ask
-) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | Unlabelled:
+async def _grade_again(
+    row: dict[str, Any], ask: Ask, _on_answer: OnAnswer | None = None, *, judges: ApiJudges
+) -> Graded | Unlabelled:
     """The stored answers and the new verdicts on them."""
     if not row["ground_truth"]:
         return Unlabelled("no ground truth")

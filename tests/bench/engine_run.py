@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.ingest import read_queries
 from routecal.storage.ledger import Ledger
-from routecal.tasks.oracle.api_labels import label
+from routecal.tasks.oracle.api_labels import label_queries
 from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.gemini_oracle import ORACLE as GEMINI
@@ -52,7 +52,7 @@ def main() -> None:
     )
     with job_runner(pace, GEMINI.api.connect(oracle, pace), queries.num_rows) as runner:
         began = time.perf_counter()
-        table = label(queries, oracle, OracleMatrix(), runner).table
+        table = runner.run(label_queries(queries, oracle, OracleMatrix(), runner)).table
         took_s = time.perf_counter() - began
         tally = runner.job.tally
     if options.out is not None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -56,6 +57,21 @@ class Job:
         if self.reason is not None:
             # Raised by everyone who works for the job: each would add the way it took to the others'.
             raise self.reason.with_traceback(self._where)
+
+    @contextlib.contextmanager
+    def stopped_by_errors(self, *, but_for: tuple[type[Exception], ...]) -> Iterator[None]:
+        """Stop where the block fails: all else would fail alike, for want of money, quota or disk, or by our fault.
+
+        Args:
+            but_for: errors that concern one call or one shard.
+        """
+        try:
+            yield
+        except but_for:
+            raise
+        except Exception as error:
+            self.stop(error)
+            raise
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the stop."""

@@ -18,7 +18,6 @@ import pytest
 from routecal.storage.input_errors import InputMissing
 from routecal.storage.ledger import Ledger
 from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.engine.engine import Answered
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
 from routecal.tasks.oracle.grading.answering import answer_call
@@ -227,7 +226,7 @@ def test_what_a_reply_cost_comes_from_the_ledger() -> None:
         prices = []
         for name in ("1", "2"):
             with desk_at(server, 1, run=name) as runner:
-                answered: Answered = runner.run(runner.engine.ask(runner.job, call))
-                prices.append(answered.usd)
-                expected = Prices.load().usd(MEDIUM, answered.reply.usage, tier="online", at=datetime.now(UTC))
+                asking = runner.engine.ask(runner.job, call, on_reply=lambda _call, _reply, usd: prices.append(usd))
+                reply = runner.run(asking)
+                expected = Prices.load().usd(MEDIUM, reply.usage, tier="online", at=datetime.now(UTC))
     assert prices == [expected, expected]

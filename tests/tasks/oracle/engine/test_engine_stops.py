@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from routecal.storage.ledger.ledger_errors import JobHeld
-from routecal.tasks.oracle.engine.engine import ATTEMPTS, FAILURES_IN_A_ROW
+from routecal.tasks.oracle.engine.retry_policy import ATTEMPTS, FAILURES_IN_A_ROW
 from routecal.tasks.oracle.engine.stop_reasons import NoAnswers, OracleRefused
 from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.model_drift import ModelDrift
