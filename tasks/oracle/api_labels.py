@@ -11,16 +11,14 @@ import pyarrow as pa
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.oracle.api_oracle import ApiOracle
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.engine.stop_reasons import NotPaidYet, ShardIncomplete
 from routecal.tasks.oracle.grading.answering import Answer, OnAnswer, ask_model
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask, Verdict
 from routecal.tasks.oracle.job_runner import JobRunner
-from routecal.tasks.oracle.label_row import Unlabelled, label_row
+from routecal.tasks.oracle.label_row import CallCosts, Unlabelled, label_row
 from routecal.tasks.oracle.model_drift import ModelDrift
-from routecal.tasks.oracle.receipt import CallCosts
 
 # Why a query got no label: a model's reply was no answer, or the provider does not take the request.
 BROKEN_REPLY, REFUSED = "broken reply", "refused"
@@ -80,7 +78,9 @@ async def label_rows(
     """
     await runner.prefetch(rows, grade)
     job, tally = runner.job, runner.job.tally
-    labels, unlabelled, failed = [], {}, []
+    labels: list[dict[str, Any]] = []
+    unlabelled: dict[str, str] = {}
+    failed: list[str] = []
     unexpected: list[BaseException] = []
 
     def label(row: dict[str, Any], costs: CallCosts, graded: Graded | Unlabelled) -> dict[str, Any] | Unlabelled:

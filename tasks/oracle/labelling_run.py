@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from prefect import Task
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
+from prefect.states import Scheduled
 
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import Artifact, read_table
@@ -18,18 +21,15 @@ from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
-from routecal.tasks.oracle.job_runner import JobRunner, job_runner
+from routecal.tasks.oracle.job_runner import JobRunner, job_runner, stopping_on_signal
 from routecal.tasks.oracle.label_shards import label_shard, store_labelled
 from routecal.tasks.oracle.labelling_summary import publish_summary
 from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
-from routecal.tasks.oracle.rejudge_shards import queries_of, rejudge_shard
-from routecal.tasks.oracle.rejudging import rejudge_rows
+from routecal.tasks.oracle.rejudging import queries_of, rejudge_rows, rejudge_shard
 from routecal.tasks.oracle.replay_oracle import ReplayOracle, matched
-from routecal.tasks.oracle.reschedule import schedule_again
-from routecal.tasks.oracle.signals import stopping_on_signal
 from routecal.tasks.progress import counted, track
 from routecal.tasks.progress_artifact import ProgressArtifact
 from routecal.tasks.sharding import joined, shards
@@ -187,3 +187,23 @@ class _Going:
 def _error(future: Future) -> Exception | None:
     error = future.result(raise_on_failure=False)
     return error if isinstance(error, Exception) else None
+
+
+def schedule_again(at: datetime) -> bool:
+    """Schedule this flow run's deployment for `at`; False, with a warning, if the run has no deployment.
+
+    Twice for one run and time is once: a retry of the same run does not schedule a second.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+        logger.warning("this run has no deployment that could be scheduled; run it again after %s", at.isoformat())
+        return False
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(
+            context.flow_run.deployment_id,
+            parameters=context.flow_run.parameters,
+            state=Scheduled(scheduled_time=at),
+            idempotency_key=f"resume-{context.flow_run.id}-{at.isoformat()}",
+        )
+    logger.warning("the run %s is scheduled for %s and will go on from here", run.name, at.isoformat())
+    return True

@@ -11,25 +11,19 @@ from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.schemas import GRADES
 from routecal.tasks.oracle.engine.labelling_job import Tally
+from routecal.tasks.oracle.label_row import ROLES
 
 logger = logging.getLogger(__name__)
 
 # A share of empty answers that a good model stays below.
-TOLD_ABOVE = 0.03
+WARN_ABOVE = 0.03
 
-_STAGES = ("medium", "large", "judge")
+_STAGES = (*ROLES, "judge")
 
 # The columns of `labels` that the closing tables are made of; the answers would fill the memory.
 _SUMMED = (
-    "medium_model",
-    "large_model",
-    "medium_grade",
-    "large_grade",
-    "medium_reason",
-    "large_reason",
-    "medium_cost_usd",
-    "large_cost_usd",
-    "judge_cost_usd",
+    *(f"{role}_{what}" for role in ROLES for what in ("model", "grade", "reason")),
+    *(f"{stage}_cost_usd" for stage in _STAGES),
 )
 
 
@@ -68,10 +62,10 @@ def grade_cells(labels: pa.Table) -> list[dict[str, Any]]:
 def silences(labels: pa.Table) -> list[str]:
     """A sentence for each model that gave an empty answer more often than now and then."""
     said = []
-    for role in ("medium", "large"):
+    for role in ROLES:
         reasons = Counter(labels[f"{role}_reason"].to_pylist())
         empty, cut = reasons["empty"], reasons["truncated"]
-        if empty + cut > TOLD_ABOVE * labels.num_rows:
+        if empty + cut > WARN_ABOVE * labels.num_rows:
             model, share = labels[f"{role}_model"][0].as_py(), (empty + cut) / labels.num_rows
             said.append(
                 f"{empty + cut} of {labels.num_rows} answers of the {role} model {model} are empty ({share:.0%}) and "
@@ -102,7 +96,7 @@ def summary(labels: pa.Table, tally: Tally) -> list[dict[str, Any]]:
         rows.append({"what": "calls of unknown cost, counted at their maximum", "n": tally.uncounted})
     if tally.renewed:
         rows.append({"what": "unusable responses of earlier runs, requested again", "n": tally.renewed})
-    reasons = [r for who in ("medium", "large") for r in labels[f"{who}_reason"].to_pylist() if r]
+    reasons = [r for who in ROLES for r in labels[f"{who}_reason"].to_pylist() if r]
     rows += [{"what": f"answers: {reason}", "n": n} for reason, n in sorted(Counter(reasons).items())]
     rows += [{"what": f"no label: {reason}", "n": n} for reason, n in sorted(tally.unlabelled.items())]
     return rows

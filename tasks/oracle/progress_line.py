@@ -23,7 +23,7 @@ def _line(runner: JobRunner) -> str:
     per_s = tally.done / elapsed
     left = tally.rows - tally.done
     parts = [f"{per_s:.1f} rows/s", f"{clock(left / per_s)} left" if per_s else "starting"]
-    gates = {model: gate for model, gate in runner.engine.gates.items() if model}
+    gates = {model: gate for model, gate in runner.engine.sender.gates.items() if model}
     binding = {model: gate.binding for model, gate in gates.items() if gate.binding}
     # The model with the longest line is the one everybody waits for.
     if binding:

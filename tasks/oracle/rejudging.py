@@ -1,22 +1,32 @@
 """Judging again what was answered before: the answers come from labels, and no model is asked for one."""
 
-from collections.abc import Coroutine, Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from prefect import task
 
-from routecal.calib.policy import OracleMatrix
+from routecal.calib.policy import POLICIES, OracleMatrix
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.schemas import GRADES
+from routecal.tasks.cache import STORED
 from routecal.tasks.oracle.api_labels import Graded, Labelled, label_rows
 from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
+from routecal.tasks.oracle.concurrency_quota import quota_slots
+from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.grading.answering import Answer, OnAnswer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import Ask
-from routecal.tasks.oracle.job_runner import JobRunner
-from routecal.tasks.oracle.label_row import ROLES, Unlabelled
-from routecal.tasks.oracle.receipt import CallCost, CallCosts
+from routecal.tasks.oracle.job_runner import JobRunner, runner_of
+from routecal.tasks.oracle.label_row import ROLES, CallCost, CallCosts, Unlabelled
+from routecal.tasks.oracle.label_shards import LABEL_CACHE, LABEL_VERSION, store_labelled
+from routecal.tasks.result_table import Table
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
 _SILENT = {"empty", "truncated"}
@@ -107,3 +117,65 @@ def stored_answer(label: Mapping[str, Any], role: str) -> Answer | None:
         provider=label["oracle"],
         prompt_version="; ".join(versions) or None,
     )
+
+
+# Column of the tables of changes: labels that the new judges gave no grade.
+LOST = "no label"
+
+
+@task(name="rejudge", task_run_name="rejudge {labels.rows} labels ({judges.kind})", cache_policy=LABEL_CACHE, **STORED)
+def rejudge_shard(
+    labels: Artifact,
+    queries: Artifact,
+    judges: ApiJudges,
+    matrix: OracleMatrix,
+    version: str = LABEL_VERSION,
+    *,
+    pace: Pace,
+    slots: int = 1,
+) -> Artifact:
+    """One shard of labels with new grades, through the runner that the flow has opened.
+
+    Args:
+        labels: the shard.
+        queries: the query of every label, in the same order.
+        judges: who grades.
+        matrix: grades to policy.
+        version: of what a label says.
+        pace: how to ask.
+        slots: of the shared quota to take.
+    """
+    runner = runner_of(pace.job)
+    with quota_slots(pace.quota, slots, runner):
+        work = rejudge_rows(read_table(labels), read_table(queries), judges, matrix, runner)
+        return store_labelled(asyncio.run_coroutine_threadsafe(work, runner.loop).result())
+
+
+def queries_of(labels: Artifact, queries: Artifact) -> Artifact:
+    """The query of every label, in the order of the labels.
+
+    Raises:
+        QueryUnknown: a label is of none of the queries.
+    """
+    found = aligned(read_table(labels, columns=["query_id"]), read_table(queries))
+    return write_table(found, "queries", home=Home.from_env())
+
+
+def changes(before: Artifact, after: Artifact) -> list[Table]:
+    """What judging again changed: a table for the grades of each model, and one for the true policies.
+
+    Rows are what was, columns what is now; labels that got no grade this time are in the column `no label`.
+    """
+    columns = ["query_id", *(f"{role}_grade" for role in ROLES), "true_policy"]
+    old, new = (read_table(labels, columns=columns).to_pylist() for labels in (before, after))
+    now = {row["query_id"]: row for row in new}
+    policies = tuple(policy.value for policy in POLICIES)
+
+    def table(title: str, column: str, values: Sequence[str]) -> Table:
+        pairs = Counter((row[column], now.get(row["query_id"], {}).get(column, LOST)) for row in old)
+        kept, ends = sum(n for (a, b), n in pairs.items() if a == b), (*values, LOST)
+        rows = [{"before": a} | {b: pairs[a, b] for b in ends} for a in values]
+        return Table(f"{title}: {kept} of {len(old)} as before", ["before", *ends], rows)
+
+    grades = [table(f"Grades of the {role} model", f"{role}_grade", GRADES) for role in ROLES]
+    return [*grades, table("True policies", "true_policy", policies)]

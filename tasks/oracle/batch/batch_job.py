@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from routecal.storage.ledger import Attempt, Batch
-from routecal.tasks.oracle.batch.create_job import SLOWER, SLOWEST, Made, Maker
+from routecal.tasks.oracle.batch.create_job import SLOWER, SLOWEST, Made, Maker, patiently
 from routecal.tasks.oracle.batch.job_files import write_lines
-from routecal.tasks.oracle.batch.retries import patiently
 from routecal.tasks.oracle.batch.store_results import Harvest
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
@@ -134,10 +132,11 @@ class Batches:
             self.followed.add(name)
 
         try:
-            made = await self._maker.make(calls, path, self._worst_usd(calls), note)
+            worst_usd = self._worst_usd(calls)
+            made = await self._maker.make(calls, path, worst_usd, note)
             if made is not None:
                 since = datetime.now(UTC)
-                under = Under(made.name, made.job_name, calls[0].model, len(calls), made.reserved_usd, since, hold)
+                under = Under(made.name, made.job_name, calls[0].model, len(calls), worst_usd, since, hold)
                 await self._follow(under)
                 await self._api.delete(made.source)
             return made

@@ -9,13 +9,12 @@ from pathlib import Path
 from routecal.storage.ledger import Attempt, CallEnd, CallStart, PaidResponse
 from routecal.storage.ledger.ledger_errors import LedgerFull
 from routecal.tasks.oracle.batch.job_files import JobLine, Tag, Torn, read_lines
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.call import Call, Fault
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.error_classes import of_status
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
 
 CHUNK = 500
@@ -106,7 +105,7 @@ class Harvest:
         cost = self._each_usd if usd is None else usd
         self.usd += cost
         try:
-            require(call, body)
+            read_response(call, body)
         except Fault as fault:
             self._failed += 1
             attempts.append(self._attempt(tag, fault.kind.value, fault.message, cost, code=200, body=body))

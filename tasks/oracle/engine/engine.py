@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from routecal.storage.ledger.records import PaidResponse
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
@@ -24,7 +23,6 @@ from routecal.tasks.oracle.engine.sender import Provider, Sender
 from routecal.tasks.oracle.engine.stop_reasons import NotPaidYet
 from routecal.tasks.oracle.model_drift import ModelDrift, check_version
 from routecal.tasks.oracle.providers.replies import read_response
-from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
 from routecal.tasks.oracle.rate_limit.project_limits import QuotaTooSmall
 
 # Another process is asking for the same call: look again this often.
@@ -42,11 +40,14 @@ class Engine:
         providers: by `Call.provider`; they share one project.
         pace: limits of the gates.
         rng: of back-off and jitter.
+
+    Attributes:
+        sender: has the gates.
     """
 
     def __init__(self, recorder: Recorder, providers: Mapping[str, Provider], pace: Pace, rng: random.Random) -> None:
         self._recorder, self._providers = recorder, providers
-        self._sender, self._retries = Sender(recorder, pace, rng), RetryPolicy(pace.backoff_s, rng)
+        self.sender, self._retries = Sender(recorder, pace, rng), RetryPolicy(pace.backoff_s, rng)
         self._purchases: dict[str, asyncio.Task[PaidResponse]] = {}
         # A refused key must cost one call, and a misspelt model one, not one per worker. Providers, and models of them.
         self._scouts: defaultdict[str | tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -111,15 +112,6 @@ class Engine:
         await asyncio.gather(*pending, return_exceptions=True)
         return len(pending)
 
-    @property
-    def gates(self) -> Mapping[str, RateLimiter]:
-        """The gates by model; the project's own, if there is one, under ''."""
-        return self._sender.gates
-
-    def share(self, share: float) -> None:
-        """Use this part of every quota: others run beside us."""
-        self._sender.share(share)
-
     async def _purchase(self, job: Job, call: Call, key: str, anew: bool) -> PaidResponse:
         """From the ledger, or sent until something comes back, by the retry table."""
         with job.stopped_by_errors(but_for=(Fault, NotPaidYet)):
@@ -130,7 +122,7 @@ class Engine:
                 job.check()
                 try:
                     async with self._first_alone(job, call):
-                        async with self._sender.claimed(job, call, key, tries, provider.project) as request:
+                        async with self.sender.claimed(job, call, key, tries, provider.project) as request:
                             if request.is_ours:
                                 request.body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
                         # None: another process has it in flight, and we sent nothing.

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 
 from routecal.tasks.oracle.engine.pace import Pace
@@ -39,7 +39,6 @@ class Job:
         self.pace, self.prices, self.budget = pace, prices, budget
         self.tally = Tally(rows=rows)
         self.started = time.monotonic()
-        self.at = datetime.now(UTC)
         self.reason: Exception | None = None
         self._where: TracebackType | None = None
         self.stopping = asyncio.Event()

@@ -4,8 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import NoReturn
 
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.stop_reasons import BrokenReplies, NoAnswers, NoCompletion, OracleRefused
 

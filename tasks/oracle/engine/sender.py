@@ -11,15 +11,16 @@ from typing import Protocol
 
 from routecal.storage.ledger import Attempt, CallEnd, CallStart
 from routecal.storage.ledger.records import PaidResponse
-from routecal.tasks.oracle.call import UNCOUNTED, Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import UNCOUNTED, Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.retry_policy import Tries
 from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
-from routecal.tasks.oracle.rate_limit.limiter import Limits, Permit, RateLimiter
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
+from routecal.tasks.oracle.rate_limit.permit import Permit
+from routecal.tasks.oracle.rate_limit.project_limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Sender:
     """
 
     def __init__(self, recorder: Recorder, pace: Pace, rng: random.Random) -> None:
+        # By model; the project's own, if there is one, under ''.
         self.gates: dict[str, RateLimiter] = {}
         self._recorder, self._pace, self._rng = recorder, pace, rng
         self._share = 1.0

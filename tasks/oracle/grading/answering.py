@@ -53,14 +53,9 @@ def answer_call(query: str, *, spec: ModelSpec, provider: str, role: Role) -> Ca
         system=prompt("answer_system"),
         prompt=query,
         config={"max_output_tokens": spec.max_output_tokens, "thinking_level": spec.thinking_level},
-        prompt_version=answer_version(),
+        prompt_version=version("answer_system"),
         stage=role,
     )
-
-
-def answer_version() -> str:
-    """Name and digest of the prompt that answers are asked by."""
-    return version("answer_system")
 
 
 OnAnswer = Callable[[Answer], Awaitable[None]]

@@ -6,10 +6,11 @@ from itertools import combinations
 
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.grading.answering import ABSTENTION, Answer
-from routecal.tasks.oracle.grading.decision_judge import decision_version, decision_votes
+from routecal.tasks.oracle.grading.decision_judge import decision_votes
 from routecal.tasks.oracle.grading.exact import is_exact, normalise_answer
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, ModelSpec, Seat, Verdict, Vote
 from routecal.tasks.oracle.grading.model_judge import Case, judge_version, model_votes
+from routecal.tasks.oracle.prompt_files import version
 
 
 async def grade_pair(
@@ -127,7 +128,7 @@ def prompt_versions(judge: JudgeSpec) -> list[str]:
     """Versions of every prompt that may decide a verdict: part of what makes a label."""
     versions = [judge_version(seat) for seat, _ in seats(judge)]
     if judge.kind == "decision":
-        versions[0] = decision_version()
+        versions[0] = version("decision")
     return list(dict.fromkeys(versions))
 
 

@@ -10,15 +10,9 @@ from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.grading.judge_reply import confidence_of
 from routecal.tasks.oracle.grading.judging import Ask, Vote
 from routecal.tasks.oracle.grading.model_judge import ask_judge, quoted_references
-from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
-from routecal.tasks.oracle.prompt_files import fill, sections, version
+from routecal.tasks.oracle.prompt_files import fence_code, fenced, fill, sections, version
 
 LETTERS = "AB"
-
-
-def decision_version() -> str:
-    """Name and digest of the prompt."""
-    return version("decision")
 
 
 def in_order(query: str, answers: Sequence[str]) -> list[str]:
@@ -57,7 +51,7 @@ def decision_call(query: str, accepted: Sequence[str], shown: Sequence[str], *, 
         system="",
         prompt=fill(parts["input"], fields),
         config={"questions": questions},
-        prompt_version=decision_version(),
+        prompt_version=version("decision"),
         endpoint="decide",
     )
 

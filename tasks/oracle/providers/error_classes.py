@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.providers.response_bodies import not_a_completion
 from routecal.tasks.oracle.providers.retry_after import asked_wait_s
 

@@ -14,14 +14,12 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, check_text
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.error_classes import of_error, without
 from routecal.tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
-from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -152,7 +150,7 @@ class Gemini:
         else:
             # No provider sends a key back, but a proxy's page may; and the body is kept.
             body = without(body, self._secrets)
-            require(call, body)
+            read_response(call, body)
             return body
         # Outside the handler, so that the SDK's error, which holds the request, is not chained to ours.
         raise fault

@@ -15,14 +15,12 @@ import httpx2
 from openai import AsyncOpenAI
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, check_text
 from routecal.tasks.oracle.providers.address import Address, address_of
 from routecal.tasks.oracle.providers.error_classes import without
 from routecal.tasks.oracle.providers.openai_faults import KEY_NAME, of_error, refined, wants_other_cap
-from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 
 TIERS = ("online", "flex")
 
@@ -175,7 +173,7 @@ class OpenAI:
 
 def _fault_of(call: Call, body: str) -> Fault | None:
     try:
-        require(call, body)
+        read_response(call, body)
     except Fault as fault:
         return fault
     return None

@@ -6,7 +6,7 @@ import re
 import httpx2
 import openai
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.providers.error_classes import no_address, of_api_error, of_broken
 
 KEY_NAME = "OPENAI_API_KEY"

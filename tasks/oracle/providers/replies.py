@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from routecal.plain_text import plain
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.providers.error_classes import of_status
 from routecal.tasks.oracle.providers.finish_reasons import (
     MAX_TOKENS,
@@ -73,11 +72,6 @@ def read_response(call: Call, body: str) -> Reply:
         # Some servers count nothing and say 0.
         usage = usage._replace(output=None, thinking=None)
     return Reply(clean(text) or None, finish, blocked, version, response_id, usage)
-
-
-def require(call: Call, body: str) -> None:
-    """Raise the fault of a body that is no answer, as `read_response` does."""
-    read_response(call, body)
 
 
 def broken(what: str, hint: str, body: str, *, kind: FaultKind = FaultKind.BROKEN) -> NoReturn:

@@ -9,7 +9,7 @@ import re
 from typing import Any, NoReturn
 
 from routecal.plain_text import plain
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 
 # So much of a strange body is shown.
 QUOTED = 120

@@ -99,14 +99,14 @@ def test_the_share_of_a_quota_is_the_sum_of_what_is_held() -> None:
         runner.hold(0.25)
         runner.hold(0.25)
         runner.run(runner.engine.ask(runner.job, calls(1)[0]))
-        assert runner.engine.gates[MEDIUM].share == 0.5
+        assert runner.engine.sender.gates[MEDIUM].share == 0.5
         runner.hold(-0.25)
         runner.run(asyncio.sleep(0))
-        assert runner.engine.gates[MEDIUM].share == 0.25
+        assert runner.engine.sender.gates[MEDIUM].share == 0.25
         # With nothing held nobody asks; a gate has no share of nothing.
         runner.hold(-0.25)
         runner.run(asyncio.sleep(0))
-        assert runner.engine.gates[MEDIUM].share == 0.25
+        assert runner.engine.sender.gates[MEDIUM].share == 0.25
 
 
 # ---- stopping

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.engine.retry_policy import ATTEMPTS
 from routecal.tasks.oracle.engine.stop_reasons import NoCompletion, ShardIncomplete
 from routecal.tasks.oracle.grading.answering import answer_call

@@ -12,7 +12,7 @@ from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.budget import BudgetReached
 from routecal.tasks.oracle.money.pricing import UnknownPrice
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
-from routecal.tasks.oracle.rate_limit.limiter import NoProgress, QuotaTooSmall
+from routecal.tasks.oracle.rate_limit.project_limits import NoProgress, QuotaTooSmall
 from tests.gemini_server import scripts
 from tests.gemini_server.refusals import DAY, quota
 from tests.gemini_server.scripts import Script
