@@ -178,7 +178,7 @@ def _count_reply(runner: JobRunner, costs: CallCosts, call: Call, reply: Reply, 
     costs.add(call, reply, usd)
     # What an earlier run bought says nothing about the judge of today.
     if call.stage == "judge" and not reply.earlier and not runner.job.pace.finished_only:
-        unread = runner.firsts.judged(call, reply)
+        unread = runner.firsts.count_judgement(call, reply)
         if unread is not None:
             runner.job.stop(unread)
             raise unread
@@ -186,7 +186,7 @@ def _count_reply(runner: JobRunner, costs: CallCosts, call: Call, reply: Reply, 
 
 async def _count_answer(runner: JobRunner, answer: Answer) -> None:
     """Stop the job where the first answers of a model are all empty."""
-    if runner.job.pace.finished_only or (silent := runner.firsts.heard(answer)) is None:
+    if runner.job.pace.finished_only or (silent := runner.firsts.count_answer(answer)) is None:
         return
     runner.job.stop(silent)
     # Stored as answers they would be graded as silence by every run to come.

@@ -60,12 +60,12 @@ class Call:
         """The key of this call with each of some prompts instead of its own, several times as fast as one by one."""
         before, after = replace(self, prompt=_PLACE)._canonical().split(json.dumps(_PLACE))
         start, rest = hashlib.sha256(before.encode("ascii")), after.encode("ascii")
-        found = []
+        digests = []
         for prompt in prompts:
             digest = start.copy()
             digest.update(json.dumps(prompt).encode("ascii") + rest)
-            found.append(digest.hexdigest())
-        return found
+            digests.append(digest.hexdigest())
+        return digests
 
     def _canonical(self) -> str:
         parts = {

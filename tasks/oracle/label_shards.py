@@ -101,7 +101,7 @@ def store_labelled(labelled: Labelled) -> Artifact:
 def check_labelled(
     labels: Artifact, queries: Artifact, oracle: OracleSpec | ApiJudges, stopped: LabellingStopped | None = None
 ) -> None:
-    """Refuse an empty harvest, or one that was stopped early, and say which queries got no label and why.
+    """Refuse a run without labels, or one that was stopped early, and say which queries got no label and why.
 
     Raises:
         LabellingStopped: `stopped`, if it is one.

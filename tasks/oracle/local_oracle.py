@@ -51,13 +51,13 @@ def label(queries: "pa.Table", oracle: LocalOracle, matrix: OracleMatrix) -> "pa
     from routecal.storage.schemas import SCHEMAS
     from routecal.tasks.oracle.local_model import local_model
 
-    asked = [row for row in queries.to_pylist() if row["ground_truth"]]
+    gradable = [row for row in queries.to_pylist() if row["ground_truth"]]
     path = str(local_folder(oracle.checkpoint))
-    answers = {who: local_model(path, prompt(book)).answer(asked) for who, book in BOOKS.items()}
+    answers = {who: local_model(path, prompt(book)).answer(gradable) for who, book in BOOKS.items()}
     now = datetime.now(UTC)
     rows = []
-    for i, query in enumerate(asked):
-        said = {who: found[i] for who, found in answers.items()}
+    for i, query in enumerate(gradable):
+        said = {who: of_model[i] for who, of_model in answers.items()}
         accepted = [query["ground_truth"], *(query["aliases"] or ())]
         grades = {who: grade_short_answer(answer.text, accepted) for who, answer in said.items()}
         rows.append(

@@ -157,8 +157,8 @@ def queries_of(labels: Artifact, queries: Artifact) -> Artifact:
     Raises:
         QueryUnknown: a label is of none of the queries.
     """
-    found = aligned(read_table(labels, columns=["query_id"]), read_table(queries))
-    return write_table(found, "queries", home=Home.from_env())
+    of_labels = aligned(read_table(labels, columns=["query_id"]), read_table(queries))
+    return write_table(of_labels, "queries", home=Home.from_env())
 
 
 def changes(before: Artifact, after: Artifact) -> list[Table]:
@@ -173,9 +173,9 @@ def changes(before: Artifact, after: Artifact) -> list[Table]:
 
     def table(title: str, column: str, values: Sequence[str]) -> Table:
         pairs = Counter((row[column], now.get(row["query_id"], {}).get(column, LOST)) for row in old)
-        kept, ends = sum(n for (a, b), n in pairs.items() if a == b), (*values, LOST)
+        unchanged, ends = sum(n for (a, b), n in pairs.items() if a == b), (*values, LOST)
         rows = [{"before": a} | {b: pairs[a, b] for b in ends} for a in values]
-        return Table(f"{title}: {kept} of {len(old)} as before", ["before", *ends], rows)
+        return Table(f"{title}: {unchanged} of {len(old)} as before", ["before", *ends], rows)
 
     grades = [table(f"Grades of the {role} model", f"{role}_grade", GRADES) for role in ROLES]
     return [*grades, table("True policies", "true_policy", policies)]

@@ -103,8 +103,8 @@ def matched(oracle: ReplayOracle, queries: Artifact) -> ReplayOracle:
     ids = [of_one.get(name, name if name not in by_text else "") for name in known]
     ids_column = pa.array(ids, pa.string())
     place = outcomes.schema.get_field_index("query_id")
-    found = outcomes.set_column(place, outcomes.schema.field(place), ids_column).filter(pc.not_equal(ids_column, ""))
-    return oracle.model_copy(update={"outcomes": write_table(found, "outcomes", home=Home.from_env())})
+    renamed = outcomes.set_column(place, outcomes.schema.field(place), ids_column).filter(pc.not_equal(ids_column, ""))
+    return oracle.model_copy(update={"outcomes": write_table(renamed, "outcomes", home=Home.from_env())})
 
 
 def label(queries: "pa.Table", oracle: ReplayOracle, matrix: OracleMatrix) -> "pa.Table":

@@ -144,14 +144,14 @@ class Maker:
             await self._api.delete(source)
         return None
 
-    async def unheard(self, name: str) -> str | None:
-        """What the provider calls the job of that display name, if it was made although nobody was told.
+    async def find_created(self, name: str) -> str | None:
+        """What the provider calls the job of that display name, if it was made although no reply said so.
 
         Raises:
             Fault: it could not be asked.
         """
-        if found := await patiently(self._job, lambda: self._api.find(name)):
-            return found
+        if job_name := await patiently(self._job, lambda: self._api.find(name)):
+            return job_name
         # It may not be in the list yet, or another process may just be making it.
         await self._job.pause(self._job.pace.poll_s)
         self._job.check()
@@ -178,12 +178,12 @@ class Maker:
         try:
             job_name = await self._api.create(first.model, source, name)
         except Fault as fault:
-            # Refused as it was, or unheard: a server that fails, or a line that breaks, may have made it all the same.
-            found = await self.unheard(name) if fault.kind is FaultKind.TRANSIENT else None
-            if found is None:
+            # Refused, or no reply came: a server that fails, or a line that breaks, may have made it all the same.
+            existing = await self.find_created(name) if fault.kind is FaultKind.TRANSIENT else None
+            if existing is None:
                 await self.end(name, "never created")
                 raise _NotMade(fault) from fault
-            job_name = found
+            job_name = existing
         await self.created(name, job_name)
         return job_name
 

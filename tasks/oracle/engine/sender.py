@@ -123,7 +123,7 @@ class Sender:
                 _spent(spending, worst)
                 job.budget.settle(hold, worst)
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
-                self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
+                self._recorder.note(_attempt(call, key, job, given_up, worst))
                 raise
             body = request.body
             assert body is not None
@@ -190,7 +190,7 @@ def estimated_tokens(call: Call) -> int:
 
 
 def _say_uncounted(job: Job, call: Call) -> None:
-    """Count a response whose cost is not known; the first one is told."""
+    """Count a response whose cost is not known; warn of the first."""
     job.tally.uncounted += 1
     if job.tally.uncounted == 1:
         said = "%s counts no tokens that can be true; such a call counts as the most that it can have cost"

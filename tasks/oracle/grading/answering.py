@@ -82,10 +82,10 @@ async def ask_model(
         keys.append(roomier.key)
     last = replies[-1]
     # Of a withheld answer some part may have come through; it is not what a user would have got.
-    spoken = [] if last.blocked else [reply for reply in replies if reply.text and reply.text.strip()]
-    source = spoken[-1] if spoken else last
+    worded = [] if last.blocked else [reply for reply in replies if reply.text and reply.text.strip()]
+    source = worded[-1] if worded else last
     answer = Answer(
-        text=source.text if spoken else None,
+        text=source.text if worded else None,
         blocked=last.blocked,
         truncated=is_cut(source),
         model=call.model,

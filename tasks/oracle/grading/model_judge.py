@@ -102,7 +102,7 @@ async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat, anew
     """
     call = judge_call(case, spec=spec, seat=seat)
     first, cut = await _vote(ask, call, seat, anew)
-    if first.grade is not None or first.was_not_heard:
+    if first.grade is not None or first.has_no_reply:
         return (first,)
     again = with_more_room(call) if cut else replace(call, sample=call.sample + 1)
     return first, (await _vote(ask, again, seat, anew))[0]

@@ -183,7 +183,7 @@ def plan_labels(queries: Artifact, oracle: ApiOracle, pace: Pace) -> LabellingPl
     """
     table = read_table(queries, columns=["query", "ground_truth", "aliases"])
     paid = paid_answers(table, oracle)
-    found = labelling_plan(
+    plan = labelling_plan(
         table,
         medium=oracle.medium,
         large=oracle.large,
@@ -196,9 +196,9 @@ def plan_labels(queries: Artifact, oracle: ApiOracle, pace: Pace) -> LabellingPl
         provider=oracle.provider,
     )
     if not (n := sum(paid.values())):
-        return found
+        return plan
     note = f"{n:,} answers are in the ledger and left out; judgements that are there too are not, as nobody knows which"
-    return replace(found, notes=(*found.notes, note))
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def paid_answers(queries: pa.Table, oracle: ApiOracle) -> dict[str, int]:
@@ -216,6 +216,6 @@ def paid_answers(queries: pa.Table, oracle: ApiOracle) -> dict[str, int]:
 
 
 def _n_paid(ledger: Ledger, texts: pa.Array, spec: ModelSpec, provider: str, role: Role) -> int:
-    asked = answer_call("", spec=spec, provider=provider, role=role)
+    call = answer_call("", spec=spec, provider=provider, role=role)
     parts = (texts.slice(at, CHUNK).to_pylist() for at in range(0, len(texts), CHUNK))
-    return sum(ledger.n_ended(asked.keys(part)) for part in parts)
+    return sum(ledger.n_ended(call.keys(part)) for part in parts)

@@ -149,15 +149,15 @@ class OpenAI:
 
     def _checked(self, call: Call, body: str) -> str:
         """The body, if it is an answer."""
-        # No provider sends a key back, but a proxy's page may; and the body is kept. What is short stays: a key like
+        # No provider sends a key back, but a proxy's page may; and the body is stored. What is short stays: a key like
         # `ollama` is a word of answers.
-        kept = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
-        fault = _fault_of(call, kept)
+        cleaned = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
+        fault = _fault_of(call, cleaned)
         if fault is None:
-            return kept
+            return cleaned
         # What no answer needs nobody misses; and a fault is shown to people.
-        kept = without(body, self._secrets)
-        fault = _fault_of(call, kept) or Fault(fault.kind, fault.code, "the reply is no answer", body=kept)
+        cleaned = without(body, self._secrets)
+        fault = _fault_of(call, cleaned) or Fault(fault.kind, fault.code, "the reply is no answer", body=cleaned)
         raise refined(fault, has_form=_has_form(call))
 
     async def _hold(self) -> AsyncGenerator[AsyncOpenAI, None]:

@@ -96,7 +96,7 @@ class FairQueue(Generic[Demand, Grant]):
             self._looker = None
 
     def _look(self) -> None:
-        """Send home whoever has been told to stop."""
+        """Raise what a `stop` raises to those who wait with it."""
         self._looker = None
         again = False
         for waiter in self._waiters:

@@ -73,7 +73,7 @@ class Permit:
 
     def _end(self) -> None:
         if self.ended:
-            raise RuntimeError(f"ticket {self.number} has ended before")
+            raise RuntimeError(f"permit {self.number} has ended before")
         self.ended = True
 
     def _correct(self, quota: Quota, amount: int) -> None:

@@ -148,7 +148,7 @@ def test_the_next_run_goes_on_wherever_a_run_ends(
 def test_results_that_are_half_stored_are_stored_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_results, "CHUNK", 2)
     with serving(respond=by_number()) as server:
-        with hanging(monkeypatch, store_results.Harvest, "_store", after=3) as reached:
+        with hanging(monkeypatch, store_results.ResultStore, "_store", after=3) as reached:
             first = interrupted(server, reached)
         assert 0 < len(recorded()) < 12
         second = goes_on(server)
