@@ -4,8 +4,7 @@ from prefect import flow
 
 from routecal.flows.evaluate import Evaluated, evaluate_heads, with_headline
 from routecal.flows.extract import extract_queries
-from routecal.flows.label import labels_so_far
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams
 from routecal.flows.train import train_head

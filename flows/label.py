@@ -1,24 +1,28 @@
-"""Flow `label`: the true policy of every query."""
+"""Flow `label`: the true policy of every query; and labels by any oracle, for the flows that need them."""
 
+import hashlib
 import logging
 from typing import NamedTuple
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
-from routecal.flows.oracle_choice import oracle_of, pace_of
-from routecal.flows.oracle_params import LabelParams, OracleParams
+from routecal.flows.oracle_params import LabelParams, OracleParams, ProviderParams
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.audit import draw_audit
+from routecal.tasks.old_tables import digest_for_job
 from routecal.tasks.oracle import (
+    ORACLES,
+    ApiJudges,
     ApiOracle,
     LabellingPlan,
     LabellingStopped,
     OracleSpec,
+    Pace,
     check_labelled,
     label_work,
     plan_labels,
@@ -91,3 +95,30 @@ def labels_so_far(
     if run_id is not None and (labels.rows or stopped is None):
         runs.record_run(run_id, queries=queries, labels=labels)
     return labels, stopped
+
+
+def oracle_of(params: OracleParams, queries: str) -> OracleSpec:
+    """The oracle that the parameters describe, its inputs found and read.
+
+    Args:
+        params: as `flows.param_checks` lets them pass.
+        queries: where replay finds outcomes unless a file of them is named.
+    """
+    return ORACLES[params.oracle].resolve(params, queries)
+
+
+def pace_of(
+    params: ProviderParams, rows: Artifact, oracle: ApiOracle | ApiJudges, *, finished_only: bool = False
+) -> Pace:
+    """How to ask. The job is named by what is labelled by whom, so that every attempt at it has the same budget."""
+    job = hashlib.sha256(f"{digest_for_job(rows)}\0{oracle.model_dump_json()}".encode()).hexdigest()[:16]
+    same = set(ProviderParams.model_fields) & set(Pace.model_fields)
+    given = {name: getattr(params, name) for name in same}
+    given["allow_versions"] = tuple(params.allow_versions)
+    return Pace(
+        **given,
+        job=job,
+        run=str(runtime.flow_run.id or ""),
+        secret=params.secret_block,
+        finished_only=finished_only,
+    )

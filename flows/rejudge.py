@@ -5,13 +5,24 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from routecal.flows.oracle_choice import judges_of, pace_of
+from routecal.flows.label import pace_of
 from routecal.flows.oracle_params import RejudgeParams
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.oracle import changes, check_labelled, queries_of, rejudge_work, run_work
+from routecal.tasks.oracle import (
+    ORACLES,
+    ApiJudges,
+    changes,
+    check_labelled,
+    judge_of,
+    prompt_versions,
+    queries_of,
+    rejudge_work,
+    run_work,
+)
+from routecal.tasks.oracle.api_oracle import MEDIUM
 from routecal.tasks.result_table import Table
 
 
@@ -44,3 +55,11 @@ def rejudge(params: RejudgeParams) -> Rejudged:
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
     message = f"{labels.rows} labels judged again; {tables[-1].title}"
     return completed(Rejudged(labels, tables), message, labels=labels.uri)
+
+
+def judges_of(params: RejudgeParams) -> ApiJudges:
+    """The judges that the parameters describe, wherever the answers came from."""
+    judge, api = judge_of(params, MEDIUM), ORACLES[params.oracle].api
+    assert api is not None
+    versions = tuple(prompt_versions(judge))
+    return ApiJudges(kind=params.oracle, provider=api.provider(params), judge=judge, prompt_versions=versions)

@@ -3,8 +3,7 @@
 from prefect import flow
 
 from routecal.calib.settings import Reading
-from routecal.flows.label import labels_so_far
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import TrainRouterParams
 from routecal.flows.run_messages import completed

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -27,14 +27,8 @@ BROKEN_REPLY, REFUSED = "broken reply", "refused"
 Graded = tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]]
 
 
-class GradeRow(Protocol):
-    """Has one row answered and graded."""
-
-    def __call__(
-        self, row: dict[str, Any], ask: Ask, on_answer: OnAnswer | None = None
-    ) -> Coroutine[Any, Any, Graded | Unlabelled]:
-        """Puts every call by `ask`; `on_answer` gets each new answer before it is graded."""
-        ...
+# Has one row answered and graded: puts every call by `ask`; `on_answer`, if there is one, gets each new answer first.
+GradeRow = Callable[[dict[str, Any], Ask, OnAnswer | None], Coroutine[Any, Any, Graded | Unlabelled]]
 
 
 class Labelled(NamedTuple):
@@ -143,7 +137,7 @@ async def label_rows(
 
 
 async def _grade_query(
-    query: dict[str, Any], ask: Ask, on_answer: OnAnswer | None = None, *, oracle: ApiOracle
+    query: dict[str, Any], ask: Ask, on_answer: OnAnswer | None, *, oracle: ApiOracle
 ) -> Graded | Unlabelled:
     if not query["ground_truth"]:
         return Unlabelled("no ground truth")

@@ -23,10 +23,9 @@ from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
 from routecal.tasks.oracle.job_runner import JobRunner, job_runner, stopping_on_signal
 from routecal.tasks.oracle.label_shards import label_shard, store_labelled
-from routecal.tasks.oracle.labelling_summary import publish_summary
+from routecal.tasks.oracle.labelling_summary import progress_line, publish_summary
 from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.oracle_spec import OracleSpec
-from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
 from routecal.tasks.oracle.rejudging import queries_of, rejudge_rows, rejudge_shard
 from routecal.tasks.oracle.replay_oracle import ReplayOracle, matched

@@ -74,7 +74,7 @@ def _costs_of_answers(row: dict[str, Any]) -> CallCosts:
 
 
 async def _grade_again(
-    row: dict[str, Any], ask: Ask, _on_answer: OnAnswer | None = None, *, judges: ApiJudges
+    row: dict[str, Any], ask: Ask, _on_answer: OnAnswer | None, *, judges: ApiJudges
 ) -> Graded | Unlabelled:
     """The stored answers and the new verdicts on them."""
     if not row["ground_truth"]:

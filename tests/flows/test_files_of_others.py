@@ -9,7 +9,7 @@ import pytest
 
 from routecal.flows import cli
 from routecal.flows.extract import extract
-from routecal.flows.oracle_choice import pace_of
+from routecal.flows.label import pace_of
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams, TrainParams
 from routecal.flows.train import _data, train

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import oracle_of
 from routecal.flows.oracle_params import OracleParams, RejudgeParams
 from routecal.flows.param_checks import check
 from routecal.tasks.errors import OptionMissing

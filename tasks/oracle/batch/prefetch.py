@@ -30,7 +30,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Asks whatever one row needs, as far as it gets.
-ProbeRow = Callable[[dict[str, Any], Ask], Awaitable[object]]
+ProbeRow = Callable[[dict[str, Any], Ask, None], Awaitable[object]]
 
 WAVES = ({"medium", "large"}, {"judge"})
 
@@ -116,7 +116,7 @@ class Prefetch:
             for row in rest:
                 # A row that is refused meets its refusal again online, where it is counted.
                 try:
-                    await probe(row, ask)
+                    await probe(row, ask, None)
                 except (NotPaidYet, Fault):
                     continue
 

@@ -99,8 +99,9 @@ class Engine:
 
     async def forget(self, key: str, why: str) -> None:
         """Take back what was bought for a key, so that the next run asks again; what it cost stays counted."""
+        ledger = self._recorder.ledger
         if (bought := await self._recorder.find(key)) is not None:
-            await self._retire(key, bought, why)
+            await self._recorder.off_loop(lambda: ledger.retire(key, bought.response, FaultKind.BROKEN.value, why))
 
     async def drain(self, within_s: float) -> int:
         """Wait for what is in flight, then give up on the rest; how many were given up."""
@@ -158,7 +159,7 @@ class Engine:
                 job.tally.reused += 1
                 return bought
             if not job.pace.finished_only:
-                await self._retire(key, bought, why)
+                await self.forget(key, why)
                 job.tally.renewed += 1
         if job.pace.finished_only:
             raise NotPaidYet(key)
@@ -175,10 +176,6 @@ class Engine:
                     yield
                     return
         yield
-
-    async def _retire(self, key: str, bought: PaidResponse, why: str) -> None:
-        ledger = self._recorder.ledger
-        await self._recorder.off_loop(lambda: ledger.retire(key, bought.response, FaultKind.BROKEN.value, why))
 
 
 def _useless(call: Call, bought: PaidResponse, anew: bool) -> str | None:

@@ -12,8 +12,8 @@ from routecal.storage.ledger.url import locate
 from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
 from routecal.tasks.oracle.grading.judging import ModelSpec
+from routecal.tasks.oracle.labelling_summary import progress_line
 from routecal.tasks.oracle.model_drift import ModelDrift
-from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.rejudging import rejudge_rows
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import BatchScript, Script

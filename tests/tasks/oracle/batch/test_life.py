@@ -21,8 +21,8 @@ from routecal.tasks.oracle.batch import store_results
 from routecal.tasks.oracle.batch.create_job import Maker
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
 from routecal.tasks.oracle.job_runner import JobRunner
+from routecal.tasks.oracle.labelling_summary import progress_line
 from routecal.tasks.oracle.money.budget import BudgetReached
-from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
