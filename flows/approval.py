@@ -26,7 +26,7 @@ from routecal.tasks.extract import open_router
 from routecal.tasks.markdown import safe
 from routecal.tasks.night.night_result import Ending
 from routecal.tasks.night.pending_candidates import ending_of, is_decided, record_answer
-from routecal.tasks.oracle.local_oracle import local_model
+from routecal.tasks.oracle.local_model import local_model
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from routecal.tasks import runs
 from routecal.tasks.make_router import check_base, convert_gemma, refer_checkpoint, train_router
 from routecal.tasks.night import head_decisions
 from routecal.tasks.night.night_result import Night
-from routecal.tasks.oracle import LocalOracle, label, prompts_sha256
+from routecal.tasks.oracle import LocalOracle, label_work, prompts_sha256, run_work
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import inbox_of, make_world_facts, set_apart
 
@@ -98,7 +98,7 @@ def demo_inputs(params: DemoInputs, *, seed: int) -> Inputs:
     for_router, for_head = set_apart(questions, share=ROUTER_SHARE, salt="router")
     oracle = LocalOracle(name=MODEL, checkpoint=gemma, prompts_sha256=prompts_sha256())
     check_base(gemma, Reading())
-    labels, _ = label(for_router, oracle, None, shard_size=params.shard_size)
+    labels, _ = run_work(label_work(for_router, oracle, params.shard_size))
     with underway("train the router"):
         router = train_router(gemma, for_router, labels, Reading(), seed)
     return Inputs(for_head, router, gemma)

@@ -11,11 +11,10 @@ from routecal.calib.night.head_health import Health, may_rest
 from routecal.calib.night.row_roles import judged_on, missing
 from routecal.flows.approval import await_answer
 from routecal.flows.extract import extract_queries
-from routecal.flows.label import labels_so_far
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.night_candidate import Contest, contest
 from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.storage import head_registry

@@ -5,8 +5,7 @@ from prefect import flow
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
 from routecal.flows.extract import extract_queries
-from routecal.flows.label import labels_for
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import HeadParams, TrainParams, TrainRouterParams
 from routecal.flows.run_messages import completed
@@ -16,6 +15,7 @@ from routecal.tasks.evaluate import FINAL
 from routecal.tasks.load_examples import block_names, choose_blocks, join
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.old_tables import under_one_identity
+from routecal.tasks.oracle import check_labelled
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_decisions, import_queries
 from routecal.tasks.runs import check_together, features_for, name_of
@@ -110,7 +110,8 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
     check_base(base, reading)
-    labels = labels_for(None, queries, oracle, params)
+    labels, stopped = labels_so_far(None, queries, oracle, params)
+    check_labelled(labels, queries, oracle, stopped)
     with underway("train the router"):
         router = train_router(base, queries, labels, reading, params.seed)
     runs.record_run(run_id, router=router, router_queries=queries, router_labels=labels)

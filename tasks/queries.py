@@ -12,12 +12,11 @@ from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.column_names import mapping_of
 from routecal.storage.folder_artifact import write_folder
-from routecal.storage.ingest import read_outcomes, read_policies, read_queries
+from routecal.storage.ingest import read_policies, read_queries
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id, share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.cache import step
-from routecal.tasks.oracle.oracle_spec import ReplayOracle
 from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.worldfacts import world_facts
 
@@ -47,16 +46,6 @@ def import_queries(path: str, *, limit: int | None = None, columns: str | None =
         if cut := {texts[i] for i in order[:limit]} & {texts[i] for i in order[limit:]}:
             metadata[CUT] = json.dumps(sorted(cut))
     return write_table(table, "queries", home=Home.from_env(), metadata=metadata)
-
-
-def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
-    """The `replay` oracle over the recorded outcomes of a file; `columns` as `import_queries`."""
-    table = read_outcomes(path, mapping_of(columns))
-    medium, large = (
-        ", ".join(sorted(set(table[f"{who}_model"].drop_null().to_pylist()))) for who in ("medium", "large")
-    )
-    stored = write_table(table, "outcomes", home=Home.from_env())
-    return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
 
 
 @step("make world facts", "make {n} world facts", on=None)

@@ -1,6 +1,7 @@
 """`calibrate` on a real Prefect: what it makes, what it does not do twice, and what survives a failure."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +88,15 @@ def test_calibrate_from_files_to_report(
 def test_finished_shards_outlive_a_failed_one(
     params: CalibrateParams, states: States, monkeypatch: pytest.MonkeyPatch, asked: list[str]
 ) -> None:
-    real, calls = ORACLES["replay"], []
+    replay, calls = ORACLES["replay"], []
 
     def fails_on_the_second(queries: pa.Table, oracle: Any, matrix: OracleMatrix) -> pa.Table:
         calls.append(queries["query"][0].as_py())
         if asked[100] in queries["query"].to_pylist():
             raise ConnectionError("the second shard fails")
-        return real(queries, oracle, matrix)
+        return replay.label(queries, oracle, matrix)
 
-    monkeypatch.setitem(ORACLES, "replay", fails_on_the_second)
+    monkeypatch.setitem(ORACLES, "replay", replace(replay, label=fails_on_the_second))
     with pytest.raises(ConnectionError, match="the second shard fails"):
         calibrate(params)
     assert calls == [asked[0], asked[100]]
@@ -105,9 +106,9 @@ def test_finished_shards_outlive_a_failed_one(
 
     def counted(queries: pa.Table, oracle: Any, matrix: OracleMatrix) -> pa.Table:
         calls.append(queries["query"][0].as_py())
-        return real(queries, oracle, matrix)
+        return replay.label(queries, oracle, matrix)
 
-    monkeypatch.setitem(ORACLES, "replay", counted)
+    monkeypatch.setitem(ORACLES, "replay", replace(replay, label=counted))
     result = calibrate(params)
     assert calls == [asked[100], asked[200]]
     assert of(states, "Cached") == {"check router": 1, "label": 1}

@@ -22,7 +22,7 @@ from routecal.tasks.escalate import pack_router
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import join, load_examples
 from routecal.tasks.make_router import convert_gemma, train_router
-from routecal.tasks.oracle.local_oracle import LocalModel
+from routecal.tasks.oracle.local_model import LocalModel
 from routecal.tasks.oracle.prompt_files import prompt
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes

@@ -93,7 +93,7 @@ class Vote:
     earlier: bool = field(default=False, compare=False)
 
     @property
-    def was_not_heard(self) -> bool:
+    def has_no_reply(self) -> bool:
         """No reply came that could be read; to ask again at once is of no use."""
         return (self.problem or "").startswith(("refused", "broken"))
 

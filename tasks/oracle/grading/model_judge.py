@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.answering import is_cut, with_more_room
 from routecal.tasks.oracle.grading.judge_reply import read_reply
 from routecal.tasks.oracle.grading.judging import Ask, JudgeForm, ModelSpec, Seat, Vote
-from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
-from routecal.tasks.oracle.prompt_files import fill, prompt, version
+from routecal.tasks.oracle.prompt_files import fence_code, fenced, fill, prompt, version
 
 # The first and third judge share their words, and might be the same model: then its sample number tells them apart.
 SYSTEMS: dict[Seat, str] = {"first": "judge_system", "second": "judge_second", "third": "judge_system"}
@@ -104,7 +102,7 @@ async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat, anew
     """
     call = judge_call(case, spec=spec, seat=seat)
     first, cut = await _vote(ask, call, seat, anew)
-    if first.grade is not None or first.was_not_heard:
+    if first.grade is not None or first.has_no_reply:
         return (first,)
     again = with_more_room(call) if cut else replace(call, sample=call.sample + 1)
     return first, (await _vote(ask, again, seat, anew))[0]

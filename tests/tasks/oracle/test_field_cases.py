@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import (
     AllSilent,
@@ -22,7 +23,6 @@ from routecal.tasks.oracle.engine.stop_reasons import (
 from routecal.tasks.oracle.first_replies import FIRST
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.job_runner import job_runner
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.refusals import REFUSALS, Refusal
