@@ -24,8 +24,8 @@ from routecal.storage.head_registry import Action, RegistryEntry, history
 from routecal.storage.layout import Home
 from routecal.tasks.extract import open_router
 from routecal.tasks.markdown import safe
+from routecal.tasks.night.head_decisions import ending_of, is_decided, record_answer
 from routecal.tasks.night.night_result import Ending
-from routecal.tasks.night.pending_candidates import ending_of, is_decided, record_answer
 from routecal.tasks.oracle.local_model import local_model
 
 logger = logging.getLogger(__name__)

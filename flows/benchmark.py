@@ -14,13 +14,12 @@ from routecal.flows.trial_params import AblateParams, BenchmarkParams, TrialPara
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.benchmark.ablation_tables import ablation_latex, ablation_page, ablation_plot, effects
-from routecal.tasks.benchmark.benchmark_report import Compared, write_benchmark
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.features import extract_sets, headless
 from routecal.tasks.benchmark.fit_cells import choose_block, fit_cell, fit_router
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
-from routecal.tasks.benchmark.results import RAW, TEMPERATURE, set_table, standings
+from routecal.tasks.benchmark.results import RAW, TEMPERATURE, Compared, set_table, standings, write_benchmark
 from routecal.tasks.make_router import convert_gemma, refer_checkpoint
 from routecal.tasks.progress import track
 

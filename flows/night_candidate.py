@@ -14,8 +14,7 @@ from routecal.tasks.evaluate import FINAL
 from routecal.tasks.evaluation_verdict import money
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
-from routecal.tasks.night.label_history import ROWS, RUN, NightRows, held_out, pooled_rows
-from routecal.tasks.night.night_context import NightContext
+from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, pooled_rows
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version

@@ -18,7 +18,7 @@ from routecal.storage.errors import LockHeld
 from routecal.storage.layout import Home
 from routecal.storage.lock import locked
 from routecal.tasks.errors import NightRuns
-from routecal.tasks.night.pending_candidates import FLOW_RUN, entry_asked_by
+from routecal.tasks.night.head_decisions import FLOW_RUN, entry_asked_by
 
 LOCK = ".night.lock"
 # How long a Retry waits for a process of the same run, which was thought dead and looks every ten seconds.

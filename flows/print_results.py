@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
-    from routecal.tasks.benchmark.benchmark_report import Compared
+    from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
     from routecal.tasks.stats import Exported

@@ -25,13 +25,12 @@ from routecal.tasks import runs
 from routecal.tasks.load_examples import join
 from routecal.tasks.make_router import refer_checkpoint, trained_on
 from routecal.tasks.night import head_decisions
+from routecal.tasks.night.head_decisions import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.night.health_check import check_champion
 from routecal.tasks.night.inbox import gather
-from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, NightRows, held_out, key_of
-from routecal.tasks.night.night_context import NightContext
+from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, NightContext, NightRows, held_out, key_of
 from routecal.tasks.night.night_report import cost_of, headline, publish_night
 from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
-from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.oracle.label_shards import check_labelled
 
 logger = logging.getLogger(__name__)

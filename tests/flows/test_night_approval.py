@@ -14,9 +14,9 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry, append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.night import manual_decisions
+from routecal.tasks.night.head_decisions import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.night.manual_decisions import waiting
 from routecal.tasks.night.night_result import ENDING, Ending, Night
-from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from tests.flows.people import beside, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")

@@ -12,10 +12,9 @@ from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.benchmark.benchmark_report import write_benchmark
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
-from routecal.tasks.benchmark.results import differences, scores, set_table, standings
+from routecal.tasks.benchmark.results import differences, scores, set_table, standings, write_benchmark
 from tests.bench.acceptance import Bar, bars
 
 N, SEEDS = 600, 3
