@@ -36,7 +36,11 @@ class Ballast:
             return
         self.is_new = not self.path.exists()
         try:
-            _allocate(self.path, os.O_CREAT, SIZE_BYTES)
+            handle = os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o644)
+            try:
+                _allocate(handle, SIZE_BYTES)
+            finally:
+                os.close(handle)
         except OSError:
             self.drop()
             raise
@@ -56,7 +60,11 @@ def has_room(folder: Path, n_bytes: int = 1 << 16) -> bool:
     """Whether `n_bytes` can be written into `folder`; True when something other than space prevents it."""
     probe = folder / f".probe-{uuid.uuid4().hex}"
     try:
-        _allocate(probe, os.O_CREAT | os.O_EXCL, n_bytes)
+        handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        try:
+            _allocate(handle, n_bytes)
+        finally:
+            os.close(handle)
     except OSError as error:
         return not is_full(error)
     finally:
@@ -65,15 +73,11 @@ def has_room(folder: Path, n_bytes: int = 1 << 16) -> bool:
     return True
 
 
-def _allocate(path: Path, flags: int, n_bytes: int) -> None:
-    handle = os.open(path, flags | os.O_WRONLY, 0o644)
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(handle, 0, n_bytes)
-            return
-        # Random, because some file systems keep zeros for nothing.
-        for _ in range(0, n_bytes, 1 << 16):
-            os.write(handle, os.urandom(min(1 << 16, n_bytes)))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _allocate(handle: int, n_bytes: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, n_bytes)
+        return
+    # Random, because some file systems keep zeros for nothing.
+    for _ in range(0, n_bytes, 1 << 16):
+        os.write(handle, os.urandom(min(1 << 16, n_bytes)))
+    os.fsync(handle)
