@@ -12,16 +12,11 @@ from pydantic import Field
 from routecal.calib.policy import OracleMatrix
 from routecal.tasks.errors import OptionMissing
 from routecal.tasks.oracle.grading.exact import grade_short_answer
-from routecal.tasks.oracle.oracle_spec import Oracle, OracleSpec
+from routecal.tasks.oracle.oracle_spec import Artifact, Oracle, OracleSpec
 from routecal.tasks.oracle.prompt_files import BOOKS, prompt, prompts_sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from routecal.storage.artifact import Artifact
-else:
-    # It brings pyarrow, which forms do without.
-    Artifact = Any
 
 
 class LocalOracle(OracleSpec):

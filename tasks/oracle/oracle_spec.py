@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from routecal.calib.policy import OracleMatrix
+    from routecal.storage.artifact import Artifact as Artifact
     from routecal.tasks.oracle.engine.pace import Pace
     from routecal.tasks.oracle.engine.sender import Provider
+else:
+    # For specifications: the module it comes from brings pyarrow.
+    Artifact = Any
 
 
 class OracleSpec(BaseModel):

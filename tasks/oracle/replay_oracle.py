@@ -10,15 +10,10 @@ from pydantic import Field
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id
-from routecal.tasks.oracle.oracle_spec import Oracle, OracleSpec
+from routecal.tasks.oracle.oracle_spec import Artifact, Oracle, OracleSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from routecal.storage.artifact import Artifact
-else:
-    # It brings pyarrow, which forms do without.
-    Artifact = Any
 
 logger = logging.getLogger(__name__)
 

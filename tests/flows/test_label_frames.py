@@ -76,7 +76,7 @@ def test_the_flow_is_ten_frames_from_the_request(
     with serving(respond=by_number()) as server:
         assert label(params_for(lakes_file(tmp_path, 4), server)).rows == 4
         assert server.stats()["models"].keys() == {MEDIUM, LARGE, JUDGE}
-    for stage, most in (("answer", 10), ("judge", 14)):
+    for stage, most in (("answer", 10), ("judge", 13)):
         assert walks[stage]
         for walk in walks[stage]:
             # Nothing between the two ends was lost on the way.

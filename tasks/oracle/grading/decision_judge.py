@@ -76,20 +76,17 @@ async def decision_votes(
     """
     shown = in_order(query, answers)
     call = decision_call(query, accepted, shown, model=model, provider=provider)
-    votes = await _ask_for_votes(ask, call, shown, anew)
-    unread = [text for text in shown if votes[text].grade is None and not votes[text].has_no_reply]
-    if not unread:
+
+    def is_read(reply: Reply) -> bool:
+        return all(vote.grade for vote in _votes(call, shown, reply).values())
+
+    reply = await ask_judge(ask, call, is_read, anew=anew)
+    votes = _votes(call, shown, reply)
+    if isinstance(reply, str) or is_read(reply):
         return {text: (vote,) for text, vote in votes.items()}
     again = replace(call, sample=1)
-    second = await _ask_for_votes(ask, again, shown, anew)
-    return {text: (votes[text], second[text]) if text in unread else (votes[text],) for text in shown}
-
-
-async def _ask_for_votes(ask: Ask, call: Call, shown: Sequence[str], anew: bool) -> Mapping[str, Vote]:
-    votes = _votes(call, shown, await ask_judge(ask, call))
-    if anew and any(vote.earlier and vote.grade is None for vote in votes.values()):
-        votes = _votes(call, shown, await ask_judge(ask, call, anew=True))
-    return votes
+    second = _votes(again, shown, await ask_judge(ask, again, is_read, anew=anew))
+    return {text: (vote,) if vote.grade else (vote, second[text]) for text, vote in votes.items()}
 
 
 def _votes(call: Call, shown: Sequence[str], reply: Reply | str) -> Mapping[str, Vote]:

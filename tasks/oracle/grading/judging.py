@@ -93,11 +93,6 @@ class Vote:
     earlier: bool = field(default=False, compare=False)
 
     @property
-    def has_no_reply(self) -> bool:
-        """No reply came that could be read; to ask again at once is of no use."""
-        return (self.problem or "").startswith(("refused", "broken"))
-
-    @property
     def facts(self) -> dict[str, Any]:
         """Plain JSON, as the `labels` table stores it."""
         return {
