@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, NotServable
 from routecal.calib.head import LoadedHead
@@ -16,10 +16,8 @@ from routecal.calib.router.pooling import DEFAULT
 ROUTER = "router"
 
 
-class Serving(BaseModel):
+class Serving(BaseModel, frozen=True):
     """What a head folder must say, under "serving" in its lineage, so that it can be served."""
-
-    model_config = ConfigDict(frozen=True)
 
     router: str = Field(
         description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"

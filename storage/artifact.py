@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializationInfo,
     ValidationInfo,
@@ -30,15 +29,13 @@ from routecal.storage.schemas import conform
 _KIND_KEY = b"routecal.kind"
 
 
-class Artifact(BaseModel):
+class Artifact(BaseModel, frozen=True):
     """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is.
 
     Stored, a `uri` in the home is relative to its root, and is looked for in the home of whoever reads it: that of the
     environment, or the one that `within` names. Absolute places that version 0.1 stored are looked for there too, once
     nothing is left where they point.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     uri: str = Field(description="absolute local path or fsspec URL")
     sha256: str = Field(description="of the file; of a folder, `folder_digest`")

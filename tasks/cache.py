@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypedDict, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import INPUTS, CachePolicy
@@ -36,17 +36,6 @@ NO_EFFECT = (
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class TaskOptions(TypedDict):
-    """Options of Prefect's `task` that every task here shares."""
-
-    persist_result: bool
-    result_serializer: str
-
-
-# Results are JSON and always stored, or Retry would run finished tasks again.
-STORED: Final[TaskOptions] = {"persist_result": True, "result_serializer": "json"}
 
 
 @dataclass
@@ -120,19 +109,26 @@ def cache_on(own: str, *modules: str) -> CachePolicy:
     return WhileItStands(policy=INPUTS + CachePolicy.from_cache_key_fn(code_version))
 
 
-def step(name: str, run_name: str, *, on: Sequence[str] | None) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task whose result is stored, and reused while its inputs stay as they are, and its code or its `version`.
 
     Args:
         name: of the task.
         run_name: of its runs, with its arguments in braces.
         on: modules beside its own that have a part in the numbers, see `cache_on`. None for slow or paid steps: they
-            take an explicit `version` argument, as an edited comment must not buy them again.
+            take an explicit `version` argument, as an edited comment must not buy them again. Or a policy of its own.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        policy = WhileItStands(policy=INPUTS) if on is None else cache_on(function.__module__, *on)
-        return task(name=name, task_run_name=run_name, cache_policy=policy, **STORED)(function)
+        if isinstance(on, CachePolicy):
+            policy = on
+        else:
+            policy = WhileItStands(policy=INPUTS) if on is None else cache_on(function.__module__, *on)
+        # Results are JSON and always stored, or Retry would run finished tasks again.
+        options = task(
+            name=name, task_run_name=run_name, cache_policy=policy, persist_result=True, result_serializer="json"
+        )
+        return options(function)
 
     return decorate
 

@@ -78,7 +78,9 @@ def escalate(
         )
         at = (here, policy[test], p[test])
         savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level)
-        thresholds = _thinned(escalation.thresholds_of(policy[test], p[test]))
+        every = escalation.thresholds_of(policy[test], p[test])
+        # Both ends included, evenly by rank.
+        thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
         drawn = escalation.curve(*at, thresholds=thresholds)
         curves[name] = [drawn.point(i) for i in range(len(thresholds))]
         band = escalation.quality_band(*at, thresholds=thresholds, level=level)
@@ -145,12 +147,6 @@ def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[st
     table = read_table(predictions, columns=["query_id", "method", "p"])
     found = {name: table.filter(pa.compute.field("method") == name) for name in methods}
     return {name: rows_of(rows, examples["query_id"])["p"].to_numpy() for name, rows in found.items() if rows.num_rows}
-
-
-def _thinned(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most POINTS of them, both ends included, evenly by rank."""
-    ranks = np.linspace(0, len(thresholds) - 1, min(POINTS, len(thresholds)))
-    return np.asarray(thresholds[ranks.round().astype(int)])
 
 
 def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:

@@ -43,8 +43,9 @@ def evaluation_page(
     if steps := next_steps(evaluation, calibrated):
         lines += ["## What to do", "", *(f"- {safe(step)}" for step in steps), ""]
     for name, text in _pictures(evaluation).items():
-        if (png := _bytes(report, name)) is not None:
-            lines += [picture(png, text), ""]
+        fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
+        if fs.isfile(path):
+            lines += [picture(fs.cat_file(path), text), ""]
     # The method in question first. One column more would not fit beside the UI's own.
     methods = sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL)
     rows = [
@@ -66,8 +67,3 @@ def _pictures(evaluation: Evaluation) -> dict[str, str]:
 
 def _shown(estimate: Estimate | float | None) -> str:
     return "–" if estimate is None else f"{estimate:.3f}"
-
-
-def _bytes(report: str, name: str) -> bytes | None:
-    fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
-    return bytes(fs.cat_file(path)) if fs.isfile(path) else None

@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.stats import t
 
 from routecal.calib.checks import FloatArray, checked_p
@@ -18,10 +18,8 @@ from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.settings import CONFIDENCE, MARGIN
 
 
-class Saving(BaseModel):
+class Saving(BaseModel, frozen=True):
     """What one threshold saves against all-large, on rows that did not choose it."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(description="rows it is measured on")
     level: float = Field(description="coverage of every interval here")

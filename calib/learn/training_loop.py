@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from routecal.calib.errors import Collapsed, TooFewExamples
@@ -23,10 +23,8 @@ BLOCK = 16384
 SMALL_HEAD = 2**20
 
 
-class StepLog(BaseModel):
+class StepLog(BaseModel, frozen=True):
     """One optimiser step."""
-
-    model_config = ConfigDict(frozen=True)
 
     stage: Stage
     head: int = Field(default=0, description="of an ensemble, from 0")

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.special import expit, logit
 from scipy.stats import t
 
@@ -18,14 +18,12 @@ from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get_metric
 from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True):
     """A number and its interval; a format is that of each of the three.
 
     >>> f"{Estimate(value=0.078, low=0.052, high=0.13):.3f}"
     '0.078 [0.052, 0.130]'
     """
-
-    model_config = ConfigDict(frozen=True)
 
     value: float = Field(description="on the rows as they are")
     low: float = Field(description="lower end of the interval")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.oracle_spec import OracleSpec
@@ -47,10 +47,8 @@ class ApiOracle(OracleSpec):
         }
 
 
-class ApiJudges(BaseModel):
+class ApiJudges(BaseModel, frozen=True):
     """Judges behind an API, for answers that are there already: everything that decides the new grades."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: str
     provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")

@@ -8,7 +8,6 @@ from collections.abc import Collection
 from itertools import islice
 from textwrap import shorten
 
-from prefect import task
 from prefect.cache_policies import INPUTS
 
 from routecal.calib.policy import OracleMatrix
@@ -16,7 +15,7 @@ from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, WhileItStands
+from routecal.tasks.cache import WhileItStands, step
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
 from routecal.tasks.oracle.api_labels import BROKEN_REPLY, REFUSED, Labelled, label_queries
 from routecal.tasks.oracle.api_oracle import ApiJudges, ApiOracle
@@ -57,7 +56,7 @@ def is_settled(labels: object) -> bool:
 LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots", holds=is_settled)
 
 
-@task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=LABEL_CACHE, **STORED)
+@step("label", "label {queries.rows} queries ({oracle.kind})", on=LABEL_CACHE)
 def label_shard(
     queries: Artifact,
     oracle: OracleSpec,

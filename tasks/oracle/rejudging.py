@@ -8,13 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import task
 
 from routecal.calib.policy import POLICIES, OracleMatrix
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import GRADES
-from routecal.tasks.cache import STORED
+from routecal.tasks.cache import step
 from routecal.tasks.oracle.api_labels import Graded, Labelled, label_rows
 from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
@@ -123,7 +122,7 @@ def stored_answer(label: Mapping[str, Any], role: str) -> Answer | None:
 LOST = "no label"
 
 
-@task(name="rejudge", task_run_name="rejudge {labels.rows} labels ({judges.kind})", cache_policy=LABEL_CACHE, **STORED)
+@step("rejudge", "rejudge {labels.rows} labels ({judges.kind})", on=LABEL_CACHE)
 def rejudge_shard(
     labels: Artifact,
     queries: Artifact,
