@@ -75,7 +75,8 @@ gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
 
 # What the lowest versions must pass: the core, storage, the clients of the providers, and the whole pipeline.
 ON_FLOORS := tests/calib/test_estimator.py tests/calib/test_calibrated_router.py tests/storage/test_artifact.py \
-             tests/storage/test_query.py tests/storage/test_ingest.py tests/storage/ledger/test_once.py \
+             tests/storage/test_query.py tests/storage/test_ingest.py tests/storage/test_ingest_outcomes.py \
+             tests/storage/ledger/test_once.py \
              tests/tasks/oracle/providers/test_error_classes.py tests/tasks/oracle/providers/test_gemini.py \
              tests/tasks/oracle/providers/test_openai.py tests/tasks/test_serving.py tests/flows/test_calibrate.py
 

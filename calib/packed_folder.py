@@ -47,7 +47,8 @@ def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
         folder: where; made if need be.
     """
     lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
-    head.head.save(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=head.config.get("metrics"))
+    metrics = head.config.get("metrics")
+    head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
 
 
 def serving_of(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:

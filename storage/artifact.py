@@ -41,7 +41,7 @@ class Artifact(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     uri: str = Field(description="absolute local path or fsspec URL")
-    sha256: str = Field(description="of the file; of a folder, `digest_folder`")
+    sha256: str = Field(description="of the file; of a folder, `folder_digest`")
     rows: int = Field(ge=0, description="rows of the table; files of a folder")
     kind: str = Field(description="key of `SCHEMAS`, or what the folder holds (heads, routers, reports …)")
 

@@ -65,7 +65,7 @@ def draw_escalation(found: Escalation) -> bytes:
     last = list(lines)[-1]
     chosen = found.methods[last].point
     band = np.array(found.band)
-    return plots.cost_quality(
+    figure = plots.cost_quality(
         lines,
         random=_line([found.policies["all-medium"], found.policies["all-large"]]),
         oracle=_line(found.oracle),
@@ -74,6 +74,7 @@ def draw_escalation(found: Escalation) -> bytes:
         band=plots.Band(lines[last].cost, band[:, 0], band[:, 1]),
         unit=found.unit,
     )
+    return plots.render(figure)
 
 
 def _line(points: list[tuple[float, float]]) -> CostQuality:
@@ -86,15 +87,14 @@ def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str
     curves = {name: test_rows(table, name) for name in DRAWN if name in evaluation.methods}
     title = "Confidence and accuracy on the test split"
     found = {
-        "reliability": plots.reliability_diagram(curves, title=title),
-        "selective": plots.risk_coverage(curves),
+        "reliability": plots.render(plots.reliability_diagram(curves, title=title)),
+        "selective": plots.render(plots.risk_coverage(curves)),
     }
     if {BEFORE, FINAL} <= evaluation.methods.keys():
-        found["before_after"] = plots.before_after(
-            test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
-        )
+        rows = [test_rows(table, name) for name in (BEFORE, FINAL)]
+        found["before_after"] = plots.render(plots.before_after(*rows, names=(BEFORE, FINAL)))
     if steps := _steps(artifacts):
-        found["training"] = plots.training_curves(steps)
+        found["training"] = plots.render(plots.training_curves(steps))
     if evaluation.escalation is not None and evaluation.escalation.curves:
         found["escalation"] = draw_escalation(evaluation.escalation)
     return found

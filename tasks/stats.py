@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.errors import UnknownName
-from routecal.storage.jsonl_export import export_jsonl
+from routecal.storage.example_join import export_jsonl
 from routecal.storage.query import connect, header, names, run, title
 from routecal.tasks.errors import OptionMissing, RunLacks
 from routecal.tasks.result_table import Table

@@ -140,7 +140,7 @@ def _deal(examples: Artifact, features: Artifact, folds: int | None, blocks: Seq
 
 def _store(head: Ensemble, recalibrator: Recalibrator, lineage: dict[str, Any], log: list[StepLog]) -> Artifact:
     def build(folder: Path) -> None:
-        head.save(folder, recalibrator=recalibrator, lineage=lineage)
+        head.save_pretrained(folder, recalibrator=recalibrator, lineage=lineage)
         (folder / "training.jsonl").write_text("".join(step.model_dump_json() + "\n" for step in log), encoding="utf-8")
 
     return write_folder("heads", build, home=Home.from_env())

@@ -13,8 +13,8 @@ from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
 from routecal.calib.escalation.tradeoff import COMPLEX, ThresholdPoint, curve, served_by_large, thresholds_of
 from routecal.calib.metrics import Estimate
-from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability_bins import wilson
+from routecal.calib.metrics.bin_counts import wilson
+from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.settings import CONFIDENCE, MARGIN
 
 

@@ -21,7 +21,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import UnknownName
+from routecal.calib.errors import known
 from routecal.calib.learn.beta_reward import beta, cost_weighted
 from routecal.calib.learn.tensor_shapes import check_against
 
@@ -135,7 +135,5 @@ def get_reward(name: str, **parameters: float) -> Reward:
     >>> get_reward("calibration") is linear
     True
     """
-    name = canonical(name)
-    if name not in REWARDS:
-        raise UnknownName("reward", name, REWARDS)
-    return partial(REWARDS[name], **parameters) if parameters else REWARDS[name]
+    reward = known("reward", canonical(name), REWARDS)
+    return partial(reward, **parameters) if parameters else reward

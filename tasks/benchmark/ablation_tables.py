@@ -6,8 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.metrics import Estimate
-from routecal.calib.plots import forest_plot
-from routecal.calib.plots.style import Format
+from routecal.calib.plots import Format, forest_plot, render
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
 from routecal.tasks.benchmark.cell_scores import Scored
 from routecal.tasks.benchmark.latex import booktabs, escaped, interval
@@ -97,7 +96,7 @@ def ablation_plot(found: Sequence[Effect], title: str, fmt: Format = "png") -> b
     own = [effect for effect in found if effect.router is None]
     differences = {name: [getattr(effect, metric) for effect in own] for metric, name in TITLES.items()}
     lower = {name: METRICS[metric] for metric, name in TITLES.items()}
-    return forest_plot([e.variant for e in own], differences, lower_is_better=lower, title=title, fmt=fmt)
+    return render(forest_plot([e.variant for e in own], differences, lower_is_better=lower, title=title), fmt)
 
 
 def _by_set(scored: Sequence[Scored]) -> str:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from prefect import task
 
 from routecal.calib.baselines import Predictor
+from routecal.calib.errors import known
 from routecal.calib.examples import Examples
 from routecal.calib.learn import block_choice as blocks_of
-from routecal.calib.learn import routing_head
+from routecal.calib.learn.routing_head import ROUTING_HEADS
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.trial import ablation, methods
@@ -41,7 +42,7 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
     table = table.filter(pa.compute.field("part") == "router")
     hidden = load_features(features).of(table["query_id"].to_pylist())
-    weights = routing_head.routing_head_kind(kind)(hidden, _policies(table["true_policy"]))
+    weights = known("routing head", kind, ROUTING_HEADS)(hidden, _policies(table["true_policy"]))
 
     def build(folder: Path) -> None:
         np.save(folder / "weights.npy", weights)
@@ -122,7 +123,7 @@ def fit_cell(
 
 
 def _fit_of(group: str) -> Callable[..., Mapping[str, Predictor]]:
-    return ablation.fit if group == ablation.GROUP else methods.get_method(group)
+    return ablation.fit if group == ablation.GROUP else known("group of methods", group, methods.METHODS)
 
 
 def _weights(router: Artifact) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *,
         shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:
         shown += [f"[Open the full report]({link})" if link else f"Report: `{night.report}`", ""]
-    picture = base64.b64encode(plots.nights(_points(rows))).decode()
+    picture = base64.b64encode(plots.render(plots.nights(_points(rows)))).decode()
     shown += ["## Night by night", "", f"![{safe(_trend_text(trend))}](data:image/png;base64,{picture})", ""]
     listed = _listed(trend)
     shown += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]

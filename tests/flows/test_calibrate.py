@@ -29,8 +29,8 @@ from routecal.flows.params import (
 from routecal.flows.reports import export, stats
 from routecal.flows.train import train
 from routecal.flows.train_router import train_router_flow
+from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import read_table
-from routecal.storage.folder_artifact import digest_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest
 from routecal.tasks import runs
@@ -78,7 +78,7 @@ def test_calibrate_from_files_to_report(
     assert metrics["run_id"] == first.run_id
     assert metrics["facts"]["Medium model"] == "mid-7b (recorded outcomes)"
     assert "300 labelled, 300 with features" in metrics["facts"]["Queries"]
-    assert digest_folder(Path(first.head.uri)) == first.head.sha256
+    assert folder_digest(Path(first.head.uri)) == first.head.sha256
     labelled = read_table(runs.newest_artifact("labels"))
     assert labelled["true_policy"].to_pylist() == policies
 
@@ -178,7 +178,7 @@ def test_each_step_alone_reaches_what_calibrate_reaches(
     assert of(states, "Completed") == {"report": 1, "publish": 1}
     assert head == whole.head
     assert found.evaluation == whole.evaluation
-    assert digest_folder(tmp_path / "head") == head.sha256
+    assert folder_digest(tmp_path / "head") == head.sha256
 
     by_name = evaluate(EvaluateParams(head=str(tmp_path / "head")))
     assert by_name.evaluation.methods[FINAL] == whole.evaluation.methods[FINAL]
@@ -247,7 +247,7 @@ def test_a_router_is_made_and_its_queries_are_kept_from_the_head(
     router = train_router_flow(
         TrainRouterParams(queries=third, base_model=str(causal_checkpoint), output_dir=str(tmp_path / "router"))
     )
-    assert digest_folder(tmp_path / "router") == router.sha256
+    assert folder_digest(tmp_path / "router") == router.sha256
     # what trained a router is not offered to a head
     assert latest_manifest(Home.from_env(), "labels") is None
     result = calibrate(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import read_metadata, read_table
+from routecal.storage.example_join import export_jsonl
 from routecal.storage.input_errors import BadRows
-from routecal.storage.jsonl_export import export_jsonl
 from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.queries import import_decisions, import_outcomes, import_queries, make_world_facts, set_apart

@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import Estimate
-from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.audit.audit_errors import (
     AuditIdTwice,

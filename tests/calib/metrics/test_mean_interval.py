@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from routecal.calib.metrics.means import mean_interval
+from routecal.calib.metrics.bootstrap import mean_interval
 
 
 def test_without_skewness_it_is_students():
