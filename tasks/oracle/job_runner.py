@@ -1,7 +1,8 @@
 """The engine's thread: one event loop per process, however many flows and shards want something labelled.
 
 Prefect runs tasks in threads and every library's connections belong to one event loop; so the loop has a thread of its
-own here, and shards hand it their rows and wait.
+own here, and shards hand it their rows and wait. Ctrl-C, SIGTERM and Prefect's cancel end it in order: nothing more is
+sent, what is in flight is stored, then the process ends as the signal wanted.
 """
 
 import asyncio

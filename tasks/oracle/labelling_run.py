@@ -106,12 +106,12 @@ def run_work(
     assert api is not None
     while True:
         with job_runner(pace, api.connect(work.oracle, pace), work.rows) as runner:
-            # Batch jobs have no pace to share, and wait for hours.
-            is_batch = pace.backend == "batch"
-            size = BATCHES if is_batch else quota_size(pace.quota)
-            slots_of = [0] * len(work.pieces) if is_batch else slots_for(len(work.pieces), size)
             with stopping_on_signal(runner), counted(work.name, work.rows) as show:
                 going = _Going(runner, show)
+                # Batch jobs have no pace to share, and wait for hours.
+                is_batch = pace.backend == "batch"
+                size = BATCHES if is_batch else quota_size(pace.quota)
+                slots_of = [0] * len(work.pieces) if is_batch else slots_for(len(work.pieces), size)
                 for piece, slots in zip(work.pieces, slots_of, strict=True):
                     going.wait(size - 1)
                     if runner.job.reason is not None:

@@ -1,4 +1,7 @@
-"""Judging again what was answered before: the answers come from labels, and no model is asked for one."""
+"""Judging again what was answered before, shard by shard, and what that changed.
+
+The answers come from labels, and no model is asked for one.
+"""
 
 import asyncio
 from collections import Counter

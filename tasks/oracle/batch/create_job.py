@@ -2,7 +2,7 @@
 
 The same request twice makes, and bills, two jobs. So the intent is in the ledger before the request is sent, under a
 display name that occurs once; whoever finds an intent that is still open looks for a job of that name before making
-another.
+another. Requests that nothing is charged for are repeated, as rates and luck demand.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The kinds of call that a run makes: who is asked how often, what is read and what is written."""
+"""How large the queries are, and the kinds of call that a run makes: who is asked how often, what is read, written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

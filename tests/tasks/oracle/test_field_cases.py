@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -188,9 +189,13 @@ def test_a_model_that_is_silent_now_and_then_is_graded_so(server: GeminiServer, 
 def test_among_broken_replies_no_good_one_is_paid_twice(
     seed: int, server: GeminiServer, run: Callable[..., Run]
 ) -> None:
-    rng, n = random.Random(seed), 20
+    n, sent = 20, Counter[str]()
 
     def now_and_then(request: Request, body: bytes) -> bytes:
+        # Drawn for each request by its words, in whatever order requests come.
+        words = f"{seed} {request.model} {request.prompt}"
+        sent[words] += 1
+        rng = random.Random(f"{words} {sent[words]}")
         if rng.random() > 0.35:
             return body
         return json.dumps(rng.choice(list(ENDS.values()))(json.loads(body))).encode()
