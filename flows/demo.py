@@ -50,20 +50,16 @@ def demo_night(params: DemoNightParams) -> Night:
     with one_night():
         runs.start("demo-night")
         inputs = demo_inputs(params, seed=params.seed)
-        _check_registry(refer_checkpoint(inputs.router.uri))
+        serving, own = head_decisions.in_force(), refer_checkpoint(inputs.router.uri).sha256
+        # A promotion would put the demo's router in the place of the one that serves.
+        if serving is not None and serving.lineage.get("router_sha256") != own:
+            raise OtherRouterServes(Home.from_env().root, serving.number)
         prices = {name: DemoParams.model_fields[name].default for name in EscalationParams.model_fields}
         chosen = params.model_dump(exclude={"questions"})
         night = RecalibrateParams(inbox=inbox_of(inputs.queries).uri, **inputs.params, **prices, **chosen)
         check(night)
         # No flow run of its own: an approval is asked for, and given, on the page of this run.
         return end_night(night_of(night))
-
-
-def _check_registry(router: Artifact) -> None:
-    """A promotion would put the demo's router in the place of the one that serves."""
-    serving = head_decisions.in_force()
-    if serving is not None and serving.lineage.get("router_sha256") != router.sha256:
-        raise OtherRouterServes(Home.from_env().root, serving.number)
 
 
 class Inputs(NamedTuple):
