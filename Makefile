@@ -64,8 +64,8 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 	$(SERVED) tests/served/test_ui.py tests/served/test_hostile.py tests/served/test_two_nights.py tests/deployments
 
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
-	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/flows/test_label_faults.py \
-		tests/flows/test_prefect_server.py
+	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/served/test_restarts.py \
+		tests/served/test_notifications.py tests/flows/test_label_faults.py tests/flows/test_temporary_server.py
 
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
@@ -75,9 +75,11 @@ gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
 
 # What the lowest versions must pass: the core, storage, the clients of the providers, and the whole pipeline.
 ON_FLOORS := tests/calib/test_estimator.py tests/calib/test_calibrated_router.py tests/storage/test_artifact.py \
-             tests/storage/test_query.py tests/storage/test_ingest.py tests/storage/ledger/test_once.py \
+             tests/storage/test_query.py tests/storage/test_ingest.py tests/storage/test_ingest_outcomes.py \
+             tests/storage/ledger/test_once.py \
              tests/tasks/oracle/providers/test_error_classes.py tests/tasks/oracle/providers/test_gemini.py \
-             tests/tasks/oracle/providers/test_openai.py tests/tasks/test_serving.py tests/flows/test_calibrate.py
+             tests/tasks/oracle/providers/test_openai.py tests/tasks/test_serving.py tests/flows/test_calibrate.py \
+             tests/flows/test_single_steps.py
 
 floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in build/floors, and run a part of the suite there
 	mkdir -p build

@@ -15,9 +15,9 @@ from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
 from routecal.calib.packed_folder import ROUTER, Serving, router_folder, serving_of, version_of
 from routecal.calib.policy import POLICIES, Policy
-from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
 from routecal.calib.router.prompt_tokens import texts_of
+from routecal.folder_digest import folder_digest
 
 # Of two routers that read alike, these are equal; the window (max_tokens) and the most that is read of one query
 # (query_tokens) matter only for queries longer than that.

@@ -1,27 +1,30 @@
 """The errors of calib: what was given, what is allowed, what to do."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from routecal.root_error import RoutecalError
+from routecal.root_error import RoutecalError, UnknownChoice
+
+Entry = TypeVar("Entry")
 
 
 class CalibError(RoutecalError):
     """Root of everything calib raises on purpose."""
 
 
-class UnknownName(CalibError, KeyError):
+class UnknownName(UnknownChoice, CalibError):
     """A registry does not hold the name that was asked for."""
 
-    kind: str
-    name: str
-    known: Iterable[str]
 
-    def __post_init__(self) -> None:
-        self.known = tuple(sorted(self.known))
-        super().__post_init__()
+def known(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """The entry of a registry.
 
-    def __str__(self) -> str:
-        return f"{self.name!r} is not a known {self.kind}; choose one of {', '.join(self.known)}"
+    Raises:
+        UnknownName: no such entry; lists those there are.
+    """
+    if name not in table:
+        raise UnknownName(kind, name, table)
+    return table[name]
 
 
 class NoInterval(CalibError, ValueError):

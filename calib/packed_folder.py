@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, NotServable
 from routecal.calib.head import LoadedHead
@@ -16,10 +16,8 @@ from routecal.calib.router.pooling import DEFAULT
 ROUTER = "router"
 
 
-class Serving(BaseModel):
+class Serving(BaseModel, frozen=True):
     """What a head folder must say, under "serving" in its lineage, so that it can be served."""
-
-    model_config = ConfigDict(frozen=True)
 
     router: str = Field(
         description="its router: a local folder, absolute or relative to the head's, or a name of the Hub"
@@ -47,7 +45,8 @@ def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
         folder: where; made if need be.
     """
     lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
-    head.head.save(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=head.config.get("metrics"))
+    metrics = head.config.get("metrics")
+    head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
 
 
 def serving_of(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:

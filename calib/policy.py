@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 
 class Grade(StrEnum):
@@ -28,7 +28,7 @@ _S, _C, _A = POLICIES
 _G = tuple(Grade)
 
 
-class OracleMatrix(BaseModel):
+class OracleMatrix(BaseModel, frozen=True):
     """True policy by (medium grade, large grade); all nine cells must be named.
 
     The default spends on the large model only where it turns a failure into something better: a right answer,
@@ -37,8 +37,6 @@ class OracleMatrix(BaseModel):
     >>> OracleMatrix().true_policy("INCORRECT", "NOT_ATTEMPTED").value
     'Complex_Query'
     """
-
-    model_config = ConfigDict(frozen=True)
 
     cells: dict[Grade, dict[Grade, Policy]] = Field(
         default={

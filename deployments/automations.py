@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
-from prefect.events.schemas.automations import Automation, AutomationCore, Posture
+from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
@@ -18,10 +18,27 @@ from routecal.deployments.environment import WEBHOOK_URL
 
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3
-# JSON, whatever quotes and line ends a message has.
-FAILED = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }} }'
-TOLD = '{"text": {{ event.payload.headline | tojson }} }'
-ASKED = '{"text": {{ (flow_run.name ~ ": waits for approval, " ~ (flow_run | ui_url)) | tojson }} }'
+# What is sent to the webhook: of what, whose events, which of them, and as JSON, whatever quotes a message holds.
+WEBHOOK_EVENTS = (
+    (
+        "runs that fail",
+        "prefect.flow-run.*",
+        ("prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"),
+        '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }} }',
+    ),
+    (
+        "nights that wait for approval",
+        "prefect.flow-run.*",
+        ("prefect.flow-run.Paused",),
+        '{"text": {{ (flow_run.name ~ ": waits for approval, " ~ (flow_run | ui_url)) | tojson }} }',
+    ),
+    (
+        "nights that promote nothing",
+        "routecal.night.*",
+        ("routecal.night.refused", "routecal.night.waiting"),
+        '{"text": {{ event.payload.headline | tojson }} }',
+    ),
+)
 
 
 def automations() -> list[AutomationCore]:
@@ -55,32 +72,13 @@ def automations() -> list[AutomationCore]:
         block = cast(UUID, hook.save("routecal-webhook", overwrite=True))  # a coroutine only inside an event loop
         found += [
             AutomationCore(
-                name="routecal: tell of runs that fail",
+                name=f"routecal: tell of {what}",
                 trigger=EventTrigger(
-                    posture=Posture.Reactive,
-                    match={"prefect.resource.id": "prefect.flow-run.*"},
-                    expect={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")},
+                    posture=Posture.Reactive, match={"prefect.resource.id": resource}, expect=set(events)
                 ),
-                actions=[CallWebhook(block_document_id=block, payload=FAILED)],
-            ),
-            AutomationCore(
-                name="routecal: tell of nights that wait for approval",
-                trigger=EventTrigger(
-                    posture=Posture.Reactive,
-                    match={"prefect.resource.id": "prefect.flow-run.*"},
-                    expect={"prefect.flow-run.Paused"},
-                ),
-                actions=[CallWebhook(block_document_id=block, payload=ASKED)],
-            ),
-            AutomationCore(
-                name="routecal: tell of nights that promote nothing",
-                trigger=EventTrigger(
-                    posture=Posture.Reactive,
-                    match={"prefect.resource.id": "routecal.night.*"},
-                    expect={"routecal.night.refused", "routecal.night.waiting"},
-                ),
-                actions=[CallWebhook(block_document_id=block, payload=TOLD)],
-            ),
+                actions=[CallWebhook(block_document_id=block, payload=payload)],
+            )
+            for what, resource, events, payload in WEBHOOK_EVENTS
         ]
     return found
 
@@ -93,13 +91,10 @@ def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """
     found = client.read_automations_by_name(automation.name)
     wanted = automation.model_copy(update={"enabled": all(old.enabled for old in found)})
-    if [_made_of(old) for old in found] == [wanted]:
+    # What each was made of, without what the server gave it.
+    made_of = [{name: getattr(old, name) for name in AutomationCore.model_fields} for old in found]
+    if [AutomationCore(**fields) for fields in made_of] == [wanted]:
         return
     for old in found:
         client.delete_automation(old.id)
     client.create_automation(wanted)
-
-
-def _made_of(automation: Automation) -> AutomationCore:
-    """What an automation was made of, without what the server gave it."""
-    return AutomationCore(**{name: getattr(automation, name) for name in AutomationCore.model_fields})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from routecal.flows.prefect_settings import surroundings
+from routecal.flows.prefect_settings import run_environment
 
 HOST, PORT = "127.0.0.1", 4200
 WEBHOOK_URL = "ROUTECAL_WEBHOOK_URL"
@@ -36,7 +36,7 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     # A server that listens everywhere is still reached by this machine at one address.
     reached = HOST if host in ("0.0.0.0", "::") else host
     defaults = {
-        **surroundings(verbose=True, refresh=False),
+        **run_environment(verbose=True, refresh=False),
         **BATCHES,
         "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": port,

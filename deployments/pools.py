@@ -8,17 +8,15 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Kind = Literal["process", "docker", "kubernetes"]
 # Where an image holds the project.
 IN_IMAGE = "/app"
 
 
-class Pool(BaseModel):
+class Pool(BaseModel, frozen=True):
     """A pool, and what its jobs are started with."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Kind
     name: str

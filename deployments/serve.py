@@ -76,7 +76,7 @@ def serve() -> int:
         if not _wait_for(api, server, stop):
             if stop.is_set():
                 return 0
-            return _refuse("the server did not start; what it says is in .prefect/server.log")
+            return _refuse("the server did not start; its log is .prefect/server.log")
         print("deploying …", flush=True)
         # In a session of its own: Ctrl-C would end it with a traceback.
         setup = [sys.executable, "-m", "routecal.deployments.setup"]
@@ -188,7 +188,7 @@ def _signal(group: subprocess.Popen[bytes], number: int) -> bool:
     """Whether anything is left of a process group, to which a signal is sent."""
     try:
         os.killpg(group.pid, number)
-    except (ProcessLookupError, PermissionError):  # what macOS says of zombies
+    except (ProcessLookupError, PermissionError):  # on macOS, of zombies
         return False
     return True
 

@@ -5,27 +5,39 @@ routecal deploy --pool docker --image routecal:1    runs are containers
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.utilities.templating import apply_values
+from prefect.variables import Variable
 
 from routecal.deployments.automations import automations, renew
 from routecal.deployments.environment import complaint, environment
 from routecal.deployments.pools import Pool, make_pool, pool_of
-from routecal.deployments.preserve_ui_edits import kept, remember
 from routecal.flows.errors import ServerUnreachable
 from routecal.flows.prefect_server import check_given
 from routecal.tasks.oracle.concurrency_quota import quota_size
 
 FILE = Path(__file__).with_name("prefect.yaml")
-
+# Deploying replaces a deployment's parameters and schedules, also schedules that somebody added. So this Prefect
+# variable keeps what the file said last time: whatever differs from that, a person has set.
+VARIABLE = "routecal_declared"
+# What people set in the UI, and how a deployment on the server says it in the file's words.
+SETTINGS: dict[str, Callable[[DeploymentResponse], Any]] = {
+    "parameters": lambda found: found.parameters,
+    "schedules": lambda found: [_declared(schedule) for schedule in found.schedules],
+}
 
 HELP = """Create or update the work pool, limits, automations and deployments on the Prefect server at PREFECT_API_URL.
 
@@ -48,7 +60,7 @@ def deploy(client: SyncPrefectClient, pool: Pool) -> None:
     file = apply_values(yaml.safe_load(FILE.read_text()), {})
     declared = file["deployments"]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as merged:
-        yaml.safe_dump(file | {"deployments": kept(client, declared)}, merged)
+        yaml.safe_dump(file | {"deployments": with_ui_edits(client, declared)}, merged)
         merged.flush()
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", merged.name, "--all"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -83,6 +95,40 @@ def main(argv: Sequence[str]) -> int:
         )
     )
     return 0
+
+
+def with_ui_edits(client: SyncPrefectClient, declared: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The declared deployments, with the settings that people made in place of the file's."""
+    last: dict[str, dict[str, str]] = Variable.get(VARIABLE, default={})
+    found = {deployment.name: deployment for deployment in client.read_deployments()}
+    return [_merged(one, found.get(one["name"]), last.get(one["name"], {})) for one in declared]
+
+
+def remember(declared: Sequence[dict[str, Any]]) -> None:
+    """Keep what the file says, for the next time."""
+    Variable.set(VARIABLE, {one["name"]: _digests(one) for one in declared}, overwrite=True)
+
+
+def _merged(declared: dict[str, Any], found: DeploymentResponse | None, last: Mapping[str, str]) -> dict[str, Any]:
+    if found is None:
+        return declared
+    there = {name: setting(found) for name, setting in SETTINGS.items()}
+    digests = _digests(there)
+    return declared | {name: there[name] for name in SETTINGS if digests[name] != last.get(name)}
+
+
+def _declared(found: DeploymentSchedule) -> dict[str, Any]:
+    """A schedule of the server as prefect.yaml writes it."""
+    when = found.schedule.model_dump(mode="json", exclude_defaults=True)
+    row = when | {"slug": found.slug, "active": found.active, "parameters": found.parameters}
+    return {name: value for name, value in row.items() if value not in (None, {})}
+
+
+def _digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each setting: a variable holds 5,000 characters."""
+    return {
+        name: sha256(json.dumps(settings.get(name, []), sort_keys=True).encode()).hexdigest()[:16] for name in SETTINGS
+    }
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Asking a person: a paused run in the Prefect UI, resumed with an answer, or answered in a terminal."""
+"""A night that waits for a person: a paused run, resumed with an answer in the UI, or answered in a terminal."""
 
+import gc
 import json
 import logging
 import time
@@ -19,7 +20,13 @@ from prefect.input import Keyset, RunInput, keyset_from_paused_state
 from prefect.states import Paused, Running
 from pydantic import Field
 
+from routecal.storage.head_registry import Action, RegistryEntry, history
+from routecal.storage.layout import Home
+from routecal.tasks.extract import open_router
 from routecal.tasks.markdown import safe
+from routecal.tasks.night.head_decisions import ending_of, is_decided, record_answer
+from routecal.tasks.night.night_result import Ending
+from routecal.tasks.oracle.local_model import local_model
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +41,7 @@ TRIES = 60
 class Approval(RunInput):
     """What the form asks when the run is resumed."""
 
-    # The form begins with yes; an answer is asked for all the same.
+    # The form begins with yes; it still has to be answered.
     promote: bool = Field(
         description="put the candidate in the serving head's place", json_schema_extra={"default": True}
     )
@@ -62,7 +69,7 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
         return None
     run = UUID(str(runtime.flow_run.id))
     create_markdown_artifact(question, key=ARTIFACT, description=awaited)
-    # The server's limit is a minute later than ours: whom it refuses finds the run failed.
+    # The server's limit is a minute later than ours: a run that it refuses has failed.
     ends = until + timedelta(minutes=1)
     pause: State[Any] = Paused(pause_expiration_time=ends, pause_key=uuid4().hex, message=awaited)
     keys = keyset_from_paused_state(pause)
@@ -92,15 +99,15 @@ def ask(question: str, *, awaited: str, until: datetime, is_answered: Callable[[
         return _go_on(client, run, keys["response"])
 
 
-def tell_answer(what: str, said: str) -> None:
+def publish_answer(what: str, answer: str) -> None:
     """Put what became of the question in its place, under the artifact's key.
 
     Args:
-        what: was asked about.
-        said: in a sentence.
+        what: the question was about.
+        answer: in a sentence.
     """
     if runtime.deployment.id is not None:
-        create_markdown_artifact(f"# {what} waits no more\n\n{safe(said)}\n", key=ARTIFACT, description=safe(said))
+        create_markdown_artifact(f"# {what} waits no more\n\n{safe(answer)}\n", key=ARTIFACT, description=safe(answer))
 
 
 def _go_on(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:
@@ -141,3 +148,65 @@ def _said(client: SyncPrefectClient, run: UUID, key: str) -> Approval | None:
         if error.response.status_code == httpx.codes.NOT_FOUND:
             return None
         raise
+
+
+def await_answer(entry: RegistryEntry, *, hours: float) -> Ending:
+    """How the night ends: as a person says in the UI, or in a terminal, or waiting on if nobody does.
+
+    Whoever decides first decides: an answer that comes after another decision changes nothing, and the night says so.
+
+    Args:
+        entry: that the night has written of its candidate, action `waiting`.
+        hours: how long to wait.
+
+    Raises:
+        Abort: see `ask`.
+    """
+    until = datetime.now(UTC) + timedelta(hours=hours)
+    at = f"{until:%Y-%m-%d %H:%M} UTC"
+    awaited = f"entry {entry.number} waits for approval until {at}: resume this run, or `routecal promote` or `decline`"
+    logger.info("%s", awaited)
+    _let_models_go()
+    answer = ask(question(entry, at), awaited=awaited, until=until, is_answered=lambda: is_decided(entry))
+    if answer is not None:
+        action: Action = "promoted" if answer.promote else "refused"
+        note = f": {answer.note}" if answer.note else ""
+        words = ("approved" if answer.promote else "declined") + " in the UI" + note
+        if not record_answer(entry, action, words):
+            logger.warning("%s, which comes after another decision and changes nothing", words)
+    ending = ending_of(entry, history(Home.from_env()))
+    if is_decided(entry):
+        publish_answer(f"Entry {entry.number}", ending.night.reasons[0])
+        return ending
+    still = f"nobody has approved entry {entry.number}; `routecal promote --entry {entry.number}` still can"
+    publish_answer(f"The run of entry {entry.number}", still)
+    return ending.model_copy(
+        update={"night": ending.night.model_copy(update={"reasons": (still, *ending.night.reasons)})}
+    )
+
+
+def _let_models_go() -> None:
+    """Hours may pass, and others need the memory."""
+    open_router.cache_clear()
+    local_model.cache_clear()
+    gc.collect()
+
+
+def question(entry: RegistryEntry, at: str) -> str:
+    """What a person reads who is asked, as Markdown.
+
+    Args:
+        entry: whose candidate waits.
+        at: until when.
+    """
+    lines = ["# A new head waits for approval", ""]
+    lines += [f"Until {at}; the head that serves goes on serving. It is entry {entry.number} of `routecal heads`."]
+    lines += ["", "What is known of it:", "", *(f"- {safe(reason)}" for reason in entry.reasons), "", "To answer:", ""]
+    lines += [
+        "- in the UI: **Resume** this run (the button on its page), with Promote on or off",
+        f"- in a terminal, with the same `ROUTECAL_HOME`: `routecal promote --entry {entry.number}` or "
+        f"`routecal decline --entry {entry.number}`; the run then ends",
+        "- later: if nobody answers, the candidate is kept, and the same command promotes it until another head takes "
+        "over",
+    ]
+    return "\n".join(lines) + "\n"

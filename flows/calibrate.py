@@ -4,8 +4,7 @@ from prefect import flow
 
 from routecal.flows.evaluate import Evaluated, evaluate_heads, with_headline
 from routecal.flows.extract import extract_queries
-from routecal.flows.label import labels_for
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams
 from routecal.flows.train import train_head
@@ -13,6 +12,7 @@ from routecal.tasks import runs
 from routecal.tasks.extract import check_router, n_truncated
 from routecal.tasks.load_examples import join
 from routecal.tasks.make_router import refer_checkpoint, unseen_by
+from routecal.tasks.oracle import check_labelled
 from routecal.tasks.queries import import_queries
 from routecal.tasks.version import code_version
 
@@ -26,7 +26,8 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
     oracle = oracle_of(params, params.queries)
     check_router(router, params.reading)
-    labels = labels_for(run_id, queries, oracle, params)
+    labels, stopped = labels_so_far(run_id, queries, oracle, params)
+    check_labelled(labels, queries, oracle, stopped)
     features = extract_queries(queries, router, params.reading, params.shard_size)
     examples = join(queries, labels, features)
     heads = train_head(examples, features, params)

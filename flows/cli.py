@@ -5,13 +5,14 @@ resumable as it is, 130 Ctrl-C, 143 SIGTERM, 1 a fault of ours.
 """
 
 import atexit
-import importlib
-import io
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routecal.flows.cli_options import FLAGS
@@ -67,15 +68,15 @@ def main(argv: Sequence[str]) -> int:
     try:
         require("pipeline")
         if name == "completion":
-            from routecal.flows.completion import completion
+            from routecal.flows.help_text import completion
 
             print(completion(options))
             return 0
         return _run(name, options, verbose="--verbose" in flags, refresh="--refresh" in flags)
-    except HelpAsked as asked:
+    except HelpAsked as wanted:
         from routecal.flows.help_text import command_help
 
-        print(command_help(name, is_full=asked.is_full), end="")
+        print(command_help(name, is_full=wanted.is_full), end="")
         return 0
     except LabellingStopped as stopped:
         return _refuse(str(stopped), _STOPPED.get(stopped.cause, 2))
@@ -91,9 +92,9 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--verbose" in flags:
             raise
-        from routecal.flows.crash_report import of_the_server, write_crash_report
+        from routecal.flows.prefect_server import server_fault
 
-        if (what := of_the_server(error)) is not None:
+        if (what := server_fault(error)) is not None:
             return _refuse(
                 f"the Prefect server does not answer any more ({what}); start it again and repeat `routecal {name}`, "
                 "which goes on where it stopped"
@@ -105,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> int:
     """Parse the options, check them, run the flow, print what came of it; the exit code.
 
-    Nothing heavy is imported before everything is checked that can be: whoever mistyped a name is told at once.
+    Nothing heavy is imported before everything is checked that can be: a mistyped name is refused at once.
     """
     from routecal.flows.cli_options import parse
     from routecal.flows.commands import COMMANDS, OTHER_COMMANDS
@@ -127,12 +128,12 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
     if command.is_quick:
         run, show = command.load()
         with interruptible():
-            result = run(params)
+            result = run(**dict(params))
     else:
         run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
         result = _run_flow(run, params)
     if as_json:
-        from routecal.flows.json_results import as_json as to_json
+        from routecal.flows.print_results import as_json as to_json
 
         print(to_json(result))
     else:
@@ -142,7 +143,10 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
 
 def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: bool) -> "tuple[Run, Show]":
     """The flow and what prints its result, once Prefect is set up and a server answers; a dry run needs none."""
-    _settings(verbose=verbose, refresh=refresh)
+    from routecal.flows.prefect_settings import load_prefect, run_environment
+
+    for variable, value in run_environment(verbose=verbose, refresh=refresh).items():
+        os.environ.setdefault(variable, value)  # whatever the user set stays
     is_dry = getattr(params, "dry_run", False)
     if not is_dry:
         from routecal.flows.prefect_server import check_given, check_prefect_home
@@ -151,7 +155,7 @@ def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: b
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
-    _load_prefect()
+    load_prefect()
     flow: Any
     flow, show = command.load()
     if is_dry:
@@ -176,38 +180,6 @@ def _run_flow(flow: "Run", params: "Params") -> Any:
             raise ended.__cause__ or ended from None
 
 
-def _settings(*, verbose: bool, refresh: bool) -> None:
-    """Prefect's surroundings, before it is imported; whatever the user set stays."""
-    from routecal.flows.prefect_settings import surroundings
-
-    for variable, value in surroundings(verbose=verbose, refresh=refresh).items():
-        os.environ.setdefault(variable, value)
-
-
-def _load_prefect() -> None:
-    """Import Prefect, which reads its settings then, and make a sentence of what it has against them."""
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            importlib.import_module("prefect.settings").get_current_settings()
-            importlib.import_module("prefect")
-    except Exception as error:
-        from routecal.flows.errors import PrefectSettings
-
-        raise PrefectSettings(_reason(error)) from error
-    sys.stderr.write(said.getvalue())
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong; of a model only the first value, for the others follow from it."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
-    first = error.errors()[0]
-    return f"{error.title} {'.'.join(map(str, first['loc']))} is {first['input']!r}, and {first['msg'].lower()}"
-
-
 def _stdout() -> Any:
     """Standard output. A file or a pipe has no width that tables would have to be cut to."""
     from routecal.flows.text_console import console
@@ -221,3 +193,24 @@ def _refuse(sentence: str, code: int = 2) -> int:
     lines = (plain(line) for line in sentence.split("\n"))
     print("routecal: " + "\n".join(lines), file=sys.stderr)
     return code
+
+
+def write_crash_report(error: BaseException, command: str) -> str:
+    """Write the traceback of what nobody foresaw to a file, and say in one sentence what happened and where that is."""
+    from routecal.flows.path_checks import local_path
+    from routecal.plain_text import plain
+
+    # Beside the artifacts, where those are local.
+    home = local_path(os.environ.get("ROUTECAL_HOME") or "./artifacts")
+    logs = (home or Path("artifacts")).absolute() / "logs"
+    text = "".join(traceback.format_exception(error))
+    what = plain(f"{type(error).__name__}: {error}", at_most=300)
+    for folder in (logs, Path(tempfile.gettempdir())):
+        file = folder / f"{command}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return f"a fault of routecal, not of yours: {what}; please report it with the traceback in {file}"
+    return f"a fault of routecal, not of yours: {what}; `routecal --verbose {command} …` prints the traceback"

@@ -5,15 +5,25 @@ imported to say it. Values come from the command line and the file of `--config`
 """
 
 import json
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from routecal.flows.config_file import read_config
-from routecal.flows.errors import FlagMisplaced, OptionRepeated, OptionUnknown, WordUnexpected, WrongValues
-from routecal.flows.field_values import allowed
+from routecal.flows.errors import (
+    FlagMisplaced,
+    OptionRepeated,
+    OptionsConflict,
+    OptionUnknown,
+    WordUnexpected,
+    WrongValues,
+)
+from routecal.flows.form import allowed
 from routecal.flows.option_names import Option, closest, negated, options_of, spelled
+from routecal.flows.path_checks import input_file, local_path
+from routecal.storage.input_errors import InputUnreadable
 
 # Of the whole program; they stand before the command.
 FLAGS = ("--verbose", "--refresh")
@@ -163,3 +173,51 @@ def _parts(option: Option, text: str, model: type[BaseModel]) -> list[Any]:
     if not all(name.strip() and equals for name, equals, _ in pairs):
         raise wrong
     return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def read_config(path: str, command: str, options: dict[str, Option]) -> dict[str, Any]:
+    """The values of a file by field. A key is an option's name, with _ or - between its words.
+
+    Raises:
+        InputMissing, InputUnreadable, NotAFile: there is no such file, or it is neither TOML nor YAML.
+        OptionsConflict: it holds a key that is no option of the command, or one twice.
+    """
+    input_file("--config", path)
+    values: dict[str, Any] = {}
+    for key, value in _read(path).items():
+        name = spelled(str(key))
+        if (option := options.get(name)) is None:
+            near = closest(name, options)
+            hint = f"did you mean {near.removeprefix('--').replace('-', '_')}?" if near else "leave it out"
+            raise OptionsConflict(f"{key!r} in {path} is not an option of {command}", hint)
+        if option.field in values:
+            raise OptionsConflict(f"{option.field} stands twice in {path}", "give it once")
+        values[option.field] = value
+    return values
+
+
+def _read(path: str) -> dict[Any, Any]:
+    local = local_path(path)
+    remedy = "write TOML such as max_usd = 5, or YAML in a file whose name ends in .yaml"
+    if local is None:
+        raise InputUnreadable(path, "it is not a file of this machine", remedy)
+    try:
+        text = local.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputUnreadable(path, getattr(error, "strerror", None) or "it is not UTF-8 text", remedy) from error
+    if Path(path).suffix.lower() in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputUnreadable(path, f"it is not YAML: {' '.join(str(error).split())}", remedy) from error
+        if values is None:
+            return {}
+        if not isinstance(values, dict):
+            raise InputUnreadable(path, "it holds no options by name", remedy)
+        return values
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputUnreadable(path, f"it is not TOML: {error}", remedy) from error

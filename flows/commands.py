@@ -1,12 +1,13 @@
 """Every command: its parameters, and how to load what it runs and what prints the result.
 
-To add one, write its parameter model and a function below that imports the rest; its help, options, completion and
-JSON output follow from the model. The function is called once the options are known to be right, and not before.
+To add one, write its parameter model and a row below; its help, options, completion and JSON output follow from the
+model. What the row names is imported once the options are known to be right, and not before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routecal.flows.demo_params import DemoNightParams, DemoParams
@@ -27,9 +28,8 @@ from routecal.flows.trial_params import AblateParams, BenchmarkParams
 if TYPE_CHECKING:
     from rich.console import Console
 
-    Run = Callable[[Any], Any]
+    Run = Callable[..., Any]
     Show = Callable[[Console, Any], None]
-    Load = Callable[[], tuple[Run, Show]]
 
 
 class Command(NamedTuple):
@@ -39,18 +39,59 @@ class Command(NamedTuple):
         group: the heading it stands under in the list of commands.
         params: the model of its parameters; the first sentence of its docstring is the command's line in the list.
         load: imports what runs the command and what prints its result, and returns both.
-        example: options of one typical call, for the help.
-        is_quick: it runs without Prefect, whose server takes longer to start than such a command runs.
+        is_quick: it runs without Prefect, whose server takes longer to start than such a command runs. What runs it is
+            no flow, and takes the fields of `params` by name.
     """
 
     group: str
     params: type[Params]
-    load: Load
-    example: str
-    is_quick: bool
+    load: Callable[[], tuple[Run, Show]]
+    is_quick: bool = False
 
 
-COMMANDS: dict[str, Command] = {}
+class _Lazy:
+    """A module below `routecal` that is imported when a name in it is used; of a package, modules are names too.
+
+    Torch, Prefect, DuckDB and SQLAlchemy take longer to load than help, a refusal or a quick command takes.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = f"routecal.{name}"
+
+    def __getattr__(self, name: str) -> Any:
+        module = import_module(self._name)
+        return getattr(module, name) if hasattr(module, name) else import_module(f"{self._name}.{name}")
+
+
+flows, show, tasks = _Lazy("flows"), _Lazy("flows.print_results"), _Lazy("tasks")
+by_hand = _Lazy("tasks.night.manual_decisions")
+
+COMMANDS = {
+    "demo": Command("Start here", DemoParams, lambda: (flows.demo.demo, show.print_evaluation)),
+    "calibrate": Command("Start here", CalibrateParams, lambda: (flows.calibrate.calibrate, show.print_evaluation)),
+    "label": Command("Single steps", LabelParams, lambda: (flows.label.label, show.print_labels)),
+    "extract": Command("Single steps", ExtractParams, lambda: (flows.extract.extract, show.print_artifact)),
+    "train": Command("Single steps", TrainParams, lambda: (flows.train.train, show.print_head)),
+    "evaluate": Command("Single steps", EvaluateParams, lambda: (flows.evaluate.evaluate, show.print_evaluation)),
+    "train-router": Command(
+        "Single steps", TrainRouterParams, lambda: (flows.train.train_router_flow, show.print_artifact)
+    ),
+    "recalibrate": Command("Every night", RecalibrateParams, lambda: (flows.recalibrate.recalibrate, show.print_night)),
+    "demo-night": Command("Every night", DemoNightParams, lambda: (flows.demo.demo_night, show.print_night)),
+    "heads": Command("Every night", HeadsParams, lambda: (by_hand.heads, show.print_table), is_quick=True),
+    "promote": Command("Every night", PromoteParams, lambda: (by_hand.promote, show.print_decision), is_quick=True),
+    "decline": Command("Every night", DeclineParams, lambda: (by_hand.decline, show.print_decision), is_quick=True),
+    "rollback": Command("Every night", RollbackParams, lambda: (by_hand.roll_back, show.print_decision), is_quick=True),
+    "audit": Command(
+        "Labels from an API", AuditParams, lambda: (tasks.audit.score_audit, show.print_audit), is_quick=True
+    ),
+    "rejudge": Command("Labels from an API", RejudgeParams, lambda: (flows.rejudge.rejudge, show.print_rejudged)),
+    "ledger": Command("Labels from an API", LedgerParams, lambda: (tasks.spend.spend, show.print_table), is_quick=True),
+    "stats": Command("Results of a run", StatsParams, lambda: (tasks.stats.stats, show.print_tables), is_quick=True),
+    "export": Command("Results of a run", ExportParams, lambda: (tasks.stats.export, show.print_export), is_quick=True),
+    "benchmark": Command("Research", BenchmarkParams, lambda: (flows.benchmark.benchmark, show.print_benchmark)),
+    "ablate": Command("Research", AblateParams, lambda: (flows.benchmark.ablate, show.print_benchmark)),
+}
 
 # What `routecal.__main__` hands on to the deployments, of which flows know nothing.
 SERVER_COMMANDS = {
@@ -59,153 +100,3 @@ SERVER_COMMANDS = {
 }
 # Commands that have no parameter model here.
 OTHER_COMMANDS = (*SERVER_COMMANDS, "completion")
-
-
-def command(group: str, params: type[Params], example: str = "", *, is_quick: bool = False) -> Callable[[Load], Load]:
-    """Register the decorated function as the command of its name."""
-
-    def register(load: Load) -> Load:
-        COMMANDS[load.__name__.replace("_", "-")] = Command(group, params, load, example, is_quick)
-        return load
-
-    return register
-
-
-@command("Start here", DemoParams)
-def demo() -> tuple[Run, Show]:
-    from routecal.flows import demo, print_results
-
-    return demo.demo, print_results.print_evaluation
-
-
-@command("Start here", CalibrateParams, "--queries questions.jsonl --router-path ./my-router")
-def calibrate() -> tuple[Run, Show]:
-    from routecal.flows import calibrate, print_results
-
-    return calibrate.calibrate, print_results.print_evaluation
-
-
-@command("Single steps", LabelParams, "--queries questions.jsonl --oracle gemini --max-usd 5")
-def label() -> tuple[Run, Show]:
-    from routecal.flows import label, print_results
-
-    return label.label, print_results.print_labels
-
-
-@command("Single steps", ExtractParams, "--queries questions.jsonl --router-path ./my-router")
-def extract() -> tuple[Run, Show]:
-    from routecal.flows import extract, print_results
-
-    return extract.extract, print_results.print_artifact
-
-
-@command("Single steps", TrainParams, "--output-dir ./my-head")
-def train() -> tuple[Run, Show]:
-    from routecal.flows import print_results, train
-
-    return train.train, print_results.print_head
-
-
-@command("Single steps", EvaluateParams, "--medium-price 1 --large-price 20")
-def evaluate() -> tuple[Run, Show]:
-    from routecal.flows import evaluate, print_results
-
-    return evaluate.evaluate, print_results.print_evaluation
-
-
-@command("Single steps", TrainRouterParams, "--queries questions.jsonl --base-model ./gemma --output-dir ./my-router")
-def train_router() -> tuple[Run, Show]:
-    from routecal.flows import print_results, train_router
-
-    return train_router.train_router_flow, print_results.print_artifact
-
-
-@command("Every night", RecalibrateParams, "--inbox ./inbox --router-path ./my-router --oracle gemini --max-usd 5")
-def recalibrate() -> tuple[Run, Show]:
-    from routecal.flows import print_results, recalibrate
-
-    return recalibrate.recalibrate, print_results.print_night
-
-
-@command("Every night", DemoNightParams)
-def demo_night() -> tuple[Run, Show]:
-    from routecal.flows import demo_night, print_results
-
-    return demo_night.demo_night, print_results.print_night
-
-
-@command("Every night", HeadsParams, is_quick=True)
-def heads() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.heads, print_results.print_table
-
-
-@command("Every night", PromoteParams, is_quick=True)
-def promote() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.promote, print_results.print_decision
-
-
-@command("Every night", DeclineParams, "--note 'escalates too much'", is_quick=True)
-def decline() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.decline, print_results.print_decision
-
-
-@command("Every night", RollbackParams, is_quick=True)
-def rollback() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.rollback, print_results.print_decision
-
-
-@command("Labels from an API", AuditParams, "--file audit.csv", is_quick=True)
-def audit() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.audit, print_results.print_audit
-
-
-@command("Labels from an API", RejudgeParams, "--judge-model gemini-4-argon --max-usd 5")
-def rejudge() -> tuple[Run, Show]:
-    from routecal.flows import print_results, rejudge
-
-    return rejudge.rejudge, print_results.print_rejudged
-
-
-@command("Labels from an API", LedgerParams, is_quick=True)
-def ledger() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.ledger, print_results.print_table
-
-
-@command("Results of a run", StatsParams, is_quick=True)
-def stats() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.stats, print_results.print_tables
-
-
-@command("Results of a run", ExportParams, "--output-file examples.jsonl", is_quick=True)
-def export() -> tuple[Run, Show]:
-    from routecal.flows import print_results, reports
-
-    return reports.export, print_results.print_export
-
-
-@command("Research", BenchmarkParams, "--data ./outcomes")
-def benchmark() -> tuple[Run, Show]:
-    from routecal.flows import benchmark, print_results
-
-    return benchmark.benchmark, print_results.print_benchmark
-
-
-@command("Research", AblateParams, "--data ./outcomes")
-def ablate() -> tuple[Run, Show]:
-    from routecal.flows import ablate, print_results
-
-    return ablate.ablate, print_results.print_benchmark

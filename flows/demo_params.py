@@ -6,6 +6,7 @@ from pydantic import Field
 
 from routecal.flows.form import Params
 from routecal.flows.night_params import NightSteps
+from routecal.flows.oracle_params import ShardSize
 from routecal.flows.params import EscalationParams, HeadParams, Seed
 
 
@@ -15,9 +16,7 @@ class DemoInputs(Params):
     questions: int = Field(
         default=1500, ge=300, le=20000, description="Number of questions to make; a third of them train the router."
     )
-    shard_size: int = Field(
-        default=100, ge=1, le=5000, description="Queries per task, which is how much work an interruption can cost."
-    )
+    shard_size: ShardSize = 100
 
 
 class DemoParams(HeadParams, EscalationParams, DemoInputs):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
@@ -12,13 +12,12 @@ from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate, pack_router
-from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
+from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
-from routecal.tasks.slice_table import score_slices
 from routecal.tasks.train import held_out_splits, refer_head
 
 # What an evaluation reads beside heads.
@@ -26,10 +25,8 @@ INPUTS = ("examples", "labels", "features")
 NIGHTS_HEAD = "head"
 
 
-class Evaluated(BaseModel):
+class Evaluated(BaseModel, frozen=True):
     """What a run ends with."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     report: str
@@ -48,7 +45,8 @@ def evaluate(params: EvaluateParams) -> Evaluated:
         source, inputs = runs.run_with(*INPUTS, "heads", run_id=params.run)
         del inputs["heads"]
         # A night records its only head without a stage.
-        heads = {FINAL if name == NIGHTS_HEAD else name: head for name, head in runs.heads_of(source).items()}
+        recorded = {name: head for name, head in runs.recorded(source).items() if head.kind == "heads"}
+        heads = {FINAL if name == NIGHTS_HEAD else name: head for name, head in recorded.items()}
     else:
         head = refer_head(params.head)
         source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))

@@ -2,28 +2,28 @@
 
 from prefect import flow
 
-from routecal.flows import reports
 from routecal.flows.night_params import DeclineParams, PromoteParams, RollbackParams
 from routecal.flows.run_messages import completed
 from routecal.storage.head_registry import RegistryEntry
+from routecal.tasks.night import manual_decisions
 
 
 @flow(name="promote", flow_run_name="promote {params.named}")
 def promote(params: PromoteParams) -> RegistryEntry:
     """Promote a candidate by hand; a night that waits for the answer goes on with it."""
-    return _decided(reports.promote(params))
+    return _decided(manual_decisions.promote(**dict(params)))
 
 
 @flow(name="decline", flow_run_name="decline {params.named}")
 def decline(params: DeclineParams) -> RegistryEntry:
     """Refuse a candidate that waits by hand; a night that waits for the answer ends with it."""
-    return _decided(reports.decline(params))
+    return _decided(manual_decisions.decline(**dict(params)))
 
 
 @flow(name="rollback", flow_run_name="roll back to {params.named}")
 def rollback(params: RollbackParams) -> RegistryEntry:
     """Put an earlier head back."""
-    return _decided(reports.rollback(params))
+    return _decided(manual_decisions.roll_back(**dict(params)))
 
 
 def _decided(entry: RegistryEntry) -> RegistryEntry:

@@ -1,7 +1,7 @@
-"""What `--help` prints, and the argparse parsers that say it; shell completion is made from the same parsers."""
+"""What `--help` prints, and the argparse parsers that say it; shell completion is made of the same parsers by shtab."""
 
 from argparse import ArgumentParser, BooleanOptionalAction, HelpFormatter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from inspect import cleandoc
 from typing import Any
 
@@ -9,11 +9,12 @@ from pydantic.fields import FieldInfo
 
 from routecal.flows.cli_options import COMMON
 from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
-from routecal.flows.field_values import allowed
-from routecal.flows.form import Params
+from routecal.flows.errors import WrongValues
+from routecal.flows.form import Params, allowed
 from routecal.flows.option_names import options_of, spelled
 
 WIDTH = 110
+SHELLS = ("bash", "zsh", "fish")
 ENDING = """
 Artifacts go to $ROUTECAL_HOME (default ./artifacts). What is finished is never done twice: after an interruption,
 repeat the same command and it goes on where it stopped. Before COMMAND, --refresh recomputes everything and --verbose
@@ -67,10 +68,9 @@ def heading(name: str, *, is_full: bool) -> dict[str, Any]:
 
 def add_options(parser: ArgumentParser, name: str, *, is_full: bool) -> None:
     """Give a parser the options of a command, in the groups that its help shows."""
-    command = COMMANDS[name]
-    model = command.params
+    model = COMMANDS[name].params
     required = _required(model)
-    parser.add_argument_group("example", f"routecal {name} {command.example}".rstrip())
+    parser.add_argument_group("example", f"routecal {name} {model.EXAMPLE}".rstrip())
     _add(parser, "required", model, required)
     _add(parser, "options", model, [field for field in model.first() if field not in required])
     for group, fields in model.advanced().items() if is_full else ():
@@ -131,3 +131,27 @@ def _metavar(model: type[Params], field: str) -> str:
     words = allowed(model, field)
     kinds = {"a whole number": "N", "a number": "X", "one or more of": "A,B", "NAME=VALUE": "NAME=VALUE"}
     return next((short for long, short in kinds.items() if words.startswith(long)), field.upper())
+
+
+def completion(words: Sequence[str]) -> str:
+    """The script for the shell that is named; its first lines say where to put it.
+
+    Raises:
+        WrongValues: not exactly one shell that there is a script for.
+    """
+    import shtab  # of an extra, which help does without
+
+    if len(words) != 1 or words[0] not in SHELLS:
+        raise WrongValues([("completion", " ".join(words) or None, f"one of {', '.join(SHELLS)}")])
+    parser = ArgumentParser(prog="routecal", add_help=False)
+    commands = parser.add_subparsers()
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=summary(command.params), **heading(name, is_full=True))
+        add_options(one, name, is_full=True)
+        for action in one._actions:
+            if action.nargs is None and action.choices is None:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    for name, text in SERVER_COMMANDS.items():
+        commands.add_parser(name, help=text)
+    commands.add_parser("completion", help="Print a completion script").add_argument("shell", choices=SHELLS)
+    return str(shtab.complete(parser, words[0]))

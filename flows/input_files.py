@@ -1,18 +1,18 @@
 """The files and folders that options name, and what a router's configuration says of it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from routecal.flows import path_checks
 from routecal.flows.errors import DemoIsACommand, WrongValues
+from routecal.flows.form import Params
 from routecal.flows.night_params import NightParams, RecalibrateParams
 from routecal.flows.option_conflicts import commas
 from routecal.flows.option_names import spelled
 from routecal.flows.oracle_params import (
-    DECISION,
-    LARGE,
-    MEDIUM,
     AnsweringParams,
     AuditParams,
     LabelParams,
@@ -31,8 +31,10 @@ from routecal.flows.params import (
 )
 from routecal.flows.trial_params import TrialParams
 from routecal.tasks.errors import InboxMissing, OptionMissing
+from routecal.tasks.oracle.api_oracle import DECISION, LARGE, MEDIUM
 from routecal.tasks.oracle.audit.audit_errors import AuditExists
 from routecal.tasks.oracle.money.pricing import Prices
+from routecal.tasks.oracle.oracle_registry import ORACLES
 
 
 def _see_demo(path: str, kind: str, command: str) -> None:
@@ -44,15 +46,6 @@ def _see_demo(path: str, kind: str, command: str) -> None:
 def _see_queries(params: QueryParams) -> None:
     _see_demo(params.queries, "file", "demo")
     path_checks.input_file("--queries", params.queries)
-
-
-def _see_oracle(params: AnsweringParams) -> None:
-    path_checks.input_file("--outcomes", params.outcomes)
-    path_checks.checkpoint(params.local_model)
-
-
-def _see_router(params: RouterParams) -> None:
-    path_checks.checkpoint(params.router_path)
 
 
 def _see_layers(params: RouterParams | TrialParams) -> None:
@@ -88,17 +81,15 @@ def _see_night_outcomes(params: RecalibrateParams) -> None:
         )
 
 
-def _see_provider(params: ProviderParams) -> None:
+def _see_provider(params: OracleParams | RejudgeParams) -> None:
     """Prices that can be read, and where money is capped or forecast, one for every model that will be asked."""
     path_checks.input_file("--prices", params.prices)
-    if not isinstance(params, OracleParams | RejudgeParams) or params.oracle in ("replay", "local"):
-        return
-    if getattr(params, "finished_only", False):
+    api = ORACLES[params.oracle].api
+    if api is None or getattr(params, "finished_only", False):
         return
     prices = Prices.load(params.prices)
     if params.max_usd is not None or getattr(params, "dry_run", False):
-        provider = "openai:" if params.oracle == "openai" else "gemini"
-        prices.check(_models(params), at=datetime.now(UTC), provider=provider)
+        prices.check(_models(params), at=datetime.now(UTC), provider=api.provider(params))
 
 
 def _models(params: OracleParams | RejudgeParams) -> list[str]:
@@ -116,57 +107,45 @@ def _see_sheet(params: LabelParams) -> None:
         path_checks.output_file("--audit-file", params.audit_file)
 
 
-def _see_stored(params: TrainParams) -> None:
-    for field in ("queries", "labels", "features", "data_file"):
-        path_checks.input_file(spelled(field), getattr(params, field))
-    path_checks.checkpoint(params.router_path)
-    path_checks.head(params.init_checkpoint)
-    path_checks.output_folder("--output-dir", params.output_dir)
+def _paths(see: Callable[..., None], *fields: str, by_option: bool = True) -> Callable[[Params], None]:
+    """A look at the paths in these fields; `by_option` for looks that name the option where they refuse."""
+
+    def look(params: Params) -> None:
+        for field in fields:
+            path = getattr(params, field)
+            see(spelled(field), path) if by_option else see(path)
+
+    return look
 
 
-def _see_base(params: TrainRouterParams | TrialParams) -> None:
-    path_checks.checkpoint(params.base_model)
-    path_checks.output_folder("--output-dir", params.output_dir)
-
-
-def _see_outcomes(params: TrialParams) -> None:
-    path_checks.input_folder("--data", params.data)
-
-
-def _see_labels(params: RejudgeParams | AuditParams) -> None:
-    path_checks.input_file("--labels", params.labels)
-    if isinstance(params, RejudgeParams):
-        path_checks.input_file("--queries", params.queries)
-    else:
-        path_checks.input_file("--file", params.file)
-
-
-def _see_head(params: EvaluateParams) -> None:
-    path_checks.head(params.head)
-
-
-def _see_export(params: ExportParams) -> None:
-    path_checks.output_file("--output-file", params.output_file)
-
+_checkpoint = partial(_paths, path_checks.checkpoint, by_option=False)
+_head = partial(_paths, path_checks.head, by_option=False)
+_file, _output_folder = partial(_paths, path_checks.input_file), partial(_paths, path_checks.output_folder)
 
 INPUTS: tuple[tuple[Any, Any], ...] = (
     (QueryParams, _see_queries),
     (NightParams, _see_inbox),
-    (RouterParams, _see_router),
+    (RouterParams, _checkpoint("router_path")),
     (RouterParams, _see_layers),
     (CalibrateParams, _see_width),
     (RecalibrateParams, _see_width),
-    (AnsweringParams, _see_oracle),
+    (AnsweringParams, _file("outcomes")),
+    (AnsweringParams, _checkpoint("local_model")),
     (ProviderParams, _see_provider),
     (RecalibrateParams, _see_night_outcomes),
     (LabelParams, _see_sheet),
-    (TrainParams, _see_stored),
-    (TrainRouterParams, _see_base),
-    (TrialParams, _see_base),
+    (TrainParams, _file("queries", "labels", "features", "data_file")),
+    (TrainParams, _checkpoint("router_path")),
+    (TrainParams, _head("init_checkpoint")),
+    (TrainParams, _output_folder("output_dir")),
+    (TrainRouterParams, _checkpoint("base_model")),
+    (TrainRouterParams, _output_folder("output_dir")),
+    (TrialParams, _checkpoint("base_model")),
+    (TrialParams, _output_folder("output_dir")),
     (TrialParams, _see_layers),
-    (TrialParams, _see_outcomes),
-    (RejudgeParams, _see_labels),
-    (AuditParams, _see_labels),
-    (EvaluateParams, _see_head),
-    (ExportParams, _see_export),
+    (TrialParams, _paths(path_checks.input_folder, "data")),
+    (RejudgeParams, _file("labels", "queries")),
+    (AuditParams, _file("labels", "file")),
+    (EvaluateParams, _head("head")),
+    (ExportParams, _paths(path_checks.output_file, "output_file")),
 )

@@ -14,8 +14,7 @@ from routecal.tasks.evaluate import FINAL
 from routecal.tasks.evaluation_verdict import money
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
-from routecal.tasks.night.label_history import ROWS, RUN, NightRows, held_out, pooled_rows
-from routecal.tasks.night.night_context import NightContext
+from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, pooled_rows
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version
@@ -65,7 +64,7 @@ def contest(
     night_context: NightContext, tonight: NightRows, window: NightRows, health: Health | None, params: RecalibrateParams
 ) -> Contest:
     """Train, choose, measure and judge a candidate."""
-    rows = pooled_rows([*night_context.known.labelling, tonight], at_most=params.memory)
+    rows = pooled_rows([*night_context.history.labelling, tonight], at_most=params.memory)
     doubted = _doubts(night_context, tonight, health)
     head = _candidate(rows, tonight, night_context.champion, params, is_doubted=bool(doubted))
     facts = {
@@ -109,7 +108,7 @@ def _candidate(
 
 def _doubts(night_context: NightContext, tonight: NightRows, health: Health | None) -> tuple[str, ...]:
     """What changed in the outcomes that no change of the queries explains."""
-    if night_context.champion is None or not night_context.known.labelling:
+    if night_context.champion is None or not night_context.history.labelling:
         return ()
-    before = held_out(night_context.known.labelling, at_least=RECENT)
+    before = held_out(night_context.history.labelling, at_least=RECENT)
     return doubts(check_oracle(night_context.champion, before, tonight), health)

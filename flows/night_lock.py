@@ -18,7 +18,7 @@ from routecal.storage.errors import LockHeld
 from routecal.storage.layout import Home
 from routecal.storage.lock import locked
 from routecal.tasks.errors import NightRuns
-from routecal.tasks.night.pending_candidates import FLOW_RUN, entry_asked_by
+from routecal.tasks.night.head_decisions import FLOW_RUN, entry_asked_by
 
 LOCK = ".night.lock"
 # How long a Retry waits for a process of the same run, which was thought dead and looks every ten seconds.
@@ -40,33 +40,30 @@ def one_night() -> Iterator[None]:
     with ExitStack() as held:
         if path is not None:
             try:
-                held.enter_context(_lock(path))
+                _take_lock(held, path)
             except NightRuns as error:
                 _drop(error)
         yield
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _take_lock(held: ExitStack, path: Path) -> None:
     own = str(runtime.flow_run.id or "")
     note = {"run": runtime.flow_run.name, FLOW_RUN: own, "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
     until = time.monotonic() + HANDOVER_S
-    with ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(locked(path, json.dumps(note)))
-                break
-            except LockHeld as error:
-                other = _read(error.note)
-                if other.get(FLOW_RUN) != own or time.monotonic() > until:
-                    entry = entry_asked_by(other.get(FLOW_RUN, ""))
-                    raise NightRuns(
-                        other.get("run") or "of another process",
-                        other.get("since", "a moment ago"),
-                        None if entry is None else entry.number,
-                    ) from error
-                time.sleep(0.5)
-        yield
+    while True:
+        try:
+            held.enter_context(locked(path, json.dumps(note)))
+            return
+        except LockHeld as error:
+            other = _read(error.note)
+            if other.get(FLOW_RUN) != own or time.monotonic() > until:
+                entry = entry_asked_by(other.get(FLOW_RUN, ""))
+                raise NightRuns(
+                    other.get("run") or "of another process",
+                    other.get("since", "a moment ago"),
+                    None if entry is None else entry.number,
+                ) from error
+            time.sleep(0.5)
 
 
 def _read(note: str) -> dict[str, str]:
@@ -78,7 +75,7 @@ def _read(note: str) -> dict[str, str]:
 
 
 def _drop(error: NightRuns) -> None:
-    """End this run: one that is late is cancelled, which is no failure that people are told of."""
+    """End this run: one that is late is cancelled, which is no failure that is reported to people."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(str(runtime.flow_run.id)), Cancelled(message=str(error)), force=True)
     raise Abort(str(error)) from error

@@ -76,6 +76,7 @@ class NightParams(NightSteps, PromotionMargins):
 class RecalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, NightParams):
     """One night: gather queries, check the serving head, label, train, and promote a head that does better."""
 
+    EXAMPLE: ClassVar[str] = "--inbox ./inbox --router-path ./my-router --oracle gemini --max-usd 5"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("inbox", "router_path", "oracle", "outcomes", "night_queries", "max_usd", "require_approval"),
         *("approval_hours", "medium_price", "large_price", "template", "columns"),
@@ -109,6 +110,8 @@ class PromoteParams(EntryParams):
 
 class DeclineParams(EntryParams):
     """Refuse the candidate that waits for approval; the serving head keeps serving."""
+
+    EXAMPLE: ClassVar[str] = "--note 'escalates too much'"
 
     note: str = Field(
         default="",

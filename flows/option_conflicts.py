@@ -12,6 +12,7 @@ from routecal.flows.oracle_params import (
     AnsweringParams,
     JudgeParams,
     LabelParams,
+    OracleParams,
     ProviderParams,
     QueryParams,
     RejudgeParams,
@@ -21,25 +22,9 @@ from routecal.flows.trial_params import TrialParams
 from routecal.storage.column_names import mapping_of
 from routecal.tasks.errors import NothingToPlan, OptionMissing
 from routecal.tasks.extras import require
+from routecal.tasks.oracle.oracle_registry import ORACLES
 from routecal.tasks.oracle.providers.address import address_of
 
-# Options that only some oracles read. What paces and bounds them is left out: it harms nobody where nothing is asked.
-_READ_BY = {
-    "outcomes": ("replay",),
-    "local_model": ("local",),
-    "local_model_name": ("local",),
-    "medium_model": ("gemini", "openai"),
-    "large_model": ("gemini", "openai"),
-    "judge": ("gemini", "openai"),
-    "judge_model": ("gemini", "openai"),
-    "second_judge": ("gemini", "openai"),
-    "third_judge": ("gemini", "openai"),
-    "base_url": ("gemini", "openai"),
-    "finished_only": ("gemini", "openai"),
-    "backend": ("gemini", "openai"),
-    "vertex": ("gemini",),
-    "judge_json": ("gemini", "openai"),
-}
 # Options of the head that only one reward reads.
 _OF_REWARD = {"reward_alpha": "beta", "reward_beta": "beta", "cost_ratio": "cost_weighted"}
 # Options that a mode of `train` does not read.
@@ -100,35 +85,24 @@ def _trial(params: TrialParams) -> None:
 
 
 def _oracle(params: AnsweringParams) -> None:
-    for field, oracles in _READ_BY.items():
+    read_by: dict[str, list[str]] = {}
+    for oracle in ORACLES.values():
+        for field in (*oracle.reads, *(oracle.options.model_fields if oracle.options else ())):
+            read_by.setdefault(field, []).append(oracle.name)
+    for field, oracles in read_by.items():
         if params.oracle not in oracles and _is_given(params, field):
             names = " or ".join(oracles)
             raise OptionsConflict(
                 f"{spelled(field)} applies only to --oracle {names}, and the oracle is {params.oracle}",
                 f"set --oracle {names}, or leave {spelled(field)} out",
             )
-    if params.oracle == "local" and params.local_model is None:
-        raise OptionMissing("model for the local oracle", "name a causal-LM checkpoint folder with --local-model")
-    if params.oracle == "openai" and (params.medium_model is None or params.large_model is None):
-        raise OptionMissing("models for the openai oracle", "name them with --medium-model and --large-model")
 
 
-def _provider(params: ProviderParams) -> None:
-    kind = getattr(params, "oracle", None)
-    if kind == "openai":
-        if params.base_url is None:
-            raise OptionMissing(
-                "endpoint for the openai oracle", "name it with --base-url, as http://127.0.0.1:8000/v1"
-            )
-        if params.backend == "batch":
-            raise OptionMissing("batch backend for the openai oracle", "leave out --backend batch")
-        if isinstance(params, JudgeParams) and params.judge == "decision":
-            raise OptionMissing("decisions at the openai endpoint", "let a model judge: leave out --judge decision")
-        if params.vertex or params.vertex_project:
-            raise OptionsConflict("Vertex AI serves --oracle gemini alone", "leave out --vertex and --vertex-project")
-        require("openai")
-    elif kind == "gemini":
-        require("gemini")
+def _provider(params: OracleParams | RejudgeParams) -> None:
+    oracle = ORACLES[params.oracle]
+    oracle.check(params)
+    if oracle.api and "vertex" not in oracle.reads and (params.vertex or params.vertex_project):
+        raise OptionsConflict("Vertex AI serves --oracle gemini alone", "leave out --vertex and --vertex-project")
     if params.vertex and params.vertex_project is None:
         raise OptionMissing("project for Vertex", "name it with --vertex-project")
     if params.vertex_project is not None and not params.vertex:
@@ -142,17 +116,12 @@ def _judges(params: JudgeParams) -> None:
         raise OptionMissing("second judge", "name one with --second-judge, or leave out what asks for it")
 
 
-def _rejudge(params: RejudgeParams) -> None:
-    if params.oracle == "openai" and params.judge_model is None:
-        raise OptionMissing("judge at the openai endpoint", "name one with --judge-model")
-
-
 def _columns(params: QueryParams | RecalibrateParams) -> None:
     mapping_of(params.columns)
 
 
 def _label(params: LabelParams) -> None:
-    if params.dry_run and params.oracle in ("replay", "local"):
+    if params.dry_run and ORACLES[params.oracle].api is None:
         raise NothingToPlan(params.oracle)
     if params.dry_run and params.audit is not None:
         raise OptionsConflict("--dry-run labels nothing, so --audit has nothing to draw from", "give one of the two")
@@ -188,7 +157,6 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (RecalibrateParams, _columns),
     (LabelParams, _label),
     (AnsweringParams, _oracle),
-    (RejudgeParams, _rejudge),
     (ProviderParams, _provider),
     (JudgeParams, _judges),
     (RouterParams, _reading),

@@ -1,14 +1,12 @@
 """Parameters of the flows that label. See `flows.params` for the rules."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, Field, create_model
 
 from routecal.flows.form import Params
 from routecal.tasks.oracle.engine.pace import Sending
-
-# Models that answer and grade unless others are named, of the gemini oracle.
-MEDIUM, LARGE, DECISION = "gemini-3.8-flash", "gemini-4-argon", "gemini-decision-1"
+from routecal.tasks.oracle.oracle_registry import ORACLES, ApiName, OracleName
 
 Thinking = Literal["none", "minimal", "low", "medium", "high"]
 _NO_LEVELS = "Give none for a server that knows no levels."
@@ -98,15 +96,21 @@ class JudgeParams(Params):
     )
 
 
-class AnsweringParams(Params):
+if TYPE_CHECKING:
+    _OwnOptions = BaseModel
+else:
+    _own = tuple(oracle.options for oracle in ORACLES.values() if oracle.options)
+    _OwnOptions = create_model("OwnOptions", __base__=_own or BaseModel)
+
+
+class AnsweringParams(Params, _OwnOptions):
     """Which oracle, and whose answers it compares."""
 
     GROUP: ClassVar[str] = "oracle"
 
-    oracle: Literal["replay", "local", "gemini", "openai"] = Field(
+    oracle: OracleName = Field(
         default="replay",
-        description="Source of the true policies: replay reads recorded outcomes, local asks a causal model on "
-        "this machine, gemini asks Gemini, openai asks any OpenAI-compatible endpoint (vLLM, Ollama, LiteLLM).",
+        description=f"Source of the true policies: {', '.join(f'{o.name} {o.does}' for o in ORACLES.values())}.",
     )
     outcomes: str | None = Field(
         default=None,
@@ -164,6 +168,7 @@ class LabelParams(OracleParams, QueryParams):
     neither helps (Ambiguous_Query). Paid answers are stored before they are read and are never paid for twice.
     """
 
+    EXAMPLE: ClassVar[str] = "--queries questions.jsonl --oracle gemini --max-usd 5"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "oracle", "outcomes", "limit", "columns", "max_usd", "rpm", "usd_per_10min", "dry_run", "audit"),
         *("audit_file", "medium_model", "large_model", "base_url"),
@@ -190,9 +195,7 @@ class ToRejudge(Params):
     queries: str | None = Field(
         default=None, description="A queries artifact. Default: the one recorded with these labels."
     )
-    oracle: Literal["gemini", "openai"] = Field(
-        default="gemini", description="API that serves the judges, wherever the answers came from."
-    )
+    oracle: ApiName = Field(default="gemini", description="API that serves the judges, wherever the answers came from.")
     max_output_tokens: int = Field(
         default=4096,
         ge=256,
@@ -205,6 +208,7 @@ class ToRejudge(Params):
 class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
     """Grade the stored answers again with other judges; no model is asked for an answer."""
 
+    EXAMPLE: ClassVar[str] = "--judge-model gemini-4-argon --max-usd 5"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("judge_model", "second_judge", "third_judge", "labels", "oracle", "max_usd", "rpm", "usd_per_10min"),
         "base_url",
@@ -217,6 +221,8 @@ class RejudgeParams(ProviderParams, JudgeParams, ToRejudge):
 
 class AuditParams(Params):
     """Say how often the judge is right, from a sheet of `label --audit` that people filled in."""
+
+    EXAMPLE: ClassVar[str] = "--file audit.csv"
 
     file: str = Field(description="The sheet, a CSV file with the column human_grade filled in.")
     labels: str | None = Field(

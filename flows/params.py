@@ -99,11 +99,11 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
 
     @property
     def rl(self) -> RLConfig:
-        """Configuration of the RL stage: the preset, with what was asked for instead."""
+        """Configuration of the RL stage: the preset, with what the parameters set."""
         from routecal.calib.learn.rl import RLConfig, preset
 
-        asked = {"reward": self.reward_type, "epochs": self.epochs}
-        changes = {name: value for name, value in asked.items() if value is not None}
+        given = {"reward": self.reward_type, "epochs": self.epochs}
+        changes = {name: value for name, value in given.items() if value is not None}
         changes |= self.model_dump(include=set(RewardSettings.model_fields))
         return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
 
@@ -111,6 +111,7 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
 class ExtractParams(RouterParams, QueryParams):
     """Read policy, logits and hidden state of every query off the frozen router."""
 
+    EXAMPLE: ClassVar[str] = "--queries questions.jsonl --router-path ./my-router"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "router_path", "template", "layers", "poolings", "dtype", "max_tokens", "verbal", "limit"),
         *("columns", "shard_size"),
@@ -122,6 +123,7 @@ class ExtractParams(RouterParams, QueryParams):
 class TrainRouterParams(OracleParams, QueryParams):
     """Make a router, if you have none: a linear routing head on a base model, fitted to labelled queries."""
 
+    EXAMPLE: ClassVar[str] = "--queries questions.jsonl --base-model ./gemma --output-dir ./my-router"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "base_model", "output_dir", "oracle", "outcomes", "template", "limit", "columns", "max_usd"),
         "seed",
@@ -142,10 +144,10 @@ class TrainRouterParams(OracleParams, QueryParams):
 class TrainParams(HeadParams):
     """Train a confidence head on labels and features that earlier steps stored."""
 
+    EXAMPLE: ClassVar[str] = "--output-dir ./my-head"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("mode", "run", "output_dir", "data_file", "router_path", "preset", "epochs", "folds", "pca", "seed"),
     )
-
     GROUP: ClassVar[str] = "inputs"
 
     mode: Literal["all", "sft", "rl"] = Field(
@@ -193,6 +195,7 @@ class EscalationParams(Params, EscalationTerms):
 class EvaluateParams(EscalationParams):
     """Measure a head on the test split, against the baselines, and say what escalating by it saves."""
 
+    EXAMPLE: ClassVar[str] = "--medium-price 1 --large-price 20"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("run", "head", "medium_price", "large_price", "price_unit", "margin", "margin_confidence", "seed"),
     )
@@ -209,6 +212,7 @@ class EvaluateParams(EscalationParams):
 class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, QueryParams):
     """From your queries to a calibrated head and its report: label, extract, train, evaluate."""
 
+    EXAMPLE: ClassVar[str] = "--queries questions.jsonl --router-path ./my-router"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "router_path", "oracle", "outcomes", "medium_price", "large_price", "margin", "limit", "columns"),
         *("template", "max_usd", "rpm"),
@@ -230,6 +234,8 @@ class StatsParams(Params):
 
 class ExportParams(Params):
     """Write one run's examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
+
+    EXAMPLE: ClassVar[str] = "--output-file examples.jsonl"
 
     output_file: str = Field(
         default="sft_data.jsonl", description="JSONL file to write; one that is there is replaced."

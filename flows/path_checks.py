@@ -37,7 +37,7 @@ def input_folder(option: str, path: str | None) -> None:
     Raises:
         FolderMissing: which of the two.
     """
-    if (local := local_path(path)) is not None and not _is_folder(local):
+    if (local := local_path(path)) is not None and not os.path.isdir(local):
         raise FolderMissing(option, str(path), os.path.isfile(local))
 
 
@@ -92,9 +92,9 @@ def output_file(option: str, path: str | None) -> None:
     """
     if (local := local_path(path)) is None:
         return
-    if _is_folder(local):
+    if os.path.isdir(local):
         raise NotAFile(option, str(path))
-    if not _is_folder(local.parent):
+    if not os.path.isdir(local.parent):
         raise FolderMissing(option, str(local.parent), os.path.isfile(local.parent))
     if reason := refusal(local.parent):
         raise PlaceUnusable(f"the file of {option}", str(path), reason, "name a file in another folder")
@@ -141,7 +141,3 @@ def local_path(path: str | None) -> Path | None:
         return None
     # Unlike Path.expanduser this leaves the name of a user that does not exist as it is.
     return Path(os.path.expanduser(path.removeprefix("file://")))
-
-
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)

@@ -18,6 +18,7 @@ import httpx
 from routecal.flows import temporary_server
 from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
 from routecal.flows.path_checks import refusal
+from routecal.plain_text import plain
 
 ANSWERS_WITHIN_S = 5.0
 EXAMPLE = "http://127.0.0.1:4200/api"
@@ -95,11 +96,11 @@ def check_api(url: str, access: Access) -> None:
     with _client(url, access) as client:
         _check_answers(client, url)
         # Prefect Cloud serves no version.
-        asked = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
-    if asked in (401, 403):
+        status = 200 if access.key else client.get(f"{url.rstrip('/')}/admin/version").status_code
+    if status in (401, 403):
         raise ServerUnreachable(
             _without_login(url),
-            f"it wants a login (HTTP {asked})",
+            f"it wants a login (HTTP {status})",
             "set PREFECT_API_AUTH_STRING to user:password as the server has it, or PREFECT_API_KEY for Prefect Cloud",
         )
 
@@ -135,7 +136,7 @@ def _trusted(access: Access) -> ssl.SSLContext | bool:
 
 
 def _check_answers(client: httpx.Client, url: str) -> None:
-    """Refuse what is no Prefect API. Its health is told to everybody; a proxy before it may want a login even so."""
+    """Refuse what is no Prefect API. Everybody may read its health; a proxy before it may want a login even so."""
     health = client.get(f"{url.rstrip('/')}/health")
     if not _is_healthy(health) and health.status_code not in (401, 403):
         raise ServerUnreachable(_without_login(url), _what(health), _remedy(client, url))
@@ -168,14 +169,14 @@ def start_server() -> None:
     own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     server.port = server.find_available_port()
-    with open(log, "ab") as said:
+    with open(log, "ab") as output:
         process = subprocess.Popen(
             # By its path and with -P: a folder of the user's may be called flows, too.
             [sys.executable, "-P", temporary_server.__file__, str(os.getpid()), str(server.port)],
             env={**os.environ, **own, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     server.server_process, server.running = process, True
@@ -192,6 +193,15 @@ def start_server() -> None:
                 pass
             time.sleep(0.1)
     raise ServerNotStarted("it does not answer", str(log))
+
+
+def server_fault(error: BaseException | None) -> str | None:
+    """What went wrong on the way to the Prefect server; None if nothing did there. Nobody else here speaks httpx."""
+    while error is not None:
+        if type(error).__module__.partition(".")[0] in ("httpx", "httpcore"):
+            return plain(f"{type(error).__name__}: {error}", at_most=300)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _what(answer: httpx.Response) -> str:

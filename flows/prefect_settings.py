@@ -1,11 +1,18 @@
-"""The environment of a run: where state and results live, and what Prefect and the libraries are told."""
+"""The environment of a run: where state and results live, and what Prefect and libraries are loaded with."""
 
+import importlib
+import io
 import os
+import sys
+from contextlib import redirect_stderr
 
+from pydantic import ValidationError
+
+from routecal.flows.errors import PrefectSettings
 from routecal.storage.layout import Home
 
 
-def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:
+def run_environment(*, verbose: bool, refresh: bool) -> dict[str, str]:
     """Variables of Prefect and of the libraries for a run from here.
 
     State and results live beside the artifacts, so that every run of a project, from here, a worker or cron, resumes
@@ -28,3 +35,27 @@ def surroundings(*, verbose: bool, refresh: bool) -> dict[str, str]:
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait for each other sleep: on a busy machine 5 times as fast
         "TQDM_DISABLE": "1",  # bars of libraries, which would fight with ours
     }
+
+
+def load_prefect() -> None:
+    """Import Prefect, which reads its settings then.
+
+    Raises:
+        PrefectSettings: it refuses them; says why.
+    """
+    warnings = io.StringIO()
+    try:
+        with redirect_stderr(warnings):
+            importlib.import_module("prefect.settings").get_current_settings()
+            importlib.import_module("prefect")
+    except Exception as error:
+        raise PrefectSettings(_reason(error)) from error
+    sys.stderr.write(warnings.getvalue())
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong; of a model only the first value, for the others follow from it."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors()[0]
+    return f"{error.title} {'.'.join(map(str, first['loc']))} is {first['input']!r}, and {first['msg'].lower()}"

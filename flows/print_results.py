@@ -1,16 +1,19 @@
-"""What the command line prints: tables for people, on any terminal.
+"""What the command line prints: tables for people, on any terminal, and JSON for programs.
 
-Each function is named by a command as the one that prints its result.
+Each `print_…` is named by a command as the one that prints its result.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict, TypeAdapter
 from rich.console import Console
 
 from routecal.calib.policy import Grade
-from routecal.flows.terminal_tables import draw_table, fits
+from routecal.flows.text_console import draw_table, fits
 from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
-    from routecal.tasks.benchmark.benchmark_report import Compared
+    from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
     from routecal.tasks.stats import Exported
@@ -88,9 +91,8 @@ def print_audit(console: Console, result: AuditResult) -> None:
 
 def print_evaluation(console: Console, result: Evaluated) -> None:
     """The table of methods, where things are, what speaks against the head, and what escalating saves."""
-    from routecal.tasks.escalate import sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.head_warnings import head_warnings
+    from routecal.tasks.evaluation_verdict import head_warnings, sentence
 
     methods = result.evaluation.methods
     first = next(iter(methods.values()))
@@ -117,6 +119,7 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
         _say(console, sentence(escalation))
 
 
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))
 # Least wanted first: what a narrow terminal leaves out.
 _OPTIONAL = ("AURC", "log loss", "noise ≤")
 
@@ -125,10 +128,10 @@ def _methods(width: int, methods: dict[str, Summary]) -> tuple[list[str], list[l
     """(columns, rows, columns left out): as many as fit, and intervals under their values before one is left out."""
     every = {"ECE": "ece", "noise ≤": "", "Brier": "brier", "log loss": "log_loss", "AUROC": "auroc", "AURC": "aurc"}
     for n_out, between in ((0, " "), *((n, "\n") for n in range(len(_OPTIONAL) + 1))):
-        kept = {name: field for name, field in every.items() if name not in _OPTIONAL[:n_out]}
-        columns = ["method", *kept]
+        shown = {name: field for name, field in every.items() if name not in _OPTIONAL[:n_out]}
+        columns = ["method", *shown]
         rows = [
-            [name, *(_interval(getattr(s, f), between) if f else f"{s.noise_high:.3f}" for f in kept.values())]
+            [name, *(_interval(getattr(s, f), between) if f else f"{s.noise_high:.3f}" for f in shown.values())]
             for name, s in methods.items()
         ]
         if fits(width, columns, rows):
@@ -204,3 +207,30 @@ def _cell(value: Any, *, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:.{decimals}f}"
     return "–" if value is None else plain(str(value), at_most=2000)
+
+
+def as_json(result: Any) -> str:
+    """The result with the names that its Python type has; NaN and infinity are null.
+
+    >>> from typing import NamedTuple
+    >>> Exported = NamedTuple("Exported", [("path", str), ("n", int)])
+    >>> print(as_json(Exported("examples.jsonl", 3)))
+    {
+      "path": "examples.jsonl",
+      "n": 3
+    }
+    """
+    return _ANYTHING.dump_json(_plain(result), indent=2).decode()
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and lists of what pydantic can write; of named tuples mappings, where pydantic would write lists."""
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value

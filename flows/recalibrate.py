@@ -9,15 +9,15 @@ from prefect import flow, runtime
 from routecal.calib.night.action import judgement
 from routecal.calib.night.head_health import Health, may_rest
 from routecal.calib.night.row_roles import judged_on, missing
+from routecal.flows.approval import await_answer
 from routecal.flows.extract import extract_queries
-from routecal.flows.label import labels_so_far
-from routecal.flows.night_approval import await_answer
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.night_candidate import Contest, contest
 from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.oracle_choice import oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
+from routecal.storage import head_registry
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
@@ -25,13 +25,12 @@ from routecal.tasks import runs
 from routecal.tasks.load_examples import join
 from routecal.tasks.make_router import refer_checkpoint, trained_on
 from routecal.tasks.night import head_decisions
+from routecal.tasks.night.head_decisions import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.night.health_check import check_champion
 from routecal.tasks.night.inbox import gather
-from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, NightRows, held_out, key_of
-from routecal.tasks.night.night_context import NightContext
+from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, NightContext, NightRows, held_out, key_of
 from routecal.tasks.night.night_report import cost_of, headline, publish_night
 from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
-from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from routecal.tasks.oracle.label_shards import check_labelled
 
 logger = logging.getLogger(__name__)
@@ -42,29 +41,29 @@ SPENT = ("BudgetReached", "DayQuotaReached")
 
 @flow(name=FLOW, flow_run_name="recalibrate on {params.inbox} by {params.oracle}")
 def recalibrate(params: RecalibrateParams) -> Night:
-    """One night: gather, check, label, train, decide, tell. An interrupted one goes on where it stopped."""
+    """One night: gather, check, label, train, decide, publish. An interrupted one goes on where it stopped."""
     check(params)
     with one_night():
-        return with_headline(night_of(params))
+        return end_night(night_of(params))
 
 
-def with_headline(night: Night) -> Night:
+def end_night(night: Night) -> Night:
     """End a flow run with what the night comes to as its message."""
     return completed(night, headline(night), **({} if night.report is None else {"report": night.report}))
 
 
 def night_of(params: RecalibrateParams) -> Night:
-    """The night itself, for whoever holds the lock of the home, in the flow run that tells of it.
+    """The night itself, for whoever holds the lock of the home, in the flow run that reports it.
 
     Args:
         params: checked.
     """
     # A Retry of a night that was interrupted while it waited asks again, and does nothing else again.
-    if (asked := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
-        ending = await_answer(asked, hours=params.approval_hours)
-        return _end(ending, LabelHistory.of(Home.from_env(), ending.key).told)
+    if (entry := entry_asked_by(str(runtime.flow_run.id or ""))) is not None:
+        ending = await_answer(entry, hours=params.approval_hours)
+        return _end(ending, LabelHistory.of(Home.from_env(), ending.key).records)
     run_id = runs.start(FLOW)
-    night_context = _evening(run_id, params)
+    night_context = _night_context(run_id, params)
     if (decided := head_decisions.decided()) is not None:
         return decided.night
     queries = night_context.gathered.queries
@@ -72,51 +71,50 @@ def night_of(params: RecalibrateParams) -> Night:
         extract_queries(queries, night_context.router, params.reading, params.shard_size) if queries.rows else None
     )
     health = _health(night_context, features, params)
-    if features is None or may_rest(health, quiet=night_context.known.quiet, recheck=params.recheck_nights):
-        return _end(
-            _ending(night_context, "quiet", _why_quiet(night_context, health), {}, health), night_context.known.told
-        )
+    if features is None or may_rest(health, quiet=night_context.history.quiet, recheck=params.recheck_nights):
+        ending = _ending(night_context, "quiet", _why_quiet(night_context, health), {}, health)
+        return _end(ending, night_context.history.records)
     tonight = _labelled(night_context, features, params)
-    made = {"queries": queries, **dict(tonight)}
-    window = held_out([*night_context.known.labelling, tonight], at_least=judged_on(params.window, health))
+    artifacts = {"queries": queries, **dict(tonight)}
+    window = held_out([*night_context.history.labelling, tonight], at_least=judged_on(params.window, health))
     few = missing(window.examples.rows, held_out_frac=FRACTIONS["test"])
     if few is not None:
-        return _end(_ending(night_context, "gathering", (few,), made, health), night_context.known.told)
-    found = contest(night_context, tonight, window, health, params)
+        return _end(_ending(night_context, "gathering", (few,), artifacts, health), night_context.history.records)
+    candidate = contest(night_context, tonight, window, health, params)
     judged = judgement(
-        found.verdict, found.doubts, require_approval=params.require_approval, displaced=night_context.displaced
+        candidate.verdict, candidate.doubts, require_approval=params.require_approval, displaced=night_context.displaced
     )
     action, reasons = judged.action, judged.reasons
-    made |= {"head": found.head, "calibrated": found.calibrated, "window": window.examples}
-    ending = _ending(night_context, action, reasons, made, health, found)
+    artifacts |= {"head": candidate.head, "calibrated": candidate.calibrated, "window": window.examples}
+    ending = _ending(night_context, action, reasons, artifacts, health, candidate)
     entry = head_decisions.write_decision(
         action,
-        found.calibrated,
+        candidate.calibrated,
         reasons,
         after=night_context.before,
         run_id=night_context.run_id,
-        lineage=found.lineage(night_context)
-        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: found.escalated},
+        lineage=candidate.lineage(night_context)
+        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: candidate.escalated},
     )
     if judged.asks:
         ending = await_answer(entry, hours=params.approval_hours)
-    return _end(ending, night_context.known.told)
+    return _end(ending, night_context.history.records)
 
 
-def _evening(run_id: str, params: RecalibrateParams) -> NightContext:
+def _night_context(run_id: str, params: RecalibrateParams) -> NightContext:
     router = refer_checkpoint(params.router_path)
     oracle = oracle_of(params, params.inbox)
     key = key_of(router, params.reading, oracle)
     # Read first: whoever decides from here on ends this night with `RegistryChanged`, before it can decide the same.
-    before, in_force = head_decisions.last(), head_decisions.in_force()
-    if (ending := head_decisions.untold(key)) is not None:
-        logger.warning("%s decided and was interrupted before it could tell; it is told now", ending.night.run_id)
-        _end(ending, LabelHistory.of(Home.from_env(), key).told)
-    known = LabelHistory.of(Home.from_env(), key)
+    before, in_force = head_registry.newest_entry(Home.from_env()), head_decisions.in_force()
+    if (ending := head_decisions.unpublished(key)) is not None:
+        logger.warning("%s was interrupted after its decision; its result is published now", ending.night.run_id)
+        _end(ending, LabelHistory.of(Home.from_env(), key).records)
+    history = LabelHistory.of(Home.from_env(), key)
     gathered = gather(
-        params.inbox, known.labelled, params.night_queries, seen=trained_on(router), columns=params.columns
+        params.inbox, history.labelled, params.night_queries, seen=trained_on(router), columns=params.columns
     )
-    return NightContext(run_id, router, oracle, key, known, before, in_force, gathered)
+    return NightContext(run_id, router, oracle, key, history, before, in_force, gathered)
 
 
 def _health(night_context: NightContext, features: Artifact | None, params: RecalibrateParams) -> Health | None:
@@ -124,7 +122,8 @@ def _health(night_context: NightContext, features: Artifact | None, params: Reca
     champion, learned = night_context.champion, night_context.learned
     if champion is None or learned is None:
         return None
-    window = held_out(night_context.known.labelling, at_least=params.window) if night_context.known.labelling else None
+    labelling = night_context.history.labelling
+    window = held_out(labelling, at_least=params.window) if labelling else None
     return check_champion(champion, learned, window, features, params.seed)
 
 
@@ -155,13 +154,13 @@ def _ending(
     night_context: NightContext,
     action: str,
     reasons: tuple[str, ...],
-    made: dict[str, Artifact],
+    artifacts: dict[str, Artifact],
     health: Health | None,
     contest: Contest | None = None,
 ) -> Ending:
-    """What is left to do: tell of the night, and record what it made."""
+    """What is left to do: publish the night, and record its artifacts."""
     promoted = contest is not None and action == "promoted"
-    serving = contest.calibrated if contest is not None and promoted else head_decisions.serving()
+    serving = contest.calibrated if contest is not None and promoted else head_registry.champion(Home.from_env())
     before = None if health is None else health.escalated
     escalated = contest.escalated if contest is not None and promoted else before
     night = Night(
@@ -171,8 +170,8 @@ def _ending(
         n_new=night_context.gathered.n_new,
         n_files=night_context.gathered.n_files,
         unreadable=night_context.gathered.unreadable,
-        n_labelled=made["labels"].rows if "labels" in made else 0,
-        cost_usd=cost_of(made["labels"]) if "labels" in made else 0.0,
+        n_labelled=artifacts["labels"].rows if "labels" in artifacts else 0,
+        cost_usd=cost_of(artifacts["labels"]) if "labels" in artifacts else 0.0,
         health=health,
         verdict=None if contest is None else contest.verdict,
         escalated=escalated,
@@ -183,13 +182,13 @@ def _ending(
     return Ending(
         night=night,
         key=night_context.key,
-        made=made | {"router": night_context.router},
+        made=artifacts | {"router": night_context.router},
         is_doubted=contest is not None and bool(contest.doubts),
     )
 
 
 def _end(ending: Ending, earlier: Sequence[Artifact]) -> Night:
-    """Tell of a night, and record it so that the next one finds its rows."""
+    """Publish a night, and record it so that the next one finds its rows."""
     night, router = ending.night, ending.made["router"].sha256
     facts: dict[str, Any] = {KEY: ending.key, "action": night.action, "reasons": list(night.reasons)}
     if ending.is_doubted:

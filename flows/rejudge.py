@@ -5,14 +5,24 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from routecal.flows.oracle_choice import judges_of, pace_of
+from routecal.flows.label import pace_of
 from routecal.flows.oracle_params import RejudgeParams
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.oracle import changes, check_labelled, queries_of
-from routecal.tasks.oracle import rejudge as rejudge_all
+from routecal.tasks.oracle import (
+    ORACLES,
+    ApiJudges,
+    changes,
+    check_labelled,
+    judge_of,
+    prompt_versions,
+    queries_of,
+    rejudge_work,
+    run_work,
+)
+from routecal.tasks.oracle.api_oracle import MEDIUM
 from routecal.tasks.result_table import Table
 
 
@@ -35,21 +45,21 @@ def rejudge(params: RejudgeParams) -> Rejudged:
     judges = judges_of(params)
     before = runs.newest_artifact("labels", params.labels)
     queries = runs.beside(before, "queries", params.queries)
-    labels, stopped = rejudge_all(
-        before,
-        queries,
-        judges,
-        pace_of(params, before, judges),
-        shard_size=params.shard_size,
-        on_day_quota=params.on_day_quota,
-    )
+    work = rejudge_work(before, queries, judges, params.shard_size)
+    labels, stopped = run_work(work, pace_of(params, before, judges), params.on_day_quota)
     if labels.rows:
         runs.record_run(run_id, queries=queries, labels=labels, judged_before=before.uri)
-    if stopped is not None:
-        raise stopped
-    check_labelled(labels, queries_of(before, queries), judges)
+    check_labelled(labels, queries_of(before, queries), judges, stopped)
     tables = changes(before, labels)
     for table, key in zip(tables, ("medium", "large", "policy"), strict=True):
         create_table_artifact(table.rows, key=f"rejudge-{key}", description=table.title)
     message = f"{labels.rows} labels judged again; {tables[-1].title}"
     return completed(Rejudged(labels, tables), message, labels=labels.uri)
+
+
+def judges_of(params: RejudgeParams) -> ApiJudges:
+    """The judges that the parameters describe, wherever the answers came from."""
+    judge, api = judge_of(params, MEDIUM), ORACLES[params.oracle].api
+    assert api is not None
+    versions = tuple(prompt_versions(judge))
+    return ApiJudges(kind=params.oracle, provider=api.provider(params), judge=judge, prompt_versions=versions)

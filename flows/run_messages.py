@@ -57,8 +57,8 @@ class PlainMessages(logging.Filter):
             record.msg, record.args = "%s: %s", (name, _WORDS.get(ended[1], ended[1]) if ended else message)
         elif record.name == "prefect.flow_runs" and (ended := _ENDED.fullmatch(str(record.msg))):
             # Why a run failed is logged before.
-            said = "" if ended[1] == "Failed" or not ended[3] else f": {ended[3]}"
-            record.msg, record.args = "%s%s", (ended[1], said)
+            result = "" if ended[1] == "Failed" or not ended[3] else f": {ended[3]}"
+            record.msg, record.args = "%s%s", (ended[1], result)
         return True
 
 

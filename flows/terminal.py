@@ -20,7 +20,7 @@ def end_on_signals() -> None:
     one is starting, ends by itself.
     """
     signal.signal(signal.SIGTERM, _exit)
-    # A command in the background of a script is told to ignore Ctrl-C, and goes on doing so.
+    # A command in the background of a script is started with Ctrl-C ignored, and stays so.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
 

@@ -1,21 +1,24 @@
-"""Flow `train`: a calibrated head from labels and features."""
+"""Flows `train`, a calibrated head from labels and features, and `train-router`, for people who have no router yet."""
 
 from prefect import flow
 
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
 from routecal.flows.extract import extract_queries
+from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
-from routecal.flows.params import HeadParams, TrainParams
+from routecal.flows.params import HeadParams, TrainParams, TrainRouterParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.load_examples import block_names, choose_blocks, join
-from routecal.tasks.make_router import refer_checkpoint
-from routecal.tasks.matching_runs import check_together, features_for, name_of
+from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.old_tables import under_one_identity
-from routecal.tasks.queries import import_decisions
+from routecal.tasks.oracle import check_labelled
+from routecal.tasks.progress import underway
+from routecal.tasks.queries import import_decisions, import_queries
+from routecal.tasks.runs import check_together, features_for, name_of
 from routecal.tasks.train import recalibrate_head, refer_head, train_rl, train_sft
 
 # The stages' heads by the names that tables and manifests show.
@@ -28,7 +31,7 @@ def train(params: TrainParams) -> Artifact:
     check(params)
     run_id = runs.start("train")
     data = _data(params)
-    said = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
+    source_text = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
     data = under_one_identity(**data)
     examples, features = join(**data), data["features"]
     match params.mode:
@@ -43,7 +46,7 @@ def train(params: TrainParams) -> Artifact:
         case "all":
             heads = train_head(examples, features, params)
     head = list(heads.values())[-1]
-    runs.record_run(run_id, **data, examples=examples, **heads, data=said)
+    runs.record_run(run_id, **data, examples=examples, **heads, data=source_text)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     message = f"head {head.sha256[:16]}: {list(heads)[-1]}, trained on {examples.rows} examples"
@@ -92,3 +95,27 @@ def _data(params: TrainParams) -> dict[str, Artifact]:
     check_together(labels, features)
     queries = named("queries", params.queries) or runs.newest_artifact("queries")
     return {"queries": queries, "labels": labels, "features": features}
+
+
+@flow(name="train-router", flow_run_name="train a router on {params.queries}")
+def train_router_flow(params: TrainRouterParams) -> Artifact:
+    """Label the queries, fit a routing head on the base model and return the router.
+
+    Its queries and labels are recorded with it, under names that no other step goes by: a head must not learn from
+    queries that trained the router.
+    """
+    check(params)
+    run_id = runs.start("train-router")
+    base = refer_checkpoint(params.base_model, kind="models")
+    queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
+    oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
+    check_base(base, reading)
+    labels, stopped = labels_so_far(None, queries, oracle, params)
+    check_labelled(labels, queries, oracle, stopped)
+    with underway("train the router"):
+        router = train_router(base, queries, labels, reading, params.seed)
+    runs.record_run(run_id, router=router, router_queries=queries, router_labels=labels)
+    if params.output_dir is not None:
+        runs.copy_to(router, params.output_dir)
+    message = f"router {router.sha256[:16]}, trained on {labels.rows} labelled queries"
+    return completed(router, message, router=params.output_dir or router.uri)

@@ -6,11 +6,13 @@ from pydantic import Field
 
 from routecal.calib.settings import Reading
 from routecal.flows.form import Params
+from routecal.flows.oracle_params import ShardSize
 
 
 class TrialParams(Params):
     """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
 
+    EXAMPLE: ClassVar[str] = "--data ./outcomes"
     FIRST: ClassVar[tuple[str, ...]] = ("data", "sets", "rows", "labels", "seeds", "base_model", "output_dir")
     GROUP: ClassVar[str] = "protocol"
 
@@ -62,9 +64,7 @@ class TrialParams(Params):
         description="What all methods read: the last layer at the last token, or layer and pooling chosen by "
         "cross-validation on the labelled rows.",
     )
-    shard_size: int = Field(
-        default=250, ge=1, le=5000, description="Queries per task, which is how much work an interruption can cost."
-    )
+    shard_size: ShardSize = 250
     output_dir: str | None = Field(
         default=None,
         description="Folder that tables and plots are copied to as well. Default: none; they are artifacts.",

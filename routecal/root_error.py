@@ -1,5 +1,6 @@
 """The root of every error that routecal raises on purpose; each package's own tree begins at it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, dataclass_transform
 
@@ -32,6 +33,21 @@ class RoutecalError(Exception):
 
     def __str__(self) -> str:
         return self.sentence.format_map({k: _Text(v) if isinstance(v, str) else v for k, v in vars(self).items()})
+
+
+class UnknownChoice(RoutecalError, KeyError):
+    """None of the known names was given; calib and storage each have an error of this kind in their own tree."""
+
+    kind: str
+    name: str
+    known: Iterable[str]
+
+    def __post_init__(self) -> None:
+        self.known = tuple(sorted(self.known))
+        super().__post_init__()
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is not a known {self.kind}; choose one of {', '.join(self.known)}"
 
 
 class _Text(str):

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializationInfo,
     ValidationInfo,
@@ -30,7 +29,7 @@ from routecal.storage.schemas import conform
 _KIND_KEY = b"routecal.kind"
 
 
-class Artifact(BaseModel):
+class Artifact(BaseModel, frozen=True):
     """A reference to one immutable table or folder; small, JSON, and equal exactly when the content is.
 
     Stored, a `uri` in the home is relative to its root, and is looked for in the home of whoever reads it: that of the
@@ -38,10 +37,8 @@ class Artifact(BaseModel):
     nothing is left where they point.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     uri: str = Field(description="absolute local path or fsspec URL")
-    sha256: str = Field(description="of the file; of a folder, `digest_folder`")
+    sha256: str = Field(description="of the file; of a folder, `folder_digest`")
     rows: int = Field(ge=0, description="rows of the table; files of a folder")
     kind: str = Field(description="key of `SCHEMAS`, or what the folder holds (heads, routers, reports …)")
 

@@ -27,6 +27,9 @@ OUTCOME_COLUMNS = (
     "label_source",
 )
 
+# What a reader of files gives: wanted columns by our names, where each row starts, and what is wrong with which row.
+Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]
+
 # What others call them, the likeliest first.
 _OFTEN = {
     "query": ("question", "prompt", "input", "instruction", "problem", "user_query", "query_text", "text"),

@@ -1,17 +1,14 @@
 """Parquet and Arrow files, whoever wrote them, as Python values."""
 
-from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routecal.storage.column_names import Wanted
+from routecal.storage.column_names import Read, Wanted
 from routecal.storage.input_errors import InputUnreadable
 from routecal.storage.text_lines import refuse_other_formats
-
-Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]
 
 # What pyarrow raises for a value that Python has none for, or for bytes that are none of the type.
 _UNREADABLE = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError, ImportError)

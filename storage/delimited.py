@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from routecal.storage.column_names import Wanted
+from routecal.storage.column_names import Read, Wanted
 from routecal.storage.errors import StorageError
 from routecal.storage.input_errors import InputUnreadable, MissingColumn
 from routecal.storage.text_lines import text_lines
@@ -14,8 +14,6 @@ _DELIMITERS = (",", ";", "\t")
 _LONGEST_CELL = 2**31 - 1
 # Excel's own way to say the separator, before the header.
 _SEP = re.compile(r'"?sep=([^\r\n"])"?', re.IGNORECASE)
-
-Read = tuple[dict[str, list[object]], list[int], list[tuple[int, str]]]
 
 
 def read_csv(wanted: Wanted, handle: Iterable[bytes]) -> Read:

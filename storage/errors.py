@@ -1,9 +1,9 @@
 """The errors of storage: what was found, what is allowed, what to do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from routecal.plain_text import plain
-from routecal.root_error import RoutecalError
+from routecal.root_error import RoutecalError, UnknownChoice
 
 
 class StorageError(RoutecalError):
@@ -57,19 +57,8 @@ class SchemaMismatch(StorageError, ValueError):
         return f"the table does not fit the schema {self.kind!r} of storage/schemas.py: {'; '.join(self.problems)}"
 
 
-class UnknownName(StorageError, KeyError):
+class UnknownName(UnknownChoice, StorageError):
     """A kind of artifact, or an SQL query, that does not exist."""
-
-    what: str
-    name: str
-    known: Iterable[str]
-
-    def __post_init__(self) -> None:
-        self.known = tuple(sorted(self.known))
-        super().__post_init__()
-
-    def __str__(self) -> str:
-        return f"{self.name!r} is not a known {self.what}; choose one of {', '.join(self.known)}"
 
 
 class HomeNotWritable(StorageError, PermissionError):

@@ -1,13 +1,21 @@
-"""Labels and features of the same queries, joined into the examples that heads learn from."""
+"""Labels and features of the same queries, joined into the examples that heads learn from; examples as JSON lines."""
 
+import json
+from collections.abc import Iterator
+from os import PathLike, fspath
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.atomic import write_chunks
 from routecal.storage.errors import DuplicateRows, SchemaMismatch
 from routecal.storage.query_identity import split_of
 from routecal.storage.schemas import SCHEMAS
+
+_EXPORTED = ("query", "router_policy", "true_policy", "is_correct")
+_LINES_AT_A_TIME = 10_000
 
 
 class Joined(NamedTuple):
@@ -63,6 +71,37 @@ def rows_of(table: pa.Table, query_ids: pa.Array | pa.ChunkedArray) -> pa.Table:
         first = query_ids.filter(pc.is_null(places))[0].as_py()
         raise SchemaMismatch("query_id", [f"{places.null_count} queries have no row (first: {first})"])
     return table.take(places)
+
+
+def export_jsonl(examples: Artifact, path: str | PathLike[str], *, held_out: bool = False) -> tuple[int, int]:
+    """Write the method's own JSONL, an object per example, to a local path or fsspec URL, atomically.
+
+    `target_confidence` is 1.0 where the router is right, else 0.0. What is written is there to be trained on, so test
+    rows are left out.
+
+    Args:
+        examples: a table of that kind.
+        path: where to.
+        held_out: write test rows too, and into each row its `split`.
+
+    Returns:
+        (lines, test rows that were left out).
+
+    Raises:
+        ArtifactMissing, ArtifactCorrupt: the examples cannot be read.
+        DiskFull, HomeNotWritable: the file cannot be written.
+    """
+    table = read_table(examples, columns=[*_EXPORTED, "split"])
+    chosen = table if held_out else table.filter(pc.field("split") != "test").drop_columns("split")
+    write_chunks(fspath(path), _lines(chosen))
+    return chosen.num_rows, table.num_rows - chosen.num_rows
+
+
+def _lines(table: pa.Table) -> Iterator[bytes]:
+    for batch in table.to_batches(max_chunksize=_LINES_AT_A_TIME):
+        for row in batch.to_pylist():
+            row["target_confidence"] = 1.0 if row["is_correct"] else 0.0
+            yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _check_unique(what: str, ids: pa.ChunkedArray) -> None:

@@ -1,25 +1,14 @@
 """Folders as artifacts: heads, routers, reports. Named by the digest of their names and contents."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from routecal.folder_digest import folder_digest, folder_files
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import discard, disk_errors, flush, full_disk, local_path, resolve, staging
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing
 from routecal.storage.layout import Home
-
-
-def digest_folder(path: Path) -> str:
-    """sha256 over the sorted relative names, sizes and contents of all files; empty folders do not count."""
-    digest = hashlib.sha256()
-    for name, file in _files(path):
-        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
-        with open(file, "rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Artifact:
@@ -40,8 +29,8 @@ def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Art
         with full_disk(str(staged.parent)):
             build(staged)
         _open_to(staged, mode)
-        digest = digest_folder(staged)
-        files = list(_files(staged))
+        digest = folder_digest(staged)
+        files = folder_files(staged)
         artifact = Artifact(uri=f"{folder}/{digest[:16]}", sha256=digest, rows=len(files), kind=kind)
         final = local_path(artifact.uri)
         with disk_errors(folder):
@@ -69,7 +58,7 @@ def local_folder(artifact: Artifact, *, cache: Path | None = None) -> Path:
         _verify(local, artifact)
         return local
     copy = (cache or _user_cache()) / artifact.kind / artifact.sha256[:16]
-    if copy.is_dir() and digest_folder(copy) == artifact.sha256:
+    if copy.is_dir() and folder_digest(copy) == artifact.sha256:
         return copy
     fs, root = resolve(artifact.uri)
     fs.invalidate_cache()
@@ -87,11 +76,6 @@ def local_folder(artifact: Artifact, *, cache: Path | None = None) -> Path:
     return copy
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """(relative POSIX name, file), sorted by name, so that every file system gives one order."""
-    yield from sorted((f.relative_to(path).as_posix(), f) for f in path.rglob("*") if f.is_file())
-
-
 def _open_to(staged: Path, mode: int) -> None:
     """Let the umask decide who may read, as it did for the new folder's `mode`: safetensors writes 0600 whatever."""
     for path in (staged, *staged.rglob("*")):
@@ -99,25 +83,25 @@ def _open_to(staged: Path, mode: int) -> None:
 
 
 def _verify(path: Path, artifact: Artifact) -> None:
-    if (found := digest_folder(path)) != artifact.sha256:
+    if (found := folder_digest(path)) != artifact.sha256:
         raise ArtifactCorrupt(artifact.uri, artifact.sha256, found)
 
 
 def _rename(staged: Path, final: Path, digest: str) -> None:
     if final.is_dir():
-        if digest_folder(final) == digest:
+        if folder_digest(final) == digest:
             return
         # A folder cannot be replaced in one step: the damaged one steps aside first.
         aside = final.with_name(f"{staged.name}-damaged")
         os.rename(final, aside)
         discard(aside)
-    for _, file in _files(staged):
+    for _, file in folder_files(staged):
         flush(file)
     try:
         os.rename(staged, final)
     except OSError:
         # Another process may have stored the same content meanwhile.
-        if not (final.is_dir() and digest_folder(final) == digest):
+        if not (final.is_dir() and folder_digest(final) == digest):
             raise
     flush(final.parent)
 
@@ -143,5 +127,4 @@ def folder_at(path: str, kind: str) -> Artifact:
     folder = Path(path).expanduser().resolve()
     if not folder.is_dir():
         raise ArtifactMissing(path)
-    files = sum(1 for f in folder.rglob("*") if f.is_file())
-    return Artifact(uri=str(folder), sha256=digest_folder(folder), rows=files, kind=kind)
+    return Artifact(uri=str(folder), sha256=folder_digest(folder), rows=len(folder_files(folder)), kind=kind)

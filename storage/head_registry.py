@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from fsspec import AbstractFileSystem
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from routecal.storage.artifact import Artifact, within
 from routecal.storage.atomic import disk_errors, flush, local_path, resolve, staging
@@ -28,10 +28,8 @@ _NAME = re.compile(r"(\d{6})\.json")
 Action = Literal["promoted", "refused", "waiting", "rolled back"]
 
 
-class RegistryEntry(BaseModel):
+class RegistryEntry(BaseModel, frozen=True):
     """One decision, and what is in force since."""
-
-    model_config = ConfigDict(frozen=True)
 
     format: int = Field(default=FORMAT, description="see `FORMAT`; absent in version 0.1, which wrote 1")
     number: int = Field(ge=1, description="1, 2, 3 …")

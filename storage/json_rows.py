@@ -5,11 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from routecal.storage.column_names import Wanted
+from routecal.storage.column_names import Read, Wanted
 from routecal.storage.input_errors import InputUnreadable
 from routecal.storage.text_lines import text_lines
-
-Read = tuple[dict[str, list[object]], list[int], list[tuple[int, str]]]
 
 _SPACE = " \t\r\n"
 # A first line that is no object of its own: an array, or an object that goes on.

@@ -7,7 +7,7 @@ import os
 import uuid
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, Field, JsonValue, field_validator
 
 from routecal.storage.atomic import local_path, resolve, write_chunks
 from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
@@ -16,10 +16,8 @@ VARIABLE = "ROUTECAL_HOME"
 DEFAULT = "./artifacts"
 
 
-class Home(BaseModel):
+class Home(BaseModel, frozen=True):
     """The root of all artifacts; a local one is made absolute, so that a run may change its folder."""
-
-    model_config = ConfigDict(frozen=True)
 
     root: str = Field(description="a local folder, or any fsspec URL (s3://…, gs://…)")
 

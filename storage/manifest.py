@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from routecal.storage.artifact import Artifact, within
 from routecal.storage.atomic import resolve, write_chunks
@@ -14,10 +14,8 @@ from routecal.storage.layout import Home
 log = logging.getLogger(__name__)
 
 
-class Manifest(BaseModel):
+class Manifest(BaseModel, frozen=True):
     """The artifacts of one run by name, and the plain facts worth keeping beside them."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     written_at: datetime = Field(description="UTC")

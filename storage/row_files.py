@@ -1,23 +1,23 @@
 """Reading the files people have (JSON, CSV, Parquet, Arrow) into columns, with the line that every row came from."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 import fsspec
 
 from routecal.storage.atomic import resolve
-from routecal.storage.column_names import Wanted
+from routecal.storage.column_names import Read, Wanted
 from routecal.storage.columnar import read_arrow, read_parquet
 from routecal.storage.delimited import read_csv
 from routecal.storage.input_errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from routecal.storage.json_rows import read_json
 from routecal.storage.text_lines import GZIP, refuse_other_formats
 
-_READERS: dict[str, Any] = {
+_READERS: dict[str, Callable[[Wanted, IO[bytes]], Read]] = {
     ".jsonl": read_json,
     ".ndjson": read_json,
     ".json": read_json,

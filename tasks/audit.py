@@ -1,10 +1,11 @@
-"""Audits: a sample of labels as a sheet for people, and what the filled sheet says of the judge."""
+"""Audits: a sample of labels as a sheet for people, and how good the judge is by a filled one."""
 
 from typing import TYPE_CHECKING
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.oracle.audit.audit_sample import draw_sample
 from routecal.tasks.oracle.audit.audit_sheet import read_sheet, write_sheet
+from routecal.tasks.runs import newest_artifact
 
 if TYPE_CHECKING:
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
@@ -24,8 +25,12 @@ def draw_audit(labels: Artifact, queries: Artifact, n: int, path: str) -> int:
     return len(rows)
 
 
-def score_audit(path: str, labels: Artifact) -> "AuditResult":
+def score_audit(file: str, labels: str | None = None) -> "AuditResult":
     """How good the judge of some labels is, by a filled sheet drawn from them.
+
+    Args:
+        file: the sheet.
+        labels: their place; None takes the newest labels.
 
     Raises:
         TaskError: the sheet cannot be read, is of other labels or says too little.
@@ -33,4 +38,5 @@ def score_audit(path: str, labels: Artifact) -> "AuditResult":
     # SciPy comes with it, whose memory a labelling run has no use for.
     from routecal.tasks.oracle.audit.judge_accuracy import score_judge
 
-    return score_judge(read_sheet(path), read_table(labels))
+    drawn_from = newest_artifact("labels", labels)
+    return score_judge(read_sheet(file), read_table(drawn_from))

@@ -6,35 +6,30 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
-from routecal.calib.escalation import EVERYTHING, Outcomes, Saving, ThresholdPoint
+from routecal.calib.escalation import Outcomes, Saving, ThresholdPoint
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.head import load
 from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.policy import POLICIES
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import local_path
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
+from routecal.tasks.load_examples import policy_index
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
 CALLS = "calls of the large model"
-# Shares below are printed as 0.0 %.
-LEAST_SAVING = 0.0005
 
 
-class Escalation(BaseModel):
+class Escalation(BaseModel, frozen=True):
     """What escalating doubtful queries costs and brings, method by method."""
-
-    model_config = ConfigDict(frozen=True)
 
     unit: str = Field(description="of every cost here")
     margin: float = Field(description="quality that counts as none lost, as a share of queries")
@@ -52,18 +47,17 @@ class Escalation(BaseModel):
     oracle: list[tuple[float, float]] = Field(default=[], description="(cost, quality): the best for every budget")
 
 
-@task(
-    name="escalate",
-    task_run_name="escalate: what it saves on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "storage.example_join", "calib.escalation", "calib.metrics"),
-    **STORED,
+@step(
+    "escalate",
+    "escalate: what it saves on {examples.rows} examples",
+    on=("tasks.load_examples", "storage.example_join", "calib.escalation", "calib.metrics"),
 )
 def escalate(
     predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: EscalationTerms
 ) -> Escalation:
     """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
 
-    Thresholds come from the splits in `chosen_on`: those on which the head in question tells what it did not learn.
+    Thresholds come from the splits in `chosen_on`: those that the head in question was not trained on.
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
     """
     table = read_table(examples)
@@ -73,8 +67,7 @@ def escalate(
         outcomes, unit, note = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
-    names = [p.value for p in POLICIES]
-    policy = np.array([names.index(name) for name in table["router_policy"].to_pylist()])
+    policy = policy_index(table["router_policy"])
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
     here, there = outcomes.where(test), outcomes.where(held_out)
     savings, curves = {}, {}
@@ -85,7 +78,9 @@ def escalate(
         )
         at = (here, policy[test], p[test])
         savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level)
-        thresholds = _thinned(escalation.thresholds_of(policy[test], p[test]))
+        every = escalation.thresholds_of(policy[test], p[test])
+        # Both ends included, evenly by rank.
+        thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
         drawn = escalation.curve(*at, thresholds=thresholds)
         curves[name] = [drawn.point(i) for i in range(len(thresholds))]
         band = escalation.quality_band(*at, thresholds=thresholds, level=level)
@@ -102,12 +97,7 @@ def escalate(
     )
 
 
-@task(
-    name="pack",
-    task_run_name="pack the router with threshold {threshold:.3f}",
-    cache_policy=cache_on(__name__, "calib.packed_folder"),
-    **STORED,
-)
+@step("pack", "pack the router with threshold {threshold:.3f}", on=("calib.packed_folder",))
 def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
     """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
     loaded, home = load(local_folder(head)), Home.from_env()
@@ -127,46 +117,6 @@ def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: f
         pack(loaded, serving, folder)
 
     return write_folder("calibrated", build, home=home)
-
-
-def sentence(found: Escalation) -> str:
-    """The line that a run ends with, of the last method: threshold, saving, quality, and what of it is shown."""
-    if not found.methods:
-        return f"No escalation threshold: {found.note}."
-    s = list(found.methods.values())[-1]
-    points = f"{100 * found.margin:g} point{'s' * (found.margin != 0.01)}"
-    rows = f"{found.n_chosen_on} labelled queries"
-    if s.point.threshold >= EVERYTHING:
-        return (
-            f"Nothing is saved: on {rows} no confidence is high enough to stay within {points} of all-large, so the "
-            f"large model serves all {s.n} test queries (quality {s.point.quality:.1%}). More labelled queries or a "
-            f"wider --margin may change that.{_alone(found)}"
-        )
-    d = s.quality_difference
-    if s.non_inferior:
-        verdict = f"no worse than all-large within {points}: shown"
-    elif d.high < -found.margin:
-        verdict = f"worse than all-large by more than {points}"
-    else:
-        verdict = f"within {points} of all-large: neither shown nor ruled out on {s.n} queries"
-    nothing = "Nothing is saved: escalating" if s.saving.value < LEAST_SAVING else "Escalating"
-    shown = "" if s.saving.low > 0 or s.saving.value < LEAST_SAVING else ", which may be nothing,"
-    mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
-    return (
-        f"{nothing} confidence below {s.point.threshold:.3f} (chosen on {rows}), the large model serves "
-        f"{s.point.large:.1%} of {s.n} test queries and {s.saving.times(100):.1f} % of its cost{shown} is saved "
-        f"(in {found.unit}); quality {s.point.quality:.1%}, {d.times(100):+.1f} points against all-large; "
-        f"{verdict}.{mix}"
-    )
-
-
-def _alone(found: Escalation) -> str:
-    """What the router itself saves, and at what loss."""
-    (cost, quality), (all_cost, all_quality) = (found.policies[name] for name in ("router alone", "all-large"))
-    return (
-        f" The router alone saves {1 - cost / all_cost:.1%} (in {found.unit}) at {100 * (quality - all_quality):+.1f} "
-        "points of quality."
-    )
 
 
 def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, str]:
@@ -197,12 +147,6 @@ def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[st
     table = read_table(predictions, columns=["query_id", "method", "p"])
     found = {name: table.filter(pa.compute.field("method") == name) for name in methods}
     return {name: rows_of(rows, examples["query_id"])["p"].to_numpy() for name, rows in found.items() if rows.num_rows}
-
-
-def _thinned(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most POINTS of them, both ends included, evenly by rank."""
-    ranks = np.linspace(0, len(thresholds) - 1, min(POINTS, len(thresholds)))
-    return np.asarray(thresholds[ranks.round().astype(int)])
 
 
 def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:

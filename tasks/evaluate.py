@@ -1,33 +1,44 @@
-"""Evaluation: the confidence of every method on every split, and what it is worth on the test split."""
+"""Evaluation: the confidence of every method on every split, and what it is worth on the test split and parts of it."""
 
+from collections import Counter
+
+import numpy as np
 import pyarrow as pa
-from prefect import task
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.baselines import BASELINES, usable
 from routecal.calib.examples import LABELLED, WARN_BELOW
 from routecal.calib.learn.cross_fit import unseen
+from routecal.calib.metrics import by_slice, deciles
 from routecal.calib.metrics.bootstrap import Estimate, paired_difference
 from routecal.calib.metrics.summary import Summary, summarise
 from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.example_join import rows_of
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.escalate import Escalation
 from routecal.tasks.load_examples import load_examples
-from routecal.tasks.slice_table import Slices
 from routecal.tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
 # Whose escalation is measured, and whose curves are drawn.
 ESCALATED = ("entropy", RIVAL, FINAL)
+# Smaller topics are taken together: their noise bands hold nearly any ECE.
+FEWEST = 20
+OTHER = "(smaller topics)"
 
 
-class Evaluation(BaseModel):
+class Slices(BaseModel, frozen=True):
+    """One method on parts of the test split."""
+
+    method: str
+    tables: dict[str, dict[str, Summary]] = Field(description="kind of slice -> slice -> its numbers")
+
+
+class Evaluation(BaseModel, frozen=True):
     """What every method is worth on the test split."""
-
-    model_config = ConfigDict(frozen=True)
 
     methods: dict[str, Summary] = Field(description="by method, in the order of the table")
     brier_difference: Estimate | None = Field(description=f"Brier of «{FINAL}» minus that of «{RIVAL}», paired")
@@ -35,17 +46,16 @@ class Evaluation(BaseModel):
     escalation: Escalation | None = Field(default=None, description="what escalating by confidence costs and brings")
 
 
-@task(
-    name="predict",
-    task_run_name="predict the confidence of {examples.rows} examples",
-    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.baselines", "calib.learn.cross_fit"),
-    **STORED,
+@step(
+    "predict",
+    "predict the confidence of {examples.rows} examples",
+    on=("tasks.load_examples", "calib.baselines", "calib.learn.cross_fit"),
 )
 def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) -> Artifact:
     """Confidence on all splits of `heads`, and of the baselines that these features allow, on the last head's blocks.
 
-    A cross-fitted head tells a labelled query what the members say that it did not teach. A baseline is fitted on every
-    labelled row, as it likes; on those rows its confidence is not to be trusted.
+    A cross-fitted head predicts a labelled query by the members that were not trained on it. A baseline is fitted on
+    every labelled row, as it likes; on those rows its confidence is not to be trusted.
     """
     opened = {name: open_head(head, features) for name, head in heads.items()}
     blocks = [head.blocks for head in opened.values()] or [(DEFAULT,)]
@@ -70,12 +80,7 @@ def predict(examples: Artifact, features: Artifact, heads: dict[str, Artifact]) 
     return write_table(pa.concat_tables(tables), "predictions", home=Home.from_env())
 
 
-@task(
-    name="score",
-    task_run_name="score every method on the test split",
-    cache_policy=cache_on(__name__, "calib.metrics"),
-    **STORED,
-)
+@step("score", "score every method on the test split", on=("calib.metrics",))
 def score(predictions: Artifact, seed: int) -> Evaluation:
     """Metrics of every method on the test split, with 95% intervals (99% where labels are few)."""
     table = read_table(predictions)
@@ -97,3 +102,22 @@ def test_rows(predictions: pa.Table, method: str) -> tuple[list[float], list[boo
     chosen = predictions.filter((pa.compute.field("method") == method) & (pa.compute.field("split") == "test"))
     chosen = chosen.sort_by("query_id")
     return chosen["p"].to_pylist(), chosen["is_correct"].to_pylist()
+
+
+@step("slices", "slices: score {method} by policy, length and topic", on=("storage.example_join", "calib.metrics"))
+def score_slices(predictions: Artifact, examples: Artifact, method: str, seed: int) -> Slices:
+    """`method` on the test split by the router's policy, by topic (where there are some) and by decile of length.
+
+    Intervals hold slice by slice, not all at once: of forty slices expect one outside its band.
+    """
+    table = read_table(examples, columns=["query_id", "topic", "router_policy", "n_tokens", "split"])
+    table = table.filter(pa.compute.field("split") == "test")
+    predicted = read_table(predictions).filter(pa.compute.field("method") == method)
+    predicted = rows_of(predicted, table["query_id"])
+    labels = {"router's policy": table["router_policy"].to_pylist(), "length in tokens": deciles(table["n_tokens"])}
+    if any(topics := table["topic"].to_pylist()):
+        counts = Counter(topics)
+        labels["topic"] = [t if t is not None and counts[t] >= FEWEST else OTHER for t in topics]
+    p, y = predicted["p"].to_numpy(), np.array(predicted["is_correct"].to_pylist(), np.float64)
+    tables = {kind: by_slice(p, y, parts, n_replicates=400, seed=seed) for kind, parts in labels.items()}
+    return Slices(method=method, tables=tables)

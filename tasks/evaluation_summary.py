@@ -1,7 +1,5 @@
 """What the Prefect UI shows of an evaluation: one page per flow and router, with the link that opens the report."""
 
-import base64
-
 from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -10,10 +8,8 @@ from routecal.calib.metrics import Estimate
 from routecal.storage.atomic import resolve
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
-from routecal.tasks.figure_texts import cost_quality_text, reliability_text
-from routecal.tasks.markdown import safe
-from routecal.tasks.report import DRAWN
-from routecal.tasks.report_link import SHORT, report_link
+from routecal.tasks.markdown import SHORT, picture, pipe_table, report_line, report_link, safe
+from routecal.tasks.report import DRAWN, cost_quality_text, reliability_text
 
 
 @task(name="publish", task_run_name="publish the result in the UI", cache_policy=NO_CACHE)
@@ -42,23 +38,21 @@ def evaluation_page(
         link: address at which the server of the UI serves it, if it does.
         calibrated: folder that `CalibratedRouter` opens; None where none was made.
     """
-    lines = [
-        f"# {safe(headline(evaluation))}",
-        "",
-        f"[Open the full report]({link})" if link else f"Report: `{report}`",
-    ]
+    lines = [f"# {safe(headline(evaluation))}", "", report_line(report, link)]
     lines += ["", *(f"- **{f.name} {safe(f.value)}**: {safe(f.meaning)}" for f in key_figures(evaluation)), ""]
     if steps := next_steps(evaluation, calibrated):
         lines += ["## What to do", "", *(f"- {safe(step)}" for step in steps), ""]
     for name, text in _pictures(evaluation).items():
-        if (png := _bytes(report, name)) is not None:
-            lines += [f"![{safe(text)}](data:image/png;base64,{base64.b64encode(png).decode()})", ""]
-    # One column more would not fit beside the UI's own.
-    lines += ["## Every method", "", "| method | ECE | noise ≤ | Brier | AUROC |", "|---|---|---|---|---|"]
-    # The method in question first.
-    for name, s in sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL):
-        shown = f"**{name}**" if name == FINAL else name
-        lines.append(f"| {shown} | {_shown(s.ece)} | {s.noise_high:.3f} | {_shown(s.brier)} | {_shown(s.auroc)} |")
+        fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
+        if fs.isfile(path):
+            lines += [picture(fs.cat_file(path), text), ""]
+    # The method in question first. One column more would not fit beside the UI's own.
+    methods = sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL)
+    rows = [
+        (f"**{name}**" if name == FINAL else name, *map(_shown, (s.ece, s.noise_high, s.brier, s.auroc)))
+        for name, s in methods
+    ]
+    lines += ["## Every method", "", pipe_table(("method", "ECE", "noise ≤", "Brier", "AUROC"), rows)]
     return "\n".join([*lines, ""])
 
 
@@ -71,10 +65,5 @@ def _pictures(evaluation: Evaluation) -> dict[str, str]:
     return found
 
 
-def _shown(estimate: Estimate | None) -> str:
+def _shown(estimate: Estimate | float | None) -> str:
     return "–" if estimate is None else f"{estimate:.3f}"
-
-
-def _bytes(report: str, name: str) -> bytes | None:
-    fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
-    return bytes(fs.cat_file(path)) if fs.isfile(path) else None

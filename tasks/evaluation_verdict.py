@@ -1,14 +1,18 @@
-"""What an evaluation comes to, money first: one sentence, the figures behind it, and what to do next."""
+"""What an evaluation comes to, money first: one sentence, the figures behind it, warnings, and what to do next."""
 
 from typing import NamedTuple
 
 from routecal.calib.escalation import EVERYTHING, Saving
+from routecal.calib.examples import WARN_BELOW
 from routecal.calib.metrics import Estimate, Summary
 from routecal.calib.night.promotion_gate import GateRules
-from routecal.tasks.escalate import CALLS, LEAST_SAVING, Escalation
+from routecal.calib.policy import Policy
+from routecal.tasks.escalate import CALLS, Escalation
 from routecal.tasks.evaluate import RIVAL, Evaluation
-from routecal.tasks.head_warnings import head_warnings
 
+_GOES_TO = {Policy.STANDARD: "the medium model", Policy.COMPLEX: "the large model", Policy.AMBIGUOUS: "neither model"}
+# Shares below are printed as 0.0 %.
+LEAST_SAVING = 0.0005
 TARGET_ECE: float = GateRules.model_fields["target_ece"].default
 
 
@@ -81,28 +85,51 @@ def money(escalation: Escalation | None) -> str:
         return (
             f"Saves nothing: the large model has to serve {'all' if share == '100.0%' else share + ' of'} test queries"
         )
-    d = saving.quality_difference
+    d, within = saving.quality_difference, _points(escalation.margin)
     what = "calls of the large model" if escalation.unit == CALLS else "cost"
     at = f"{d.value * 100:+.1f} points of quality against the large model alone"
-    if saving.non_inferior:
-        said = f"within {_points(escalation.margin)}: shown"
-    elif d.high < -escalation.margin:
-        said = f"more than {_points(escalation.margin)} worse"
-    else:
-        said = f"within {_points(escalation.margin)}: not shown"
+    claims = {"shown": f"within {within}: shown", "ruled out": f"more than {within} worse"}
+    claim = claims.get(_claim(saving, escalation.margin), f"within {within}: not shown")
     sure = "Saves" if saving.saving.low > 0 else "May save"
-    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({said})"
+    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({claim})"
+
+
+def sentence(escalation: Escalation) -> str:
+    """All of it in one line, of the last method: threshold, saving, quality, and what of it is shown."""
+    if (s := _saving(escalation)) is None:
+        return f"No escalation threshold: {escalation.note}."
+    within, rows = _points(escalation.margin), f"{escalation.n_chosen_on} labelled queries"
+    if s.point.threshold >= EVERYTHING:
+        saved, quality = _router_alone(escalation)
+        return (
+            f"Nothing is saved: on {rows} no confidence is high enough to stay within {within} of all-large, so the "
+            f"large model serves all {s.n} test queries (quality {s.point.quality:.1%}). More labelled queries or a "
+            f"wider --margin may change that. The router alone saves {saved} (in {escalation.unit}) at {quality} "
+            "points of quality."
+        )
+    claims = {
+        "shown": f"no worse than all-large within {within}: shown",
+        "ruled out": f"worse than all-large by more than {within}",
+    }
+    open_claim = f"within {within} of all-large: neither shown nor ruled out on {s.n} queries"
+    nothing = "Nothing is saved: escalating" if _saves_nothing(s) else "Escalating"
+    shown = "" if s.saving.low > 0 or _saves_nothing(s) else ", which may be nothing,"
+    mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
+    return (
+        f"{nothing} confidence below {s.point.threshold:.3f} (chosen on {rows}), the large model serves "
+        f"{s.point.large:.1%} of {s.n} test queries and {s.saving.times(100):.1f} % of its cost{shown} is saved (in "
+        f"{escalation.unit}); quality {s.point.quality:.1%}, {s.quality_difference.times(100):+.1f} points against "
+        f"all-large; {claims.get(_claim(s, escalation.margin), open_claim)}.{mix}"
+    )
 
 
 def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
-    large_cost = escalation.policies["all-large"][0]
-    cost, quality = escalation.policies["router alone"]
-    alone = f"{1 - cost / large_cost:.1%} at {100 * (quality - escalation.policies['all-large'][1]):+.1f} points"
+    alone = "{} at {} points".format(*_router_alone(escalation))
     mix = "" if saving.random_saving is None else f" A random mix of the same quality saves {saving.random_saving:.1%}."
     return [
         KeyFigure(
             "Calls saved" if escalation.unit == CALLS else "Cost saved",
-            _percent(saving.saving),
+            f"{saving.saving.times(100):.1f} %",
             f"Against the large model alone ({escalation.unit}). The router without confidence saves {alone}.{mix}",
         ),
         KeyFigure(
@@ -110,7 +137,7 @@ def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
             f"{saving.point.quality:.1%}",
             f"Share of queries answered correctly: {saving.quality_difference.times(100):+.1f} points against the "
             f"large model alone; that at most {_points(escalation.margin)} is lost is "
-            f"{_shown(saving, escalation.margin)}.",
+            f"{_claim(saving, escalation.margin)}.",
         ),
         KeyFigure(
             "Served by the large model",
@@ -120,10 +147,17 @@ def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
     ]
 
 
-def _shown(saving: Saving, margin: float) -> str:
+def _claim(saving: Saving, margin: float) -> str:
+    """Whether it is shown that no more than the margin of quality is lost."""
     if saving.non_inferior:
         return "shown"
     return "ruled out" if saving.quality_difference.high < -margin else "neither shown nor ruled out"
+
+
+def _router_alone(escalation: Escalation) -> tuple[str, str]:
+    """(share of the cost saved, points of quality lost) by the router without confidence, against all-large."""
+    (cost, quality), (all_cost, best) = (escalation.policies[name] for name in ("router alone", "all-large"))
+    return f"{1 - cost / all_cost:.1%}", f"{100 * (quality - best):+.1f}"
 
 
 def _ece(last: Summary) -> str:
@@ -160,5 +194,43 @@ def _points(margin: float) -> str:
     return f"{100 * margin:g} point{'s' * (margin != 0.01)}"
 
 
-def _percent(share: Estimate) -> str:
-    return f"{share.times(100):.1f} %"
+def head_warnings(evaluation: Evaluation) -> list[str]:
+    """What speaks against the last method; empty if nothing does.
+
+    Says where the router sends every test query one way, where confidence does not rank decisions (the interval of
+    AUROC reaches down to 1/2), where it is not shown to be better than a constant (the interval of the Brier skill
+    reaches down to 0), and where labels are few.
+    """
+    name, last = list(evaluation.methods.items())[-1]
+    found = _one_policy(evaluation)
+    if last.level != 0.95:
+        few = f"There are fewer than {WARN_BELOW} labelled examples: intervals are widened to {last.level:.0%}."
+        found.insert(0, f"{few} Label more queries before you rely on a number.")
+    if last.auroc is not None and last.auroc.low <= 0.5:
+        found.append(f"{_ranking(last.auroc)}: AUROC {last.auroc:.3f}, where 0.5 is chance.")
+    if last.brier_skill is not None and last.brier_skill.low <= 0:
+        found.append(_against_a_constant(name, last.accuracy, last.brier_skill))
+    return found
+
+
+def _one_policy(evaluation: Evaluation) -> list[str]:
+    """Where the test split has one policy only."""
+    parts = evaluation.slices.tables.get("router's policy", {}) if evaluation.slices is not None else {}
+    if len(parts) != 1:
+        return []
+    ((policy, s),) = parts.items()
+    verdict = f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."
+    return [f"{verdict} Check the names of its labels (id2label), or use another router."]
+
+
+def _ranking(auroc: Estimate) -> str:
+    if auroc.high < 0.5:
+        return "The confidence is higher where the router is wrong than where it is right"
+    return "The confidence is not shown to tell right decisions from wrong ones"
+
+
+def _against_a_constant(name: str, accuracy: float, skill: Estimate) -> str:
+    constant = f"a constant confidence of {accuracy:.3f} for every query"
+    if skill.high < 0:
+        return f"«{name}» is worse than {constant}: its Brier score is {-skill.value:.1%} higher."
+    return f"«{name}» is not shown to be better than {constant}: Brier skill {skill:.3f}, where 0 is that constant."

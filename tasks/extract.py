@@ -6,7 +6,6 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
@@ -16,7 +15,7 @@ from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.cache import step
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +27,13 @@ EXTRACT_VERSION = "3"
 CHECK_VERSION = "1"
 
 
-@task(name="check router", task_run_name="check the router {router.uri}", cache_policy=ON_INPUTS, **STORED)
+@step("check router", "check the router {router.uri}", on=None)
 def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSION) -> None:
     """Open the router, which tries it on a few texts: before anything is labelled or paid for one that fails."""
     open_router(router, reading)
 
 
-@task(name="extract", task_run_name="extract {queries.rows} queries", cache_policy=ON_INPUTS, **STORED)
+@step("extract", "extract {queries.rows} queries", on=None)
 def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Artifact:
     """Policy, logits and hidden state of one shard of queries."""
     model = open_router(router, reading)

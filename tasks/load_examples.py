@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.examples import LABELLED, Examples
 from routecal.calib.learn import block_choice as blocks_of
@@ -16,18 +15,13 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.example_join import join_examples, rows_of
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import share_of
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.errors import NothingInCommon
 
 logger = logging.getLogger(__name__)
 
 
-@task(
-    name="join",
-    task_run_name="join {labels.rows} labels to features",
-    cache_policy=cache_on(__name__, "storage.example_join"),
-    **STORED,
-)
+@step("join", "join {labels.rows} labels to features", on=("storage.example_join",))
 def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     """One example per query that has both a label and a feature.
 
@@ -44,12 +38,7 @@ def join(queries: Artifact, labels: Artifact, features: Artifact) -> Artifact:
     return write_table(found.table, "examples", home=Home.from_env(), metadata=read_metadata(features))
 
 
-@task(
-    name="choose block",
-    task_run_name="choose the layers that the head reads",
-    cache_policy=cache_on(__name__, "calib.learn.block_choice"),
-    **STORED,
-)
+@step("choose block", "choose the layers that the head reads", on=("calib.learn.block_choice",))
 def choose_blocks(examples: Artifact, features: Artifact, seed: int) -> list[str]:
     """The blocks that a head should read, by a cross-validated probe on the labelled rows; test rows have no say."""
     labelled = load_examples(examples, features)
@@ -72,12 +61,11 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     table = read_table(examples, columns=["query_id", "query", "router_policy", "true_policy", "split", "logits"])
     verbal = ["verbal"] if "verbal_sha256" in read_metadata(features) else []
     rows = rows_of(read_table(features, columns=["query_id", *verbal, *blocks]), table["query_id"])
-    index = {p.value: i for i, p in enumerate(POLICIES)}
     loaded = Examples(
-        hidden=np.concatenate([_vectors(rows[name]) for name in blocks], axis=1),
+        hidden=np.concatenate([vectors_of(rows[name]) for name in blocks], axis=1).astype(np.float32),
         logits=np.array(table["logits"].to_pylist(), np.float32),
-        policy=np.array([index[name] for name in table["router_policy"].to_pylist()], np.int64),
-        true_policy=np.array([index[name] for name in table["true_policy"].to_pylist()], np.int64),
+        policy=policy_index(table["router_policy"]),
+        true_policy=policy_index(table["true_policy"]),
         split=np.array(table["split"].to_pylist(), np.str_),
         verbal=np.array(rows["verbal"].to_pylist(), np.float32) if verbal else None,
         share=np.array([share_of(text, "fold") for text in table["query"].to_pylist()]),
@@ -86,18 +74,11 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     return loaded
 
 
-def load_blocks(
-    examples: Artifact, features: Artifact, *, names: Sequence[str] | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """(n, d) vectors by block name, in the rows of `load_examples`; all blocks when `names` is None.
-
-    Raises:
-        SchemaMismatch: the features hold no such block.
-    """
-    wanted = block_names(features) if names is None else tuple(names)
-    ids = read_table(examples, columns=["query_id"])["query_id"]
-    rows = rows_of(read_table(features, columns=["query_id", *wanted]), ids)
-    return {name: _vectors(rows[name]) for name in wanted}
+def load_blocks(examples: Artifact, features: Artifact) -> dict[str, NDArray[np.float32]]:
+    """(n, d) vectors of every block by its name, in the rows of `load_examples`."""
+    names, ids = block_names(features), read_table(examples, columns=["query_id"])["query_id"]
+    rows = rows_of(read_table(features, columns=["query_id", *names]), ids)
+    return {name: vectors_of(rows[name]).astype(np.float32) for name in names}
 
 
 def block_names(features: Artifact) -> tuple[str, ...]:
@@ -105,6 +86,13 @@ def block_names(features: Artifact) -> tuple[str, ...]:
     return tuple(read_metadata(features).get("blocks", DEFAULT).split())
 
 
-def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+def vectors_of(column: pa.ChunkedArray) -> NDArray[np.floating]:
+    """(n, d) values of a column of lists of one length, in the number type that they are stored in."""
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(column), -1), np.float32)
+    return np.asarray(flat.reshape(len(column), -1))
+
+
+def policy_index(names: pa.ChunkedArray) -> NDArray[np.int64]:
+    """(n,) index into POLICIES of every name."""
+    index = {policy.value: i for i, policy in enumerate(POLICIES)}
+    return np.array([index[name] for name in names.to_pylist()], np.int64)

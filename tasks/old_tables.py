@@ -54,9 +54,9 @@ def digest_for_job(rows: Artifact) -> str:
     first: dict[str, int] = {}
     for row, name in enumerate(table["query_id"].to_pylist()):
         first.setdefault(rough_half(name), row)
-    kept = table.take(pa.array(first.values(), pa.int64()))
-    place = kept.schema.get_field_index("query_id")
-    return digest_table(kept.set_column(place, kept.schema.field(place), pa.array(first, pa.string())), rows.kind)
+    firsts = table.take(pa.array(first.values(), pa.int64()))
+    place = firsts.schema.get_field_index("query_id")
+    return digest_table(firsts.set_column(place, firsts.schema.field(place), pa.array(first, pa.string())), rows.kind)
 
 
 def _carried_over(table: Artifact) -> Artifact:

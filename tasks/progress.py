@@ -1,21 +1,28 @@
-"""Progress of long work: a bar where somebody watches a terminal, a log line now and then where nobody does."""
+"""Progress of long work: a bar in a terminal, a log line now and then elsewhere, an artifact in the Prefect UI."""
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
+from uuid import UUID
 
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext, TaskRunContext
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.text import Text
+
+from routecal.tasks.markdown import safe
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 15.0
+# Between updates of an artifact.
+SECONDS_BETWEEN = 10.0
 
 
 class Bars(Progress):
@@ -126,13 +133,13 @@ def counted(what: str, total: int) -> Iterator[Callable[[int, str], None]]:
             bars.console.print(Text(bars.line))
             bars.line = ""
         return
-    said, latest, printed = time.monotonic(), "", ""
+    logged, latest, printed = time.monotonic(), "", ""
 
     def log(done: int, line: str) -> None:
-        nonlocal said, latest, printed
+        nonlocal logged, latest, printed
         latest = f"{what}: {done:,} of {total:,}, {line}"
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said, printed = time.monotonic(), latest
+        if time.monotonic() - logged > SECONDS_BETWEEN_LINES:
+            logged, printed = time.monotonic(), latest
             logger.info("%s", latest)
 
     try:
@@ -161,7 +168,7 @@ def underway(what: str) -> Iterator[None]:
 
 
 def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
-    """Yield `items` one by one, counting them as done when the next is asked for.
+    """Yield `items` one by one, counting each as done when the next is taken.
 
     Args:
         items: work to do.
@@ -173,21 +180,19 @@ def track(items: Sequence[T] | Iterable[T], what: str, *, total: int | None = No
     if _shown:
         yield from _shown[-1].track(counted, total=total, description=what)
         return
-    said = started = time.monotonic()
+    logged = started = time.monotonic()
     done = 0
     for done, item in enumerate(counted, 1):
         yield item
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES and done != total:
-            said = time.monotonic()
-            logger.info("%s: %d of %s after %.0f s", what, done, total or "?", said - started)
+        if time.monotonic() - logged > SECONDS_BETWEEN_LINES and done != total:
+            logged = time.monotonic()
+            logger.info("%s: %d of %s after %.0f s", what, done, total or "?", logged - started)
     logger.info("%s: %d of %d after %.0f s", what, done, total or done, time.monotonic() - started)
 
 
 def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The same items; a flow run that takes long over them has a progress artifact."""
-    from routecal.tasks.progress_artifact import ProgressArtifact, in_flow_run
-
-    if not in_flow_run():
+    if FlowRunContext.get() is None and TaskRunContext.get() is None:
         yield from items
         return
     artifact = ProgressArtifact(f"{what.lower().replace(' ', '-')}-progress")
@@ -195,3 +200,39 @@ def _in_the_ui(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         artifact.update(done, total)
         yield item
     artifact.update(total, total, now=True)
+
+
+class ProgressArtifact:
+    """One progress artifact, made when it has something to say and updated every few seconds. Only inside a flow run.
+
+    Args:
+        key: of the artifact; the UI shows all runs' under it.
+        at_once: make it with the first update; else only for work that takes longer than `SECONDS_BETWEEN`.
+    """
+
+    def __init__(self, key: str, *, at_once: bool = False) -> None:
+        self._key = key
+        self._id: UUID | None = None
+        self._updated = float("-inf") if at_once else time.monotonic()
+
+    def update(self, done: int, total: int, line: str = "", *, now: bool = False) -> None:
+        """Say how far the work is, unless it was said a moment ago.
+
+        Args:
+            done: of `total`.
+            total: how much there is to do.
+            line: more about it.
+            now: say it, whenever it was said last; work that was never worth an artifact is not given one.
+        """
+        if time.monotonic() - self._updated < SECONDS_BETWEEN and not (now and self._id):
+            return
+        self._updated = time.monotonic()
+        share, words = 100.0 * done / max(total, 1), f"{done:,} of {total:,}" + (f": {safe(line)}" if line else "")
+        try:
+            if self._id is None:
+                self._id = UUID(str(create_progress_artifact(share, key=self._key, description=words)))
+            else:
+                update_progress_artifact(self._id, share, description=words)
+        # The server may be away for a while; the work goes on without it.
+        except Exception as error:
+            logger.warning("the progress artifact could not be updated: %s", error)

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
 
 from routecal.calib.policy import POLICIES
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.column_names import mapping_of
 from routecal.storage.folder_artifact import write_folder
-from routecal.storage.ingest import read_outcomes, read_policies, read_queries
+from routecal.storage.ingest import read_policies, read_queries
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id, share_of
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.cache import ON_INPUTS, STORED
-from routecal.tasks.oracle.oracle_spec import ReplayOracle
+from routecal.tasks.cache import step
 from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.worldfacts import world_facts
 
@@ -40,27 +38,17 @@ def import_queries(path: str, *, limit: int | None = None, columns: str | None =
         StorageError: the file is missing, empty or wrong; the sentence names the lines.
     """
     table = read_queries(path, mapping_of(columns))
-    said = {}
+    metadata = {}
     if limit is not None and limit < table.num_rows:
         texts = table["query"].to_pylist()
         order = np.argsort([share_of(text, "limit") for text in texts], kind="stable")
         table = table.take(np.sort(order[:limit]))
         if cut := {texts[i] for i in order[:limit]} & {texts[i] for i in order[limit:]}:
-            said[CUT] = json.dumps(sorted(cut))
-    return write_table(table, "queries", home=Home.from_env(), metadata=said)
+            metadata[CUT] = json.dumps(sorted(cut))
+    return write_table(table, "queries", home=Home.from_env(), metadata=metadata)
 
 
-def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
-    """The `replay` oracle over the recorded outcomes of a file; `columns` as `import_queries`."""
-    table = read_outcomes(path, mapping_of(columns))
-    medium, large = (
-        ", ".join(sorted(set(table[f"{who}_model"].drop_null().to_pylist()))) for who in ("medium", "large")
-    )
-    stored = write_table(table, "outcomes", home=Home.from_env())
-    return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
-
-
-@task(name="make world facts", task_run_name="make {n} world facts", cache_policy=ON_INPUTS, **STORED)
+@step("make world facts", "make {n} world facts", on=None)
 def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> Artifact:
     """Questions about countries and cities, with answers and fact sheets."""
     rows = [
@@ -81,13 +69,9 @@ def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> A
 def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, Artifact]:
     """(share, rest): queries divided by a hash of their text, near-identical ones on the same side."""
     table = read_table(queries)
-    apart = pa.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
-    home = Home.from_env()
-    inverted = pa.array([not a for a in apart.to_pylist()])
-    return (
-        write_table(table.filter(apart), "queries", home=home),
-        write_table(table.filter(inverted), "queries", home=home),
-    )
+    is_apart = np.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
+    apart, rest = (write_table(table.filter(side), "queries", home=Home.from_env()) for side in (is_apart, ~is_apart))
+    return apart, rest
 
 
 def inbox_of(queries: Artifact) -> Artifact:

@@ -2,8 +2,9 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
@@ -13,27 +14,27 @@ from prefect.cache_policies import NO_CACHE
 from routecal.calib import plots
 from routecal.calib.escalation import CostQuality
 from routecal.calib.learn.training_loop import StepLog
+from routecal.calib.metrics import Summary
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
-from routecal.tasks.escalate import Escalation, sentence
-from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
-from routecal.tasks.figure_texts import (
-    before_after_text,
-    cost_quality_text,
-    reliability_text,
-    risk_coverage_text,
-    training_text,
-)
-from routecal.tasks.slice_table import FEWEST
+from routecal.tasks.escalate import Escalation
+from routecal.tasks.evaluate import FEWEST, FINAL, RIVAL, Evaluation, test_rows
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
 DRAWN = ("entropy", "temperature", "SFT", FINAL)
 # What the head is to make better, on a panel of its own beside it.
 BEFORE = "max_prob"
+
+
+class Figure(NamedTuple):
+    """A figure, and what it shows in words and numbers, for readers who do not see it."""
+
+    png: bytes
+    text: str
 
 
 @task(name="report", task_run_name="report {run_id}", cache_policy=NO_CACHE)
@@ -49,12 +50,12 @@ def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artif
     folder = f"{Home.from_env().folder('reports')}/{run_id}"
     figures = _figures(evaluation, artifacts)
     pages = {
-        "reliability.png": figures["reliability"],
+        "reliability.png": figures["reliability"].png,
         "metrics.json": _metrics(run_id, evaluation, artifacts, facts),
         "report.html": _page(run_id, evaluation, artifacts, facts, figures),
     }
     if "escalation" in figures:
-        pages["escalation.png"] = figures["escalation"]
+        pages["escalation.png"] = figures["escalation"].png
     write_files(folder, pages)
     return f"{folder}/report.html"
 
@@ -65,7 +66,7 @@ def draw_escalation(found: Escalation) -> bytes:
     last = list(lines)[-1]
     chosen = found.methods[last].point
     band = np.array(found.band)
-    return plots.cost_quality(
+    figure = plots.cost_quality(
         lines,
         random=_line([found.policies["all-medium"], found.policies["all-large"]]),
         oracle=_line(found.oracle),
@@ -74,44 +75,33 @@ def draw_escalation(found: Escalation) -> bytes:
         band=plots.Band(lines[last].cost, band[:, 0], band[:, 1]),
         unit=found.unit,
     )
+    return plots.render(figure)
 
 
 def _line(points: list[tuple[float, float]]) -> CostQuality:
     return CostQuality(*np.array(points).T)
 
 
-def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, bytes]:
-    """PNGs by name, those that there is something to draw for."""
-    table = read_table(artifacts["predictions"])
-    curves = {name: test_rows(table, name) for name in DRAWN if name in evaluation.methods}
+def _figures(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, Figure]:
+    """By name, those that there is something to draw for."""
+    methods, table = evaluation.methods, read_table(artifacts["predictions"])
+    curves = {name: test_rows(table, name) for name in DRAWN if name in methods}
     title = "Confidence and accuracy on the test split"
     found = {
-        "reliability": plots.reliability_diagram(curves, title=title),
-        "selective": plots.risk_coverage(curves),
+        "reliability": Figure(
+            plots.render(plots.reliability_diagram(curves, title=title)), reliability_text(methods, list(curves))
+        ),
+        "selective": Figure(plots.render(plots.risk_coverage(curves)), risk_coverage_text(methods, list(curves))),
     }
-    if {BEFORE, FINAL} <= evaluation.methods.keys():
-        found["before_after"] = plots.before_after(
-            test_rows(table, BEFORE), test_rows(table, FINAL), names=(BEFORE, FINAL)
-        )
-    if steps := _steps(artifacts):
-        found["training"] = plots.training_curves(steps)
-    if evaluation.escalation is not None and evaluation.escalation.curves:
-        found["escalation"] = draw_escalation(evaluation.escalation)
-    return found
-
-
-def _texts(evaluation: Evaluation, artifacts: dict[str, Artifact]) -> dict[str, str]:
-    """What the figures show, by the same names."""
-    methods = evaluation.methods
-    drawn = [name for name in DRAWN if name in methods]
-    texts = {"reliability": reliability_text(methods, drawn), "selective": risk_coverage_text(methods, drawn)}
     if {BEFORE, FINAL} <= methods.keys():
-        texts["before_after"] = before_after_text(methods, BEFORE, FINAL)
+        both = [test_rows(table, name) for name in (BEFORE, FINAL)]
+        drawn = plots.before_after(*both, names=(BEFORE, FINAL))
+        found["before_after"] = Figure(plots.render(drawn), before_after_text(methods, BEFORE, FINAL))
     if steps := _steps(artifacts):
-        texts["training"] = training_text(steps)
-    if evaluation.escalation is not None and evaluation.escalation.curves:
-        texts["escalation"] = cost_quality_text(evaluation.escalation)
-    return texts
+        found["training"] = Figure(plots.render(plots.training_curves(steps)), training_text(steps))
+    if (escalation := evaluation.escalation) is not None and escalation.curves:
+        found["escalation"] = Figure(draw_escalation(escalation), cost_quality_text(escalation))
+    return found
 
 
 def _steps(artifacts: dict[str, Artifact]) -> list[StepLog]:
@@ -135,7 +125,7 @@ def _page(
     evaluation: Evaluation,
     artifacts: dict[str, Artifact],
     facts: dict[str, Any],
-    figures: dict[str, bytes],
+    figures: dict[str, Figure],
 ) -> bytes:
     with connect(labels=artifacts["labels"], examples=artifacts["examples"]) as con:
         tables = {
@@ -159,9 +149,72 @@ def _page(
         rival=RIVAL,
         facts=facts,
         figures=figures,
-        texts=_texts(evaluation, artifacts),
         escalation_line=None if evaluation.escalation is None else sentence(evaluation.escalation),
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,
     )
     return text.encode()
+
+
+def reliability_text(methods: dict[str, Summary], drawn: Sequence[str]) -> str:
+    """Of the reliability diagram.
+
+    Args:
+        methods: by name.
+        drawn: those that have a curve.
+    """
+    curves = "; ".join(
+        f"{name}: mean confidence {methods[name].mean_p:.3f}, {_errors(methods[name])}" for name in drawn
+    )
+    first = methods[drawn[0]]
+    return (
+        f"Reliability diagram: accuracy against confidence in ten bins, on {first.n} test queries of which the router "
+        f"decided {first.accuracy:.1%} rightly. {curves}."
+    )
+
+
+def before_after_text(methods: dict[str, Summary], before: str, after: str) -> str:
+    """Of the two reliability diagrams side by side."""
+    return (
+        f"Reliability before and after. Before, {before}: {_errors(methods[before])}. After, {after}: "
+        f"{_errors(methods[after])}."
+    )
+
+
+def risk_coverage_text(methods: dict[str, Summary], drawn: Sequence[str]) -> str:
+    """Of the error rate against the share of queries kept."""
+    found = {name: methods[name] for name in drawn}
+    curves = "; ".join(
+        f"{name}: {s.risk_at_coverage:.1%} of the surest 80% of queries are wrong, area below {s.aurc.value:.3f}"
+        for name, s in found.items()
+    )
+    return f"Error rate against the share of queries kept, surest first. {curves}."
+
+
+def training_text(steps: Sequence[StepLog]) -> str:
+    """Of the training curves."""
+    brier = [(step.stage.upper(), step.validation_brier) for step in steps if step.validation_brier is not None]
+    if not brier:
+        return f"Training curves over {len(steps)} steps."
+    (first, start), (last, end) = brier[0], brier[-1]
+    return (
+        f"Training curves over {len(steps)} steps: validation Brier score from {start:.4f} ({first}) to {end:.4f} "
+        f"({last}); the confidence of the last batch has a standard deviation of {steps[-1].std_p:.3f}."
+    )
+
+
+def cost_quality_text(found: Escalation) -> str:
+    """Of quality against cost, with the threshold in use."""
+    name, saving = list(found.methods.items())[-1]
+    policies = "; ".join(
+        f"{policy}: quality {quality:.1%} at a cost of {cost:.3g}" for policy, (cost, quality) in found.policies.items()
+    )
+    return (
+        f"Quality against cost per query, in {found.unit}. {name} with the threshold in use, "
+        f"{saving.point.threshold:.3f}: quality {saving.point.quality:.1%} at a cost of {saving.point.cost:.3g}. "
+        f"{policies}."
+    )
+
+
+def _errors(summary: Summary) -> str:
+    return f"ECE {summary.ece.value:.3f}, Brier score {summary.brier.value:.3f}"

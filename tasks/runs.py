@@ -1,16 +1,18 @@
-"""Runs: their names, what they made, and the newest of a kind for steps that are not told."""
+"""Runs: their names, what they made, the newest of a kind for steps that are given none, and what belongs together."""
 
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from routecal.storage.artifact import Artifact, table_at
+from routecal.storage.artifact import Artifact, read_table, table_at
 from routecal.storage.atomic import resolve, sweep
+from routecal.storage.errors import ArtifactMissing
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
-from routecal.tasks.errors import OptionMissing, RunLacks, RunUnknown
+from routecal.storage.query_identity import rough_half
+from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.
 _MADE_BY = {
@@ -112,11 +114,6 @@ def recorded(run_id: str | None) -> dict[str, Artifact]:
     return {} if run_id is None else run_named(run_id).artifacts
 
 
-def heads_of(run_id: str) -> dict[str, Artifact]:
-    """The heads that a run recorded, by stage, the one to use last."""
-    return {name: a for name, a in recorded(run_id).items() if a.kind == "heads"}
-
-
 def fact_of(artifact: Artifact, name: str) -> str | None:
     """A sentence that the newest run which recorded the artifact noted beside it."""
     manifest = manifest_of(Home.from_env(), artifact)
@@ -152,7 +149,7 @@ def _main(manifest: Manifest, kind: str) -> Artifact:
 
 
 def copy_to(artifact: Artifact, folder: str) -> None:
-    """Copy a folder artifact where a person asked for it; the umask decides who may read the copy."""
+    """Copy a folder artifact where a person wants it; the umask decides who may read the copy."""
     source, target = local_folder(artifact), Path(folder).expanduser()
     for file in source.rglob("*"):
         if file.is_file():
@@ -162,9 +159,62 @@ def copy_to(artifact: Artifact, folder: str) -> None:
 
 
 def copy_report(report: str, folder: str) -> None:
-    """Copy a report's files where a person asked for them."""
+    """Copy a report's files where a person wants them."""
     fs, root = resolve(report)
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
     for path in fs.ls(root, detail=False):
         fs.get_file(path, str(target / PurePosixPath(path).name))
+
+
+def features_for(labels: Artifact) -> Artifact:
+    """The newest features that a run read off the queries of these labels; of any queries, if of those there are none.
+
+    Raises:
+        OptionMissing: no run made features.
+    """
+    labelled = _queries_of(labels)
+    for manifest in newest_first(Home.from_env()):
+        queries, features = manifest.main("queries"), manifest.main("features")
+        if queries is None or features is None:
+            continue
+        try:
+            if _is_nested(labelled, _ids(queries)):
+                return features
+        except ArtifactMissing:
+            continue
+    return newest_artifact("features")
+
+
+def check_together(labels: Artifact, features: Artifact) -> None:
+    """Refuse labels and features of queries of which neither holds the other's: they are of two files.
+
+    A part of a file may be labelled, or read, as with --limit. Where no query is in both, `join` says so.
+
+    Raises:
+        MixedQueries: says how many they have in common.
+    """
+    labelled, read = _queries_of(labels), _queries_of(features)
+    if labelled & read and not _is_nested(labelled, read):
+        raise MixedQueries(name_of(labels), name_of(features), len(labelled & read))
+
+
+def name_of(artifact: Artifact) -> str:
+    """How messages name a table: by the run that made it, else by its place."""
+    run_id = run_of(artifact)
+    return f"the {artifact.kind} {artifact.uri}" if run_id is None else f"the {artifact.kind} of run {run_id}"
+
+
+def _queries_of(table: Artifact) -> frozenset[str]:
+    """Of the queries recorded beside a table, or of its own rows: not every query gets a label."""
+    return _ids(recorded_beside(table, "queries") or table)
+
+
+def _ids(table: Artifact) -> frozenset[str]:
+    """Rough ids, which version 0.1 has in place of those of now."""
+    ids = read_table(table, columns=["query_id"], verify=False)["query_id"].to_pylist()
+    return frozenset(map(rough_half, ids))
+
+
+def _is_nested(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one & other) and (one <= other or other <= one)

@@ -25,12 +25,12 @@ def shards(table: Artifact, size: int) -> list[Artifact]:
 
 
 def joined(parts: Sequence[Artifact]) -> Artifact:
-    """All rows of parts of one kind, in order, under the first part's metadata; what it says by row, all parts say."""
+    """All rows of parts of one kind, in order, under the first part's metadata; its entries by row are joined, too."""
     if len(parts) == 1:
         return parts[0]
     table = pa.concat_tables([read_table(part) for part in parts])
-    said = [read_metadata(part) for part in parts]
-    metadata, by_row = dict(said[0]), [json.loads(own[_BY_ROW]) for own in said if _BY_ROW in own]
+    stored = [read_metadata(part) for part in parts]
+    metadata, by_row = dict(stored[0]), [json.loads(own[_BY_ROW]) for own in stored if _BY_ROW in own]
     if by_row:
         merged = {query_id: reason for own in by_row for query_id, reason in own.items()}
         metadata[_BY_ROW] = json.dumps(merged, sort_keys=True)

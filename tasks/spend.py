@@ -1,4 +1,4 @@
-"""What the ledger tells people: spend by day, model and stage. A ledger that is not there is not made."""
+"""Spend by the ledger, for people: by day, model and stage. A ledger that is not there is not made."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.errors import UnknownName
-from routecal.storage.jsonl_export import export_jsonl
-from routecal.storage.query import connect, header, names, run, title
+from routecal.storage.example_join import export_jsonl
+from routecal.storage.query import connect, header, names, title
+from routecal.storage.query import run as run_query
 from routecal.tasks.errors import OptionMissing, RunLacks
 from routecal.tasks.result_table import Table
 from routecal.tasks.runs import latest_with_any, run_named, run_with
@@ -31,19 +32,19 @@ class Exported(NamedTuple):
     n_held_out: int
 
 
-def stats(method: str | None = None, run_id: str | None = None) -> list[Table]:
+def stats(run: str | None = None, method: str | None = None) -> list[Table]:
     """Every table that one run made artifacts for; the titles say which run.
 
     Args:
+        run: its id; None takes the newest that made any.
         method: whose reliability; None takes the last of the run, which is the head in question.
-        run_id: of the run; None takes the newest that made any.
 
     Raises:
         OptionMissing: no run stored anything yet.
         RunUnknown, RunLacks: the run that was named stored nothing of this.
         UnknownName: it predicted by no such method; names those it did.
     """
-    manifest = latest_with_any(*_KINDS) if run_id is None else run_named(run_id)
+    manifest = latest_with_any(*_KINDS) if run is None else run_named(run)
     if manifest is None:
         raise OptionMissing("artifacts", "run `routecal demo`, `label` or `calibrate` first")
     found = {kind: artifact for kind in _KINDS if (artifact := manifest.main(kind)) is not None}
@@ -55,30 +56,30 @@ def stats(method: str | None = None, run_id: str | None = None) -> list[Table]:
     with connect(**found) as con:
         readable = [query for query in names() if set(header(query, "reads")) <= found.keys()]
         for query in sorted(readable, key=lambda query: [_KINDS.index(kind) for kind in header(query, "reads")]):
-            table = run(con, query, **{name: values[name] for name in header(query, "params")})
+            table = run_query(con, query, **{name: values[name] for name in header(query, "params")})
             heading = f"{title(query).format(method=shown)} (run {manifest.run_id})"
             results.append(Table(heading, table.column_names, table.to_pylist()))
     return results
 
 
-def export(path: str, *, run_id: str | None = None, held_out: bool = False) -> Exported:
+def export(output_file: str, run: str | None = None, *, held_out: bool = False) -> Exported:
     """Write the examples of one run as the method's JSONL, by default without the held-out ones.
 
     Args:
-        path: where to.
-        run_id: of the run; None takes the newest that made examples.
+        output_file: where to.
+        run: its id; None takes the newest that made examples.
         held_out: write test rows too, and the split of every row.
 
     Raises:
         OptionMissing, RunUnknown, RunLacks: there are none.
     """
-    run_id, found = run_with("examples", run_id=run_id)
-    n, n_held_out = export_jsonl(found["examples"], path, held_out=held_out)
-    return Exported(run_id, path, n, n_held_out)
+    run_id, found = run_with("examples", run_id=run)
+    n, n_held_out = export_jsonl(found["examples"], output_file, held_out=held_out)
+    return Exported(run_id, output_file, n, n_held_out)
 
 
-def _method(predictions: Artifact, asked: str | None) -> str:
+def _method(predictions: Artifact, wanted: str | None) -> str:
     methods = list(dict.fromkeys(read_table(predictions, columns=["method"])["method"].to_pylist()))
-    if asked is not None and asked not in methods:
-        raise UnknownName("method of this run", asked, methods)
-    return asked or methods[-1]
+    if wanted is not None and wanted not in methods:
+        raise UnknownName("method of this run", wanted, methods)
+    return wanted or methods[-1]

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from routecal.calib.checkpoint_errors import CheckpointMissing, FeatureMismatch
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import Ensemble, LoadedHead, load
@@ -20,7 +18,7 @@ from routecal.calib.router.pooling import DEFAULT
 from routecal.storage.artifact import Artifact, read_metadata
 from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.progress import track
 from routecal.tasks.version import code_version
@@ -29,12 +27,7 @@ from routecal.tasks.version import code_version
 _MUST_MATCH = ("router_sha256", "width", "layer", "pooling", "dtype", "template_sha256", "special_tokens")
 
 
-@task(
-    name="SFT",
-    task_run_name="SFT on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
-    **STORED,
-)
+@step("SFT", "SFT on {examples.rows} examples", on=("tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"))
 def train_sft(
     examples: Artifact, features: Artifact, plan: CrossFitPlan, cfg: SFTConfig, blocks: Sequence[str] = (DEFAULT,)
 ) -> Artifact:
@@ -43,11 +36,10 @@ def train_sft(
     return _sft(untrained(plan, deal, seed=cfg.seed), deal, cfg, _lineage(examples, features, blocks=list(blocks)))
 
 
-@task(
-    name="SFT from the champion",
-    task_run_name="SFT from the serving head on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
-    **STORED,
+@step(
+    "SFT from the champion",
+    "SFT from the serving head on {examples.rows} examples",
+    on=("tasks.load_examples", "calib.learn.sft", "calib.learn.cross_fit"),
 )
 def train_on(examples: Artifact, features: Artifact, start: Artifact, cfg: SFTConfig) -> Artifact:
     """The heads of `start` trained on by SFT, on other rows dealt to the same folds by their text."""
@@ -62,12 +54,7 @@ def _sft(ensemble: Ensemble, deal: Deal, cfg: SFTConfig, lineage: dict[str, Any]
     return _store(ensemble, Identity(), {**lineage, "stage": "sft", "training": cfg.model_dump()}, log)
 
 
-@task(
-    name="RL",
-    task_run_name="RL on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.learn.rl", "calib.learn.cross_fit"),
-    **STORED,
-)
+@step("RL", "RL on {examples.rows} examples", on=("tasks.load_examples", "calib.learn.rl", "calib.learn.cross_fit"))
 def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLConfig) -> Artifact:
     """`start` calibrated by policy gradient on a reward: each head on its calibrating fold, or on that split."""
     loaded = open_head(start, features)
@@ -77,16 +64,15 @@ def train_rl(examples: Artifact, features: Artifact, start: Artifact, cfg: RLCon
     return _store(loaded.head, loaded.recalibrator, _lineage(examples, features, stage="rl", **known), log)
 
 
-@task(
-    name="recalibrate",
-    task_run_name="recalibrate on {examples.rows} examples",
-    cache_policy=cache_on(__name__, "tasks.load_examples", "calib.recalibrate", "calib.learn.cross_fit"),
-    **STORED,
+@step(
+    "recalibrate",
+    "recalibrate on {examples.rows} examples",
+    on=("tasks.load_examples", "calib.recalibrate", "calib.learn.cross_fit"),
 )
 def recalibrate_head(examples: Artifact, features: Artifact, head: Artifact) -> Artifact:
     """`head` with the recalibrator that cross-validation chooses, identity included.
 
-    Chosen by what each labelled query is told by the heads that left it out. Without folds, on the calibration and
+    Chosen on out-of-fold predictions of the labelled queries. Without folds, on the calibration and
     validation splits together: RL has seen the first, early stopping has looked at the second, and on both the choice
     was better than on either (LOG.md, 2026-11-22).
     """
@@ -112,7 +98,7 @@ def open_head(head: Artifact, features: Artifact) -> LoadedHead:
 
 
 def held_out_splits(head: Artifact) -> tuple[str, ...]:
-    """Splits on which a head says what it did not learn there: all labelled ones if it was cross-fitted."""
+    """Labelled splits that a head was not trained on: all of them if it was cross-fitted."""
     return LABELLED if load(local_folder(head)).head.folds else LABELLED[1:]
 
 
@@ -140,7 +126,7 @@ def _deal(examples: Artifact, features: Artifact, folds: int | None, blocks: Seq
 
 def _store(head: Ensemble, recalibrator: Recalibrator, lineage: dict[str, Any], log: list[StepLog]) -> Artifact:
     def build(folder: Path) -> None:
-        head.save(folder, recalibrator=recalibrator, lineage=lineage)
+        head.save_pretrained(folder, recalibrator=recalibrator, lineage=lineage)
         (folder / "training.jsonl").write_text("".join(step.model_dump_json() + "\n" for step in log), encoding="utf-8")
 
     return write_folder("heads", build, home=Home.from_env())

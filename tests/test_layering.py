@@ -42,7 +42,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     assert not {f"{f.relative_to(ROOT)}: {m}" for f in files for m in imports(f) if m in MAY_NOT[package]}
 
 
-@pytest.mark.parametrize("module", ["plain_text", "root_error"])
+@pytest.mark.parametrize("module", ["folder_digest", "plain_text", "root_error"])
 def test_what_every_layer_imports_imports_none_of_them(module: str) -> None:
     assert set(imports(ROOT / "routecal" / f"{module}.py")) <= {*sys.stdlib_module_names, "plain_text"}
 

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.predictors import N_FOLDS, Predictor, deal, learnable, recalibrated
+from routecal.calib.baselines.predictors import N_FOLDS, Predictor, constant, deal, learnable, recalibrated
 from routecal.calib.baselines.standardised import Reduced, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

@@ -1,5 +1,6 @@
 """The logistic probe: the baseline that trained heads most often fail to beat."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.predictors import N_FOLDS, Predictor, deal, learnable, recalibrated
+from routecal.calib.baselines.predictors import N_FOLDS, Predictor, constant, deal, learnable, recalibrated
 from routecal.calib.baselines.standardised import Standard, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
@@ -69,7 +69,7 @@ def _fit(labelled: Examples, *, with_router: bool, seed: int) -> Predictor:
     x, y = _columns(labelled, hidden, router), labelled.y.astype(np.float64)
     # one thread: matrices this small lose more to the second one than they gain, and its sums are in another order
     with threadpool_limits(1):
-        strength, held_out = _path(x, y, deal(y, seed=seed))
+        strength, held_out = strength_path(x, y, deal(y, seed=seed), STRENGTHS, patience=PATIENCE)
         model = _regression(strength).fit(x, y)
     found = Probe(hidden, router, model.coef_[0], float(model.intercept_[0]))
     return recalibrated(found, held_out, y, seed=seed)
@@ -80,17 +80,27 @@ def _columns(examples: Examples, hidden: Standard, router: Standard | None) -> F
     return x if router is None else np.hstack([x, EMPHASIS * router(router_columns(examples))])
 
 
-def _path(x: FloatArray, y: FloatArray, fold: NDArray[np.int64]) -> tuple[float, FloatArray]:
-    """(strength, its held-out p) of least log loss; each strength starts where the stronger penalty before it ended."""
-    models = [_regression(STRENGTHS[0]) for _ in range(N_FOLDS)]
+def strength_path(
+    x: FloatArray, y: FloatArray, fold: NDArray[np.int64], strengths: Sequence[float], *, patience: int
+) -> tuple[float, FloatArray]:
+    """(strength, held-out p (n,)) of least log loss; each strength starts where the stronger penalty before it ended.
+
+    Args:
+        x: (n, d) columns.
+        y: (n,) {0, 1}.
+        fold: (n,) as `predictors.deal` deals them.
+        strengths: inverse penalties, ascending.
+        patience: strengths beyond the best so far that are still tried.
+    """
+    models = [_regression(strengths[0]) for _ in range(N_FOLDS)]
     found: list[tuple[float, float, FloatArray]] = []
-    for strength in STRENGTHS:
+    for strength in strengths:
         p = np.empty(len(y))
         for k, model in enumerate(models):
             model.set_params(C=strength).fit(x[fold != k], y[fold != k])
             p[fold == k] = model.predict_proba(x[fold == k])[:, 1]
         found.append((float(log_loss_rows(p, y).mean()), strength, p))
-        if len(found) - 1 - int(np.argmin([loss for loss, _, _ in found])) >= PATIENCE:
+        if len(found) - 1 - int(np.argmin([loss for loss, _, _ in found])) >= patience:
             break
     _, strength, p = min(found, key=lambda row: row[0])
     return strength, p

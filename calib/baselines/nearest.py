@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.baselines.base_rate import constant
-from routecal.calib.baselines.predictors import Predictor, learnable, recalibrated
+from routecal.calib.baselines.predictors import Predictor, constant, learnable, recalibrated
 from routecal.calib.baselines.standardised import Reduced
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples

@@ -1,4 +1,4 @@
-"""What every baseline is, `fit(labelled, seed=...) -> predictor`, and the cross-validation of those that learn."""
+"""What every baseline is, `fit(labelled, seed=...) -> predictor`; the constant; the cross-validation of the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +29,26 @@ class Fit(Protocol):
     """
 
     def __call__(self, labelled: Examples, *, seed: int = 0) -> Predictor: ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same confidence for every query: no skill, yet ECE near 0."""
+
+    p: float
+
+    def __call__(self, examples: Examples) -> FloatArray:
+        return np.full(len(examples), self.p)
+
+
+def constant(labelled: Examples, *, seed: int = 0) -> Constant:
+    """The base rate of the labelled rows: no skill, yet the best calibrated baseline there is.
+
+    Raises:
+        TooFewExamples: there are none.
+    """
+    refuse_empty(labelled)
+    return Constant(float(labelled.y.mean(dtype=np.float64)))
 
 
 def refuse_empty(labelled: Examples) -> None:

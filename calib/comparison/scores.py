@@ -4,17 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.comparison.resampled import Resampled, resample
 from routecal.calib.metrics import auroc, brier, ece, log_loss, noise_floor
 
 
-class SeedScore(BaseModel):
+class SeedScore(BaseModel, frozen=True):
     """One method under one seed, on the test rows as they are; None where a metric is undefined."""
-
-    model_config = ConfigDict(frozen=True)
 
     ece: float = Field(description="10 equal-width bins")
     noise_mean: float = Field(description="mean ECE of a perfectly calibrated model with the same confidences")

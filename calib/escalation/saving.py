@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.stats import t
 
 from routecal.calib.checks import FloatArray, checked_p
@@ -13,15 +13,13 @@ from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
 from routecal.calib.escalation.tradeoff import COMPLEX, ThresholdPoint, curve, served_by_large, thresholds_of
 from routecal.calib.metrics import Estimate
-from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability_bins import wilson
+from routecal.calib.metrics.bin_counts import wilson
+from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.settings import CONFIDENCE, MARGIN
 
 
-class Saving(BaseModel):
+class Saving(BaseModel, frozen=True):
     """What one threshold saves against all-large, on rows that did not choose it."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(description="rows it is measured on")
     level: float = Field(description="coverage of every interval here")

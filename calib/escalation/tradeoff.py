@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checks import FloatArray, checked_p
 from routecal.calib.errors import LengthMismatch
@@ -32,10 +32,8 @@ class CostQuality(NamedTuple):
     quality: FloatArray
 
 
-class ThresholdPoint(BaseModel):
+class ThresholdPoint(BaseModel, frozen=True):
     """What one threshold comes to, on the rows it was measured on."""
-
-    model_config = ConfigDict(frozen=True)
 
     threshold: float = Field(description="a confidence below it escalates; 0 is the router alone, above 1 all-large")
     quality: float = Field(description="share of queries answered CORRECT by the model that serves them")

@@ -19,6 +19,7 @@ def model_card(config: dict[str, Any]) -> str:
     head, metrics = config["head"], config.get("metrics") or {}
     kind = "on top of the calibrated router logit" if head["residual"] else "plain"
     members = config.get("members", 1)
+    cls = "ConfidenceHead" if members == 1 else "Ensemble"
     reads = f"{head['pca']} whitened principal components" if head.get("pca") else "all of it, standardised"
     extra = ", and the router's sorted log probabilities" if head.get("router_outputs") else ""
     return f"""{_front_matter(metrics)}
@@ -28,9 +29,9 @@ Estimates P(the router's policy is right | query) from a frozen router's last hi
 its logits. Works only with features of the router it was trained on.
 
 ```python
-from calib import ConfidenceHead
+from routecal import {cls}
 
-head = {"ConfidenceHead" if members == 1 else "Ensemble"}.from_pretrained("<this folder or repository>")
+head = {cls}.from_pretrained("<this folder or repository>")
 p = head.confidence(hidden, logits)  # (n, {head["width"]}) and (n, 3) arrays -> (n,) calibrated confidences
 ```
 

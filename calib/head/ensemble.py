@@ -1,6 +1,11 @@
-"""Several heads that differ in their seeds, or in the fold of rows they left out, averaged in probability."""
+"""Several heads that differ in their seeds, or in the fold of rows they left out, averaged in probability.
+
+Also how a head folder is opened for use, whether it holds one head or several.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,9 +16,10 @@ from routecal.calib.checkpoint_errors import FeatureMismatch
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import OutOfRange, TooFewExamples
 from routecal.calib.head.config import HeadConfig
-from routecal.calib.head.head_folder import StoredHead
+from routecal.calib.head.head_folder import StoredHead, read_head
 from routecal.calib.head.model import ConfidenceHead
 from routecal.calib.recalibrate import Identity, Recalibrator
+from routecal.calib.router.pooling import DEFAULT
 
 
 class Ensemble(StoredHead):
@@ -135,3 +141,38 @@ class Ensemble(StoredHead):
                 raise KeyError(f"tensor {key} belongs to none of {members} members")
             owned[int(member)][name] = tensor
         return cls([ConfidenceHead.from_tensors(config, 1, own) for own in owned], folds=folds)
+
+
+@dataclass(frozen=True)
+class LoadedHead:
+    """A head read from its folder.
+
+    Attributes:
+        head: weights and inputs as saved; of one member where one was saved.
+        recalibrator: to be applied to `head.confidence(...)`.
+        config: all of config.json: "head", "members", "recalibrator", "metrics", "lineage".
+    """
+
+    head: Ensemble
+    recalibrator: Recalibrator
+    config: dict[str, Any]
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Blocks that its hidden state is made of, side by side in this order."""
+        return tuple(self.config.get("lineage", {}).get("blocks", [DEFAULT]))
+
+    def confidence(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
+        """Recalibrated P(the router's policy is right), float64 (n,); raises FeatureMismatch as the head does."""
+        return self.recalibrator(self.head.confidence(hidden, logits))
+
+
+def load(folder: Path) -> LoadedHead:
+    """The head or ensemble that `save_pretrained` wrote.
+
+    Raises:
+        CheckpointMissing: the folder lacks head.safetensors or config.json.
+        HeadUnusable: they are damaged, or are not a head's.
+    """
+    stored = read_head(folder)
+    return LoadedHead(stored.build(Ensemble), stored.recalibrator, stored.config)

@@ -49,38 +49,6 @@ class StoredHead(ABC):
         """Heads in it."""
         return 1
 
-    def save(
-        self,
-        folder: Path,
-        *,
-        recalibrator: Recalibrator,
-        lineage: dict[str, Any],
-        metrics: Mapping[str, float] | None = None,
-    ) -> None:
-        """Write head.safetensors, config.json and README.md (a model card) into `folder`, made if need be.
-
-        Args:
-            folder: where; the caller makes it atomic.
-            recalibrator: what `load` gives back beside the head.
-            lineage: JSON of where all this comes from, the training's hyperparameters among it; kept as it is under
-                "lineage".
-            metrics: name -> value on held-out rows, for the card.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "head": self.config.model_dump(),
-            "members": self.members,
-            "folds": self.folds,
-            "recalibrator": to_json(recalibrator),
-            "metrics": dict(metrics or {}),
-            "lineage": lineage,
-        }
-        # Not `save_file`, which makes a file that nobody but its owner may read, whatever the umask.
-        weights = save({name: t.detach().cpu().contiguous() for name, t in self.tensors().items()})
-        (folder / WEIGHTS).write_bytes(weights)
-        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        (folder / CARD).write_text(model_card(config), encoding="utf-8")
-
     def save_pretrained(
         self,
         folder: str | Path,
@@ -89,14 +57,33 @@ class StoredHead(ABC):
         lineage: dict[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> Path:
-        """`save`, as Hugging Face names it: what is not given is the head's own. Returns the folder."""
-        self.save(
-            Path(folder),
-            recalibrator=self.recalibrator if recalibrator is None else recalibrator,
-            lineage=self.lineage if lineage is None else lineage,
-            metrics=self.metrics if metrics is None else metrics,
-        )
-        return Path(folder)
+        """Write head.safetensors, config.json and README.md (a model card) into `folder`, made if need be; return it.
+
+        What is not given is the head's own.
+
+        Args:
+            folder: where; the caller makes it atomic.
+            recalibrator: what `load` gives back beside the head.
+            lineage: JSON of where all this comes from, the training's hyperparameters among it; kept as it is under
+                "lineage".
+            metrics: name -> value on held-out rows, for the card.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "head": self.config.model_dump(),
+            "members": self.members,
+            "folds": self.folds,
+            "recalibrator": to_json(self.recalibrator if recalibrator is None else recalibrator),
+            "metrics": dict(self.metrics if metrics is None else metrics),
+            "lineage": self.lineage if lineage is None else lineage,
+        }
+        # Not `save_file`, which makes a file that nobody but its owner may read, whatever the umask.
+        weights = save({name: t.detach().cpu().contiguous() for name, t in self.tensors().items()})
+        (folder / WEIGHTS).write_bytes(weights)
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (folder / CARD).write_text(model_card(config), encoding="utf-8")
+        return folder
 
     @classmethod
     def from_pretrained(
@@ -158,11 +145,14 @@ class StoredHead(ABC):
         Raises:
             huggingface_hub.errors.HfHubHTTPError: the Hub refused; its message says why.
         """
+        from huggingface_hub import HfApi  # here: it takes a third of a second, and local folders need none of it
+
         with TemporaryDirectory() as scratch:
             self.save_pretrained(scratch, recalibrator=recalibrator, lineage=lineage, metrics=metrics)
-            return hub.push(
-                Path(scratch), repo_id, private=private, revision=revision, message=message, token=token, url=endpoint
-            )
+            api = HfApi(endpoint=endpoint, token=token)
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(repo_id=repo_id, folder_path=scratch, revision=revision, commit_message=message)
+        return str(commit.commit_url)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from routecal.calib.checks import FloatArray
@@ -86,6 +85,8 @@ def whitened_components(rows: NDArray[np.floating], k: int) -> FloatArray:
     >>> np.abs(w).round(4).tolist()  # variance 8/3 along the first axis
     [[0.6124, 0.0]]
     """
+    from sklearn.decomposition import PCA  # here, since only training needs it
+
     step = max(1, -(-rows.size // PCA_CELLS))
     rows = np.asarray(rows[::step], np.float64)
     out = np.zeros((k, rows.shape[1]))

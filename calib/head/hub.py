@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, as far as a head needs it: one commit up, one snapshot down.
+"""The Hugging Face Hub, as far as a head needs it: one snapshot down, or the files of its cache.
 
 `huggingface_hub.ModelHubMixin` is not used: it would write its own config.json and card over ours, store the
 constructor's arguments only, and ask the Hub about a local folder's name.
@@ -43,26 +43,3 @@ def fetch(
         reason = " ".join(str(error).split())[:300]
         raise CheckpointMissing(repo_id, f"confidence head (no such folder, and from the Hub: {reason})") from error
     return Path(found)
-
-
-def push(
-    folder: Path,
-    repo_id: str,
-    *,
-    private: bool | None,
-    revision: str | None,
-    message: str,
-    token: str | None,
-    url: str | None,
-) -> str:
-    """Upload the files of `folder` as one commit to a repository, made if need be; returns the commit's URL.
-
-    Raises:
-        huggingface_hub.errors.HfHubHTTPError: the Hub refused.
-    """
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=url, token=token)
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    commit = api.upload_folder(repo_id=repo_id, folder_path=folder, revision=revision, commit_message=message)
-    return str(commit.commit_url)

@@ -8,18 +8,17 @@ odds (Breiman 1996, Stacked regressions, Machine Learning 24).
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.head.head_inputs import CLIP_STD, moments, router_logit
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 # Log odds are clipped here. Two equal logits make those of the margin minus infinity, and one such row would bend a
 # whole fit; at the other end only what float64 cannot hold is cut, since saturated routers differ up there.
@@ -73,6 +72,10 @@ def fit_start(columns: FloatArray, y: FloatArray) -> ResidualStart:
     free; share in [0, 1] has the least log loss on held-out folds, and is 1 where one row alone is of its class. With
     one class the weights are 0 and the bias is that of the base rate, half a row of either class added.
     """
+    # Here, since only training needs them.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     mean, std = moments(columns)
     if y.min() == y.max():
         bias = np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))
@@ -91,8 +94,11 @@ def fit_start(columns: FloatArray, y: FloatArray) -> ResidualStart:
     return ResidualStart(mean, std, weights, np.array(share * ridge.intercept_[0] + slope * zero))
 
 
-def _share(models: Sequence[tuple[LogisticRegression, FloatArray]], y: FloatArray) -> float:
+def _share(models: "Sequence[tuple[LogisticRegression, FloatArray]]", y: FloatArray) -> float:
     """The second model's share of least log loss on folds that neither has seen."""
+    from scipy.optimize import minimize_scalar
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     k = min(FOLDS, int(min(y.sum(), len(y) - y.sum())))
     if k < 2:
         return 1.0

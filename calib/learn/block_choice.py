@@ -5,27 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.baselines.predictors import N_FOLDS, deal, learnable
+from routecal.calib.baselines.logistic import EMPHASIS, strength_path
+from routecal.calib.baselines.predictors import deal, learnable
 from routecal.calib.baselines.standardised import Standard, router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import ChosenOnTest, LengthMismatch, UnknownName
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows
+from routecal.calib.recalibrate.choose import STANDARD_ERRORS, mean_and_error
 
 # Inverse strengths of the probe's L2 penalty: a decade apart is enough to rank blocks.
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
-# The router's columns are few and known to matter: scaled by this they are penalised a hundred times less.
-EMPHASIS = 10.0
-
 # More rows would not change the choice, only take longer.
 MOST_ROWS = 4000
-
-# How many standard errors of the paired difference a narrower candidate may lie behind (see `calib.recalibrate`).
-STANDARD_ERRORS = 1.0
 
 # Nats below which two log losses are one: the solver stops that far from the optimum, and on which side depends on the
 # processor. (The same block with its columns reversed differed by 7e-9, more than a standard error of the difference.)
@@ -143,29 +138,17 @@ def choose_blocks(
     with threadpool_limits(1):
         for names in wanted:
             x = np.hstack([_standard(concatenated(blocks, names)[drawn]), EMPHASIS * router])
-            losses.append(_probe(_rotated(x), y, fold))
+            strength, p = strength_path(_rotated(x), y, fold, STRENGTHS, patience=len(STRENGTHS))
+            losses.append((strength, log_loss_rows(p, y)))
     best = min((loss for _, loss in losses), key=lambda loss: loss.mean())
     table = tuple(
-        BlockCandidate(names, _width(blocks, names), strength, *_mean_and_error(loss), *_mean_and_error(loss - best))
+        BlockCandidate(names, _width(blocks, names), strength, *mean_and_error(loss), *mean_and_error(loss - best))
         for names, (strength, loss) in zip(wanted, losses, strict=True)
     )
     near = [c for c in table if c.excess <= max(STANDARD_ERRORS * c.excess_error, SAME_LOSS)]
     narrowest = [c for c in near if c.width == min(c.width for c in near)]
     chosen = table[0] if table[0] in narrowest else min(narrowest, key=lambda c: c.log_loss)
     return BlockChoice(chosen.names, table)
-
-
-def _probe(x: FloatArray, y: FloatArray, fold: NDArray[np.int64]) -> tuple[float, FloatArray]:
-    """(strength, its held-out log losses) of the least mean; a strength starts where the stronger before it ended."""
-    models = [LogisticRegression(C=STRENGTHS[0], warm_start=True, max_iter=5000) for _ in range(N_FOLDS)]
-    found: list[tuple[float, FloatArray]] = []
-    for strength in STRENGTHS:
-        p = np.empty(len(y))
-        for k, model in enumerate(models):
-            model.set_params(C=strength).fit(x[fold != k], y[fold != k])
-            p[fold == k] = model.predict_proba(x[fold == k])[:, 1]
-        found.append((strength, log_loss_rows(p, y)))
-    return min(found, key=lambda row: row[1].mean())
 
 
 def _rotated(x: FloatArray) -> FloatArray:
@@ -182,7 +165,3 @@ def _standard(x: NDArray[np.floating]) -> FloatArray:
 
 def _width(blocks: Mapping[str, NDArray[np.floating]], names: Iterable[str]) -> int:
     return sum(blocks[name].shape[1] for name in names)
-
-
-def _mean_and_error(rows: FloatArray) -> tuple[float, float]:
-    return float(rows.mean()), float(rows.std(ddof=1) / np.sqrt(len(rows)))

@@ -9,6 +9,7 @@ row is told by those it validated is honest enough to choose a recalibrator and 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -125,7 +126,7 @@ def untrained(plan: CrossFitPlan, deal: Deal, *, seed: int = 0) -> Ensemble:
         raise OutOfRange("pca", plan.pca, f"at most {width}, which is how wide the hidden states are")
     shape = plan.model_dump(include=set(HeadShape.model_fields))
     config = HeadConfig(width=width, n_logits=deal.rows.logits.shape[1], **shape)
-    own = _first(seeds(seed), plan.members)
+    own = list(islice(seeds(seed), plan.members))
     return Ensemble([ConfidenceHead(config, seed=s) for _ in deal.turns() for s in own], folds=deal.folds)
 
 
@@ -146,7 +147,7 @@ def steps(
     """
     turns = deal.turns()
     members = ensemble.members // len(turns)
-    own = _first(seeds(cfg.seed), members)
+    own = list(islice(seeds(cfg.seed), members))
     for i, head in enumerate(ensemble.heads):
         turn = turns[i // members]
         config = cfg.model_copy(update={"seed": own[i % members]})
@@ -181,7 +182,3 @@ def seeds(seed: int) -> Iterator[int]:
     while True:
         yield seed
         seed += 1_000_003
-
-
-def _first(numbers: Iterator[int], n: int) -> list[int]:
-    return [number for number, _ in zip(numbers, range(n), strict=False)]

@@ -1,6 +1,20 @@
 """The names of rewards, apart from the rewards: a form shows them, and must not load torch for it."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-# Keys of calib.learn.rewards and their aliases, written out for a form to show them; a test compares the two.
-RewardName = Literal["linear", "calibration", "brier", "log", "spherical", "beta", "cost_weighted"]
+# Each is a function of that name in calib.learn.rewards, or what METHOD.md calls one (--reward-type calibration).
+ALIASES = {"calibration": "linear"}
+REWARD_NAMES = (
+    "linear",
+    "calibration",
+    "brier",
+    "log",
+    "spherical",
+    "beta",
+    "cost_weighted",
+)
+
+if TYPE_CHECKING:
+    RewardName = str
+else:
+    RewardName = Literal[REWARD_NAMES]

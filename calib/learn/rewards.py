@@ -21,8 +21,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from routecal.calib.errors import UnknownName
-from routecal.calib.learn.beta_reward import beta, cost_weighted
+from routecal.calib.errors import known
+from routecal.calib.learn.beta_reward import beta, cost_weighted  # noqa: F401  # REWARDS finds them by name
+from routecal.calib.learn.reward_names import ALIASES, REWARD_NAMES
 from routecal.calib.learn.tensor_shapes import check_against
 
 Reward = Callable[[Tensor, Tensor], Tensor]
@@ -112,18 +113,14 @@ def spherical(p: Tensor, y: Tensor) -> Tensor:
     return linear(p, y) / torch.sqrt(p**2 + (1 - p) ** 2)
 
 
-REWARDS: dict[str, Callable[..., Tensor]] = {
-    f.__name__: f for f in (linear, brier, log, spherical, beta, cost_weighted)
-}
+REWARDS: dict[str, Callable[..., Tensor]] = {name: globals()[name] for name in REWARD_NAMES if name not in ALIASES}
 
 IMPROPER: dict[str, str] = {"linear": "E[r] is linear in p, so the best answer is 0 or 1, never the true rate"}
-
-_ALIASES = {"calibration": "linear"}  # METHOD.md: --reward-type calibration
 
 
 def canonical(name: str) -> str:
     """The registered name that `name` means: "calibration", METHOD.md's command-line name, means "linear"."""
-    return _ALIASES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def get_reward(name: str, **parameters: float) -> Reward:
@@ -135,7 +132,5 @@ def get_reward(name: str, **parameters: float) -> Reward:
     >>> get_reward("calibration") is linear
     True
     """
-    name = canonical(name)
-    if name not in REWARDS:
-        raise UnknownName("reward", name, REWARDS)
-    return partial(REWARDS[name], **parameters) if parameters else REWARDS[name]
+    reward = known("reward", canonical(name), REWARDS)
+    return partial(reward, **parameters) if parameters else reward

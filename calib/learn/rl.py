@@ -19,7 +19,7 @@ from routecal.calib.learn.losses import (
     smooth_calibration_gap,
     surrogate,
 )
-from routecal.calib.learn.monitors import gradient_variance, mass_at_ends
+from routecal.calib.learn.monitors import gradient_variance
 from routecal.calib.learn.rl_config import PRESETS, RLConfig, preset
 from routecal.calib.learn.tensor_shapes import check_rows
 from routecal.calib.learn.training_loop import (
@@ -30,11 +30,10 @@ from routecal.calib.learn.training_loop import (
     batch_size,
     frozen_logits,
     prepare,
-    threads_for,
     update,
 )
 
-__all__ = ["PRESETS", "GradientSource", "RLConfig", "estimate", "fit", "preset", "steps"]
+__all__ = ["PRESETS", "GradientSource", "RLConfig", "estimate", "preset", "steps"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
         cfg: hyperparameters.
 
     Raises:
-        TooFewExamples, FeatureMismatch: see `training.prepare`.
+        TooFewExamples, FeatureMismatch: see `training_loop.prepare`.
         Collapsed: every confidence became one value (with early stopping; without, the record says so).
 
     Warns:
@@ -135,22 +134,16 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLCo
             update(optimiser, loss)
             step, p = step + 1, z.detach().sigmoid()
             values = {name: term.item() for name, (_, term) in further.items()}
-            health = watch.epoch_end() if is_last else None
-            yield StepLog(
-                stage="rl",
-                step=step,
-                epoch=epoch,
-                loss=loss.item(),
+            yield watch.record(
+                step,
+                epoch,
+                loss,
+                p,
+                is_last=is_last,
                 terms={"policy_gradient": found.loss.item(), **values},
                 reward=found.reward.mean().item(),
-                mean_p=p.mean().item(),
-                std_p=p.std(correction=0).item(),
-                mass_at_ends=mass_at_ends(p),
                 kl=bernoulli_kl(z.detach(), batch.z_start).item(),
                 grad_variance=None if found.variance is None else found.variance.item(),
-                validation_brier=health.brier if health else None,
-                skill=health.skill if health else None,
-                collapsed=health is not None and health.collapsed,
             )
         if watch.done:
             break
@@ -170,9 +163,3 @@ def _further_terms(z: Tensor, y: Tensor, cfg: RLConfig) -> dict[str, tuple[float
     elif cfg.calibration == "smooth" and cfg.calibration_weight:
         terms["calibration"] = cfg.calibration_weight, smooth_calibration_gap(p, y)
     return terms
-
-
-def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: RLConfig | None = None) -> list[StepLog]:
-    """Run `steps` to the end, by default with preset `proper`: never worse on validation than the start."""
-    with threads_for(head):
-        return list(steps(head, train, validation, cfg or PRESETS["proper"]))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from routecal.calib.errors import UnknownName
+from routecal.calib.errors import known
 from routecal.calib.learn import rewards
 from routecal.calib.learn.reward_names import RewardName
 from routecal.calib.settings import RewardSettings
@@ -103,6 +103,4 @@ def preset(name: str) -> RLConfig:
     >>> preset("as-written").reward
     'linear'
     """
-    if name not in PRESETS:
-        raise UnknownName("preset", name, PRESETS)
-    return PRESETS[name]
+    return known("preset", name, PRESETS)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
-from routecal.calib.errors import OnePolicy, UnknownName
+from routecal.calib.errors import OnePolicy
 from routecal.calib.policy import POLICIES
 
 # Strengths tried, from nearly constant to nearly unregularised, chosen by cross-validated log loss.
@@ -92,20 +92,6 @@ ROUTING_HEADS: dict[str, Callable[[NDArray[np.float32], NDArray[np.int64]], NDAr
     "regularised": fit_routing_head,
     "overconfident": fit_saturated_routing_head,
 }
-
-
-def routing_head_kind(name: str) -> Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]:
-    """The fit of that name.
-
-    Raises:
-        UnknownName: no such kind of routing head; lists those there are.
-
-    >>> routing_head_kind("regularised") is fit_routing_head
-    True
-    """
-    if name not in ROUTING_HEADS:
-        raise UnknownName("routing head", name, ROUTING_HEADS)
-    return ROUTING_HEADS[name]
 
 
 def _present(true_policy: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
-from routecal.calib.learn.monitors import mass_at_ends
 from routecal.calib.learn.training_loop import (
     StepLog,
     TrainingRows,
@@ -15,7 +14,6 @@ from routecal.calib.learn.training_loop import (
     adamw,
     batch_size,
     prepare,
-    threads_for,
     update,
 )
 
@@ -49,7 +47,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
         cfg: hyperparameters.
 
     Raises:
-        TooFewExamples, FeatureMismatch: see `training.prepare`.
+        TooFewExamples, FeatureMismatch: see `training_loop.prepare`.
         Collapsed: every confidence became one value (with early stopping).
     """
     prepare(head, train, validation)
@@ -64,26 +62,7 @@ def steps(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTC
             loss = (p - batch.y).square().mean()
             update(optimiser, loss)
             step += 1
-            health = watch.epoch_end() if is_last else None
-            yield StepLog(
-                stage="sft",
-                step=step,
-                epoch=epoch,
-                loss=loss.item(),
-                terms={"mse": loss.item()},
-                mean_p=p.mean().item(),
-                std_p=p.std(correction=0).item(),
-                mass_at_ends=mass_at_ends(p),
-                validation_brier=health.brier if health else None,
-                skill=health.skill if health else None,
-                collapsed=health is not None and health.collapsed,
-            )
+            yield watch.record(step, epoch, loss, p, is_last=is_last, terms={"mse": loss.item()})
         if watch.done:
             break
     watch.restore()
-
-
-def fit(head: ConfidenceHead, train: Examples, validation: Examples, cfg: SFTConfig | None = None) -> list[StepLog]:
-    """Run `steps` to the end: never worse on validation than the start, when early stopping is on."""
-    with threads_for(head):
-        return list(steps(head, train, validation, cfg or SFTConfig()))

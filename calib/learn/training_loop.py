@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from routecal.calib.errors import Collapsed, TooFewExamples
 from routecal.calib.examples import Examples
 from routecal.calib.head import ConfidenceHead
 from routecal.calib.head.head_inputs import as_tensor
-from routecal.calib.learn.monitors import COLLAPSED_STD, TrainingHealth
+from routecal.calib.learn.monitors import COLLAPSED_STD, TrainingHealth, mass_at_ends
 
 Stage = Literal["sft", "rl"]
 
@@ -23,10 +23,8 @@ BLOCK = 16384
 SMALL_HEAD = 2**20
 
 
-class StepLog(BaseModel):
+class StepLog(BaseModel, frozen=True):
     """One optimiser step."""
-
-    model_config = ConfigDict(frozen=True)
 
     stage: Stage
     head: int = Field(default=0, description="of an ensemble, from 0")
@@ -125,6 +123,34 @@ class Watch:
     def done(self) -> bool:
         """Whether to stop."""
         return self.early_stopping and self.stale >= self.patience
+
+    def record(self, step: int, epoch: int, loss: Tensor, p: Tensor, *, is_last: bool, **more: Any) -> StepLog:
+        """The record of a step; at the end of an epoch with how the head does on validation.
+
+        Args:
+            step, epoch: from 1.
+            loss: () what was minimised.
+            p: (b,) confidence of the batch.
+            is_last: the epoch ends here.
+            more: other fields of `StepLog`.
+
+        Raises:
+            Collapsed: see `epoch_end`.
+        """
+        health = self.epoch_end() if is_last else None
+        return StepLog(
+            stage=self.stage,
+            step=step,
+            epoch=epoch,
+            loss=loss.item(),
+            mean_p=p.mean().item(),
+            std_p=p.std(correction=0).item(),
+            mass_at_ends=mass_at_ends(p),
+            validation_brier=health.brier if health else None,
+            skill=health.skill if health else None,
+            collapsed=health is not None and health.collapsed,
+            **more,
+        )
 
     def epoch_end(self) -> TrainingHealth:
         """How the head does on validation; remembers the weights where they are the best so far.

@@ -1,5 +1,6 @@
 """Metrics over (p, y): confidence in [0, 1] and whether the router's policy was right."""
 
+from routecal.calib.metrics.bin_counts import ReliabilityBins, reliability_bins
 from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
 from routecal.calib.metrics.bootstrap import Estimate, intervals, paired_difference
 from routecal.calib.metrics.murphy import BrierParts, brier_parts, brier_reliability, brier_resolution
@@ -7,7 +8,6 @@ from routecal.calib.metrics.noise import NoiseFloor, noise_floor
 from routecal.calib.metrics.proper import brier, brier_skill, log_loss
 from routecal.calib.metrics.ranking import auprc, auroc
 from routecal.calib.metrics.registry import METRICS, Metric, get_metric
-from routecal.calib.metrics.reliability_bins import ReliabilityBins, reliability_bins
 from routecal.calib.metrics.selective import (
     augrc,
     aurc,

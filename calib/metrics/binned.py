@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from routecal.calib.checks import FloatArray, checked
+from routecal.calib.checks import checked
 from routecal.calib.errors import OutOfRange, UnknownName
-from routecal.calib.metrics.bin_counts import BinSums, bin_index, bin_sums
-from routecal.calib.metrics.reliability_bins import ReliabilityBins, reliability_bins, wilson
-from routecal.calib.metrics.ties import Ties, ties
+from routecal.calib.metrics.bin_counts import BinSums, bin_sums
+from routecal.calib.metrics.ties import ties
 
 Norm = Literal[1, 2, "max"]
 
@@ -50,19 +49,7 @@ def ece(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Norm = 1) -> floa
     >>> ece([0.25, 0.25, 0.75, 1.0], [0, 1, 1, 1], n_bins=2, norm="max")
     0.25
     """
-    return float(ece_of(bin_sums(p, y, n_bins=n_bins), norm=norm))
-
-
-def ece_of(sums: BinSums, *, norm: Norm = 1) -> FloatArray:
-    """Calibration error (…,) of binned sums."""
-    share = sums.n / sums.n.sum(axis=-1, keepdims=True)
-    if norm == 1:
-        return np.asarray((share * np.abs(sums.gap)).sum(axis=-1))
-    if norm == 2:
-        return np.asarray(np.sqrt((share * sums.gap**2).sum(axis=-1)))
-    if norm == "max":
-        return np.asarray(np.abs(sums.gap).max(axis=-1))
-    raise UnknownName("norm", str(norm), ("1", "2", "max"))
+    return _ece_of(bin_sums(p, y, n_bins=n_bins), norm=norm)
 
 
 def ece_equal_mass(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Norm = 1) -> float:
@@ -90,26 +77,14 @@ def ece_equal_mass(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Norm =
     >>> ece_equal_mass([0.1, 0.2, 0.3, 1.0], [0, 0, 1, 1], n_bins=2)  # gaps .15 and .35
     0.25
     """
-    return float(ece_of(equal_mass_sums(ties(*checked(p, y)), n_bins=n_bins), norm=norm))
-
-
-def equal_mass_sums(groups: Ties, *, n_bins: int) -> BinSums:
-    """Sums (…, b) over equal-mass bins of grouped rows."""
+    groups = ties(*checked(p, y))
     if n_bins < 1:
         raise OutOfRange("n_bins", n_bins, "at least 1")
-    size = groups.n
-    before = np.cumsum(size, axis=-1) - size
-    b = (before * n_bins // size.sum(axis=-1, keepdims=True)).astype(np.int64)
-    b = np.minimum(b, n_bins - 1)  # an empty group above all rows, in a replicate
-    flat = b.reshape(-1, b.shape[-1])
-    flat = (flat + n_bins * np.arange(len(flat))[:, None]).ravel()
-    shape = (*b.shape[:-1], n_bins)
-
-    def summed(values: FloatArray) -> FloatArray:
-        n_cells = int(np.prod(shape))
-        return np.bincount(flat, weights=np.broadcast_to(values, b.shape).ravel(), minlength=n_cells).reshape(shape)
-
-    return BinSums(n=summed(size), y=summed(groups.n1), p=summed(size * groups.p))
+    before = np.cumsum(groups.n) - groups.n
+    b = (before * n_bins // groups.n.sum()).astype(np.int64)
+    columns = (groups.n, groups.n1, groups.n * groups.p)
+    sums = (np.bincount(b, weights=column, minlength=n_bins).astype(np.float64) for column in columns)
+    return _ece_of(BinSums(*sums), norm=norm)
 
 
 def ece_debiased(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Literal[1, 2] = 2) -> float:
@@ -140,35 +115,27 @@ def ece_debiased(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10, norm: Literal[
     >>> round(ece_debiased([0.25] * 4, [1, 1, 1, 0]) ** 2, 6)  # 1/4 - 1/16
     0.1875
     """
-    return float(ece_debiased_of(bin_sums(p, y, n_bins=n_bins), norm=norm))
-
-
-def ece_debiased_of(sums: BinSums, *, norm: Literal[1, 2] = 2) -> FloatArray:
-    """Debiased calibration error (…,) of binned sums."""
-    share = sums.n / sums.n.sum(axis=-1, keepdims=True)
+    sums = bin_sums(p, y, n_bins=n_bins)
+    share = sums.n / sums.n.sum()
     mean_y = sums.y / np.maximum(sums.n, 1)
     spread, gap = mean_y * (1 - mean_y), np.abs(sums.gap)
     if norm == 2:
         terms = np.where(sums.n > 1, gap**2 - spread / np.maximum(sums.n - 1, 1), 0.0)
-        return np.asarray(np.sqrt(np.maximum((share * terms).sum(axis=-1), 0)))
+        return float(np.sqrt(np.maximum((share * terms).sum(), 0)))
     if norm == 1:
         sd = np.sqrt(spread / np.maximum(sums.n, 1))
         z = gap / np.where(sd > 0, sd, 1)
         folded = sd * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + gap * (1 - 2 * ndtr(-z))  # E|N(gap, sd²)|
-        return np.asarray(np.maximum((share * (2 * gap - np.where(sd > 0, folded, gap))).sum(axis=-1), 0))
+        return float(np.maximum((share * (2 * gap - np.where(sd > 0, folded, gap))).sum(), 0))
     raise UnknownName("norm", str(norm), ("1", "2"))
 
 
-__all__ = [
-    "Norm",
-    "ReliabilityBins",
-    "bin_index",
-    "ece",
-    "ece_debiased",
-    "ece_debiased_of",
-    "ece_equal_mass",
-    "ece_of",
-    "equal_mass_sums",
-    "reliability_bins",
-    "wilson",
-]
+def _ece_of(sums: BinSums, *, norm: Norm) -> float:
+    share = sums.n / sums.n.sum()
+    if norm == 1:
+        return float((share * np.abs(sums.gap)).sum())
+    if norm == 2:
+        return float(np.sqrt((share * sums.gap**2).sum()))
+    if norm == "max":
+        return float(np.abs(sums.gap).max())
+    raise UnknownName("norm", str(norm), ("1", "2", "max"))

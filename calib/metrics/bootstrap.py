@@ -6,26 +6,24 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.special import expit, logit
+from scipy.stats import t
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import LengthMismatch, NoInterval
+from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.calibration_interval import ece_interval
-from routecal.calib.metrics.means import mean_interval
 from routecal.calib.metrics.registry import METRICS, WITH_INTERVAL, get_metric
-from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.metrics.replicates import OnCounts, OnRows, OnTies, resampling_counts
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True):
     """A number and its interval; a format is that of each of the three.
 
     >>> f"{Estimate(value=0.078, low=0.052, high=0.13):.3f}"
     '0.078 [0.052, 0.130]'
     """
-
-    model_config = ConfigDict(frozen=True)
 
     value: float = Field(description="on the rows as they are")
     low: float = Field(description="lower end of the interval")
@@ -51,7 +49,7 @@ def intervals(
     """Intervals of several metrics, each by what covers its truth.
 
     - ece: test inversion (`calibration_interval`); holds 0 where noise explains all.
-    - brier, brier_skill: of a mean with skewed values (`means`).
+    - brier, brier_skill: of a mean with skewed values (`mean_interval`).
     - auroc, aurc, augrc: the standard error of the bootstrap (Efron 1979) on the logit scale, whose ends stay in
       [0, 1] and which is near to normal where few rows decide. Where every replicate gives 0 or 1, Wilson's interval
       of as many trials as the rarer class has rows.
@@ -115,7 +113,7 @@ def paired_difference(
     """metric(p_a, y) - metric(p_b, y) with an interval over the same rows.
 
     Far narrower than the two intervals side by side suggest, since both methods meet the same hard queries. For
-    brier and brier_skill that of the mean difference (`means`), for auroc, aurc and augrc percentiles over
+    brier and brier_skill that of the mean difference (`mean_interval`), for auroc, aurc and augrc percentiles over
     the same resampled rows. A difference of calibration errors has none: each is too large by its own noise.
 
     Args:
@@ -152,6 +150,43 @@ def paired_difference(
         drawn = _replicates({"a": way(p_a, y), "b": way(p_b, y)}, len(y), n_replicates, seed)
         low, high = np.nanquantile(drawn["a"] - drawn["b"], [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value=a - b, low=float(low), high=float(high))
+
+
+def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Confidence interval of the mean of independent, skewed values (losses), by Hall's transformation of Student's t.
+
+        T = sqrt(n) (mean - mu) / s;   g(T) = T + a T² + a² T³ / 3 + a / 2,   a = skewness / (3 sqrt n)
+        interval: mean - s / sqrt(n) · g⁻¹(± t),   t the quantile of Student's t with n - 1 degrees of freedom
+
+    Hall 1992 (Journal of the Royal Statistical Society B 54, 221-228): g takes the skewness out of T, and unlike an
+    expansion it can be inverted everywhere. No resampling: exact numbers, in one pass.
+
+    When it lies: values that never vary have an interval of no width, as has a single one, whatever other rows may
+    hold; a loss that one row in a thousand makes is not seen in a hundred.
+
+    Args:
+        values: (n,) one per row.
+        level: coverage.
+
+    >>> low, high = mean_interval([0.0, 0.0, 0.0, 1.0] * 25)
+    >>> round(low, 3), round(high, 3)  # Wilson's interval of 25 in 100: .175 to .343
+    (0.17, 0.345)
+    """
+    x: FloatArray = np.asarray(values, np.float64)
+    n, mean = len(x), float(x.mean())
+    centred = x - mean
+    square = centred * centred
+    spread = float(np.sqrt(square.sum() / max(n - 1, 1)))
+    if spread <= 1e-12 * max(abs(mean), 1e-300):  # rounding
+        return mean, mean
+    a = float(square @ centred / n / square.mean() ** 1.5) / (3 * n**0.5)
+    quantile = float(t.ppf((1 + level) / 2, n - 1))
+
+    def back(value: float) -> float:
+        """g⁻¹; the plain value where there is no skewness to speak of."""
+        return float(np.cbrt(1 + 3 * a * (value - a / 2)) - 1) / a if abs(a) > 1e-9 else value
+
+    return mean - back(quantile) * spread / n**0.5, mean - back(-quantile) * spread / n**0.5
 
 
 def _replicates(ways: Mapping[str, OnCounts], n: int, n_replicates: int, seed: int) -> dict[str, FloatArray]:

@@ -44,7 +44,7 @@ def ece_interval(
         p: (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
         level: coverage.
-        n_bins: equal-width bins, rule as in `cells`.
+        n_bins: equal-width bins, rule as in `bin_counts`.
         n_replicates: redraws per tested error; from 2 / (1 - level) on, and more make the ends less noisy.
         seed: of the private generator.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from routecal.calib.checks import FloatArray, checked
+from routecal.calib.checks import checked
 from routecal.calib.metrics.bin_counts import BinSums, bin_sums
 
 
@@ -39,7 +39,7 @@ def brier_parts(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> BrierParts:
     Args:
         p: (n,) confidence in [0, 1].
         y: (n,) {0, 1}.
-        n_bins: equal-width bins, rule as in `cells`.
+        n_bins: equal-width bins, rule as in `bin_counts`.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
@@ -54,8 +54,8 @@ variance_within=0.0, covariance_within=0.0)
     n = np.maximum(sums.n, 1)
     return BrierParts(
         brier=float(np.mean((p - y) ** 2)),
-        reliability=float(reliability_of(sums)),
-        resolution=float(resolution_of(sums)),
+        reliability=_reliability(sums),
+        resolution=_resolution(sums),
         uncertainty=float(y.mean() * (1 - y.mean())),
         variance_within=float((p @ p - (sums.p**2 / n).sum()) / len(p)),
         covariance_within=float(2 * (y @ p - (sums.p * sums.y / n).sum()) / len(p)),
@@ -68,7 +68,7 @@ def brier_reliability(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> float:
     >>> brier_reliability([0.5, 0.5], [1, 1])
     0.25
     """
-    return float(reliability_of(bin_sums(p, y, n_bins=n_bins)))
+    return _reliability(bin_sums(p, y, n_bins=n_bins))
 
 
 def brier_resolution(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> float:
@@ -77,16 +77,13 @@ def brier_resolution(p: ArrayLike, y: ArrayLike, *, n_bins: int = 10) -> float:
     >>> brier_resolution([0.0, 1.0], [0, 1])
     0.25
     """
-    return float(resolution_of(bin_sums(p, y, n_bins=n_bins)))
+    return _resolution(bin_sums(p, y, n_bins=n_bins))
 
 
-def reliability_of(sums: BinSums) -> FloatArray:
-    """Reliability (…,) of binned sums."""
-    return np.asarray((sums.n * sums.gap**2).sum(axis=-1) / sums.n.sum(axis=-1))
+def _reliability(sums: BinSums) -> float:
+    return float((sums.n * sums.gap**2).sum() / sums.n.sum())
 
 
-def resolution_of(sums: BinSums) -> FloatArray:
-    """Resolution (…,) of binned sums."""
-    n = sums.n.sum(axis=-1, keepdims=True)
-    between = sums.y / np.maximum(sums.n, 1) - sums.y.sum(axis=-1, keepdims=True) / n
-    return np.asarray((sums.n * between**2).sum(axis=-1) / n[..., 0])
+def _resolution(sums: BinSums) -> float:
+    between = sums.y / np.maximum(sums.n, 1) - sums.y.sum() / sums.n.sum()
+    return float((sums.n * between**2).sum() / sums.n.sum())

@@ -74,13 +74,7 @@ def auprc(p: ArrayLike, y: ArrayLike) -> float | None:
     >>> auprc([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0])  # half of the right rows at precision 1, the rest at 2/3
     0.8333333333333333
     """
-    value = float(auprc_of(ties(*checked(p, y))))
-    return None if np.isnan(value) else value
-
-
-def auprc_of(groups: Ties) -> FloatArray:
-    """Average precision (…,) of grouped rows, NaN where no row is right."""
-    n1 = groups.n1[..., ::-1]
-    precision = np.cumsum(n1, axis=-1) / np.maximum(np.cumsum(groups.n[..., ::-1], axis=-1), 1)
-    total = n1.sum(axis=-1)
-    return np.asarray((n1 * precision).sum(axis=-1) / np.where(total > 0, total, np.nan))
+    groups = ties(*checked(p, y))
+    n1 = groups.n1[::-1]
+    precision = np.cumsum(n1) / np.cumsum(groups.n[::-1])
+    return float((n1 * precision).sum() / n1.sum()) if n1.any() else None

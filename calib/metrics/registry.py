@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from routecal.calib.errors import UnknownName
+from routecal.calib.errors import known
 from routecal.calib.metrics.binned import ece, ece_debiased, ece_equal_mass
 from routecal.calib.metrics.murphy import brier_reliability, brier_resolution
 from routecal.calib.metrics.proper import brier, brier_rows, brier_skill, log_loss, skill_rows
@@ -79,6 +79,4 @@ def get_metric(name: str) -> Metric:
     >>> get_metric("brier").lower_is_better
     True
     """
-    if name not in METRICS:
-        raise UnknownName("metric", name, METRICS)
-    return METRICS[name]
+    return known("metric", name, METRICS)

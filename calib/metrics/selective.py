@@ -78,16 +78,11 @@ def e_aurc(p: ArrayLike, y: ArrayLike) -> float:
     >>> round(e_aurc([0.9, 0.5, 0.1], [1, 0, 1]), 6)  # (0 + 1/2 + 1/3) / 3 - (0 + 0 + 1/3) / 3
     0.166667
     """
-    return float(e_aurc_of(ties(*checked(p, y))))
-
-
-def e_aurc_of(groups: Ties) -> FloatArray:
-    """E-AURC (…,) of grouped rows."""
-    n0, n1 = groups.n0.sum(axis=-1), groups.n1.sum(axis=-1)
-    n = n0 + n1
-    harmonic = _harmonic(int(n.flat[0]))
-    best = (n0 - n1 * (harmonic[n.astype(np.int64)] - harmonic[n1.astype(np.int64)])) / n
-    return np.asarray(aurc_of(groups) - best)
+    groups = ties(*checked(p, y))
+    n0, n1 = int(groups.n0.sum()), int(groups.n1.sum())
+    harmonic = _harmonic(n0 + n1)
+    best = (n0 - n1 * (harmonic[n0 + n1] - harmonic[n1])) / (n0 + n1)
+    return float(aurc_of(groups) - best)
 
 
 def augrc(p: ArrayLike, y: ArrayLike) -> float:
@@ -143,16 +138,12 @@ def risk_at_coverage(p: ArrayLike, y: ArrayLike, *, coverage: float = 0.8) -> fl
     """
     if not 0 < coverage <= 1:
         raise OutOfRange("coverage", coverage, "a share above 0, at most 1")
-    return float(risk_at_coverage_of(ties(*checked(p, y)), coverage=coverage))
-
-
-def risk_at_coverage_of(groups: Ties, *, coverage: float = 0.8) -> FloatArray:
-    """Risk at coverage (…,) of grouped rows."""
-    size, wrong = groups.n[..., ::-1], groups.n0[..., ::-1]
-    upto = np.cumsum(size, axis=-1)
-    k = math.ceil(coverage * float(upto.flat[-1]) - 1e-9)  # .7 * 10 is a little more than 7
+    groups = ties(*checked(p, y))
+    size, wrong = groups.n[::-1], groups.n0[::-1]
+    upto = np.cumsum(size)
+    k = math.ceil(coverage * float(upto[-1]) - 1e-9)  # .7 * 10 is a little more than 7
     kept = np.clip(k - (upto - size), 0, size)
-    return np.asarray((kept * wrong / np.maximum(size, 1)).sum(axis=-1) / k)
+    return float((kept * wrong / size).sum() / k)
 
 
 def coverage_at_risk(p: ArrayLike, y: ArrayLike, *, risk: float = 0.1) -> float:
@@ -178,15 +169,10 @@ def coverage_at_risk(p: ArrayLike, y: ArrayLike, *, risk: float = 0.1) -> float:
     """
     if not 0 <= risk <= 1:
         raise OutOfRange("risk", risk, "an error rate in [0, 1]")
-    return float(coverage_at_risk_of(ties(*checked(p, y)), risk=risk))
-
-
-def coverage_at_risk_of(groups: Ties, *, risk: float = 0.1) -> FloatArray:
-    """Coverage at risk (…,) of grouped rows."""
-    kept = np.cumsum(groups.n[..., ::-1], axis=-1)
-    wrong = np.cumsum(groups.n0[..., ::-1], axis=-1)
+    groups = ties(*checked(p, y))
+    kept, wrong = np.cumsum(groups.n[::-1]), np.cumsum(groups.n0[::-1])
     allowed = wrong <= risk * kept + 1e-9  # .29 * 100 is a little less than 29
-    return np.asarray(np.where(allowed, kept, 0).max(axis=-1) / kept[..., -1])
+    return float(np.where(allowed, kept, 0).max() / kept[-1])
 
 
 def decision_accuracy(p: ArrayLike, y: ArrayLike) -> float:
@@ -205,12 +191,8 @@ def decision_accuracy(p: ArrayLike, y: ArrayLike) -> float:
     >>> decision_accuracy([0.5, 0.4, 0.9], [1, 1, 1])
     0.6666666666666666
     """
-    return float(decision_rows(*checked(p, y)).mean())
-
-
-def decision_rows(p: FloatArray, y: FloatArray) -> FloatArray:
-    """1 for each row on which [p >= .5] equals y."""
-    return np.asarray((p >= 0.5) == (y == 1), np.float64)
+    p, y = checked(p, y)
+    return float(((p >= 0.5) == (y == 1)).mean())
 
 
 def _harmonic(n: int) -> FloatArray:

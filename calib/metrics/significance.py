@@ -44,13 +44,8 @@ def kuiper(p: ArrayLike, y: ArrayLike) -> float:
     >>> kuiper([0.25, 0.75], [1, 0])  # the path goes 0, .375, 0
     0.375
     """
-    return float(kuiper_of(ties(*checked(p, y))))
-
-
-def kuiper_of(groups: Ties) -> FloatArray:
-    """Kuiper's statistic (…,) of grouped rows."""
-    path = _path(groups)
-    return np.asarray(np.maximum(path.max(axis=-1), 0) - np.minimum(path.min(axis=-1), 0))
+    path = _path(ties(*checked(p, y)))
+    return float(np.maximum(path.max(), 0) - np.minimum(path.min(), 0))
 
 
 def ks(p: ArrayLike, y: ArrayLike) -> float:
@@ -71,12 +66,7 @@ def ks(p: ArrayLike, y: ArrayLike) -> float:
     >>> ks([0.25, 0.5, 0.75], [0, 0, 0])  # the path goes 0, -1/12, -3/12, -6/12
     0.5
     """
-    return float(ks_of(ties(*checked(p, y))))
-
-
-def ks_of(groups: Ties) -> FloatArray:
-    """Kolmogorov and Smirnov's statistic (…,) of grouped rows."""
-    return np.asarray(np.abs(_path(groups)).max(axis=-1))
+    return float(np.abs(_path(ties(*checked(p, y)))).max())
 
 
 def kuiper_test(p: ArrayLike, y: ArrayLike) -> CalibrationTest:
@@ -178,9 +168,8 @@ def brownian_range_sf(x: float) -> float:
 
 
 def _path(groups: Ties) -> FloatArray:
-    """C after each group of ties, (…, g)."""
-    total = np.cumsum(groups.n1 - groups.n * groups.p, axis=-1)
-    return np.asarray(total / groups.n.sum(axis=-1, keepdims=True))
+    """C after each group of ties, (g,)."""
+    return np.asarray(np.cumsum(groups.n1 - groups.n * groups.p) / groups.n.sum())
 
 
 def _in_spreads(value: float, p: FloatArray) -> float:

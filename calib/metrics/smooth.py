@@ -1,7 +1,7 @@
 """The calibration error without bins: residuals are smoothed over p, as much as they need."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.fft import dct
 
 from routecal.calib.checks import FloatArray, checked
@@ -47,51 +47,46 @@ def smooth_ece(p: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None) ->
     p, y = checked(p, y)
     spread = spread_on_grid(p, y - p, n_grid=N_GRID) / len(p)
     if bandwidth is None:
-        return float(smooth_ece_of(spread))
+        return _fixed_point(cosines(spread))
     if not bandwidth > 0:
         raise OutOfRange("bandwidth", bandwidth, "a positive number, in units of p")
-    return float(area(smoothed(cosines(spread), np.asarray(bandwidth))))
+    return area(smoothed(cosines(spread), bandwidth))
 
 
-def smooth_ece_of(spread: FloatArray) -> FloatArray:
-    """Fixed point (…,) for residuals on the grid (…, N + 1), which sum to mean(y - p)."""
-    waves = cosines(spread)
-    least = np.full(spread.shape[:-1], 2.0 / (spread.shape[-1] - 1))
-    low, high = least, np.ones_like(least)
+def _fixed_point(waves: FloatArray) -> float:
+    """The bandwidth s that is the area after smoothing with s, of the coefficients (N + 1,) of residuals."""
+    least = 2.0 / (len(waves) - 1)
+    low, high = least, 1.0
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
-        is_above = area(smoothed(waves, middle)) > middle
-        low, high = np.where(is_above, middle, low), np.where(is_above, high, middle)
-    return np.asarray(np.where(low > least, (low + high) / 2, np.minimum(area(smoothed(waves, least)), high)))
-
-
-def nodes_of(p: FloatArray, *, n_grid: int) -> tuple[NDArray[np.int64], FloatArray]:
-    """The grid node at or below each p (n,), and the share (n,) in [0, 1] that goes to the node above it."""
-    left = np.minimum((p * n_grid).astype(np.int64), n_grid - 1)
-    return left, p * n_grid - left
+        if area(smoothed(waves, middle)) > middle:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2 if low > least else min(area(smoothed(waves, least)), high)
 
 
 def spread_on_grid(p: FloatArray, values: FloatArray, *, n_grid: int) -> FloatArray:
     """Each of values (n,) shared by the two grid nodes next to its p, so that sum and centre stay: (n_grid + 1,)."""
-    left, share = nodes_of(p, n_grid=n_grid)
+    left = np.minimum((p * n_grid).astype(np.int64), n_grid - 1)
+    share = p * n_grid - left
     grid = np.bincount(left, weights=(1 - share) * values, minlength=n_grid + 1)
     return np.asarray(grid + np.bincount(left + 1, weights=share * values, minlength=n_grid + 1))
 
 
 def cosines(spread: FloatArray) -> FloatArray:
-    """Coefficients c_k = sum_x spread(x) cos(pi k x), k = 0..N, of values (…, N + 1) at the nodes."""
+    """Coefficients c_k = sum_x spread(x) cos(pi k x), k = 0..N, of values (N + 1,) at the nodes."""
     halved = spread.copy()
-    halved[..., 1:-1] /= 2  # what is inside counts twice in this transform
-    return np.asarray(dct(halved, type=1, axis=-1))
+    halved[1:-1] /= 2  # what is inside counts twice in this transform
+    return np.asarray(dct(halved, type=1))
 
 
-def smoothed(waves: FloatArray, bandwidth: FloatArray) -> FloatArray:
-    """Density (…, N + 1) at the nodes after smoothing with bandwidth (…,): wave k is damped by exp(-(pi k s)² / 2)."""
-    k = np.arange(waves.shape[-1])
-    return np.asarray(dct(waves * np.exp(-((np.pi * k * bandwidth[..., None]) ** 2) / 2), type=1, axis=-1))
+def smoothed(waves: FloatArray, bandwidth: float) -> FloatArray:
+    """Density (N + 1,) at the nodes after smoothing with that bandwidth s: wave k is damped by exp(-(pi k s)² / 2)."""
+    return np.asarray(dct(waves * np.exp(-((np.pi * np.arange(len(waves)) * bandwidth) ** 2) / 2), type=1))
 
 
-def area(density: FloatArray) -> FloatArray:
-    """Integral (…,) of |density| over [0, 1], by trapezoids."""
+def area(density: FloatArray) -> float:
+    """Integral of |density| over [0, 1], by trapezoids."""
     size = np.abs(density)
-    return np.asarray((size.sum(axis=-1) - (size[..., 0] + size[..., -1]) / 2) / (size.shape[-1] - 1))
+    return float((size.sum() - (size[0] + size[-1]) / 2) / (len(size) - 1))

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checks import checked
 from routecal.calib.metrics.binned import ece_debiased, ece_equal_mass
@@ -17,10 +17,8 @@ from routecal.calib.metrics.significance import kuiper_test, spiegelhalter_test
 from routecal.calib.metrics.smooth import smooth_ece
 
 
-class Summary(BaseModel):
+class Summary(BaseModel, frozen=True):
     """Metrics of (p, y) with intervals; None where a metric is undefined."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(description="rows")
     level: float = Field(description="coverage of every interval here")

@@ -1,9 +1,9 @@
 """The policy of a night of recalibration: pure functions of numbers, called by the flow and by its simulation alike.
 
-rows            which earlier nights teach, judge and are remembered; how many rows are missing
-health          how the serving head fares; may the night rest
+row_roles       which earlier nights teach, judge and are remembered; how many rows are missing
+head_health     how the serving head fares; may the night rest
 outcome_shift   did the outcomes change
 candidate       may the serving head be trained on; which of tonight's heads is the candidate
-gate            the candidate against the serving head: the verdict
+promotion_gate  the candidate against the serving head: the verdict
 action          is there a doubt; is the serving head due for renewal; what becomes of the candidate
 """

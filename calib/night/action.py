@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.outcome_shift import OutcomeShift
@@ -37,10 +37,8 @@ def renewal_reasons(health: Health | None, *, age: int, renew_after: int | None)
     return found
 
 
-class Judgement(BaseModel):
+class Judgement(BaseModel, frozen=True):
     """What becomes of a candidate, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     action: Action
     reasons: tuple[str, ...] = Field(description="in sentences")

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.checks import checked
 from routecal.calib.metrics import Estimate, intervals, noise_floor
@@ -12,10 +12,8 @@ from routecal.calib.night.query_drift import Drift
 MIN_WINDOW = 100
 
 
-class Health(BaseModel):
+class Health(BaseModel, frozen=True):
     """How the serving head fares."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(description="held-out rows of earlier nights")
     ece: Estimate | None = Field(default=None, description="on them; None where they are too few")

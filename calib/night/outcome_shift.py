@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.stats import chi2_contingency, ttest_ind
 
 from routecal.calib.checks import FloatArray, checked
@@ -19,10 +19,8 @@ MIN_ROWS = 30
 LEAST_LOSS, LEAST_SHARE = 0.03, 0.10
 
 
-class OutcomeShift(BaseModel):
+class OutcomeShift(BaseModel, frozen=True):
     """What of the outcomes changed, in sentences; empty if nothing did."""
-
-    model_config = ConfigDict(frozen=True)
 
     reasons: tuple[str, ...] = Field(default=())
 

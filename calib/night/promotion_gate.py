@@ -32,10 +32,8 @@ class GateRules(PromotionMargins):
     min_slice: int = Field(default=200, ge=30, description="rows of a slice from which on it has a veto")
 
 
-class Condition(BaseModel):
+class Condition(BaseModel, frozen=True):
     """One thing that was asked, and what was found."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(default="", description="rows, brier, better, ece or slice")
     is_met: bool
@@ -64,10 +62,8 @@ def served(p: ArrayLike, y: ArrayLike, threshold: float) -> Served:
     return Served(float((p < threshold).mean()), float(((p >= threshold) & (y == 0)).mean()))
 
 
-class GateVerdict(BaseModel):
+class GateVerdict(BaseModel, frozen=True):
     """What the gate says, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(description="rows of the holdout")
     conditions: tuple[Condition, ...]

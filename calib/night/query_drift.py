@@ -7,7 +7,7 @@ shows in no feature: only labels find it, which is why a quiet spell must end.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from scipy.stats import ks_2samp
 
 from routecal.calib.checks import FloatArray
@@ -18,10 +18,8 @@ MIN_ROWS = 30
 COMPONENTS = 8
 
 
-class Drift(BaseModel):
+class Drift(BaseModel, frozen=True):
     """The most conspicuous column, and whether chance explains it."""
-
-    model_config = ConfigDict(frozen=True)
 
     column: str = Field(description="whose distribution changed most")
     statistic: float = Field(description="largest distance of the two distribution functions, in [0, 1]")

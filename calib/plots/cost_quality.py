@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from routecal.calib.escalation.tradeoff import CostQuality
-from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_styles
+from routecal.calib.plots.style import GREY, blank, draw_curve, plain_axes, series_styles
 
 
 class Band(NamedTuple):
@@ -29,8 +29,7 @@ def cost_quality(
     chosen: tuple[float, float] | None = None,
     band: Band | None = None,
     unit: str = "USD",
-    fmt: Format = "png",
-) -> bytes:
+) -> Figure:
     """Quality against cost per query, one line per method, from its router alone to all-large.
 
     The band belongs to the last curve and is pointwise; curves share its luck, so overlap is no test. Methods first
@@ -44,32 +43,14 @@ def cost_quality(
         chosen: (cost, quality) of the threshold in use.
         band: interval of quality of the last curve.
         unit: of cost, for the label.
-        fmt: png, svg or pdf.
 
     Raises:
         ValueError: no curves.
 
     >>> ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
-    >>> cost_quality({"head": ends}, random=ends, oracle=ends)[1:4]
-    b'PNG'
+    >>> len(cost_quality({"head": ends}, random=ends, oracle=ends).axes)
+    1
     """
-    figure = cost_quality_figure(
-        curves, random=random, oracle=oracle, points=points, chosen=chosen, band=band, unit=unit
-    )
-    return render(figure, fmt)
-
-
-def cost_quality_figure(
-    curves: Mapping[str, CostQuality],
-    *,
-    random: CostQuality,
-    oracle: CostQuality,
-    points: Mapping[str, tuple[float, float]] | None = None,
-    chosen: tuple[float, float] | None = None,
-    band: Band | None = None,
-    unit: str = "USD",
-) -> Figure:
-    """The figure behind `cost_quality`."""
     if not curves:
         raise ValueError("a cost-quality plot needs at least one curve")
     figure = blank(6.6, 5.2 + 0.2 * len(curves))
@@ -90,17 +71,7 @@ def cost_quality_figure(
     axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
     axes.plot(*random, color=GREY, linewidth=1.2, linestyle="--", label="random mix")
     for i, ((name, line), style) in enumerate(zip(curves.items(), series_styles(list(curves)), strict=True)):
-        axes.plot(
-            *line,
-            label=name,
-            color=style.colour,
-            linestyle=style.line,
-            linewidth=1.7,
-            marker=style.marker,
-            markersize=5,
-            markevery=(0.05 + 0.02 * i, 0.15),
-            zorder=3 + i,
-        )
+        draw_curve(axes, i, name, *line, style, above=3 + i)
     for name, at in (points or {}).items():
         _named(axes, name, at)
     if chosen is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_style
+from routecal.calib.plots.style import GREY, blank, plain_axes, series_style
 
 # Dates written under the axis, at most.
 TICKS = 8
@@ -32,25 +32,19 @@ class NightPoint(NamedTuple):
     is_promoted: bool
 
 
-def nights(points: Sequence[NightPoint], *, target_ece: float = 0.05, fmt: Format = "png") -> bytes:
+def nights(points: Sequence[NightPoint], *, target_ece: float = 0.05) -> Figure:
     """ECE with its upper bound, and Brier, night by night; a line stands where a head was promoted.
 
     Args:
         points: oldest first; at least one.
         target_ece: drawn as a line.
-        fmt: png, svg or pdf.
 
     Raises:
         ValueError: no nights.
 
-    >>> nights([NightPoint(datetime(2026, 1, 1), 0.03, 0.05, 0.2, True)])[1:4]
-    b'PNG'
+    >>> len(nights([NightPoint(datetime(2026, 1, 1), 0.03, 0.05, 0.2, True)]).axes)
+    2
     """
-    return render(nights_figure(points, target_ece=target_ece), fmt)
-
-
-def nights_figure(points: Sequence[NightPoint], *, target_ece: float = 0.05) -> Figure:
-    """The figure behind `nights`: two panels over one axis of dates."""
     if not points:
         raise ValueError("the trend over nights needs at least one night")
     figure = blank(6.4, 4.6)

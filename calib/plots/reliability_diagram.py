@@ -12,15 +12,13 @@ from scipy.stats import binom
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.metrics import brier, ece, reliability_bins
 from routecal.calib.metrics.bin_counts import bin_index
-from routecal.calib.plots.style import GREY, Format, SeriesStyle, blank, plain_axes, render, series_styles
+from routecal.calib.plots.style import GREY, SeriesStyle, blank, plain_axes, series_styles
 
 FEW = 10  # a line through bins thinner than this would draw noise
 DiagramRows = tuple[ArrayLike, ArrayLike]
 
 
-def reliability_diagram(
-    curves: Mapping[str, DiagramRows], *, n_bins: int = 10, title: str = "Reliability", fmt: Format = "png"
-) -> bytes:
+def reliability_diagram(curves: Mapping[str, DiagramRows], *, n_bins: int = 10, title: str = "Reliability") -> Figure:
     """Accuracy against confidence per bin, with 95% intervals, and the histogram of confidence below.
 
     The band around the diagonal is where 95% of the bins of a perfectly calibrated p would fall; it is drawn for the
@@ -31,23 +29,14 @@ def reliability_diagram(
         curves: name -> (p (n,), y (n,)), drawn in order; six at most keep a look of their own.
         n_bins: equal-width bins.
         title: above the diagram.
-        fmt: png, svg or pdf.
-
-    Returns:
-        The image; a PNG is below 200 KB.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
         ValueError: no curves.
 
-    >>> reliability_diagram({"head": ([0.2, 0.8], [0, 1])})[1:4]
-    b'PNG'
+    >>> len(reliability_diagram({"head": ([0.2, 0.8], [0, 1])}).axes)
+    2
     """
-    return render(reliability_figure(curves, n_bins=n_bins, title=title), fmt)
-
-
-def reliability_figure(curves: Mapping[str, DiagramRows], *, n_bins: int = 10, title: str = "Reliability") -> Figure:
-    """The figure behind `reliability_diagram`, for whoever wants to go on drawing."""
     if not curves:
         raise ValueError("a reliability diagram needs at least one curve")
     rows = {name: checked(p, y) for name, (p, y) in curves.items()}
@@ -73,8 +62,7 @@ def before_after(
     *,
     names: tuple[str, str] = ("before", "after"),
     n_bins: int = 10,
-    fmt: Format = "png",
-) -> bytes:
+) -> Figure:
     """Two reliability diagrams on the same axes, each with the band of its own confidences and its own histogram.
 
     Args:
@@ -82,21 +70,13 @@ def before_after(
         after: (p, y) of the same rows with the calibrated confidence.
         names: titles of the two.
         n_bins: equal-width bins, as in `reliability_diagram`.
-        fmt: png, svg or pdf.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
 
-    >>> before_after(([0.9, 0.9], [0, 1]), ([0.5, 0.5], [0, 1]))[1:4]
-    b'PNG'
+    >>> len(before_after(([0.9, 0.9], [0, 1]), ([0.5, 0.5], [0, 1])).axes)
+    4
     """
-    return render(before_after_figure(before, after, names=names, n_bins=n_bins), fmt)
-
-
-def before_after_figure(
-    before: DiagramRows, after: DiagramRows, *, names: tuple[str, str] = ("before", "after"), n_bins: int = 10
-) -> Figure:
-    """The figure behind `before_after`."""
     figure = blank(8.6, 5.4)
     panels = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3.4, 1))
     rows = (checked(*before), checked(*after))

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.plots.style import GREY, Format, blank, plain_axes, render, series_styles
+from routecal.calib.plots.style import GREY, blank, draw_curve, plain_axes, series_styles
 
 POINTS = 400  # more would not be seen, and make vector files heavy
 
 
-def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, fmt: Format = "png") -> bytes:
+def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     """Share of wrong decisions among the surest rows, against how many rows those are, one line per method.
 
         risk(c) = mean(1 - y) over the fraction c of rows with the most confidence
@@ -23,38 +23,21 @@ def risk_coverage(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, fmt: For
 
     Args:
         curves: name -> (p (n,), y (n,)), drawn in order; six at most keep a look of their own.
-        fmt: png, svg or pdf.
 
     Raises:
         InvalidProbability, InvalidLabel, LengthMismatch, TooFewExamples: see `calib.checks.checked`.
         ValueError: no curves.
 
-    >>> risk_coverage({"head": ([0.2, 0.8], [0, 1])})[1:4]
-    b'PNG'
+    >>> len(risk_coverage({"head": ([0.2, 0.8], [0, 1])}).axes)
+    1
     """
-    return render(risk_coverage_figure(curves), fmt)
-
-
-def risk_coverage_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
-    """The figure behind `risk_coverage`."""
     if not curves:
         raise ValueError("a risk-coverage plot needs at least one curve")
     rows = {name: checked(p, y) for name, (p, y) in curves.items()}
     figure = blank(6.2, 4.6 + 0.2 * len(rows))
     axes = figure.subplots()
     for i, ((name, (p, y)), style) in enumerate(zip(rows.items(), series_styles(list(rows)), strict=True)):
-        coverage, risk = surest(p, y)
-        axes.plot(
-            coverage,
-            risk,
-            label=name,
-            color=style.colour,
-            linestyle=style.line,
-            linewidth=1.7,
-            marker=style.marker,
-            markersize=5,
-            markevery=(0.05 + 0.02 * i, 0.15),
-        )
+        draw_curve(axes, i, name, *surest(p, y), style)
     _, y = next(reversed(rows.values()))
     axes.plot(*surest(y, y), color=GREY, linewidth=1.2, linestyle=":", label="perfect ordering")
     axes.set(

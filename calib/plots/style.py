@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 
 Format = Literal["png", "svg", "pdf"]
@@ -63,6 +64,24 @@ def series_styles(names: Sequence[str]) -> list[SeriesStyle]:
     return [series_style(METHODS[name] if name in METHODS else free[others[name] % len(free)]) for name in names]
 
 
+def draw_curve(
+    axes: Axes, i: int, name: str, x: ArrayLike, y: ArrayLike, style: SeriesStyle, *, above: float = 2
+) -> None:
+    """The i-th of several curves that cross one another, above what has a lower number; markers of two seldom meet."""
+    axes.plot(
+        x,
+        y,
+        label=name,
+        color=style.colour,
+        linestyle=style.line,
+        linewidth=1.7,
+        marker=style.marker,
+        markersize=5,
+        markevery=(0.05 + 0.02 * i, 0.15),
+        zorder=above,
+    )
+
+
 def blank(width: float, height: float) -> Figure:
     """An empty figure of that size in inches, which lays itself out."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -77,10 +96,10 @@ def plain_axes(panels: Sequence[Axes]) -> None:
 
 
 def render(figure: Figure, fmt: Format = "png") -> bytes:
-    """The figure as bytes, the same bytes every time.
+    """The figure as bytes, the same bytes every time; a PNG of any figure of this package is below 200 KB.
 
     Args:
-        figure: as one of the `…_figure` functions draws it.
+        figure: as any function of this package draws it.
         fmt: png at DPI dots per inch; svg and pdf are vectors, for paper.
 
     >>> render(blank(1, 1))[1:4]

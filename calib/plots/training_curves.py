@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.learn.training_loop import StepLog
-from routecal.calib.plots.style import GREY, LINES, METHODS, Format, blank, plain_axes, render, series_style
+from routecal.calib.plots.style import GREY, LINES, METHODS, blank, plain_axes, series_style
 
 LEAST_SPAN = 0.005  # of the Brier axis: a smaller change is noise at any n we meet, and should look flat
 MANY = 20  # more steps than this are drawn faintly under their moving average
@@ -18,30 +18,21 @@ MANY = 20  # more steps than this are drawn faintly under their moving average
 STAGES = {"sft": METHODS["SFT"], "rl": METHODS["SFT + RL + recalibration"]}
 
 
-def training_curves(logs: Sequence[StepLog], *, fmt: Format = "png") -> bytes:
+def training_curves(logs: Sequence[StepLog]) -> Figure:
     """Loss terms, mean reward, validation Brier score and spread of confidence, SFT and RL on one axis of steps.
 
     Watch the lowest panel: a spread of p that runs to 0 is collapse, whatever the loss says.
 
     Args:
         logs: records in the order they were made; the stages follow each other.
-        fmt: png, svg or pdf.
-
-    Returns:
-        The image; a PNG is below 200 KB.
 
     Raises:
         ValueError: no records.
 
     >>> log = StepLog(stage="sft", step=1, epoch=1, loss=0.25, terms={}, mean_p=0.5, std_p=0.1, validation_brier=0.2)
-    >>> training_curves([log])[1:4]
-    b'PNG'
+    >>> len(training_curves([log]).axes)
+    4
     """
-    return render(training_figure(logs), fmt)
-
-
-def training_figure(logs: Sequence[StepLog]) -> Figure:
-    """The figure behind `training_curves`: four panels from loss terms to the spread of p."""
     if not logs:
         raise ValueError("training curves need at least one step")
     figure = blank(6.4, 8.2)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.metrics.proper import log_loss_rows
 from routecal.calib.recalibrate.identity import Identity
 from routecal.calib.recalibrate.registry import LEAST_ROWS, RECALIBRATORS, Recalibrator
 
@@ -78,6 +77,8 @@ def choose_recalibrator(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: i
     >>> choose_recalibrator([0.5, 0.5], [0, 1])
     Choice(recalibrator=Identity(), table=())
     """
+    from routecal.calib.metrics.proper import log_loss_rows
+
     p, y = checked(p, y)
     names = [name for name, least in LEAST_ROWS.items() if len(p) >= least]
     if len(names) < 2 or y.min() == y.max():
@@ -89,11 +90,12 @@ def choose_recalibrator(p: ArrayLike, y: ArrayLike, *, seed: int = 0, n_folds: i
             rows[name][out] = log_loss_rows(RECALIBRATORS[name](p[~out], y[~out])(p[out]), y[out])
     best = min(names, key=lambda name: rows[name].mean())
     table = tuple(
-        Candidate(name, *_mean_and_error(rows[name]), *_mean_and_error(rows[name] - rows[best])) for name in names
+        Candidate(name, *mean_and_error(rows[name]), *mean_and_error(rows[name] - rows[best])) for name in names
     )
     chosen = next(c.name for c in table if c.excess <= STANDARD_ERRORS * c.excess_error)
     return Choice(RECALIBRATORS[chosen](p, y), table)
 
 
-def _mean_and_error(rows: FloatArray) -> tuple[float, float]:
+def mean_and_error(rows: FloatArray) -> tuple[float, float]:
+    """Mean of rows (n,), n >= 2, and its standard error."""
     return float(rows.mean()), float(rows.std(ddof=1) / np.sqrt(len(rows)))

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 
 from routecal.calib.checks import EPS, FloatArray, checked, checked_p
 from routecal.calib.recalibrate.temperature import Temperature, fit_temperature
@@ -49,6 +48,8 @@ def fit_ets(p: ArrayLike, y: ArrayLike) -> ETS:
     >>> fit_ets([0.9], [1]).half
     0.0
     """
+    from scipy.optimize import minimize
+
     p, y = checked(p, y)
     tempered = fit_temperature(p, y)
     said = np.clip(np.where(y == 1, p, 1 - p), EPS, 1.0)

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 
 from routecal.calib.checks import FloatArray, checked, checked_p
 
@@ -46,6 +45,8 @@ def fit_histogram(p: ArrayLike, y: ArrayLike) -> Histogram:
     >>> fit_histogram([0.5], [1]).q  # (1 + .5) / 2
     (0.75,)
     """
+    from scipy.optimize import isotonic_regression
+
     p, y = checked(p, y)
     bins = max(1, min(MOST_BINS, len(p) // ROWS_PER_BIN))
     edges = np.unique(np.quantile(p, np.arange(1, bins) / bins, method="higher"))

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.isotonic import IsotonicRegression
 
 from routecal.calib.checks import FloatArray, checked, checked_p
 
@@ -38,6 +37,8 @@ def fit_isotonic(p: ArrayLike, y: ArrayLike) -> Isotonic:
     >>> fit_isotonic([0.2, 0.8], [0, 1]).q
     (0.25, 0.75)
     """
+    from sklearn.isotonic import IsotonicRegression
+
     p, y = checked(p, y)
     bound = 1 / (len(p) + 2)
     fitted = IsotonicRegression(y_min=bound, y_max=1 - bound).fit(p, y)

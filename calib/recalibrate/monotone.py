@@ -5,7 +5,6 @@ differ only in g. Weights below 0 would reverse the ranking on a whim of noise, 
 """
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from routecal.calib.checks import FloatArray
@@ -30,6 +29,8 @@ def monotone_logistic(g: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
     >>> weights.round(6).tolist(), round(abs(intercept), 6)
     ([1.0], 0.0)
     """
+    from scipy.optimize import minimize
+
     m, sign = g.shape[1], 2 * y - 1
 
     def objective(wb: FloatArray) -> tuple[float, FloatArray]:

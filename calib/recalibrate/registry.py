@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import UnknownName
+from routecal.calib.errors import known
 from routecal.calib.recalibrate.beta import Beta, fit_beta
 from routecal.calib.recalibrate.ets import ETS, fit_ets
 from routecal.calib.recalibrate.histogram import Histogram, fit_histogram
@@ -74,9 +74,7 @@ def get_recalibrator(name: str) -> Callable[[ArrayLike, ArrayLike], Recalibrator
     >>> get_recalibrator("identity")([0.5], [1])
     Identity()
     """
-    if name not in RECALIBRATORS:
-        raise UnknownName("recalibrator", name, RECALIBRATORS)
-    return RECALIBRATORS[name]
+    return known("recalibrator", name, RECALIBRATORS)
 
 
 def to_json(recalibrator: Recalibrator) -> dict[str, Any]:
@@ -99,8 +97,5 @@ def from_json(fields: dict[str, Any]) -> Recalibrator:
     """
     # JSON knows no tuples; lists would make the frozen dataclass unequal to the one written, and unhashable
     parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != "name"}
-    name = str(fields.get("name", ""))
-    if name not in FAMILIES:
-        raise UnknownName("recalibrator", name, FAMILIES)
-    made: Recalibrator = FAMILIES[name](**parameters)
+    made: Recalibrator = known("recalibrator", str(fields.get("name", "")), FAMILIES)(**parameters)
     return made

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from routecal.calib.checks import FloatArray, checked, checked_p, logit
@@ -35,6 +34,8 @@ def fit_temperature(p: ArrayLike, y: ArrayLike) -> Temperature:
     >>> fit_temperature([0.9] * 4, [1, 1, 1, 0]).temperature > 1  # overconfident
     True
     """
+    from scipy.optimize import minimize
+
     p, y = checked(p, y)
     x, sign = logit(p), 2 * y - 1
 

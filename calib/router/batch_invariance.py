@@ -9,7 +9,7 @@ seconds.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.errors import CalibError
 from routecal.calib.router.prompt_tokens import Prompts, cut
+from routecal.calib.router.readers import Classifier, Speaker
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "
@@ -24,32 +25,7 @@ LONG = "Who built the oldest bridge of the town, and what did it cost then? "
 PROBE_TOKENS, TABLE_TOKENS = 64, 4096
 
 
-class Reader(Protocol):
-    """What is checked: a batched reading and the model's own word on one row."""
-
-    def read(self, prompts: list[list[int]]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits (b, 3) and blocks."""
-        ...
-
-    def own(self, prompt: list[int]) -> Tensor:
-        """Logits (3,) by the model's own forward pass."""
-        ...
-
-    def alike(self, prompt: list[int]) -> int:
-        """Rows may share a batch where this is equal."""
-        ...
-
-
-class Vocabulary(NamedTuple):
-    """A tokenizer's ids.
-
-    Attributes:
-        n: how many it has.
-        outside: ids of ordinary or named special tokens that the embedding does not hold.
-    """
-
-    n: int
-    outside: tuple[int, ...]
+Reader = Classifier | Speaker
 
 
 def check_vocabulary(path: str, tokenizer: Any, rows: int) -> None:
@@ -58,29 +34,22 @@ def check_vocabulary(path: str, tokenizer: Any, rows: int) -> None:
     A few special tokens beyond the embedding are allowed (Gemma's text models have one, for pictures): a query that
     holds one is refused by itself. So is an embedding with rows to spare, which many have for speed.
     """
-    found = vocabulary(tokenizer, rows)
-    if found.outside:
-        raise CheckpointUnusable(
-            path,
-            f"its tokenizer has {found.n} tokens, of which {len(found.outside)} have ids that its embedding of {rows} "
-            f"rows does not hold (first {found.outside[0]}); save the tokenizer that the model was trained with, or "
-            "call model.resize_token_embeddings before training",
-        )
-    if found.n < rows / 2:
-        raise CheckpointUnusable(
-            path,
-            f"its tokenizer has {found.n} tokens and its embedding {rows} rows: it is another model's; save the "
-            "tokenizer that the model was trained with",
-        )
-
-
-def vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
-    """How many tokens there are, and which of those that texts are made of the embedding lacks."""
     ids = set(tokenizer.get_vocab().values())
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     named = {getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "cls", "sep")}
-    outside = {i for i in ids if i >= rows}
-    return Vocabulary(len(ids), tuple(sorted(outside - (special - named))))
+    if outside := sorted({i for i in ids if i >= rows} - (special - named)):
+        raise CheckpointUnusable(
+            path,
+            f"its tokenizer has {len(ids)} tokens, of which {len(outside)} have ids that its embedding of {rows} rows "
+            f"does not hold (first {outside[0]}); save the tokenizer that the model was trained with, or "
+            "call model.resize_token_embeddings before training",
+        )
+    if len(ids) < rows / 2:
+        raise CheckpointUnusable(
+            path,
+            f"its tokenizer has {len(ids)} tokens and its embedding {rows} rows: it is another model's; save the "
+            "tokenizer that the model was trained with",
+        )
 
 
 def check_reading(path: str, family: str, prompts: list[list[int]], reader: Reader, dtype: torch.dtype) -> None:

@@ -1,4 +1,4 @@
-"""The body of a frozen router: its network run on a batch of token ids, and the blocks pooled while it runs.
+"""The body of a frozen router: its network run on a batch of token ids, blocks pooled while it runs, and its window.
 
 Made for two cores. A causal model gets no attention mask: rows are padded on the right, where causal attention cannot
 look, so the states of real tokens are the same without one and cheaper. States of inner layers are pooled by a hook as
@@ -139,3 +139,45 @@ def batches(tokens: Sequence[int], alike: Sequence[int] | None = None) -> Iterat
         rows.append(i)
     if rows:
         yield rows
+
+
+def window_of(path: str, model: Any, tokenizer: Any, wanted: int | None) -> int:
+    """Tokens that can be read: the least of what is wanted and of what config, tokenizer and position table allow.
+
+    Raises:
+        RouterUnusable: that is no window.
+    """
+    config = model.config.get_text_config()
+    said = (wanted, getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
+    window = min(int(w) for w in (*said, learned_positions(model)) if w is not None)
+    if window < 1:
+        raise RouterUnusable(
+            path,
+            f"{config.model_type} names a window of {window} tokens; give a decoder (as Gemma, Llama, Qwen) or an "
+            "encoder (as BERT, RoBERTa, DeBERTa, ModernBERT), and a tokenizer with a positive model_max_length",
+        )
+    return window
+
+
+def learned_positions(model: Any) -> int | None:
+    """Tokens that the model's table of learned positions has room for; None where positions are computed.
+
+    A table with a padding index (RoBERTa's, MPNet's) keeps the rows up to it for padding; some classes skip `offset`
+    rows.
+    """
+    sizes = [
+        module.num_embeddings - int(getattr(module, "offset", 0)) - (-1 if (i := module.padding_idx) is None else i) - 1
+        for name, module in model.base_model.named_modules()
+        if isinstance(module, torch.nn.Embedding) and ("position" in name or name.rpartition(".")[2] == "wpe")
+    ]
+    return min(sizes, default=None)
+
+
+def sliding_window(model: Any) -> float:
+    """Tokens that a token of the nearest-sighted layer looks back at; infinity where every layer sees all."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    width = getattr(config, "sliding_window", None)
+    if width is None or (kinds is not None and all(kind == "full_attention" for kind in kinds)):
+        return float("inf")
+    return float(width)

@@ -67,7 +67,9 @@ def read_config(folder: Path) -> dict[str, Any]:
                 str(folder), f"config.json has {name} = {value!r}; give the dtype of its weights: {', '.join(DTYPES)}"
             )
     architectures = raw.get("architectures")
-    if architectures is not None and not (isinstance(architectures, list) and all(map(_is_text, architectures))):
+    if architectures is not None and not (
+        isinstance(architectures, list) and all(isinstance(name, str) for name in architectures)
+    ):
         raise CheckpointUnusable(
             str(folder), "architectures of its config.json is not a list of names; use the config saved with the model"
         )
@@ -107,8 +109,7 @@ def check_room(folder: Path, config: Any, n_tensors: int, widest: int) -> None:
         n_tensors: in its files.
         widest: largest dimension of any of them.
     """
-    names = (*_COUNTS, *_OTHER_NAMES)
-    for name in names:
+    for name in (*_COUNTS, *_OTHER_NAMES):
         value = getattr(config, name, None)
         if not isinstance(value, int):
             continue
@@ -128,7 +129,7 @@ def _wrong(config: Any) -> Iterator[tuple[str, str]]:
             value is not None
             and not isinstance(value, list | tuple)
             and not _is_no_window(name, value)
-            and not _is_count(value)
+            and not (_is_whole(value) and value >= 1)
         ):
             yield name, "it must be a whole number, at least 1"
     for name in _NOT_NEGATIVE:
@@ -161,16 +162,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and _is_whole(value) and value >= 1
 
 
 def _check_labels(folder: Path, raw: Mapping[str, Any]) -> None:

@@ -67,10 +67,11 @@ def read_model(
         )
     # The library hides what some of its classes call harmless; a tensor that changes answers may be among it.
     cls, names = type(model), model.state_dict(keep_vars=True).keys()
-    known = {f"{prefix}{name}" for name in there for prefix in ("", f"{model.base_model_prefix}.")}
-    known |= {name.removeprefix(f"{model.base_model_prefix}.") for name in there}
+    # A checkpoint of the model's body alone has names without it.
+    prefix = f"{model.base_model_prefix}."
+    known = {known for name in there for known in (name, prefix + name, name.removeprefix(prefix))}
     missing = left_out(cls._keys_to_ignore_on_load_missing, names, known) if there else set()
-    spare = left_out(cls._keys_to_ignore_on_load_unexpected, there, {*names, *_without_prefix(model, names)})
+    spare = left_out(cls._keys_to_ignore_on_load_unexpected, there, {n.removeprefix(prefix) for n in names} | names)
     loading = Loading(
         missing=set(info["missing_keys"]) | (missing - set(model.all_tied_weights_keys)),
         unexpected=set(info["unexpected_keys"]) | spare,
@@ -84,11 +85,6 @@ def read_model(
         model.get_parameter(name).data.zero_()
     check_finite(str(path), model)
     return model
-
-
-def _without_prefix(model: Any, names: Any) -> set[str]:
-    """Names as a checkpoint of the model's body alone has them."""
-    return {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
 
 
 @contextmanager

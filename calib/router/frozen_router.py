@@ -31,9 +31,8 @@ from routecal.calib.router.batch_invariance import (
     in_a_sentence,
     samples,
 )
-from routecal.calib.router.body import Body, batches
+from routecal.calib.router.body import Body, batches, learned_positions, window_of
 from routecal.calib.router.checkpoint import kind_of, label_order, load
-from routecal.calib.router.context_window import learned_positions, window_of
 from routecal.calib.router.pooling import DEFAULT, Block, blocks_of
 from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
 from routecal.calib.router.readers import QUESTION, Classifier, Speaker

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from routecal.calib.baselines import BASELINES, Predictor, usable
-from routecal.calib.errors import UnknownName
 from routecal.calib.examples import Examples
 from routecal.calib.learn.recipe import Recipe, train
 from routecal.calib.learn.rl import preset
@@ -60,17 +59,3 @@ METHODS: Mapping[str, Callable[..., dict[str, Predictor]]] = {
     "heads": heads,
     "as-written": as_written,
 }
-
-
-def get_method(group: str) -> Callable[..., dict[str, Predictor]]:
-    """The fit of that group.
-
-    Raises:
-        UnknownName: no such group; lists those there are.
-
-    >>> get_method("heads") is heads
-    True
-    """
-    if group not in METHODS:
-        raise UnknownName("group of methods", group, METHODS)
-    return METHODS[group]

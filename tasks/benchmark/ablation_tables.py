@@ -1,19 +1,17 @@
-"""The tables and the forest plot of an ablation."""
+"""The tables and the forest plot of an ablation: Markdown, LaTeX with the package booktabs, PNG and PDF."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.metrics import Estimate
-from routecal.calib.plots import forest_plot
-from routecal.calib.plots.style import Format
+from routecal.calib.plots import Format, forest_plot, render
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
 from routecal.tasks.benchmark.cell_scores import Scored
-from routecal.tasks.benchmark.latex import booktabs, escaped, interval
-from routecal.tasks.benchmark.markdown_tables import difference, markdown
+from routecal.tasks.benchmark.markdown_tables import difference
 from routecal.tasks.benchmark.results import METRICS, is_better, pooled_difference
-from routecal.tasks.markdown import safe
+from routecal.tasks.markdown import pipe_table, safe
 
 TITLES = {"brier": "Brier", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
@@ -22,12 +20,30 @@ thousandths, with paired 95% intervals over test queries and training seeds (pig
 and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better than the
 default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference alone:
 that of two errors, each too large by its own noise, has no interval."""
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "Δ": r"$\Delta$",
+    "−": "$-$",
+    "–": "--",
+    "·": r"$\cdot$",
+}
 
 
-class Effect(BaseModel):
+class Effect(BaseModel, frozen=True):
     """One variant minus the default, by metric, pooled over sets and routers."""
-
-    model_config = ConfigDict(frozen=True)
 
     variant: str
     factor: str
@@ -75,7 +91,8 @@ def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str)
         rows = [
             (e.variant, f"{e.factor}: {e.level}", *(_cell(e, m) for m in TITLES), f"{1000 * e.ece:+.1f}") for e in own
         ]
-        parts.append(markdown(("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE"))), rows))
+        columns = ("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE")))
+        parts.append(pipe_table(columns, rows))
     parts += ["## By set and router: Δ Brier (10⁻³)", _by_set(scored)]
     return "\n\n".join(parts) + "\n"
 
@@ -97,7 +114,7 @@ def ablation_plot(found: Sequence[Effect], title: str, fmt: Format = "png") -> b
     own = [effect for effect in found if effect.router is None]
     differences = {name: [getattr(effect, metric) for effect in own] for metric, name in TITLES.items()}
     lower = {name: METRICS[metric] for metric, name in TITLES.items()}
-    return forest_plot([e.variant for e in own], differences, lower_is_better=lower, title=title, fmt=fmt)
+    return render(forest_plot([e.variant for e in own], differences, lower_is_better=lower, title=title), fmt)
 
 
 def _by_set(scored: Sequence[Scored]) -> str:
@@ -106,7 +123,7 @@ def _by_set(scored: Sequence[Scored]) -> str:
         for name in VARIANTS
         if name != REFERENCE
     ]
-    return markdown(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
+    return pipe_table(("variant", *(safe(f"{one.name}, {one.kind}") for one in scored)), rows)
 
 
 def _cell(effect: Effect, metric: str) -> str:
@@ -119,3 +136,53 @@ def _latex(estimate: Estimate | None) -> str:
     if estimate is None:
         return "--"
     return interval(1000 * estimate.value, 1000 * estimate.low, 1000 * estimate.high, digits=1)
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX shows it.
+
+    >>> escaped("max_prob × 95%")
+    'max\\\\_prob $\\\\times$ 95\\\\%'
+    """
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def interval(value: float, low: float, high: float, *, digits: int) -> str:
+    """A signed number with its interval, bold where the interval leaves out 0; already LaTeX.
+
+    >>> interval(-0.5, -1.0, 0.25, digits=1)
+    '$-0.5$ [$-1.0$, $+0.2$]'
+    """
+    number = f"{value:+.{digits}f}"
+    shown = rf"\mathbf{{{number}}}" if low > 0 or high < 0 else number
+    return f"${shown}$ [${low:+.{digits}f}$, ${high:+.{digits}f}$]"
+
+
+def booktabs(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, label: str, text_columns: int = 1
+) -> str:
+    r"""A floating table; needs \usepackage{booktabs}.
+
+    Args:
+        columns: headings, plain text.
+        rows: cells, already LaTeX; an empty row is a thin rule.
+        caption, label: plain text, and what \ref takes.
+        text_columns: how many columns are aligned left; the others are aligned right.
+    """
+    align = "l" * text_columns + "r" * (len(columns) - text_columns)
+    body = [" & ".join(cells) + r" \\" if cells else r"\midrule" for cells in rows]
+    lines = [
+        r"\begin{table}[t]",
+        r"\centering",
+        rf"\caption{{{escaped(caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        " & ".join(escaped(column) for column in columns) + r" \\",
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"

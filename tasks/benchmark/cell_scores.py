@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.comparison import Resampled, paired_counts
 from routecal.calib.comparison.scores import MethodScore, SeedScore, score_methods
 from routecal.storage.artifact import Artifact, read_metadata, read_table
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 
 
 class Scored(NamedTuple):
@@ -38,12 +37,7 @@ class Scored(NamedTuple):
     methods: dict[str, MethodScore]
 
 
-@task(
-    name="score",
-    task_run_name="score {name} → {target}, {kind} router",
-    cache_policy=cache_on(__name__, "calib.comparison", "calib.metrics"),
-    **STORED,
-)
+@step("score", "score {name} → {target}, {kind} router", on=("calib.comparison", "calib.metrics"))
 def score_cells(
     name: str, target: str, kind: str, cells: list[Artifact], family: str, relatives: list[Artifact]
 ) -> Artifact:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.pooling import DEFAULT
@@ -18,9 +17,9 @@ from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
-from routecal.tasks.cache import ON_INPUTS, STORED
+from routecal.tasks.cache import step
 from routecal.tasks.extract import extract_shard
-from routecal.tasks.load_examples import block_names
+from routecal.tasks.load_examples import block_names, vectors_of
 from routecal.tasks.progress import track
 from routecal.tasks.sharding import joined, shards
 
@@ -28,7 +27,7 @@ from routecal.tasks.sharding import joined, shards
 BACKBONE_VERSION = "1"
 
 
-@task(name="prepare backbone", cache_policy=ON_INPUTS, **STORED)
+@step("prepare backbone", "prepare backbone", on=None)
 def headless(base: Artifact, version: str = BACKBONE_VERSION) -> Artifact:
     """The base model as a classifier over the policies whose head is zero: it is read for its hidden states alone."""
 
@@ -73,21 +72,12 @@ def load_features(features: Artifact) -> Features:
     names = block_names(features)
     table = read_table(features, columns=["query_id", *names])
     place = {query_id: row for row, query_id in enumerate(table["query_id"].to_pylist())}
-    return Features(place, {name: _halves(table[name]) for name in names})
-
-
-def _halves(column: pa.ChunkedArray) -> NDArray[np.float16]:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(column), -1))
+    return Features(place, {name: vectors_of(table[name]) for name in names})
 
 
 def _as_queries(table: pa.Table) -> Artifact:
     """Kind `queries`; of the source nothing is kept, so that files that share questions share their shards."""
     empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
     known = {"query_id": table["query_id"], "query": table["query"], "source": pa.array(["benchmark"] * table.num_rows)}
-    columns = empty | known
-    return write_table(
-        pa.table([columns[name] for name in SCHEMAS["queries"].names], schema=SCHEMAS["queries"]),
-        "queries",
-        home=Home.from_env(),
-    )
+    columns = [(empty | known)[name] for name in SCHEMAS["queries"].names]
+    return write_table(pa.table(columns, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.baselines import Predictor
+from routecal.calib.errors import known
 from routecal.calib.examples import Examples
 from routecal.calib.learn import block_choice as blocks_of
-from routecal.calib.learn import routing_head
-from routecal.calib.policy import POLICIES
+from routecal.calib.learn.routing_head import ROUTING_HEADS
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.trial import ablation, methods
 from routecal.calib.trial.protocol import draw_labelled
@@ -24,24 +22,24 @@ from routecal.storage.layout import Home
 from routecal.storage.query_identity import share_of
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.features import load_features
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
+from routecal.tasks.load_examples import policy_index
 
 # Test rows of another set that methods are tried on under shift: enough to see a shift, which is large.
 SHIFTED_ROWS = 1000
 
 
-@task(
-    name="fit router",
-    task_run_name="fit the {kind} router of {name}",
-    cache_policy=cache_on(__name__, "tasks.benchmark.features", "calib.learn.routing_head"),
-    **STORED,
+@step(
+    "fit router",
+    "fit the {kind} router of {name}",
+    on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.routing_head"),
 )
 def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
     """A routing head on the last hidden state, fitted to the true policies of the set's router part."""
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
     table = table.filter(pa.compute.field("part") == "router")
     hidden = load_features(features).of(table["query_id"].to_pylist())
-    weights = routing_head.routing_head_kind(kind)(hidden, _policies(table["true_policy"]))
+    weights = known("routing head", kind, ROUTING_HEADS)(hidden, policy_index(table["true_policy"]))
 
     def build(folder: Path) -> None:
         np.save(folder / "weights.npy", weights)
@@ -49,16 +47,10 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
     return write_folder("routing_heads", build, home=Home.from_env())
 
 
-@task(
-    name="choose block",
-    task_run_name="choose a block for {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(
-        __name__,
-        "tasks.benchmark.features",
-        "calib.learn.block_choice",
-        "calib.trial.protocol",
-    ),
-    **STORED,
+@step(
+    "choose block",
+    "choose a block for {name}, {kind} router, seed {seed}",
+    on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.block_choice", "calib.trial.protocol"),
 )
 def choose_block(
     name: str, kind: str, seed: int, labels: int, rows: Artifact, features: Artifact, router: Artifact
@@ -71,17 +63,16 @@ def choose_block(
     return chosen
 
 
-@task(
-    name="fit methods",
-    task_run_name="fit {group} on {name}, {kind} router, seed {seed}",
-    cache_policy=cache_on(
-        __name__,
+@step(
+    "fit methods",
+    "fit {group} on {name}, {kind} router, seed {seed}",
+    on=(
         "tasks.benchmark.features",
+        "tasks.load_examples",
         "calib.trial.ablation",
         "calib.trial.methods",
         "calib.trial.protocol",
     ),
-    **STORED,
 )
 def fit_cell(
     name: str,
@@ -108,7 +99,7 @@ def fit_cell(
         test = _test_rows(read_table(own), limit=None if target == name else SHIFTED_ROWS)
         ids = test["query_id"].to_pylist()
         unlabelled = _examples(ids, features, weights, block)
-        correct = unlabelled.policy == _policies(test["true_policy"])
+        correct = unlabelled.policy == policy_index(test["true_policy"])
         tables += [_predicted(target, ids, method, fit(unlabelled), correct) for method, fit in predictors.items()]
     facts = {
         "set": name,
@@ -122,7 +113,7 @@ def fit_cell(
 
 
 def _fit_of(group: str) -> Callable[..., Mapping[str, Predictor]]:
-    return ablation.fit if group == ablation.GROUP else methods.get_method(group)
+    return ablation.fit if group == ablation.GROUP else known("group of methods", group, methods.METHODS)
 
 
 def _weights(router: Artifact) -> NDArray[np.float32]:
@@ -140,7 +131,7 @@ def _labelled(
     draw = draw_labelled(np.array(table["part"].to_pylist()), order, deal, labels=labels)
     chosen = table.take(pa.array(draw.rows))
     ids = chosen["query_id"].to_pylist()
-    true_policy = _policies(chosen["true_policy"])
+    true_policy = policy_index(chosen["true_policy"])
     share = np.array(fold)[draw.rows]
     return _examples(ids, features, weights, block, true_policy=true_policy, split=draw.split, share=share), ids
 
@@ -174,12 +165,6 @@ def _examples(
         split=np.full(len(ids), "test") if split is None else split,
         share=share,
     )
-
-
-def _policies(column: Any) -> NDArray[np.int64]:
-    """Index into POLICIES of every name."""
-    index = {policy.value: i for i, policy in enumerate(POLICIES)}
-    return np.array([index[name] for name in column.to_pylist()], np.int64)
 
 
 def _predicted(

@@ -1,11 +1,12 @@
 """The tables of a benchmark for people: Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from routecal.calib.comparison import Rank
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, Standing, is_better
-from routecal.tasks.markdown import safe
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, is_better
+from routecal.tasks.markdown import pipe_table, safe
 
 NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
 test queries *and* seeds (pigeonhole bootstrap). ECE has none: read it beside noise, the mean ECE of a perfectly
@@ -15,9 +16,7 @@ minus the default head's, paired, in thousandths; ▲ the default is significant
 tie. Intervals are not corrected for the number of comparisons."""
 
 
-def benchmark_page(
-    tables: Sequence[SetTable], ranks: Sequence[Standing], shifted: Sequence[SetTable], title: str
-) -> str:
+def benchmark_page(tables: Sequence[SetTable], ranks: Sequence[Rank], shifted: Sequence[SetTable], title: str) -> str:
     """The whole page."""
     parts = [f"# {title}", "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
     parts += ["## Sets", NOTE]
@@ -28,7 +27,7 @@ def benchmark_page(
     return "\n\n".join(parts) + "\n"
 
 
-def ranks_table(ranks: Sequence[Standing]) -> str:
+def ranks_table(ranks: Sequence[Rank]) -> str:
     """Mean ranks; methods that tie with the first say so."""
     rows = [
         (
@@ -40,7 +39,7 @@ def ranks_table(ranks: Sequence[Standing]) -> str:
         for i, one in enumerate(ranks)
     ]
     columns = ("method", "mean rank", "mean rank, ties by interval", "mean Brier behind the first (10⁻³)")
-    return markdown(columns, rows)
+    return pipe_table(columns, rows)
 
 
 def set_markdown(table: SetTable) -> str:
@@ -58,7 +57,7 @@ def set_markdown(table: SetTable) -> str:
         )
         for line in table.lines
     ]
-    return markdown(("method", "ECE", "noise", "in band", "Brier", "Δ Brier (10⁻³)", "AUROC", "AURC"), rows)
+    return pipe_table(("method", "ECE", "noise", "in band", "Brier", "Δ Brier (10⁻³)", "AUROC", "AURC"), rows)
 
 
 def shift_table(shifted: Sequence[SetTable]) -> str:
@@ -82,13 +81,7 @@ def shift_table(shifted: Sequence[SetTable]) -> str:
         *(f"ECE {m}" for m in methods),
         *(f"Brier {m}" for m in methods),
     )
-    return markdown(columns, rows)
-
-
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A pipe table; the first column is text, the others are aligned right."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(["---"] + ["--:"] * (len(columns) - 1)) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in rows])
+    return pipe_table(columns, rows)
 
 
 def plus_minus(estimate: Estimate | None, *, digits: int = 3) -> str:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.policy import OracleMatrix
 from routecal.calib.trial.protocol import part_of
@@ -29,10 +29,8 @@ FORMATS = (".parquet", ".jsonl", ".csv")
 _CUE = re.compile(r"\s*\n\s*answer\s*:\s*\Z", re.IGNORECASE)
 
 
-class OutcomeSet(BaseModel):
+class OutcomeSet(BaseModel, frozen=True):
     """One outcomes file under the protocol."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="the file's name without folder and ending")
     rows: Artifact = Field(description="kind benchmark_rows")
@@ -50,7 +48,7 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
     Raises:
         NoOutcomes: there is no outcomes file.
         UnknownSet: a name is of no file there.
-        StorageError: a file that was asked for by name cannot be read.
+        StorageError: a file that was named cannot be read.
     """
     paths = {PurePosixPath(path).name.partition(".")[0]: path for path in files_in(folder, FORMATS)}
     for name in names:

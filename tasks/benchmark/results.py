@@ -1,15 +1,22 @@
-"""What a benchmark found: tables per set and router, ranks over sets and calibration under shift."""
+"""What a benchmark found: tables per set and router, ranks over sets, calibration under shift; and how it is stored."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+import pyarrow as pa
+from pydantic import BaseModel, Field, TypeAdapter
 
 from routecal.calib import metrics
-from routecal.calib.comparison import COMPARED, Resampled, mean_over, minus, over_seeds, rank, tied_methods
+from routecal.calib.comparison import COMPARED, Rank, Resampled, mean_over, minus, over_seeds, rank, tied_methods
 from routecal.calib.comparison.scores import MethodScore
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.methods import DEFAULT
+from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.atomic import write_files
+from routecal.storage.layout import Home
+from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.cell_scores import Scored, seed_of
 
 METRICS = {name: metrics.get_metric(name).lower_is_better for name in COMPARED}
@@ -18,10 +25,8 @@ METRICS = {name: metrics.get_metric(name).lower_is_better for name in COMPARED}
 RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
 
 
-class ResultRow(BaseModel):
+class ResultRow(BaseModel, frozen=True):
     """One method in a table; means over seeds, intervals of Brier, AUROC and AURC over test queries and seeds."""
-
-    model_config = ConfigDict(frozen=True)
 
     method: str
     ece: float = Field(description="10 equal-width bins; no interval, see `calib.metrics.intervals`")
@@ -37,10 +42,8 @@ class ResultRow(BaseModel):
     worse_seeds: int = Field(description="seeds under which the default head's Brier is significantly worse")
 
 
-class SetTable(BaseModel):
+class SetTable(BaseModel, frozen=True):
     """All methods on one set under one router."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     target: str
@@ -53,18 +56,6 @@ class SetTable(BaseModel):
     def line(self, method: str) -> ResultRow:
         """The line of that method."""
         return next(line for line in self.lines if line.method == method)
-
-
-class Standing(BaseModel):
-    """One method over all sets and routers, by Brier."""
-
-    model_config = ConfigDict(frozen=True)
-
-    method: str
-    mean_rank: float = Field(description="by value alone")
-    mean_tied_rank: float = Field(description="1 + how many methods are better by the paired interval, mean over sets")
-    behind: Estimate | None = Field(description="mean Brier minus that of the method with the best mean rank, paired")
-    is_first: bool = Field(description="it has the best mean rank, or ties with the method that has")
 
 
 def set_table(scored: Scored, *, reference: str = DEFAULT) -> SetTable:
@@ -82,13 +73,12 @@ def set_table(scored: Scored, *, reference: str = DEFAULT) -> SetTable:
     )
 
 
-def standings(scored: Sequence[Scored], *, metric: str = "brier") -> list[Standing]:
+def standings(scored: Sequence[Scored], *, metric: str = "brier") -> list[Rank]:
     """Methods over all sets and routers, the best mean rank first; only methods that every one of them has."""
     common = [m for m in scored[0].methods if all(m in one.methods for one in scored)]
     found = {method: [one.methods[method].resampled[metric] for one in scored] for method in common}
     seeds = [seed_of(one.name) for one in scored]
-    ranks = rank(found, seeds=seeds, lower_is_better=METRICS[metric])
-    return [Standing(**one._asdict()) for one in ranks]
+    return rank(found, seeds=seeds, lower_is_better=METRICS[metric])
 
 
 def pooled_difference(scored: Sequence[Scored], method: str, reference: str, metric: str) -> Estimate | None:
@@ -165,3 +155,67 @@ def _mean(found: MethodScore, field: str) -> float:
 
 def _flat(estimate: Estimate | None) -> dict[str, float | None]:
     return dict.fromkeys(("value", "low", "high")) if estimate is None else estimate.model_dump()
+
+
+class Compared(BaseModel, frozen=True):
+    """What a benchmark or an ablation ends with."""
+
+    run_id: str
+    report: str = Field(description="path or URL of the folder with the page, the JSON and the plots")
+    page: str = Field(description="the page itself, Markdown")
+    artifacts: dict[str, Artifact] = Field(description="predictions, scores and differences")
+
+
+def write_benchmark(
+    run_id: str,
+    page: str,
+    results: Mapping[str, Any],
+    scored: Sequence[Scored],
+    cells: Mapping[tuple[str, str], Sequence[Artifact]],
+    *,
+    references: Sequence[str],
+    files: Mapping[str, bytes] = {},
+) -> Compared:
+    """Store predictions, scores and differences as tables, and the page with everything else beside it.
+
+    Args:
+        run_id: names the folder.
+        page: Markdown.
+        results: models, and lists of them, by name; the JSON.
+        scored: whatever was scored.
+        cells: predictions by (set, router).
+        references: methods that differences are taken to.
+        files: further files of the folder by name.
+    """
+    home = Home.from_env()
+    artifacts = {
+        "predictions": _joined_cells([cell for own in cells.values() for cell in own], home),
+        "scores": _table(scores(scored), "benchmark_scores", home),
+        "differences": _table(differences(scored, references=references), "benchmark_differences", home),
+    }
+    plain = {name: TypeAdapter(type(value)).dump_python(value, mode="json") for name, value in results.items()}
+    numbers = {"run_id": run_id, **plain, "artifacts": {name: a.model_dump() for name, a in artifacts.items()}}
+    folder = f"{home.folder('reports')}/{run_id}"
+    whole = {"page.md": page.encode(), "numbers.json": (json.dumps(numbers, indent=1) + "\n").encode(), **files}
+    write_files(folder, whole)
+    return Compared(run_id=run_id, report=folder, page=page, artifacts=artifacts)
+
+
+def _table(rows: Sequence[Mapping[str, object]], kind: str, home: Home) -> Artifact:
+    return write_table(pa.Table.from_pylist(list(rows), schema=SCHEMAS[kind]), kind, home=home)
+
+
+def _joined_cells(cells: Sequence[Artifact], home: Home) -> Artifact:
+    """Kind `benchmark_predictions`: the cells, with their metadata as columns."""
+    schema = SCHEMAS["benchmark_predictions"]
+    tables = []
+    for cell in cells:
+        table, facts = read_table(cell), read_metadata(cell)
+        repeated = {
+            "set": pa.repeat(facts["set"], table.num_rows),
+            "router": pa.repeat(facts["router"], table.num_rows),
+            "seed": pa.repeat(pa.scalar(int(facts["seed"]), pa.int64()), table.num_rows),
+        }
+        columns = [repeated[name] if name in repeated else table[name] for name in schema.names]
+        tables.append(pa.table(columns, schema=schema))
+    return write_table(pa.concat_tables(tables), "benchmark_predictions", home=home)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import LoadedHead
@@ -12,7 +11,7 @@ from routecal.calib.learn.cross_fit import unseen
 from routecal.calib.night import candidate
 from routecal.calib.night.promotion_gate import GateRules, GateVerdict, decide, served
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night.health_check import predict, threshold_of
 from routecal.tasks.night.label_history import NightRows
@@ -22,17 +21,10 @@ from routecal.tasks.train import open_head
 _CUTS = ("router_policy", "topic")
 
 
-@task(
-    name="choose candidate",
-    task_run_name="choose the candidate",
-    cache_policy=cache_on(
-        __name__,
-        "tasks.load_examples",
-        "calib.learn.cross_fit",
-        "calib.head",
-        "calib.night.candidate",
-    ),
-    **STORED,
+@step(
+    "choose candidate",
+    "choose the candidate",
+    on=("tasks.load_examples", "calib.learn.cross_fit", "calib.head", "calib.night.candidate"),
 )
 def choose_candidate(tonight: NightRows, heads: Mapping[str, Artifact], learned: Mapping[str, NightRows]) -> str:
     """The name of the best head on tonight's labelled rows, see `calib.night.candidate.choose_candidate`.
@@ -63,17 +55,16 @@ def _contender(
     return candidate.Contender(unseen(head.head, data), data.y.astype(np.float64), is_judged, head.recalibrator)
 
 
-@task(
-    name="gate",
-    task_run_name="compare the candidate with the serving head",
-    cache_policy=cache_on(
-        __name__,
+@step(
+    "gate",
+    "compare the candidate with the serving head",
+    on=(
         "tasks.night.health_check",
+        "tasks.load_examples",
         "storage.example_join",
         "calib.night.promotion_gate",
         "calib.head",
     ),
-    **STORED,
 )
 def judge(
     new: Artifact, champion: Artifact | None, window: NightRows, renewal: Sequence[str], rules: GateRules, seed: int

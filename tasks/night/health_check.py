@@ -3,7 +3,6 @@
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prefect import task
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.head import LoadedHead
@@ -12,12 +11,13 @@ from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
 from routecal.calib.night.query_drift import Drift, columns, drift, principal_axes
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
-from routecal.tasks.cache import STORED, cache_on
+from routecal.tasks.cache import step
+from routecal.tasks.load_examples import vectors_of
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
 _CODE = (
-    __name__,
+    "tasks.load_examples",
     "storage.example_join",
     "calib.night.query_drift",
     "calib.night.head_health",
@@ -26,7 +26,7 @@ _CODE = (
 )
 
 
-@task(name="check champion", task_run_name="check the serving head", cache_policy=cache_on(*_CODE), **STORED)
+@step("check champion", "check the serving head", on=_CODE)
 def check_champion(
     champion: Artifact, learned: NightRows, window: NightRows | None, new: Artifact | None, seed: int
 ) -> Health:
@@ -40,17 +40,12 @@ def check_champion(
         seed: of the bootstrap.
     """
     head = open_head(champion, learned.features)
-    found = None if new is None else _drift(head, learned, new)
+    query_drift = None if new is None else _drift(head, learned, new)
     p, y = predict(head, window) if window is not None else (np.empty(0), np.empty(0))
-    return examine(p, y, drift=found, threshold=threshold_of(head), seed=seed)
+    return examine(p, y, drift=query_drift, threshold=threshold_of(head), seed=seed)
 
 
-@task(
-    name="check oracle",
-    task_run_name="compare tonight's outcomes with earlier ones",
-    cache_policy=cache_on(*_CODE),
-    **STORED,
-)
+@step("check oracle", "compare tonight's outcomes with earlier ones", on=_CODE)
 def check_oracle(champion: Artifact, before: NightRows, now: NightRows) -> OutcomeShift:
     """Whether outcomes changed, on rows that the serving head has not learned from.
 
@@ -78,8 +73,7 @@ def arrays(
     table = read_table(features, columns=["query_id", "logits", *head.blocks])
     if query_ids is not None:
         table = rows_of(table, query_ids)
-    flat = [table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False) for name in head.blocks]
-    hidden = np.concatenate([block.reshape(table.num_rows, -1) for block in flat], axis=1)
+    hidden = np.concatenate([vectors_of(table[name]) for name in head.blocks], axis=1)
     return hidden.astype(np.float32), np.array(table["logits"].to_pylist(), np.float32)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.storage.artifact import Artifact, write_table
 from routecal.storage.atomic import local_path, resolve
@@ -25,10 +25,8 @@ from routecal.tasks.errors import InboxMissing
 logger = logging.getLogger(__name__)
 
 
-class Gathered(BaseModel):
+class Gathered(BaseModel, frozen=True):
     """What an inbox held."""
-
-    model_config = ConfigDict(frozen=True)
 
     queries: Artifact = Field(description="tonight's: at most as many as may be labelled")
     n_new: int = Field(description="queries without a label, these and those left for other nights")

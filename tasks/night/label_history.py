@@ -1,4 +1,4 @@
-"""What earlier nights labelled: the rows that tonight learns from, and the held-out ones it is judged on."""
+"""What a night begins with: what earlier nights labelled, who serves, and new queries."""
 
 import hashlib
 import itertools
@@ -7,23 +7,24 @@ from typing import NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from routecal.calib.night.row_roles import may_teach, memory, window
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.head_registry import history
+from routecal.storage.head_registry import RegistryEntry, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, manifests
 from routecal.storage.query_identity import is_rough
+from routecal.tasks.night.inbox import Gathered
 from routecal.tasks.night.night_result import FLOW, KEY
 from routecal.tasks.old_tables import ids_of_now
 from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.sharding import joined
 
-# In a night's manifest: the artifacts that tell of it.
+# Names in a night's manifest: its published row, the examples and the queries.
 NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"
-# A fact of a night whose outcomes changed without a reason, and in an entry of the registry the night that made it.
+# A fact of a night whose outcomes changed without a reason; and in an entry of the registry, the run that wrote it.
 DOUBTED, RUN = "doubted", "run_id"
 # In an entry of the registry: the rows that its head learned from.
 ROWS = "rows"
@@ -39,10 +40,8 @@ def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
 _PAIR = ("medium", "large")
 
 
-class NightRows(BaseModel):
+class NightRows(BaseModel, frozen=True):
     """Examples, and the labels and features that they were joined from; those may hold more."""
-
-    model_config = ConfigDict(frozen=True)
 
     examples: Artifact
     features: Artifact
@@ -64,17 +63,17 @@ class LabelHistory(NamedTuple):
     @property
     def labelling(self) -> list[NightRows]:
         """What each night that labelled something made, as far as it may teach (`calib.night.row_roles.may_teach`)."""
-        made = [
+        labelling = [
             m.artifacts
             for m in self.nights
             if EXAMPLES in m.artifacts
             and may_teach(is_doubted=bool(m.facts.get(DOUBTED)), is_accepted=m.run_id in self.accepted)
         ]
-        return [NightRows(**{kind: artifacts[kind] for kind in NightRows.model_fields}) for artifacts in made]
+        return [NightRows(**{kind: artifacts[kind] for kind in NightRows.model_fields}) for artifacts in labelling]
 
     @property
-    def told(self) -> list[Artifact]:
-        """The row of every night, oldest first."""
+    def records(self) -> list[Artifact]:
+        """The row that every night published, oldest first."""
         return [m.artifacts[NIGHT] for m in self.nights]
 
     @property
@@ -113,7 +112,7 @@ def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
 
     Args:
         nights: at least one, oldest first.
-        at_least: rows from which on no older night is asked for.
+        at_least: rows from which on no older night is read.
     """
     tests: list[pa.Table] = []
 
@@ -130,3 +129,61 @@ def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
 
 def _together(nights: Sequence[NightRows]) -> NightRows:
     return NightRows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in NightRows.model_fields})
+
+
+class NightContext(NamedTuple):
+    """What a night reads before it changes anything.
+
+    Attributes:
+        run_id: of the night.
+        router: the frozen router.
+        oracle: who labels.
+        key: whose nights belong together, see `key_of`.
+        history: the nights before.
+        before: the registry's newest entry; a decision is made upon it.
+        in_force: the entry that put the serving head in its place.
+        gathered: new queries.
+    """
+
+    run_id: str
+    router: Artifact
+    oracle: OracleSpec
+    key: str
+    history: LabelHistory
+    before: RegistryEntry | None
+    in_force: RegistryEntry | None
+    gathered: Gathered
+
+    @property
+    def champion(self) -> Artifact | None:
+        """The calibrated router that serves, if it is one of this router and these models."""
+        return self.in_force.champion if self.in_force is not None and self._is_ours else None
+
+    @property
+    def learned(self) -> NightRows | None:
+        """What the serving head learned from."""
+        return (
+            NightRows.model_validate(self.in_force.lineage[ROWS])
+            if self.in_force is not None and self._is_ours
+            else None
+        )
+
+    @property
+    def displaced(self) -> str | None:
+        """What serves that no head of this night can be compared with, in a sentence; None if nothing of the kind."""
+        if self.in_force is None or self._is_ours:
+            return None
+        return (
+            f"entry {self.in_force.number} serves another router, or was labelled by other models, so the new head was "
+            "compared with a constant alone"
+        )
+
+    @property
+    def age(self) -> int:
+        """Nights that labelled something since the serving head was trained, tonight included if it does."""
+        run_id = None if self.in_force is None else self.in_force.lineage.get(RUN)
+        return self.history.labelled_after(run_id) + 1
+
+    @property
+    def _is_ours(self) -> bool:
+        return self.in_force is not None and self.in_force.lineage.get(KEY) == self.key

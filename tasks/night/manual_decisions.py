@@ -10,61 +10,60 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
-from routecal.tasks.night.open_candidates import decided_since, waiting
 from routecal.tasks.result_table import Table
 
 # Actions that leave a candidate which a person can promote.
 OPEN = ("waiting", "refused")
 
 
-def promote(number: int | None = None, *, force: bool = False) -> RegistryEntry:
+def promote(entry: int | None = None, *, force: bool = False) -> RegistryEntry:
     """Promote the newest candidate that waits, or the one of an entry.
 
     Args:
-        number: of the entry; None: the newest whose candidate waits.
+        entry: its number; None: the newest whose candidate waits.
         force: also one that was refused.
 
     Raises:
         NothingToPromote: there is none, or it was refused and `force` is not set.
         RegistryChanged: somebody decided at the same moment; nothing was written.
     """
-    if force and number is None:
+    if force and entry is None:
         raise NothingToPromote("--force overrules the refusal of one entry, so name it with --entry")
     entries = head_registry.history(Home.from_env())
-    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
-    if entry.candidate == entries[-1].champion:
-        raise NothingToPromote(f"the candidate of entry {entry.number} serves already")
-    if (served := _served(entry, entries)) is not None:
+    chosen = _newest_waiting(entries) if entry is None else _numbered(entries, entry)
+    if chosen.candidate == entries[-1].champion:
+        raise NothingToPromote(f"the candidate of entry {chosen.number} serves already")
+    if (served := _served(chosen, entries)) is not None:
         raise NothingToPromote(
-            f"the candidate of entry {entry.number} served from entry {served} on and was taken out of service since; "
+            f"the candidate of entry {chosen.number} served from entry {served} on and was taken out of service since; "
             f"`routecal rollback --entry {served}` puts it in force again"
         )
-    refused = _refused(entry, entries)
+    refused = _refused(chosen, entries)
     if refused is not None and not force:
-        said = "; ".join(refused.reasons)
+        why = "; ".join(refused.reasons)
         raise NothingToPromote(
-            f"the candidate of entry {entry.number} was refused ({said}); `routecal promote --entry {entry.number} "
+            f"the candidate of entry {chosen.number} was refused ({why}); `routecal promote --entry {chosen.number} "
             "--force` promotes it all the same"
         )
     return head_registry.append_entry(
         Home.from_env(),
         "promoted",
-        champion=entry.candidate,
-        candidate=entry.candidate,
+        champion=chosen.candidate,
+        candidate=chosen.candidate,
         after=entries[-1].number,
         reasons=[
-            f"promoted by hand; entry {entry.number} said: {'; '.join((refused or entry).reasons)}",
-            *_overtaken(entries, by=entry.candidate),
+            f"promoted by hand; entry {chosen.number} said: {'; '.join((refused or chosen).reasons)}",
+            *_overtaken(entries, by=chosen.candidate),
         ],
-        lineage=entry.lineage,
+        lineage=chosen.lineage,
     )
 
 
-def decline(number: int | None = None, *, note: str = "") -> RegistryEntry:
+def decline(entry: int | None = None, *, note: str = "") -> RegistryEntry:
     """Refuse the newest candidate that waits, or the one of an entry that waits; the head that serves serves on.
 
     Args:
-        number: of the entry; None: the newest whose candidate waits.
+        entry: its number; None: the newest whose candidate waits.
         note: why.
 
     Raises:
@@ -72,17 +71,17 @@ def decline(number: int | None = None, *, note: str = "") -> RegistryEntry:
         RegistryChanged: somebody decided at the same moment; nothing was written.
     """
     entries = head_registry.history(Home.from_env())
-    entry = _newest_waiting(entries) if number is None else _numbered(entries, number)
-    if entry not in waiting(entries):
-        raise NothingToPromote(f"the candidate of entry {entry.number} does not wait any more")
+    chosen = _newest_waiting(entries) if entry is None else _numbered(entries, entry)
+    if chosen not in waiting(entries):
+        raise NothingToPromote(f"the candidate of entry {chosen.number} does not wait any more")
     return head_registry.append_entry(
         Home.from_env(),
         "refused",
         champion=entries[-1].champion,
-        candidate=entry.candidate,
+        candidate=chosen.candidate,
         after=entries[-1].number,
-        reasons=["declined by hand" + (f": {note}" if note else ""), *entry.reasons],
-        lineage=entry.lineage,
+        reasons=["declined by hand" + (f": {note}" if note else ""), *chosen.reasons],
+        lineage=chosen.lineage,
     )
 
 
@@ -97,8 +96,8 @@ def _served(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> int | Non
 
 
 def _newest_waiting(entries: Sequence[RegistryEntry]) -> RegistryEntry:
-    if found := waiting(entries):
-        return found[-1]
+    if candidates := waiting(entries):
+        return candidates[-1]
     passed = [e for e in entries if e.action in OPEN and _served(e, entries) is None]
     if not passed:
         raise NothingToPromote("no candidate waits")
@@ -129,8 +128,8 @@ def _refused(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> Registry
     return since if since is not None and since.action == "refused" else None
 
 
-def roll_back(number: int | None = None) -> RegistryEntry:
-    """Put back the champion before the one that serves, or the one that entry `number` put in force.
+def roll_back(entry: int | None = None) -> RegistryEntry:
+    """Put back the champion before the one that serves, or the one that `entry` put in force.
 
     Raises:
         NothingToPromote: there was none.
@@ -138,16 +137,16 @@ def roll_back(number: int | None = None) -> RegistryEntry:
     """
     entries = head_registry.history(Home.from_env())
     past = head_registry.champions(entries)
-    if number is None:
+    if entry is None:
         # Twice in a row goes back twice: what was rolled back from is no place to return to.
         serving = entries[-1].champion if entries else None
         firsts = list(dict.fromkeys(e.champion for e in past))
         place = firsts.index(serving) if serving in firsts else 0
         target = next((e for e in past if place and e.champion == firsts[place - 1]), None)
     else:
-        target = next((e for e in past if e.number == number), None)
+        target = next((e for e in past if e.number == entry), None)
     if target is None or target.champion is None:
-        raise NothingToPromote(f"entry {number} put no head in force" if number else _nothing_before(past))
+        raise NothingToPromote(f"entry {entry} put no head in force" if entry else _nothing_before(past))
     if target.champion == entries[-1].champion:
         raise NothingToPromote(f"the head of entry {target.number} serves already")
     return head_registry.append_entry(
@@ -201,3 +200,34 @@ def heads() -> Table:
         for e in reversed(entries)
     ]
     return Table(title, columns, rows)
+
+
+def decided_since(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> RegistryEntry | None:
+    """The first later entry that decides about the candidate of this one, or puts another head in force; None if none.
+
+    Args:
+        entry: whose candidate waits.
+        entries: the whole registry, oldest first.
+    """
+    following = entries[entry.number :]
+    return next((e for e in following if is_same(e.candidate, entry.candidate) or not _serves_on(entry, e)), None)
+
+
+def waiting(entries: Sequence[RegistryEntry]) -> list[RegistryEntry]:
+    """The entries whose candidates a person can still promote without overruling anybody, oldest first.
+
+    Args:
+        entries: the whole registry, oldest first.
+    """
+    return [e for e in entries if e.action == "waiting" and decided_since(e, entries) is None]
+
+
+def _serves_on(before: RegistryEntry, after: RegistryEntry) -> bool:
+    if before.champion is None:
+        return after.champion is None
+    return is_same(before.champion, after.champion)
+
+
+def is_same(one: Artifact | None, other: Artifact | None) -> bool:
+    """Whether both are there and have the same content."""
+    return one is not None and other is not None and one.sha256 == other.sha256

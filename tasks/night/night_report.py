@@ -1,6 +1,5 @@
-"""What people are told of a night: a page with the trend over all nights, and a row for the SQL of later ones."""
+"""What people read about a night: a page with the trend over all nights, and a row for the SQL over them."""
 
-import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +17,8 @@ from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.markdown import safe
+from routecal.tasks.markdown import SHORT, picture, pipe_table, report_line, report_link, safe
 from routecal.tasks.night.night_result import Night
-from routecal.tasks.report_link import SHORT, report_link
 from routecal.tasks.sharding import joined
 
 # What a night comes to, and what is left for a person to do.
@@ -102,17 +100,17 @@ def _meaning(night: Night) -> str:
 
 def lines(night: Night) -> dict[str, list[str]]:
     """What follows the headline, in sentences by title, statistics last; no sentence comes twice."""
-    said = headline(night)
+    first_line = headline(night)
     of_the_gate = () if night.verdict is None else night.verdict.conditions
     checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
-    found = {
+    sections = {
         "serving": [_serving(night)],
         "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "to do": [_TO_DO[night.action]],
-        "why": [reason for reason in night.reasons if not said.endswith(reason)],
+        "why": [reason for reason in night.reasons if not first_line.endswith(reason)],
         "checked": checked,
     }
-    return {title: sentences for title, sentences in found.items() if sentences}
+    return {title: sentences for title, sentences in sections.items() if sentences}
 
 
 def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *, link: str | None = None) -> str:
@@ -129,12 +127,10 @@ def night_page(night: Night, rows: Artifact, trend: Sequence[dict[str, Any]], *,
     for title, sentences in lines(night).items():
         shown += [f"**{title.capitalize()}**", "", *(f"- {safe(sentence)}" for sentence in sentences), ""]
     if night.report is not None:
-        shown += [f"[Open the full report]({link})" if link else f"Report: `{night.report}`", ""]
-    picture = base64.b64encode(plots.nights(_points(rows))).decode()
-    shown += ["## Night by night", "", f"![{safe(_trend_text(trend))}](data:image/png;base64,{picture})", ""]
-    listed = _listed(trend)
-    shown += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
-    shown += [f"| {' | '.join(safe(str(cell)) for cell in row.values())} |" for row in listed[:LISTED]]
+        shown += [report_line(night.report, link), ""]
+    shown += ["## Night by night", "", picture(plots.render(plots.nights(_points(rows))), _trend_text(trend)), ""]
+    listed = [[safe(str(cell)) for cell in row.values()] for row in _listed(trend)[:LISTED]]
+    shown.append(pipe_table(list(_COLUMNS), listed, text_columns=2))
     return "\n".join(shown) + "\n"
 
 

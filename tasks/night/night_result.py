@@ -3,7 +3,7 @@
 Apart from what draws and trains, so that whoever looks at the registry loads neither matplotlib nor torch.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.promotion_gate import GateVerdict
@@ -15,10 +15,8 @@ FLOW, KEY = "recalibrate", "key"
 ENDING = "ending"
 
 
-class Night(BaseModel):
+class Night(BaseModel, frozen=True):
     """What a night found and decided."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     action: str = Field(
@@ -38,13 +36,11 @@ class Night(BaseModel):
     report: str | None = None
 
 
-class Ending(BaseModel):
-    """What a night that has decided still has to do: tell, and record what it made. Its decision carries this along.
+class Ending(BaseModel, frozen=True):
+    """What a night that has decided still has to do: publish and record. Its decision carries this along.
 
     A night that is killed in between is ended by whichever comes next, its own Retry or another night.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     night: Night
     key: str = Field(description="see `tasks.night.label_history.key_of`")

@@ -1,10 +1,13 @@
-"""One request to one model, the key it is remembered by, and what came back."""
+"""One request to one model, the key it is remembered by, what came back, and what can go wrong."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Literal, NamedTuple
+
+from routecal.tasks.errors import TaskError
 
 # What a call is for; the ledger accounts by it, the key leaves it out.
 Stage = Literal["medium", "large", "judge"]
@@ -57,12 +60,12 @@ class Call:
         """The key of this call with each of some prompts instead of its own, several times as fast as one by one."""
         before, after = replace(self, prompt=_PLACE)._canonical().split(json.dumps(_PLACE))
         start, rest = hashlib.sha256(before.encode("ascii")), after.encode("ascii")
-        found = []
+        digests = []
         for prompt in prompts:
             digest = start.copy()
             digest.update(json.dumps(prompt).encode("ascii") + rest)
-            found.append(digest.hexdigest())
-        return found
+            digests.append(digest.hexdigest())
+        return digests
 
     def _canonical(self) -> str:
         parts = {
@@ -125,3 +128,53 @@ class Reply:
     usage: Usage = UNCOUNTED
     choices: Mapping[str, tuple[str, Mapping[str, float]]] = field(default_factory=dict)
     earlier: bool = field(default=False, compare=False)
+
+
+class FaultKind(StrEnum):
+    """The rows of the retry table."""
+
+    FATAL = "fatal"  # every call would fail: stop the run, say what to put right
+    DAY_QUOTA = "day quota"  # this model is spent until the quota resets
+    RATE = "rate"  # too fast: all calls to this model wait, then again
+    TRANSIENT = "transient"  # bad luck: this call again, later
+    ROW = "row"  # this request will never be taken; the others are fine
+    BROKEN = "broken"  # a reply came, but is no answer: this call once more, then it is that row's trouble
+
+
+class Fault(TaskError):
+    """A call that brought no usable response. Picklable, and without the provider's own objects.
+
+    Args:
+        kind: what to do.
+        code: HTTP status, or 0 where there was none.
+        message: the provider's words, shortened, secrets removed.
+        retry_after_s: how long the provider asks to wait, if it says.
+        maybe_billed: the request may have been served although nothing usable came back (time-outs, cut bodies).
+        hint: for FATAL, and for BROKEN where every reply is: a clause on what to do.
+        body: what was received, where something was.
+    """
+
+    kind: FaultKind
+    code: int
+    message: str
+    retry_after_s: float | None = None
+    maybe_billed: bool = False
+    hint: str = ""
+    body: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.message} (HTTP {self.code})" if self.code else self.message
+        return f"{said}; {self.hint}" if self.hint else said
+
+
+def check_text(call: Call) -> None:
+    """Refuse a text that has no UTF-8.
+
+    Raises:
+        Fault: ROW: it holds half a surrogate pair, as JSON input can.
+    """
+    try:
+        (call.system + call.prompt).encode("utf-8")
+    except UnicodeEncodeError:
+        said = "the text holds half a surrogate pair, which no model can be sent"
+        raise Fault(FaultKind.ROW, 0, said) from None

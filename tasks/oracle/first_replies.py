@@ -37,7 +37,7 @@ class FirstReplies:
     silent: dict[str, set[str] | None] = field(default_factory=dict)
     unread: dict[str, int | None] = field(default_factory=dict)
 
-    def heard(self, answer: Answer) -> AllSilent | None:
+    def count_answer(self, answer: Answer) -> AllSilent | None:
         """Count an answer; why to stop, if it and all before it are empty and there have been enough of them."""
         keys = self.silent.setdefault(answer.model, set())
         if keys is None:
@@ -50,7 +50,7 @@ class FirstReplies:
             return None
         return AllSilent(answer.model, FIRST, _NO_ROOM if answer.truncated else _SAID_NOTHING)
 
-    def judged(self, call: Call, reply: Reply) -> JudgeUnreadable | None:
+    def count_judgement(self, call: Call, reply: Reply) -> JudgeUnreadable | None:
         """Count a reply of a judge; why to stop, if it and all before it hold no grade and there have been enough."""
         n = self.unread.setdefault(call.model, 0)
         if n is None or has_vote(call, reply):

@@ -1,15 +1,18 @@
 """The engine's thread: one event loop per process, however many flows and shards want something labelled.
 
 Prefect runs tasks in threads and every library's connections belong to one event loop; so the loop has a thread of its
-own here, and shards hand it their rows and wait.
+own here, and shards hand it their rows and wait. Ctrl-C, SIGTERM and Prefect's cancel end it in order: nothing more is
+sent, what is in flight is stored, then the process ends as the signal wanted.
 """
 
 import asyncio
 import logging
 import random
+import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -47,6 +50,7 @@ class JobRunner:
         job: the run.
         engine: what asks.
         firsts: what the models brought first.
+        loop: of the engine's thread, which coroutines are handed to.
     """
 
     def __init__(self, pace: Pace, providers: Callable[[], list[Provider]], rows: int) -> None:
@@ -56,8 +60,8 @@ class JobRunner:
         self.firsts = FirstReplies()
         prices = Prices.load(pace.prices)
         ledger = Ledger.open(on_wait=logger.warning)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="oracle", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="oracle", daemon=True)
         self._thread.start()
         try:
             if pace.max_usd is not None and not pace.finished_only:
@@ -78,19 +82,14 @@ class JobRunner:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and wait for what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     async def prefetch(self, rows: pa.Table, probe: ProbeRow) -> None:
         """With the batch backend, have the ledger filled for some rows, as `Prefetch.fill`; else do nothing."""
         if self._prefetch is None:
             return
-        try:
+        with self.job.stopped_by_errors(but_for=(ShardIncomplete,)):
             await self._prefetch.fill(rows, probe)
-        except ShardIncomplete:
-            raise
-        except Exception as error:
-            self.job.stop(error)
-            raise
 
     def stop(self, reason: Exception, *, within_s: float | None = None) -> None:
         """Send nothing more; shards end when what is in flight is stored. From any thread or signal handler.
@@ -99,11 +98,11 @@ class JobRunner:
             reason: why; the first one stays.
             within_s: how long to wait for what is in flight; None takes the job's own patience.
         """
-        self._loop.call_soon_threadsafe(self._stop, reason, within_s)
+        self.loop.call_soon_threadsafe(self._stop, reason, within_s)
 
     def hold(self, part: float) -> None:
         """Take (or, negative, give back) a part of every quota; a runner that never took any has all of it."""
-        self._loop.call_soon_threadsafe(self._hold, part)
+        self.loop.call_soon_threadsafe(self._hold, part)
 
     def close(self) -> None:
         """Wait for what is in flight, store it, and end the loop."""
@@ -116,13 +115,13 @@ class JobRunner:
         # Parts are small fractions; what rounding leaves of them is nothing.
         self._held = round(self._held + part, 9)
         if self._held > 0:
-            self.engine.share(min(self._held, 1.0))
+            self.engine.sender.share(min(self._held, 1.0))
 
     def _stop(self, reason: Exception, within_s: float | None) -> None:
         self.job.stop(reason)
         if within_s is not None:
             self._drain_s = within_s
-        drain = self._loop.create_task(self.engine.drain(self._drain_s))
+        drain = self.loop.create_task(self.engine.drain(self._drain_s))
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
 
@@ -148,9 +147,9 @@ class JobRunner:
                     await provider.aclose()
 
     def _end_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
 
 
 @contextmanager
@@ -194,3 +193,44 @@ def _announce(n: int) -> None:
         logger.warning(
             "%d calls were in flight when an earlier process died; they are asked again, and may be billed twice", n
         )
+
+
+@contextmanager
+def stopping_on_signal(runner: JobRunner) -> Iterator[None]:
+    """Let the first signal stop the runner, the second give up what is in flight, and the third act as it would have.
+
+    When the block has ended, what the first signal would have done is done: Prefect's own handler of SIGTERM reports
+    a cancelled run, for one. Ctrl-C ends in `Interrupted`, which the block raises by itself.
+
+    Only a process's main thread can handle signals; elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        said = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        if len(received) == 1:
+            logger.warning("%s: storing the calls in flight, then ending; again to end at once", said)
+            runner.stop(Interrupted(said))
+            return
+        # Now whoever sits in the way of the end, a locked ledger for one, is cut short by the next signal.
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        logger.warning("%s: giving up the calls in flight; they may be billed, and are asked again", said)
+        runner.stop(Interrupted(said), within_s=0.0)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        handler = before[signal.SIGTERM]
+        if signal.SIGTERM in received and callable(handler):
+            logger.warning("%s", Interrupted("SIGTERM"))
+            handler(signal.SIGTERM, None)

@@ -1,5 +1,6 @@
 """Labelling: the true policy of every query, shard by shard."""
 
+import asyncio
 import json
 import logging
 from collections import Counter
@@ -7,7 +8,6 @@ from collections.abc import Collection
 from itertools import islice
 from textwrap import shorten
 
-from prefect import task
 from prefect.cache_policies import INPUTS
 
 from routecal.calib.policy import OracleMatrix
@@ -15,17 +15,18 @@ from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.storage.layout import Home
-from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.cache import STORED, WhileItStands
+from routecal.tasks.cache import WhileItStands, step
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
-from routecal.tasks.oracle.api_oracle import BROKEN_REPLY, REFUSED, Labelled
+from routecal.tasks.oracle.api_labels import BROKEN_REPLY, REFUSED, Labelled, label_queries
+from routecal.tasks.oracle.api_oracle import ApiJudges, ApiOracle
 from routecal.tasks.oracle.concurrency_quota import quota_slots
 from routecal.tasks.oracle.engine.pace import Pace
-from routecal.tasks.oracle.job_runner import JobRunner, runner_of
+from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
+from routecal.tasks.oracle.job_runner import runner_of
 from routecal.tasks.oracle.label_row import JUDGE_ERROR, ROLES, UNCONFIRMED
 from routecal.tasks.oracle.oracle_registry import ORACLES
-from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
-from routecal.tasks.oracle.rejudging import ApiJudges
+from routecal.tasks.oracle.oracle_spec import OracleSpec
+from routecal.tasks.oracle.replay_oracle import ReplayOracle
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def is_settled(labels: object) -> bool:
 LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots", holds=is_settled)
 
 
-@task(name="label", task_run_name="label {queries.rows} queries ({oracle.kind})", cache_policy=LABEL_CACHE, **STORED)
+@step("label", "label {queries.rows} queries ({oracle.kind})", on=LABEL_CACHE)
 def label_shard(
     queries: Artifact,
     oracle: OracleSpec,
@@ -74,21 +75,15 @@ def label_shard(
         pace: for an API, how to ask.
         slots: for an API, slots of the shared quota to take.
     """
-    if pace is None or not isinstance(oracle, ApiOracle):
-        return write_table(ORACLES[oracle.kind](read_table(queries), oracle, matrix), "labels", home=Home.from_env())
+    if not isinstance(oracle, ApiOracle):
+        label = ORACLES[oracle.kind].label
+        assert label is not None
+        return write_table(label(read_table(queries), oracle, matrix), "labels", home=Home.from_env())
+    assert pace is not None
     runner = runner_of(pace.job)
     with quota_slots(pace.quota, slots, runner):
-        return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
-
-
-def label_finished(queries: Artifact, oracle: ApiOracle, matrix: OracleMatrix, runner: JobRunner) -> Artifact:
-    """Labels of those queries of a shard that the ledger has every response for. Not a task: it must not be reused."""
-    return store_labelled(ORACLES[oracle.kind](read_table(queries), oracle, matrix, runner))
-
-
-def no_labels() -> Artifact:
-    """A table of labels without rows."""
-    return write_table(SCHEMAS["labels"].empty_table(), "labels", home=Home.from_env())
+        work = label_queries(read_table(queries), oracle, matrix, runner)
+        return store_labelled(asyncio.run_coroutine_threadsafe(work, runner.loop).result())
 
 
 def unlabelled(labels: Artifact) -> dict[str, str]:
@@ -102,14 +97,19 @@ def store_labelled(labelled: Labelled) -> Artifact:
     return write_table(labelled.table, "labels", home=Home.from_env(), metadata=said)
 
 
-def check_labelled(labels: Artifact, queries: Artifact, oracle: OracleSpec | ApiJudges) -> None:
-    """Refuse an empty harvest, and say which queries got no label and why.
+def check_labelled(
+    labels: Artifact, queries: Artifact, oracle: OracleSpec | ApiJudges, stopped: LabellingStopped | None = None
+) -> None:
+    """Refuse a run without labels, or one that was stopped early, and say which queries got no label and why.
 
     Raises:
+        LabellingStopped: `stopped`, if it is one.
         NoOutcomeMatches: no recorded outcome is of one of these queries.
         NoGroundTruth: no query has an answer to grade against.
         NothingLabelled: there are other reasons; says which.
     """
+    if stopped is not None:
+        raise stopped
     reasons = unlabelled(labels)
     if not labels.rows:
         if isinstance(oracle, ReplayOracle):

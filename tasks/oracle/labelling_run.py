@@ -3,32 +3,33 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from prefect import Task
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
+from prefect.states import Scheduled
 
 from routecal.calib.policy import OracleMatrix
-from routecal.storage.artifact import Artifact
-from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.schemas import SCHEMAS
+from routecal.tasks.oracle.api_labels import Labelled, label_queries
+from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.concurrency_quota import quota_size, slots_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import LabellingStopped
-from routecal.tasks.oracle.job_runner import JobRunner, job_runner
-from routecal.tasks.oracle.label_shards import label_finished, label_shard, no_labels
-from routecal.tasks.oracle.labelling_summary import publish_summary
-from routecal.tasks.oracle.oracle_spec import ApiOracle, OracleSpec, ReplayOracle
-from routecal.tasks.oracle.progress_line import progress_line
+from routecal.tasks.oracle.job_runner import JobRunner, job_runner, stopping_on_signal
+from routecal.tasks.oracle.label_shards import label_shard, store_labelled
+from routecal.tasks.oracle.labelling_summary import progress_line, publish_summary
+from routecal.tasks.oracle.oracle_registry import ORACLES
+from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
-from routecal.tasks.oracle.rejudge_shards import queries_of, rejudge_finished, rejudge_shard
-from routecal.tasks.oracle.rejudging import ApiJudges
-from routecal.tasks.oracle.replay_oracle import matched
-from routecal.tasks.oracle.reschedule import schedule_again
-from routecal.tasks.oracle.signals import stopping_on_signal
-from routecal.tasks.progress import counted, track
-from routecal.tasks.progress_artifact import ProgressArtifact
+from routecal.tasks.oracle.rejudging import queries_of, rejudge_rows, rejudge_shard
+from routecal.tasks.oracle.replay_oracle import ReplayOracle, matched
+from routecal.tasks.progress import ProgressArtifact, counted, track
 from routecal.tasks.sharding import joined, shards
 
 logger = logging.getLogger(__name__)
@@ -43,21 +44,21 @@ SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class Work(NamedTuple):
-    """What is to be done through an API, in shards.
+    """What is to be labelled, in shards.
 
     Attributes:
         name: shown beside the progress bar.
         oracle: who is asked, and with what.
         pieces: the artifacts that each shard is made of.
         task: makes labels of one shard: (*piece, oracle, matrix, pace=, slots=).
-        finished: the same with a runner that sends no request, and not a task: (*piece, oracle, matrix, runner).
+        rows_of: the same through a runner: (*tables of the piece, oracle, matrix, runner); for its loop.
     """
 
     name: str
-    oracle: ApiOracle | ApiJudges
+    oracle: OracleSpec | ApiJudges
     pieces: Sequence[tuple[Artifact, ...]]
     task: Task[..., Artifact]
-    finished: Callable[..., Artifact]
+    rows_of: Callable[..., Coroutine[Any, Any, Labelled]]
 
     @property
     def rows(self) -> int:
@@ -65,126 +66,142 @@ class Work(NamedTuple):
         return sum(piece[0].rows for piece in self.pieces)
 
 
-def label(
-    queries: Artifact, oracle: OracleSpec, pace: Pace | None, *, shard_size: int, on_day_quota: OnDayQuota = "stop"
-) -> tuple[Artifact, LabellingStopped | None]:
-    """Labels of queries by any oracle; finished shards are never done again.
-
-    Args:
-        queries: kind `queries`.
-        oracle: who labels.
-        pace: rates, budget and backend of an oracle behind an API; None for one of this machine.
-        shard_size: queries per task.
-        on_day_quota: what to do where a day's quota is used up: end the run, wait until it is renewed, or schedule a
-            run for then.
-
-    Returns:
-        (labels, None), or (the labels of what is finished, why no more).
-    """
-    if isinstance(oracle, ApiOracle) and pace is not None:
-        pieces = [(shard,) for shard in shards(queries, shard_size)]
-        return _through_quota(Work("label", oracle, pieces, label_shard, label_finished), pace, on_day_quota)
+def label_work(queries: Artifact, oracle: OracleSpec, shard_size: int) -> Work:
+    """Labels of queries by any oracle, `shard_size` of them per task; finished shards are never done again."""
     if isinstance(oracle, ReplayOracle):
         oracle = matched(oracle, queries)
-    done = [label_shard(shard, oracle, OracleMatrix()) for shard in track(shards(queries, shard_size), "label")]
-    return joined(done), None
+    return Work("label", oracle, [(shard,) for shard in shards(queries, shard_size)], label_shard, label_queries)
 
 
-def rejudge(
-    labels: Artifact, queries: Artifact, judges: ApiJudges, pace: Pace, *, shard_size: int, on_day_quota: OnDayQuota
-) -> tuple[Artifact, LabellingStopped | None]:
-    """Labels with new grades on their stored answers; arguments and result as those of `label`.
+def rejudge_work(labels: Artifact, queries: Artifact, judges: ApiJudges, shard_size: int) -> Work:
+    """Labels with new grades on their stored answers.
 
     Raises:
         QueryUnknown: a label is of none of the queries.
     """
     of_labels = shards(queries_of(labels, queries), shard_size)
     pieces = list(zip(shards(labels, shard_size), of_labels, strict=True))
-    return _through_quota(Work("rejudge", judges, pieces, rejudge_shard, rejudge_finished), pace, on_day_quota)
+    return Work("rejudge", judges, pieces, rejudge_shard, rejudge_rows)
 
 
-def _through_quota(work: Work, pace: Pace, on_day_quota: OnDayQuota) -> tuple[Artifact, LabellingStopped | None]:
-    """Attempts until all is done, or until something but a day's quota that is waited for stops it."""
-    while True:
-        labels, stopped = _attempt(work, pace)
-        if stopped is None or stopped.resume_at is None or on_day_quota == "stop":
-            return labels, stopped
-        resume_at = datetime.fromisoformat(stopped.resume_at)
-        if on_day_quota == "schedule":
-            schedule_again(resume_at)
-            return labels, stopped
-        logger.warning("%s; waiting until then", stopped)
-        time.sleep(max(0.0, (resume_at - datetime.now(UTC)).total_seconds()))
+def run_work(
+    work: Work, pace: Pace | None = None, on_day_quota: OnDayQuota = "stop"
+) -> tuple[Artifact, LabellingStopped | None]:
+    """Do all shards; through an API several at once, in as many attempts as day quotas demand.
 
+    Args:
+        work: from `label_work` or `rejudge_work`.
+        pace: rates, budget and backend of an oracle behind an API; None for one of this machine.
+        on_day_quota: what to do where a day's quota is used up: end the run, wait until it is renewed, or schedule a
+            run for then.
 
-def _attempt(work: Work, pace: Pace) -> tuple[Artifact, LabellingStopped | None]:
+    Returns:
+        (labels, None), or (the labels of what is finished, why no more).
+    """
+    if pace is None:
+        return joined([work.task(*piece, work.oracle, OracleMatrix()) for piece in track(work.pieces, work.name)]), None
     if pace.finished_only:
         return _finished(work, work.pieces, pace), None
-    with job_runner(pace, providers_for(work.oracle, pace), work.rows) as runner:
-        with stopping_on_signal(runner):
-            futures = _run(runner, work, pace)
-        reason = runner.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)
-        tally = runner.job.tally
-    if reason is None:
-        labels = joined([future.result() for future in futures])
-        publish_summary(labels, tally)
-        return labels, None
-    # Shards that were begun hold finished rows too; the ledger has them.
-    labels = _finished(work, work.pieces[: len(futures)], pace)
-    publish_summary(labels, tally)
-    resume_at = reason.resume_at.isoformat() if isinstance(reason, DayQuotaReached) else None
-    return labels, LabellingStopped(str(reason), type(reason).__name__, labels.rows, work.rows, resume_at)
+    api = ORACLES[work.oracle.kind].api
+    assert api is not None
+    while True:
+        with job_runner(pace, api.connect(work.oracle, pace), work.rows) as runner:
+            with stopping_on_signal(runner), counted(work.name, work.rows) as show:
+                going = _Going(runner, show)
+                # Batch jobs have no pace to share, and wait for hours.
+                is_batch = pace.backend == "batch"
+                size = BATCHES if is_batch else quota_size(pace.quota)
+                slots_of = [0] * len(work.pieces) if is_batch else slots_for(len(work.pieces), size)
+                for piece, slots in zip(work.pieces, slots_of, strict=True):
+                    going.wait(size - 1)
+                    if runner.job.reason is not None:
+                        break
+                    going.add(work.task.submit(*piece, work.oracle, OracleMatrix(), pace=pace, slots=slots))
+                going.wait(0)
+                going.report(now=True)
+            futures = going.futures
+            reason = runner.job.reason or next((e for f in futures if (e := _error(f)) is not None), None)
+        if reason is None:
+            labels, stopped = joined([future.result() for future in futures]), None
+        else:
+            # Shards that were begun hold finished rows too; the ledger has them.
+            labels = _finished(work, work.pieces[: len(futures)], pace)
+            resume_at = reason.resume_at.isoformat() if isinstance(reason, DayQuotaReached) else None
+            stopped = LabellingStopped(str(reason), type(reason).__name__, labels.rows, work.rows, resume_at)
+        publish_summary(labels, runner.job.tally)
+        if stopped is None or not isinstance(reason, DayQuotaReached) or on_day_quota == "stop":
+            return labels, stopped
+        if on_day_quota == "schedule":
+            schedule_again(reason.resume_at)
+            return labels, stopped
+        logger.warning("%s; waiting until then", stopped)
+        time.sleep(max(0.0, (reason.resume_at - datetime.now(UTC)).total_seconds()))
 
 
 def _finished(work: Work, pieces: Sequence[tuple[Artifact, ...]], pace: Pace) -> Artifact:
     """Labels of what the ledger has every response for; no request is sent, nothing is cached."""
+    labels = []
     rows = sum(piece[0].rows for piece in pieces)
     with job_runner(pace.model_copy(update={"finished_only": True}), list, rows) as runner:
-        made = [work.finished(*piece, work.oracle, OracleMatrix(), runner) for piece in pieces]
-    return joined(made or [no_labels()])
+        for piece in pieces:
+            tables = map(read_table, piece)
+            labels.append(store_labelled(runner.run(work.rows_of(*tables, work.oracle, OracleMatrix(), runner))))
+    return joined(labels or [store_labelled(Labelled(SCHEMAS["labels"].empty_table(), {}))])
 
 
-def _run(runner: JobRunner, work: Work, pace: Pace) -> list[Future]:
-    """Keep a few shards going until all are done or the job is stopped; what was begun has ended on return."""
-    artifact, tally = ProgressArtifact("label-progress", at_once=True), runner.job.tally
-    futures: list[Future] = []
-    ended: set[Future] = set()
-    one_ended = threading.Event()
+class _Going:
+    """The shards of one attempt that were begun, and how far the job is."""
 
-    def note(future: Future) -> None:
-        ended.add(future)
-        one_ended.set()
+    def __init__(self, runner: JobRunner, show: Callable[[int, str], None]) -> None:
+        self.futures: list[Future] = []
+        self._ended: set[Future] = set()
+        self._one_ended = threading.Event()
+        self._runner, self._show = runner, show
+        self._artifact = ProgressArtifact("label-progress", at_once=True)
 
-    # Batch jobs have no pace to share, and wait for hours.
-    size = BATCHES if pace.backend == "batch" else quota_size(pace.quota)
-    n = len(work.pieces)
-    slots_of = [0] * n if pace.backend == "batch" else slots_for(n, size)
-    with counted(work.name, tally.rows) as show:
+    def add(self, future: Future) -> None:
+        """Note a shard that was begun."""
+        future.add_done_callback(self._note)
+        self.futures.append(future)
 
-        def report(*, now: bool = False) -> None:
-            words = progress_line(runner)
-            show(tally.done, words)
-            artifact.update(tally.done, tally.rows, words, now=now)
+    def wait(self, at_most: int) -> None:
+        """Until at most so many shards are going; what the job does meanwhile is shown."""
+        while len(self.futures) - len(self._ended) > at_most:
+            self.report()
+            self._one_ended.wait(SECONDS_BETWEEN_LOOKS)
+            self._one_ended.clear()
 
-        def wait(at_most: int) -> None:
-            """Until at most so many shards are going."""
-            while len(futures) - len(ended) > at_most:
-                report()
-                one_ended.wait(SECONDS_BETWEEN_LOOKS)
-                one_ended.clear()
+    def report(self, *, now: bool = False) -> None:
+        """Show how far the job is; `now` whenever it was shown last."""
+        tally, words = self._runner.job.tally, progress_line(self._runner)
+        self._show(tally.done, words)
+        self._artifact.update(tally.done, tally.rows, words, now=now)
 
-        for piece, slots in zip(work.pieces, slots_of, strict=True):
-            wait(size - 1)
-            if runner.job.reason is not None:
-                break
-            future = work.task.submit(*piece, work.oracle, OracleMatrix(), pace=pace, slots=slots)
-            future.add_done_callback(note)
-            futures.append(future)
-        wait(0)
-        report(now=True)
-    return futures
+    def _note(self, future: Future) -> None:
+        self._ended.add(future)
+        self._one_ended.set()
 
 
 def _error(future: Future) -> Exception | None:
     error = future.result(raise_on_failure=False)
     return error if isinstance(error, Exception) else None
+
+
+def schedule_again(at: datetime) -> bool:
+    """Schedule this flow run's deployment for `at`; False, with a warning, if the run has no deployment.
+
+    Twice for one run and time is once: a retry of the same run does not schedule a second.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+        logger.warning("this run has no deployment that could be scheduled; run it again after %s", at.isoformat())
+        return False
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(
+            context.flow_run.deployment_id,
+            parameters=context.flow_run.parameters,
+            state=Scheduled(scheduled_time=at),
+            idempotency_key=f"resume-{context.flow_run.id}-{at.isoformat()}",
+        )
+    logger.warning("the run %s is scheduled for %s and will go on from here", run.name, at.isoformat())
+    return True

@@ -53,14 +53,14 @@ def check_version(call_model: str, answered: str | None, allowed: Collection[str
     """
     if answered is None or not answered.strip():
         return
-    asked, said = bare_name(call_model), bare_name(answered)
-    if said == asked or said in {bare_name(name) for name in allowed}:
+    requested, named = bare_name(call_model), bare_name(answered)
+    if named == requested or named in {bare_name(name) for name in allowed}:
         return
-    asked_family, _, asked_version = asked.removesuffix(_LATEST).partition("@")
-    said_family, _, said_version = said.partition("@")
-    suffix = said_family.removeprefix(asked_family)
-    if said_family.startswith(asked_family) and (not suffix or _VERSION.fullmatch(suffix)):
-        version = said_version or suffix.removeprefix("-")
-        if not asked_version or not version or version == asked_version:
+    requested_family, _, requested_version = requested.removesuffix(_LATEST).partition("@")
+    named_family, _, named_version = named.partition("@")
+    suffix = named_family.removeprefix(requested_family)
+    if named_family.startswith(requested_family) and (not suffix or _VERSION.fullmatch(suffix)):
+        version = named_version or suffix.removeprefix("-")
+        if not requested_version or not version or version == requested_version:
             return
     raise ModelDrift(call_model, answered)

@@ -1,23 +1,25 @@
-"""The oracles by kind."""
+"""The oracles by name."""
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
+from routecal.tasks.oracle.oracle_spec import Oracle
 
-def _of(module: str) -> Callable[..., Any]:
-    """`label` of a module that is imported when it is first used."""
+# Each module declares an `ORACLE`. Forms list them in this order.
+_MODULES = (
+    "replay_oracle",
+    "local_oracle",
+    "gemini_oracle",
+    "openai_oracle",
+)
 
-    def label(*arguments: Any) -> Any:
-        return import_module(f"routecal.tasks.oracle.{module}").label(*arguments)
-
-    return label
-
-
-# kind of an oracle -> (queries, oracle, matrix[, runner]) -> labels of one shard
-ORACLES = {
-    "gemini": _of("api_oracle"),
-    "openai": _of("api_oracle"),
-    "local": _of("local_oracle"),
-    "replay": _of("replay_oracle"),
+ORACLES: dict[str, Oracle] = {
+    oracle.name: oracle for oracle in (import_module(f"routecal.tasks.oracle.{name}").ORACLE for name in _MODULES)
 }
+
+if TYPE_CHECKING:
+    OracleName = str
+    ApiName = str
+else:
+    OracleName = Literal[*ORACLES]
+    ApiName = Literal[*(name for name, oracle in ORACLES.items() if oracle.api)]

@@ -1,89 +1,74 @@
-"""What an oracle is made of, resolved: everything that decides its labels, and so is part of their cache key."""
+"""What an oracle declares: what it is made of, which options it reads, and how it labels.
 
-from typing import Annotated, Literal
+Forms and `--help` are built from declarations, so a module that holds one imports nothing heavy but inside functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from routecal.storage.artifact import Artifact
-from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.prompt_files import version
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-# Of everything an API oracle is asked with, so that a new wording makes new labels.
-PROMPT_VERSIONS = tuple(version(n) for n in ("answer_system", "judge_system", "judge", "judge_second", "decision"))
-
-
-class LocalOracle(BaseModel):
-    """A causal model on this machine, closed-book as medium and open-book as large."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["local"] = "local"
-    name: str = Field(description="what people call the model")
-    checkpoint: Artifact = Field(description="folder of the causal-LM checkpoint that answers")
-    prompts_sha256: str = Field(description="of the two prompt files")
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What a reader of the labels must know."""
-        return {
-            "Medium model": f"{self.name}, answering from memory (closed-book, few-shot prompt)",
-            "Large model": "the same weights as the medium model, with a fact sheet in the prompt (open-book): "
-            "better and dearer, as it reads half again as many tokens, but no larger network",
-            "Judge": "exact match after normalisation, against the reference and its aliases",
-        }
+    from routecal.calib.policy import OracleMatrix
+    from routecal.storage.artifact import Artifact as Artifact
+    from routecal.tasks.oracle.engine.pace import Pace
+    from routecal.tasks.oracle.engine.sender import Provider
+else:
+    # For specifications: the module it comes from brings pyarrow.
+    Artifact = Any
 
 
-class ReplayOracle(BaseModel):
-    """Recorded outcomes of a medium and a large model."""
+class OracleSpec(BaseModel):
+    """What an oracle is made of, resolved: everything that decides its labels, and so is part of their cache key."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["replay"] = "replay"
-    outcomes: Artifact = Field(description="table of kind `outcomes`")
-    medium_model: str = Field(description="as recorded")
-    large_model: str = Field(description="as recorded")
+    kind: str = Field(description="name of the oracle")
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a reader of the labels must know."""
-        return {
-            "Medium model": f"{self.medium_model} (recorded outcomes)",
-            "Large model": f"{self.large_model} (recorded outcomes)",
-            "Judge": "as recorded",
-        }
+        """What a reader of the labels must know: `Medium model`, `Large model` and `Judge`, each in words."""
+        raise NotImplementedError
 
 
-class ApiOracle(BaseModel):
-    """Two models behind an API, and the judges of their answers."""
+@dataclass(frozen=True)
+class Api:
+    """How an oracle reaches paid models; the engine asks them, within quotas and budget.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        provider: parameters of a form -> `Call.provider`.
+        connect: (oracle or judges, pace) -> what makes its providers, inside the event loop that will use them. A key
+            is looked for at once.
+    """
 
-    kind: Literal["gemini", "openai"]
-    provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")
-    medium: ModelSpec
-    large: ModelSpec
-    judge: JudgeSpec
-    prompt_versions: tuple[str, ...] = Field(default_factory=lambda: PROMPT_VERSIONS, description="of all prompts")
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Every model that may be asked, each once."""
-        judges = (self.judge.first, self.judge.second, self.judge.third)
-        named = (self.medium, self.large, *(judge for judge in judges if judge is not None))
-        return tuple(dict.fromkeys(spec.model for spec in named))
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What a reader of the labels must know."""
-        judge = self.judge
-        others = [spec.model for spec in (judge.second, judge.third) if spec is not None]
-        when = "always" if judge.always_second else f"below confidence {judge.below}"
-        panel = f"; {when} also {' and '.join(others)}" if others else ""
-        return {
-            "Medium model": f"{self.medium.model} ({self.provider}, thinking {self.medium.thinking_level})",
-            "Large model": f"{self.large.model} ({self.provider}, thinking {self.large.thinking_level})",
-            "Judge": f"exact match of short answers, else {judge.first.model} ({judge.kind}){panel}",
-        }
+    provider: Callable[[Any], str]
+    connect: "Callable[[Any, Pace], Callable[[], list[Provider]]]"
 
 
-OracleSpec = Annotated[LocalOracle | ReplayOracle | ApiOracle, Field(discriminator="kind")]
+@dataclass(frozen=True)
+class Oracle:
+    """An oracle as forms, checks and flows know it; its module holds one as `ORACLE`.
+
+    Attributes:
+        name: value of `--oracle`.
+        does: what it does, as a clause that follows the name in the form.
+        resolve: (parameters of a form, the queries' path) -> its specification, inputs read.
+        label: (queries, specification, matrix) -> a table `labels`; without a row for queries that it cannot label.
+            None for an oracle with an `api`.
+        api: None for an oracle that asks no paid model.
+        reads: options, among those of `flows.oracle_params`, that it reads and some other oracle does not.
+        options: model of further options that it alone reads; each has a default and a description.
+        check: refuses parameters that cannot work with it: an error says what to do.
+    """
+
+    name: str
+    does: str
+    resolve: Callable[[Any, str], OracleSpec]
+    label: "Callable[[pa.Table, Any, OracleMatrix], pa.Table] | None" = None
+    api: Api | None = None
+    reads: tuple[str, ...] = ()
+    options: type[BaseModel] | None = None
+    check: Callable[[Any], None] = lambda params: None

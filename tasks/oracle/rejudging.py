@@ -1,39 +1,40 @@
-"""Judging again what was answered before: the answers come from labels, and no model is asked for one."""
+"""Judging again what was answered before, shard by shard, and what that changed.
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal
+The answers come from labels, and no model is asked for one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
-from routecal.calib.policy import OracleMatrix
-from routecal.tasks.oracle.api_oracle import Labelled, asking, label_each
+from routecal.calib.policy import POLICIES, OracleMatrix
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
+from routecal.storage.schemas import GRADES
+from routecal.tasks.cache import step
+from routecal.tasks.oracle.api_labels import Graded, Labelled, label_rows
+from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.audit.audit_errors import QueryUnknown
-from routecal.tasks.oracle.grading.answering import Answer
+from routecal.tasks.oracle.concurrency_quota import quota_slots
+from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.grading.answering import Answer, OnAnswer
 from routecal.tasks.oracle.grading.cascade import grade_pair
-from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, Verdict
-from routecal.tasks.oracle.job_runner import JobRunner
-from routecal.tasks.oracle.label_row import ROLES, Unlabelled, label_row
-from routecal.tasks.oracle.receipt import CallCost, CallCosts
+from routecal.tasks.oracle.grading.judging import Ask
+from routecal.tasks.oracle.job_runner import JobRunner, runner_of
+from routecal.tasks.oracle.label_row import ROLES, CallCost, CallCosts, Unlabelled
+from routecal.tasks.oracle.label_shards import LABEL_CACHE, LABEL_VERSION, store_labelled
+from routecal.tasks.result_table import Table
 
 # Why an answer has no text, as `cascade.rule` says it; any other answer without text was not kept.
 _SILENT = {"empty", "truncated"}
 _BLOCKED = "blocked:"
 
 _ANSWERED_BY = "answer_system@"
-
-
-class ApiJudges(BaseModel):
-    """Judges behind an API, for answers that are there already: everything that decides the new grades."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["gemini", "openai"]
-    provider: str = Field(description="`gemini`, `vertex` or `openai:<base url>`; part of every call's key")
-    judge: JudgeSpec
-    prompt_versions: tuple[str, ...] = Field(description="of the judges' prompts")
 
 
 def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:
@@ -52,9 +53,9 @@ def aligned(labels: pa.Table, queries: pa.Table) -> pa.Table:
     return queries.take(places)
 
 
-def rejudge(
+def rejudge_rows(
     labels: pa.Table, queries: pa.Table, judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
-) -> Labelled:
+) -> Coroutine[Any, Any, Labelled]:
     """The labels with other grades: what was answered, by whom and for how much stays; what was judged is new.
 
     Args:
@@ -62,38 +63,21 @@ def rejudge(
         queries: the query of every label, as `aligned` gives them.
         judges: who grades.
         matrix: grades to policy.
-        runner: through which they are asked.
-
-    Raises:
-        ShardIncomplete: some labels failed in a way that may pass; what is paid is in the ledger.
-        TaskError: the reason why the job was stopped.
+        runner: through which they are asked; the result is for its loop, and raises what `label_rows` does.
     """
     for name in ("query", "ground_truth", "aliases"):
         labels = labels.append_column(name, queries[name])
-
-    async def work() -> Labelled:
-        await runner.prefetch(labels, lambda row, ask: _judged(row, judges, ask))
-        return await label_each(labels, lambda row: _rejudge_one(row, judges, matrix, runner), runner)
-
-    return runner.run(work())
+    return label_rows(labels, partial(_grade_again, judges=judges), matrix, runner, _costs_of_answers)
 
 
-async def _rejudge_one(
-    row: dict[str, Any], judges: ApiJudges, matrix: OracleMatrix, runner: JobRunner
-) -> dict[str, Any] | Unlabelled:
+def _costs_of_answers(row: dict[str, Any]) -> CallCosts:
     columns = ("cost_usd", "tokens_in", "tokens_out")
-    receipt = CallCosts({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
-    judged = await _judged(row, judges, asking(runner, receipt))
-    if isinstance(judged, Unlabelled):
-        return judged
-    answers, verdicts = judged
-    receipt.keep((), verdicts)
-    return label_row(row, answers, verdicts, matrix=matrix, receipt=receipt, now=datetime.now(UTC))
+    return CallCosts({role: CallCost(*(row[f"{role}_{column}"] for column in columns)) for role in ROLES})
 
 
-async def _judged(
-    row: dict[str, Any], judges: ApiJudges, ask: Ask
-) -> tuple[tuple[Answer, Answer], tuple[Verdict, Verdict]] | Unlabelled:
+async def _grade_again(
+    row: dict[str, Any], ask: Ask, _on_answer: OnAnswer | None, *, judges: ApiJudges
+) -> Graded | Unlabelled:
     """The stored answers and the new verdicts on them."""
     if not row["ground_truth"]:
         return Unlabelled("no ground truth")
@@ -135,3 +119,65 @@ def stored_answer(label: Mapping[str, Any], role: str) -> Answer | None:
         provider=label["oracle"],
         prompt_version="; ".join(versions) or None,
     )
+
+
+# Column of the tables of changes: labels that the new judges gave no grade.
+LOST = "no label"
+
+
+@step("rejudge", "rejudge {labels.rows} labels ({judges.kind})", on=LABEL_CACHE)
+def rejudge_shard(
+    labels: Artifact,
+    queries: Artifact,
+    judges: ApiJudges,
+    matrix: OracleMatrix,
+    version: str = LABEL_VERSION,
+    *,
+    pace: Pace,
+    slots: int = 1,
+) -> Artifact:
+    """One shard of labels with new grades, through the runner that the flow has opened.
+
+    Args:
+        labels: the shard.
+        queries: the query of every label, in the same order.
+        judges: who grades.
+        matrix: grades to policy.
+        version: of what a label says.
+        pace: how to ask.
+        slots: of the shared quota to take.
+    """
+    runner = runner_of(pace.job)
+    with quota_slots(pace.quota, slots, runner):
+        work = rejudge_rows(read_table(labels), read_table(queries), judges, matrix, runner)
+        return store_labelled(asyncio.run_coroutine_threadsafe(work, runner.loop).result())
+
+
+def queries_of(labels: Artifact, queries: Artifact) -> Artifact:
+    """The query of every label, in the order of the labels.
+
+    Raises:
+        QueryUnknown: a label is of none of the queries.
+    """
+    of_labels = aligned(read_table(labels, columns=["query_id"]), read_table(queries))
+    return write_table(of_labels, "queries", home=Home.from_env())
+
+
+def changes(before: Artifact, after: Artifact) -> list[Table]:
+    """What judging again changed: a table for the grades of each model, and one for the true policies.
+
+    Rows are what was, columns what is now; labels that got no grade this time are in the column `no label`.
+    """
+    columns = ["query_id", *(f"{role}_grade" for role in ROLES), "true_policy"]
+    old, new = (read_table(labels, columns=columns).to_pylist() for labels in (before, after))
+    now = {row["query_id"]: row for row in new}
+    policies = tuple(policy.value for policy in POLICIES)
+
+    def table(title: str, column: str, values: Sequence[str]) -> Table:
+        pairs = Counter((row[column], now.get(row["query_id"], {}).get(column, LOST)) for row in old)
+        unchanged, ends = sum(n for (a, b), n in pairs.items() if a == b), (*values, LOST)
+        rows = [{"before": a} | {b: pairs[a, b] for b in ends} for a in values]
+        return Table(f"{title}: {unchanged} of {len(old)} as before", ["before", *ends], rows)
+
+    grades = [table(f"Grades of the {role} model", f"{role}_grade", GRADES) for role in ROLES]
+    return [*grades, table("True policies", "true_policy", policies)]

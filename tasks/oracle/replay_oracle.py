@@ -3,16 +3,17 @@
 import json
 import logging
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from pydantic import Field
 
 from routecal.calib.policy import OracleMatrix
-from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id
-from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.oracle.oracle_spec import ReplayOracle
+from routecal.tasks.oracle.oracle_spec import Artifact, Oracle, OracleSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,49 @@ _SAME = (
 )
 
 
+class ReplayOracle(OracleSpec):
+    """Recorded outcomes of a medium and a large model."""
+
+    kind: str = "replay"
+    outcomes: Artifact = Field(description="table of kind `outcomes`")
+    medium_model: str = Field(description="as recorded")
+    large_model: str = Field(description="as recorded")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a reader of the labels must know."""
+        return {
+            "Medium model": f"{self.medium_model} (recorded outcomes)",
+            "Large model": f"{self.large_model} (recorded outcomes)",
+            "Judge": "as recorded",
+        }
+
+
+def import_outcomes(path: str, *, columns: str | None = None) -> ReplayOracle:
+    """The oracle over the recorded outcomes of a file; `columns` as `tasks.queries.import_queries`."""
+    from routecal.storage.artifact import write_table
+    from routecal.storage.column_names import mapping_of
+    from routecal.storage.ingest import read_outcomes
+
+    table = read_outcomes(path, mapping_of(columns))
+    medium, large = (
+        ", ".join(sorted(set(table[f"{who}_model"].drop_null().to_pylist()))) for who in ("medium", "large")
+    )
+    stored = write_table(table, "outcomes", home=Home.from_env())
+    return ReplayOracle(outcomes=stored, medium_model=medium or "unnamed", large_model=large or "unnamed")
+
+
 def matched(oracle: ReplayOracle, queries: Artifact) -> ReplayOracle:
     """The same oracle, its outcomes under the ids of the queries that they are of.
 
     Where no outcome of a file has a context, the file does not say which one a query was asked with: an outcome is then
     that of the query with the same text, provided that there is only one.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from routecal.storage.artifact import read_metadata, read_table, write_table
+
     outcomes = read_table(oracle.outcomes)
     table = read_table(queries, columns=["query_id", "query", "context"])
     # As nearly all files are: the ids say it all.
@@ -60,15 +98,20 @@ def matched(oracle: ReplayOracle, queries: Artifact) -> ReplayOracle:
     ids = [of_one.get(name, name if name not in by_text else "") for name in known]
     ids_column = pa.array(ids, pa.string())
     place = outcomes.schema.get_field_index("query_id")
-    found = outcomes.set_column(place, outcomes.schema.field(place), ids_column).filter(pc.not_equal(ids_column, ""))
-    return oracle.model_copy(update={"outcomes": write_table(found, "outcomes", home=Home.from_env())})
+    renamed = outcomes.set_column(place, outcomes.schema.field(place), ids_column).filter(pc.not_equal(ids_column, ""))
+    return oracle.model_copy(update={"outcomes": write_table(renamed, "outcomes", home=Home.from_env())})
 
 
-def label(queries: pa.Table, oracle: ReplayOracle, matrix: OracleMatrix) -> pa.Table:
+def label(queries: "pa.Table", oracle: ReplayOracle, matrix: OracleMatrix) -> "pa.Table":
     """One row of `labels` for every query that has a recorded outcome; the others get none.
 
     Outcomes are found by `query_id`; `matched` gives those that were recorded without a context the ids of the queries.
     """
+    import pyarrow as pa
+
+    from routecal.storage.artifact import read_table
+    from routecal.storage.schemas import SCHEMAS
+
     outcomes = {row["query_id"]: row for row in read_table(oracle.outcomes).to_pylist()}
     now = datetime.now(UTC)
     rows = [
@@ -88,3 +131,10 @@ def label(queries: pa.Table, oracle: ReplayOracle, matrix: OracleMatrix) -> pa.T
         if (row := outcomes.get(query_id))
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
+
+
+def _resolve(params: Any, queries: str) -> ReplayOracle:
+    return import_outcomes(params.outcomes or queries, columns=params.columns)
+
+
+ORACLE = Oracle(name="replay", does="reads recorded outcomes", resolve=_resolve, label=label, reads=("outcomes",))

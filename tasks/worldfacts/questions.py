@@ -103,10 +103,6 @@ def _about_countries(answer: Callable[[World, dict[str, Any]], tuple[str, tuple[
     return rows
 
 
-def _capital(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    return c["capital"], ()
-
-
 def _currency(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
     name, code = c["currencyname"], c["currencycode"]
     return (name, (code, f"{name}s", f"{name} ({code})", f"{c['name']} {name}")) if name else None
@@ -115,14 +111,6 @@ def _currency(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | 
 def _continent(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
     names = CONTINENTS.get(c["continentcode"])
     return (names[0], names[1:]) if names else None
-
-
-def _calling_code(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
-    return (calling_code(c), ()) if c["phone"].strip() else None
-
-
-def _domain(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
-    return (c["tld"], ()) if c["tld"] else None
 
 
 def _neighbour(world: World, c: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
@@ -166,12 +154,12 @@ def _larger(of: str, key: str, sheet: str) -> Any:
 
 
 SOURCES: dict[str, Callable[[World, random.Random], Iterator[_Row]]] = {
-    "capital": _about_countries(_capital),
+    "capital": _about_countries(lambda _, c: (c["capital"], ())),
     "country of capital": _country_of_capital,
     "currency": _about_countries(_currency),
     "continent": _about_countries(_continent),
-    "calling code": _about_countries(_calling_code),
-    "internet domain": _about_countries(_domain),
+    "calling code": _about_countries(lambda _, c: (calling_code(c), ()) if c["phone"].strip() else None),
+    "internet domain": _about_countries(lambda _, c: (c["tld"], ()) if c["tld"] else None),
     "neighbour": _about_countries(_neighbour),
     "country of city": _country_of_city,
     "larger city": _larger("cities", "population", "city_sheet"),

@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from routecal.calib.baselines import BASELINES
+from routecal.calib.comparison import Rank
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
-from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, ResultRow, SetTable, Standing, is_better
+from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, ResultRow, SetTable, is_better
 
 
 class Bar(BaseModel):
@@ -28,7 +29,7 @@ class Bar(BaseModel):
     met: bool | None  # None: reported, not held to
 
 
-def bars(tables: Sequence[SetTable], ranks: Sequence[Standing], shifted: Sequence[SetTable] = ()) -> list[Bar]:
+def bars(tables: Sequence[SetTable], ranks: Sequence[Rank], shifted: Sequence[SetTable] = ()) -> list[Bar]:
     """What was asked of the default head and what was found; a claim whose methods or routers did not run is left out.
 
     Args:
@@ -90,7 +91,7 @@ def _repaired(tables: Sequence[SetTable]) -> Bar:
     )
 
 
-def _rank(ranks: Sequence[Standing]) -> Bar:
+def _rank(ranks: Sequence[Rank]) -> Bar:
     place = 1 + [one.method for one in ranks].index(DEFAULT)
     own, tie = ranks[place - 1], ""
     if place > 1:
@@ -152,7 +153,7 @@ def main(numbers: str) -> int:
     """Print the bars of a benchmark's numbers; 1 where one is missed."""
     stored = json.loads(Path(numbers).read_text(encoding="utf-8"))
     tables, shifted = (TypeAdapter(list[SetTable]).validate_python(stored[name]) for name in ("tables", "shifted"))
-    found = bars(tables, TypeAdapter(list[Standing]).validate_python(stored["ranks"]), shifted)
+    found = bars(tables, TypeAdapter(list[Rank]).validate_python(stored["ranks"]), shifted)
     sign = {True: "ok  ", False: "MISS", None: "-   "}
     print("\n".join(f"{sign[bar.met]} | {bar.claim} | {bar.asked} | {bar.found}" for bar in found))
     return int(any(bar.met is False for bar in found))

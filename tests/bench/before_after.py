@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.metrics import brier, ece, noise_floor
-from routecal.calib.plots import before_after
+from routecal.calib.plots import before_after, render
 from routecal.calib.trial.methods import DEFAULT
 from routecal.storage.artifact import read_table
 from routecal.storage.layout import Home
@@ -45,7 +45,7 @@ def main(target: str) -> None:
         print(f"{name}: n {len(p)}, right {y.mean():.3f}, ECE-10 {ece(p, y, n_bins=10):.3f} (noise <= {noise:.3f}), "
               f"Brier {brier(p, y):.3f}")  # fmt: skip
     names = ("the router's own probability", "routecal's confidence")
-    Path(target).write_bytes(before_after(before, after, names=names))
+    Path(target).write_bytes(render(before_after(before, after, names=names)))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.ingest import read_queries
 from routecal.storage.ledger import Ledger
-from routecal.tasks.oracle.api_oracle import label
-from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.tasks.oracle.api_labels import label_queries
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
+from routecal.tasks.oracle.gemini_oracle import ORACLE as GEMINI
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.job_runner import job_runner
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.bench.workload import JUDGE, LARGE, MEDIUM
 
 
@@ -50,9 +50,9 @@ def main() -> None:
         window_s=options.window_s,
         concurrency=options.concurrency,
     )
-    with job_runner(pace, providers_for(oracle, pace), queries.num_rows) as runner:
+    with job_runner(pace, GEMINI.api.connect(oracle, pace), queries.num_rows) as runner:
         began = time.perf_counter()
-        table = label(queries, oracle, OracleMatrix(), runner).table
+        table = runner.run(label_queries(queries, oracle, OracleMatrix(), runner)).table
         took_s = time.perf_counter() - began
         tally = runner.job.tally
     if options.out is not None:

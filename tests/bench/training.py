@@ -28,6 +28,7 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import TrainingRows, adamw, prepare, threads_for, update
 from tests.bench.metrics import Bar, shown
 from tests.bench.timing import QUIET, Run, in_turn
+from tests.calib.made import fit
 
 WIDTH = 640
 BATCH = 1024
@@ -90,7 +91,7 @@ def loader() -> list[Bar]:
         times = shown(
             in_turn(
                 {
-                    "ours": lambda: sft.fit(ours, train, validation, cfg),
+                    "ours": lambda: fit(sft.steps, ours, train, validation, cfg),
                     "DataLoader": lambda: by_loader(theirs, raw, theirs),
                     "DataLoader over inputs": lambda: by_loader(
                         from_inputs, (inputs.x, inputs.offset, inputs.y), from_inputs.logit

@@ -1,8 +1,13 @@
 """Synthetic examples for the tests of heads, loops and baselines."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 
 from routecal.calib.examples import Examples
+from routecal.calib.head import ConfidenceHead
+from routecal.calib.learn.training_loop import StepLog, threads_for
 
 
 def examples(n: int, *, seed: int = 0, width: int = 6, signal: float = 1.0) -> Examples:
@@ -16,3 +21,11 @@ def examples(n: int, *, seed: int = 0, width: int = 6, signal: float = 1.0) -> E
     right = rng.random(n) < 1 / (1 + np.exp(-z))
     true_policy = np.where(right, policy, (policy + 1) % 3)
     return Examples(hidden, logits, policy, true_policy, np.full(n, "train"))
+
+
+def fit(
+    steps: Callable[..., Iterator[StepLog]], head: ConfidenceHead, train: Examples, validation: Examples, cfg: Any
+) -> list[StepLog]:
+    """Run a training loop, `sft.steps` or `rl.steps`, to its end, as cross-fitting does for every head."""
+    with threads_for(head):
+        return list(steps(head, train, validation, cfg))

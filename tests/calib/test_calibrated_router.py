@@ -21,8 +21,8 @@ from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
-from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.folder_digest import folder_digest
 from tests.calib.head.hub_server import serving
 from tests.calib.tiny_families import save
 
@@ -176,7 +176,7 @@ def test_a_router_that_is_gone(folder: Path) -> None:
 
 def test_a_head_without_router_or_threshold_says_what_to_give(router: FrozenRouter, tmp_path: Path) -> None:
     loaded = trained(router)
-    loaded.head.save(tmp_path, recalibrator=loaded.recalibrator, lineage=loaded.config["lineage"])
+    loaded.head.save_pretrained(tmp_path, recalibrator=loaded.recalibrator, lineage=loaded.config["lineage"])
     with pytest.raises(NotServable, match=r"its router and threshold; give router=…, threshold=…"):
         CalibratedRouter.from_pretrained(tmp_path)
     found = CalibratedRouter.from_pretrained(tmp_path, router=router.path, threshold=0.3)

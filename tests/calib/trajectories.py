@@ -14,7 +14,7 @@ from routecal.calib.learn import rl, sft
 from routecal.calib.learn.rl import PRESETS, RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import StepLog
-from tests.calib.made import examples
+from tests.calib.made import examples, fit
 
 STORED = Path(__file__).parent / "data" / "trajectories.json"
 STEPS = 50
@@ -41,8 +41,8 @@ CONFIGS: dict[str, SFTConfig | RLConfig] = {
 def trained(name: str) -> tuple[ConfidenceHead, list[StepLog]]:
     """A new head after the run of that name, and its log."""
     head, cfg = ConfidenceHead(HeadConfig(width=4, hidden_units=8), seed=1).double(), CONFIGS[name]
-    fit = sft.fit if isinstance(cfg, SFTConfig) else rl.fit
-    return head, fit(head, examples(80, seed=1, width=4), examples(60, seed=2, width=4), cfg)
+    steps = sft.steps if isinstance(cfg, SFTConfig) else rl.steps
+    return head, fit(steps, head, examples(80, seed=1, width=4), examples(60, seed=2, width=4), cfg)
 
 
 def trajectory(name: str) -> dict[str, list[float | None]]:

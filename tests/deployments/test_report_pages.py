@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
-from routecal.deployments.report_pages import add_reports
+from routecal.deployments.patched_server import add_reports
 
 RUN = "demo-night-20261129-140000-ab12"
 

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -14,11 +15,15 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, t
 from prefect.testing.utilities import prefect_test_harness
 
 from routecal.deployments.environment import environment
+from routecal.flows.params import CalibrateParams
 from tests.flows.api_labels import KEY, N, file_of, known
 from tests.flows.plain import make_plain
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.test_layering import ROOT
+
+# (task, name of the state it ended in), in order.
+States = list[tuple[str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +118,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
 def file(tmp_path: Path) -> str:
     """Queries."""
     return file_of(tmp_path / "q.jsonl", N)
+
+
+@pytest.fixture
+def params(queries_file: str, outcomes_file: str, router_checkpoint: Path) -> CalibrateParams:
+    """A small `calibrate` in three shards."""
+    return CalibrateParams(
+        queries=queries_file,
+        outcomes=outcomes_file,
+        router_path=str(router_checkpoint),
+        shard_size=100,
+        epochs=2,
+        hidden_units=8,
+    )
+
+
+def of(states: States, state: str) -> Counter[str]:
+    """How many runs of each task ended so."""
+    return Counter(task for task, found in states if found == state)

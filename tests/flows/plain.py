@@ -8,4 +8,4 @@ from routecal.tasks import evaluate, report
 def make_plain(patch: pytest.MonkeyPatch) -> None:
     """Spare the flows of this process most of their reports."""
     patch.setattr(evaluate, "usable", lambda _: ("constant", "temperature"))
-    patch.setattr(report, "_figures", lambda *_: {"reliability": b"", "selective": b""})
+    patch.setattr(report, "_figures", lambda *_: dict.fromkeys(("reliability", "selective"), report.Figure(b"", "")))

@@ -9,8 +9,7 @@ import pytest
 from routecal.calib.trial import ablation
 from routecal.calib.trial.ablation import REFERENCE
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT, METHODS
-from routecal.flows.ablate import ablate
-from routecal.flows.benchmark import benchmark
+from routecal.flows.benchmark import ablate, benchmark
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
 from routecal.storage.artifact import read_table
 from tests.tasks.benchmark.made import questions, write_outcomes

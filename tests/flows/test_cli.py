@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from routecal.flows import cli
+from routecal.flows.cli import write_crash_report
 from routecal.flows.commands import COMMANDS
 from routecal.tasks import runs
 from routecal.tasks.load_examples import block_names
@@ -101,3 +102,28 @@ def test_the_environment_is_not_an_option(
     monkeypatch.setenv("shard_size", "2")
     assert cli.main(["label", "--queries", queries_file, "--outcomes", outcomes_file]) == 0
     assert runs.newest_artifact("labels").rows == 300
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_file(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> int:
+        raise KeyError("a\nb")
+
+    monkeypatch.setattr(cli, "_run", broken)
+    assert cli.main(["stats"]) == 1
+    err = capsys.readouterr().err
+    (file,) = (tmp_path / "artifacts" / "logs").iterdir()
+    assert err == (
+        r"routecal: a fault of routecal, not of yours: KeyError: 'a\nb'; please report it with the traceback in "
+        f"{file}\n"
+    )
+    assert 'raise KeyError("a\\nb")' in file.read_text()
+    with pytest.raises(KeyError):
+        cli.main(["--verbose", "stats"])
+
+
+def test_a_fault_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTECAL_HOME", "/dev/null/home")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/dev/null")
+    assert write_crash_report(ValueError("x"), "stats").endswith("`routecal --verbose stats …` prints the traceback")

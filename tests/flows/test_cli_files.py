@@ -10,9 +10,9 @@ from routecal.calib.metrics.bootstrap import Estimate
 from routecal.flows import cli
 from routecal.flows.cli_options import Parsed, parse
 from routecal.flows.commands import COMMANDS
-from routecal.flows.json_results import as_json
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams
+from routecal.flows.print_results import as_json
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import append_entry, history
 from routecal.storage.layout import Home

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from prefect.exceptions import Abort
 
-from routecal.flows import demo_night as flow
-from routecal.flows.demo_inputs import Inputs
-from routecal.flows.demo_night import demo_night
+from routecal.flows import demo as flow
+from routecal.flows.demo import Inputs, demo_night
 from routecal.flows.demo_params import DemoNightParams
 from routecal.flows.errors import OtherRouterServes
 from routecal.flows.night_lock import one_night

@@ -9,7 +9,7 @@ import pytest
 
 from routecal.flows import cli
 from routecal.flows.extract import extract
-from routecal.flows.oracle_choice import pace_of
+from routecal.flows.label import pace_of
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams, TrainParams
 from routecal.flows.train import _data, train
@@ -19,8 +19,8 @@ from routecal.storage.query_identity import is_rough, rough_id
 from routecal.tasks import runs
 from routecal.tasks.errors import NothingInCommon
 from routecal.tasks.old_tables import under_one_identity
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.flows.api_labels import label_argv, rows_of
 from tests.flows.refusal import Capture, refused
 from tests.gemini_server.server import GeminiServer

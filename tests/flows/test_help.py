@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from inspect import signature
 from itertools import chain, pairwise
 
 import pytest
+from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
 from routecal.__main__ import ON_A_SERVER
@@ -61,8 +63,8 @@ def test_help_fits_a_screen_and_shows_an_example_that_parses(name: str, capsys: 
     assert max(map(len, out.splitlines())) <= 120
     (example,) = re.findall(rf"^  (routecal {name}.*)$", out, re.MULTILINE)
     command = COMMANDS[name]
-    given = re.findall(r"--([\w-]+)", command.example)
-    assert example.endswith(command.example)
+    given = re.findall(r"--([\w-]+)", command.params.EXAMPLE)
+    assert example.endswith(command.params.EXAMPLE)
     required = {field for field, info in command.params.model_fields.items() if info.is_required()}
     assert required <= {one.replace("-", "_") for one in given} <= command.params.model_fields.keys()
 
@@ -86,6 +88,15 @@ def test_required_fields_are_among_the_first(model: type[Params]) -> None:
     required = {field for field, info in model.model_fields.items() if info.is_required()}
     assert required <= set(model.first()) <= model.model_fields.keys()
     assert len(model.first()) == len(set(model.first())) <= 14
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_what_runs_a_quick_one_takes_its_fields(name: str) -> None:
+    command = COMMANDS[name]
+    run, show = command.load()
+    assert callable(show)
+    assert isinstance(run, Flow) != command.is_quick
+    assert not command.is_quick or signature(run).parameters.keys() == command.params.model_fields.keys()
 
 
 def test_the_commands_of_a_server_are_those_that_the_deployments_have() -> None:

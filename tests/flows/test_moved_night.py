@@ -8,14 +8,14 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from routecal.flows.evaluate import evaluate
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.params import EvaluateParams, StatsParams
+from routecal.flows.params import EvaluateParams
 from routecal.flows.recalibrate import recalibrate
-from routecal.flows.reports import stats
 from routecal.storage.artifact import read_table
 from routecal.storage.head_registry import history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest, manifests
 from routecal.tasks.night.label_history import NIGHT
+from routecal.tasks.stats import stats
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")
@@ -53,7 +53,7 @@ def test_a_night_goes_on_in_a_home_that_was_moved(
         # a head of the night before, on its own rows
         evaluated = evaluate(EvaluateParams())
         assert evaluated.data == f"labels, features and examples of run {first.run_id}"
-        assert {t.title.rpartition(" (")[2] for t in stats(StatsParams(run=first.run_id))} == {f"run {first.run_id})"}
+        assert {t.title.rpartition(" (")[2] for t in stats(run=first.run_id)} == {f"run {first.run_id})"}
 
         # what the first night read is still known, and so is whoever decided
         write_jsonl(inbox / "tuesday.jsonl", [{"query": text} for text in asked[400:]])

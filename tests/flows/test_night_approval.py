@@ -9,14 +9,14 @@ from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 
 from routecal.flows import approval
-from routecal.flows.night_approval import await_answer, question
+from routecal.flows.approval import await_answer, question
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry, append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.night import manual_decisions
+from routecal.tasks.night.head_decisions import ASKS, ESCALATED, entry_asked_by
+from routecal.tasks.night.manual_decisions import waiting
 from routecal.tasks.night.night_result import ENDING, Ending, Night
-from routecal.tasks.night.open_candidates import waiting
-from routecal.tasks.night.pending_candidates import ASKS, ESCALATED, entry_asked_by
 from tests.flows.people import beside, pretend_deployed
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -145,7 +145,7 @@ def test_what_was_loaded_is_let_go_before_hours_of_waiting(
     let_go = []
     for name in ("open_router", "local_model"):
         cache = SimpleNamespace(cache_clear=lambda name=name: let_go.append(name))
-        monkeypatch.setattr(f"routecal.flows.night_approval.{name}", cache)
+        monkeypatch.setattr(f"routecal.flows.approval.{name}", cache)
     wait(heads)
     waiting_night(hours=1e-4)
     assert let_go == ["open_router", "local_model"]

@@ -19,8 +19,8 @@ from routecal.flows.night_lock import LOCK, one_night
 from routecal.storage.head_registry import append_entry
 from routecal.storage.layout import Home
 from routecal.storage.lock import locked
+from routecal.tasks.night.head_decisions import ASKS, FLOW_RUN
 from routecal.tasks.night.night_result import ENDING
-from routecal.tasks.night.pending_candidates import ASKS, FLOW_RUN
 
 pytestmark = pytest.mark.usefixtures("_own_results")
 AT_WORK = {"run": "recalibrate on inbox", FLOW_RUN: "other", "since": "2026-11-29 02:00 UTC"}

@@ -10,10 +10,8 @@ from routecal.flows import cli
 from routecal.flows.extract import extract
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
-from routecal.flows.params import ExportParams, ExtractParams, StatsParams, TrainParams, TrainRouterParams
-from routecal.flows.reports import export, stats
-from routecal.flows.train import train
-from routecal.flows.train_router import train_router_flow
+from routecal.flows.params import ExtractParams, TrainParams, TrainRouterParams
+from routecal.flows.train import train, train_router_flow
 from routecal.storage.artifact import Artifact, write_table
 from routecal.storage.errors import UnknownName
 from routecal.storage.layout import Home
@@ -21,6 +19,7 @@ from routecal.storage.manifest import latest_manifest, newest_first
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks import runs
 from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
+from routecal.tasks.stats import export, stats
 from tests.flows.refusal import Capture, refused
 from tests.storage.conftest import filled
 from tests.tasks.made import outcome_rows, write_jsonl
@@ -34,7 +33,7 @@ def last_run() -> str:
 
 def n_labels(run: str | None = None) -> int:
     """How many labels `stats` counts."""
-    (table,) = (t for t in stats(StatsParams(run=run)) if t.title.startswith("Grades"))
+    (table,) = (t for t in stats(run=run) if t.title.startswith("Grades"))
     return sum(row["n"] for row in table.rows)
 
 
@@ -89,13 +88,13 @@ def test_stats_and_export_show_one_run_and_name_it(file: str, mixed: str, tmp_pa
     label(LabelParams(queries=mixed))
     assert n_labels() == 40
     assert n_labels(first) == 120
-    assert {t.title.endswith(f"(run {first})") for t in stats(StatsParams(run=first))} == {True}
+    assert {t.title.endswith(f"(run {first})") for t in stats(run=first)} == {True}
     with pytest.raises(RunUnknown, match=f"no run x recorded anything in ROUTECAL_HOME; the newest are {last_run()}, "):
-        stats(StatsParams(run="x"))
+        stats(run="x")
     with pytest.raises(RunLacks, match=f"the run {first} recorded no predictions, only queries, labels; name another"):
-        stats(StatsParams(run=first, method="SFT"))
+        stats(run=first, method="SFT")
     with pytest.raises(OptionMissing, match="no examples: run `routecal train` first"):
-        export(ExportParams(output_file=str(tmp_path / "x.jsonl")))
+        export(output_file=str(tmp_path / "x.jsonl"))
 
     # of a night, tonight's examples, and not the held-out ones that judged its heads
     splits = ["train", "test", "calibration", "validation", "test"]
@@ -118,9 +117,9 @@ def test_an_unknown_method_names_those_there_are() -> None:
     predictions = write_table(table, "predictions", home=Home.from_env())
     runs.record_run("evaluate-1", predictions=predictions)
     with pytest.raises(UnknownName, match="'SFTT' is not a known method of this run; choose one of SFT, constant"):
-        stats(StatsParams(method="SFTT"))
+        stats(method="SFTT")
     # the head in question is the last
-    (shown,) = stats(StatsParams())
+    (shown,) = stats()
     assert (shown.title, len(shown.rows)) == ("Reliability of «SFT», test split (run evaluate-1)", 1)
 
 
@@ -132,7 +131,7 @@ def test_labels_of_a_router_are_nobody_else_s(
 
     params = TrainRouterParams(queries=file, base_model=str(causal_checkpoint))
     with monkeypatch.context() as patch:
-        patch.setattr("routecal.flows.train_router.train_router", fails)
+        patch.setattr("routecal.flows.train.train_router", fails)
         with pytest.raises(ConnectionError, match="in between"):
             train_router_flow(params)
     assert newest_first(Home.from_env()) == []

@@ -2,10 +2,11 @@
 
 import pytest
 
-from routecal.flows.oracle_choice import oracle_of
+from routecal.flows.label import oracle_of
 from routecal.flows.oracle_params import OracleParams, RejudgeParams
 from routecal.flows.param_checks import check
 from routecal.tasks.errors import OptionMissing
+from routecal.tasks.oracle import ORACLES
 
 ENDPOINT = {"oracle": "openai", "base_url": "http://127.0.0.1:8000/v1"}
 MODELS = {"medium_model": "small", "large_model": "big"}
@@ -40,3 +41,12 @@ def test_thinking_can_be_left_out() -> None:
     none = {"medium_thinking": "none", "large_thinking": "none", "judge_thinking": "none"}
     oracle = oracle_of(OracleParams(**ENDPOINT | MODELS | none), "queries.jsonl")
     assert {spec.thinking_level for spec in (oracle.medium, oracle.large, oracle.judge.first)} == {None}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_declaration_names_options_of_the_form_and_labels_in_one_way(name: str) -> None:
+    oracle = ORACLES[name]
+    own = oracle.options.model_fields if oracle.options else {}
+    assert OracleParams.model_fields.keys() >= {*oracle.reads, *own}
+    assert (oracle.label is None) != (oracle.api is None)
+    assert f"{name} {oracle.does}" in OracleParams.model_fields["oracle"].description

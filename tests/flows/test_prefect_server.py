@@ -1,28 +1,18 @@
-"""The Prefect server of a command: one of no use is told in seconds, a temporary one ends with the command."""
+"""The Prefect server that a user names: one that is of no use is refused within seconds, with what to try."""
 
 import http.server
-import json
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from routecal.flows import cli, prefect_server, temporary_server
-from routecal.flows.crash_report import write_crash_report
+from routecal.flows import cli, prefect_server
 from routecal.flows.errors import PlaceUnusable, ServerUnreachable
 from routecal.flows.prefect_server import Access
 from tests.flows.refusal import Capture
-
-ROOT = Path(cli.__file__).parents[1]
-HEAVY = ("prefect", "torch", "transformers", "pyarrow", "scipy", "sklearn", "matplotlib")
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
@@ -137,130 +127,6 @@ def test_a_command_ends_before_anything_is_made(
     assert [f.name for f in tmp_path.iterdir()] == ["q.jsonl"]
 
 
-# ---- places
-
-
-@pytest.mark.parametrize("home", ["file", "file/below", "/proc/prefect", "/dev/null/prefect"])
-def test_a_prefect_home_that_cannot_be_written(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / home))
-    with pytest.raises(PlaceUnusable, match=r"Prefect's state in .* cannot be written \(.*set PREFECT_HOME"):
-        prefect_server.check_prefect_home()
-
-
-def test_looking_at_a_prefect_home_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "a" / "b"))
-    prefect_server.check_prefect_home()
-    assert list(tmp_path.iterdir()) == []
-
-
-# ---- processes
-
-
-def process(folder: Path, code: str, **variables: str) -> "subprocess.Popen[str]":
-    """Python with our packages, in a folder, with homes in it and without Prefect's variables of these tests."""
-    own = {"ROUTECAL_HOME": "home", "PREFECT_HOME": "prefect", "PYTHONPATH": str(ROOT)}
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | own | variables
-    (folder / "q.jsonl").write_text(json.dumps({"query": "a?", "medium_label": "CORRECT", "large_label": "CORRECT"}))
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True)
-
-
-# Who runs the tests in the background of a script has Ctrl-C ignored, and so would these.
-COMMAND = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from flows import cli, terminal; terminal.end_on_signals(); print('ready', flush=True); "
-    "sys.argv = ['routecal', 'label', '--queries', 'q.jsonl']; cli.console()"
-)
-
-
-def test_nothing_heavy_is_imported_to_say_that_a_file_is_not_there(tmp_path: Path) -> None:
-    code = (
-        "import sys; from flows import cli; print(cli.main(['label', '--queries', 'nowhere.jsonl']), "
-        f"cli.main(['train', '--epochs', '0']), sorted(set({HEAVY!r}) & set(sys.modules)))"
-    )
-    out, err = process(tmp_path, code).communicate(timeout=60)
-    assert out == "2 2 []\n"
-    assert err.startswith("routecal: there is no file nowhere.jsonl")
-
-
-def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
-    command = process(tmp_path, COMMAND)
-    assert command.stdout is not None
-    assert command.stdout.readline() == "ready\n"
-    command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
-    assert (command.returncode, err) == (130, "routecal: interrupted before the run began; nothing was done\n")
-
-
-@pytest.mark.served
-def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None:
-    command = process(tmp_path, COMMAND)
-    children: list[psutil.Process] = []
-    while not children and command.poll() is None:
-        time.sleep(0.05)
-        children = psutil.Process(command.pid).children()
-    assert len(children) == 1
-    command.send_signal(signal.SIGINT)
-    command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
-    assert (command.returncode, err) == (130, "routecal: interrupted before the run began; nothing was done\n")
-    gone, alive = psutil.wait_procs(children, timeout=30)
-    assert (len(gone), alive) == (1, [])
-
-
-@pytest.mark.served
-def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
-    started = (
-        "import os, subprocess, sys, time; command = [sys.executable, '-P', sys.argv[1], str(os.getpid()), '1']; "
-        "print(subprocess.Popen(command, start_new_session=True).pid, flush=True); time.sleep(60)"
-    )
-    command = subprocess.Popen(
-        [sys.executable, "-c", started, temporary_server.__file__], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    assert command.stdout is not None
-    orphan = psutil.Process(int(command.stdout.readline()))
-    command.kill()
-    command.communicate(timeout=60)
-    assert psutil.wait_procs([orphan], timeout=30)[1] == []
-
-
-@pytest.mark.parametrize(
-    ("variables", "says"),
-    [
-        ({"PREFECT_LOGGING_LEVEL": "loud"}, "Prefect refuses its settings: LoggingSettings level is 'LOUD', and input"),
-    ],
-)
-def test_settings_that_prefect_refuses(variables: dict[str, str], says: str, tmp_path: Path) -> None:
-    command = process(tmp_path, COMMAND, **variables)
-    _, err = command.communicate(timeout=60)
-    assert command.returncode == 2
-    assert err.startswith(f"routecal: {says}")
-    assert err.count("\n") == 1
-
-
-# ---- faults of ours
-
-
-def test_what_nobody_foresaw_is_one_line_and_a_file(
-    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object, **__: object) -> int:
-        raise KeyError("a\nb")
-
-    monkeypatch.setattr(cli, "_run", broken)
-    assert cli.main(["stats"]) == 1
-    err = capsys.readouterr().err
-    (file,) = (tmp_path / "artifacts" / "logs").iterdir()
-    assert err == (
-        r"routecal: a fault of routecal, not of yours: KeyError: 'a\nb'; please report it with the traceback in "
-        f"{file}\n"
-    )
-    assert 'raise KeyError("a\\nb")' in file.read_text()
-    with pytest.raises(KeyError):
-        cli.main(["--verbose", "stats"])
-
-
 @pytest.mark.parametrize("is_wrapped", [False, True])
 def test_a_server_that_went_away(is_wrapped: bool, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut_off(*_: object, **__: object) -> int:
@@ -279,7 +145,18 @@ def test_a_server_that_went_away(is_wrapped: bool, capsys: Capture, monkeypatch:
     )
 
 
-def test_a_fault_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROUTECAL_HOME", "/dev/null/home")
-    monkeypatch.setattr("tempfile.gettempdir", lambda: "/dev/null")
-    assert write_crash_report(ValueError("x"), "stats").endswith("`routecal --verbose stats …` prints the traceback")
+# ---- places
+
+
+@pytest.mark.parametrize("home", ["file", "file/below", "/proc/prefect", "/dev/null/prefect"])
+def test_a_prefect_home_that_cannot_be_written(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / home))
+    with pytest.raises(PlaceUnusable, match=r"Prefect's state in .* cannot be written \(.*set PREFECT_HOME"):
+        prefect_server.check_prefect_home()
+
+
+def test_looking_at_a_prefect_home_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "a" / "b"))
+    prefect_server.check_prefect_home()
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 
-from routecal.tasks import progress_artifact
+from routecal.tasks import progress
 from routecal.tasks.progress import track
 
 pytestmark = pytest.mark.usefixtures("_own_results")
@@ -25,7 +25,7 @@ def published(key: str) -> list[Artifact]:
 
 
 def test_long_work_has_one_progress_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_artifact, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
     # A name that no flow has: the tests of a session share one server.
     assert work("long work of a test") == [0, 1, 2, 3]
     (found,) = published("long-work-of-a-test-progress")
@@ -47,8 +47,8 @@ def test_a_server_that_is_away_stops_no_work(monkeypatch: pytest.MonkeyPatch, ca
     def gone(*_arguments: object, **_more: object) -> None:
         raise ConnectionError("nobody answers")
 
-    monkeypatch.setattr(progress_artifact, "SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(progress_artifact, "create_progress_artifact", gone)
-    with caplog.at_level(logging.WARNING, "routecal.tasks.progress_artifact"):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(progress, "create_progress_artifact", gone)
+    with caplog.at_level(logging.WARNING, "routecal.tasks.progress"):
         assert work("away") == [0, 1, 2, 3]
     assert "nobody answers" in caplog.text

@@ -13,8 +13,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import read_table
-from routecal.storage.folder_artifact import digest_folder
 from routecal.storage.head_registry import champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, manifests
@@ -151,7 +151,7 @@ def check_whole(home: Home, world: World) -> None:
         if path.suffix == ".parquet":
             assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem), path
         elif path.is_dir() and path.parent.name in ("heads", "calibrated"):
-            assert digest_folder(path).startswith(path.name), path
+            assert folder_digest(path).startswith(path.name), path
 
 
 def pages(report: object) -> set[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from routecal.calib.metrics.summary import summarise
 from routecal.flows import print_results
-from routecal.flows.terminal_tables import draw_table, fits
+from routecal.flows.text_console import draw_table, fits
 from routecal.storage.artifact import Artifact
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.result_table import Table

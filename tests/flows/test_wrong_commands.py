@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ import pytest
 from routecal.calib.errors import CalibError
 from routecal.flows import cli, prefect_server
 from routecal.flows.commands import COMMANDS as KNOWN
+from routecal.flows.option_names import spelled
 from routecal.flows.param_checks import check
 from routecal.flows.params import EvaluateParams
 from routecal.storage.errors import StorageError
 from routecal.storage.layout import Home
 from routecal.tasks.errors import TaskError
 from tests.flows import wrong_commands as wrong
+from tests.flows import wrong_inputs
 from tests.flows.refusal import Capture
 
 NUMBERS = [
@@ -25,7 +28,8 @@ NUMBERS = [
     for command, option, allowed, outside in wrong.NUMBERS
     for value in ("nan", "inf", outside)
 ]
-CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *wrong.CONFLICTS, *wrong.PLACES, *NUMBERS]
+CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *NUMBERS]
+CASES += [*wrong_inputs.CONFLICTS, *wrong_inputs.PLACES]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,7 @@ def test_a_wrong_command_line(line: str, sentence: str, capsys: Capture) -> None
 
 
 @pytest.mark.usefixtures("_here")
-@pytest.mark.parametrize(("line", "sentence"), wrong.PRICES, ids=[line for line, _ in wrong.PRICES])
+@pytest.mark.parametrize(("line", "sentence"), wrong_inputs.PRICES, ids=[line for line, _ in wrong_inputs.PRICES])
 def test_a_model_whose_price_nobody_knows(line: str, sentence: str, capsys: Capture) -> None:
     assert cli.main(shlex.split(line)) == 2
     err = capsys.readouterr().err
@@ -134,11 +138,15 @@ def test_only_flows_without_files_or_choices_have_nothing_to_check() -> None:
 
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("name", RUNS)
-def test_a_flow_run_refuses_first_of_all(name: str) -> None:
+def test_a_flow_run_refuses_first_of_all(name: str, capsys: Capture) -> None:
     command = KNOWN[name]
     params = command.params(**RUNS[name])
     run, _ = command.load()
     with pytest.raises((TaskError, StorageError, CalibError)) as refused:
         check(params)
+    if command.is_quick:  # which only the command line runs
+        assert cli.main([name, *chain.from_iterable((spelled(f), str(v)) for f, v in RUNS[name].items())]) == 2
+        assert capsys.readouterr().err == f"routecal: {refused.value}\n"
+        return
     with pytest.raises(type(refused.value), match=re.escape(str(refused.value))):
-        getattr(run, "fn", run)(params)
+        run.fn(params)

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import fsspec
 import pytest
 
+from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import write_table
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull
-from routecal.storage.folder_artifact import digest_folder, local_folder, write_folder
+from routecal.storage.folder_artifact import local_folder, write_folder
 
 
 def build(path):
@@ -22,7 +23,7 @@ def test_round_trip(home, tmp_path):
     assert artifact.rows == 2
     path = local_folder(artifact, cache=tmp_path / "cache")
     assert (path / "deep" / "er" / "x.bin").read_bytes() == bytes(range(256))
-    assert digest_folder(path) == artifact.sha256
+    assert folder_digest(path) == artifact.sha256
     assert local_folder(artifact, cache=tmp_path / "cache") == path
     assert write_folder("heads", build, home=home) == artifact
 
@@ -32,12 +33,12 @@ def test_digest_sees_names_and_contents_not_times(tmp_path):
         (tmp_path / name).mkdir()
         build(tmp_path / name)
     os.utime(tmp_path / "b" / "config.json", (0, 0))
-    same = digest_folder(tmp_path / "a")
-    assert digest_folder(tmp_path / "b") == same
+    same = folder_digest(tmp_path / "a")
+    assert folder_digest(tmp_path / "b") == same
     (tmp_path / "b" / "config.json").write_text("[]")
-    changed = digest_folder(tmp_path / "b")
+    changed = folder_digest(tmp_path / "b")
     (tmp_path / "a" / "config.json").rename(tmp_path / "a" / "other.json")
-    assert len({same, changed, digest_folder(tmp_path / "a")}) == 3
+    assert len({same, changed, folder_digest(tmp_path / "a")}) == 3
 
 
 def test_a_failing_build_leaves_nothing(local_home):
@@ -74,7 +75,7 @@ def test_damage_is_found_and_writing_again_repairs_it(home, tmp_path):
     with pytest.raises(ArtifactCorrupt):
         local_folder(artifact, cache=tmp_path / "cache")
     write_folder("heads", build, home=home)
-    assert digest_folder(local_folder(artifact, cache=tmp_path / "cache")) == artifact.sha256
+    assert folder_digest(local_folder(artifact, cache=tmp_path / "cache")) == artifact.sha256
     assert [n for n in fs.ls(f"{home.folder('heads')}", detail=False) if ".tmp-" in n] == []
 
 
@@ -92,4 +93,4 @@ def test_many_writers_of_the_same_content_agree(local_home, queries):
         tables = list(pool.map(lambda _: write_table(queries, "queries", home=local_home), range(16)))
     assert len(set(folders)) == len(set(tables)) == 1
     assert len(os.listdir(local_home.folder("heads"))) == len(os.listdir(local_home.folder("queries"))) == 1
-    assert digest_folder(local_folder(folders[0])) == folders[0].sha256
+    assert folder_digest(local_folder(folders[0])) == folders[0].sha256

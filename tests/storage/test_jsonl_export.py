@@ -5,8 +5,7 @@ import pytest
 from routecal.storage import atomic
 from routecal.storage.artifact import write_table
 from routecal.storage.errors import DiskFull
-from routecal.storage.example_join import join_examples
-from routecal.storage.jsonl_export import export_jsonl
+from routecal.storage.example_join import export_jsonl, join_examples
 from routecal.storage.query_identity import split_of
 from tests.storage.conftest import TEXTS
 

@@ -5,7 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from routecal.calib.metrics.binned import bin_index, ece
+from routecal.calib.metrics.bin_counts import bin_index
+from routecal.calib.metrics.binned import ece
 from routecal.storage.artifact import read_table, write_table
 from routecal.storage.errors import ArtifactMissing, UnknownName
 from routecal.storage.example_join import join_examples

@@ -9,8 +9,7 @@ from routecal.calib.errors import UnknownName
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import write_folder
 from routecal.storage.layout import Home
-from routecal.tasks.cache import cache_on, stands
-from routecal.tasks.code_digest import files_of
+from routecal.tasks.cache import cache_on, files_of, stands
 
 
 @pytest.fixture

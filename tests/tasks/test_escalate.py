@@ -14,13 +14,14 @@ from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
-from routecal.calib.router.checkpoint_digest import folder_digest
 from routecal.calib.settings import EscalationTerms, Reading
+from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import Artifact, read_table, write_table
-from routecal.storage.folder_artifact import digest_folder, local_folder
+from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router, sentence
+from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router
 from routecal.tasks.evaluate import FINAL, predict
+from routecal.tasks.evaluation_verdict import sentence
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 
@@ -241,4 +242,4 @@ def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predi
 
 
 def test_calib_and_storage_name_a_checkpoint_alike(made: Made) -> None:
-    assert folder_digest(local_folder(made.router)) == digest_folder(local_folder(made.router)) == made.router.sha256
+    assert folder_digest(local_folder(made.router)) == made.router.sha256

@@ -8,8 +8,8 @@ from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
 from routecal.tasks.escalate import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
-from routecal.tasks.head_warnings import head_warnings
-from routecal.tasks.report_link import report_link
+from routecal.tasks.evaluation_verdict import head_warnings
+from routecal.tasks.markdown import report_link
 
 HEAD = summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 1, 0, 0] * 20, n_replicates=50)
 
@@ -77,7 +77,7 @@ def test_where_no_server_serves_the_report_there_is_no_link(monkeypatch: pytest.
             if "gone" in url:
                 raise httpx.ConnectError("nobody answers")
 
-    monkeypatch.setattr("routecal.tasks.report_link.get_client", lambda **_: Client())
+    monkeypatch.setattr("routecal.tasks.markdown.get_client", lambda **_: Client())
     assert report_link("/home/reports/r-1/report.html") == "/reports/r-1/report.html"
     assert report_link("s3://lake/reports/gone/report.html") is None
     assert asked == [

@@ -72,7 +72,7 @@ def test_an_oracle_without_its_packages_is_refused_before_anything_runs(
     oracle: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without(package, monkeypatch)
-    monkeypatch.setattr("routecal.flows.cli._load_prefect", lambda: pytest.fail("nothing may start"))
+    monkeypatch.setattr("routecal.flows.prefect_settings.load_prefect", lambda: pytest.fail("nothing may start"))
     options = ["--oracle", oracle, "--medium-model", "a", "--large-model", "b", "--base-url", "http://127.0.0.1:1/v1"]
     assert main(["label", "--queries", "absent.jsonl", *options]) == 2
     assert capsys.readouterr().err == (

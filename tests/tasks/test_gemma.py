@@ -20,10 +20,9 @@ from routecal.tasks.benchmark.fit_cells import fit_cell, fit_router
 from routecal.tasks.benchmark.outcome_sets import import_sets
 from routecal.tasks.escalate import pack_router
 from routecal.tasks.extract import extract_shard
-from routecal.tasks.gemma import convert_gemma
 from routecal.tasks.load_examples import join, load_examples
-from routecal.tasks.make_router import train_router
-from routecal.tasks.oracle.local_oracle import LocalModel
+from routecal.tasks.make_router import convert_gemma, train_router
+from routecal.tasks.oracle.local_model import LocalModel
 from routecal.tasks.oracle.prompt_files import prompt
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes

@@ -6,9 +6,8 @@ import pytest
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import Summary, summarise
-from routecal.tasks.evaluate import FINAL, Evaluation
-from routecal.tasks.head_warnings import head_warnings
-from routecal.tasks.slice_table import Slices
+from routecal.tasks.evaluate import FINAL, Evaluation, Slices
+from routecal.tasks.evaluation_verdict import head_warnings
 
 BASE = summarise([0.9, 0.8, 0.2, 0.3] * 10, [1, 1, 0, 0] * 10, n_replicates=50)
 GOOD = {

@@ -17,7 +17,7 @@ from routecal.tasks.load_examples import join
 from routecal.tasks.night.label_history import EXAMPLES, QUERIES, LabelHistory
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.old_tables import digest_for_job, has_rough_ids, under_one_identity
-from routecal.tasks.oracle.api_oracle import Labelled
+from routecal.tasks.oracle.api_labels import Labelled
 from routecal.tasks.oracle.label_shards import store_labelled, unlabelled
 from tests.tasks.made import store_labels, store_queries, texts
 

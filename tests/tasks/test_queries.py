@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import read_metadata, read_table
+from routecal.storage.example_join import export_jsonl
 from routecal.storage.input_errors import BadRows
-from routecal.storage.jsonl_export import export_jsonl
 from routecal.storage.query_identity import query_id
-from routecal.tasks.oracle.replay_oracle import CUT
-from routecal.tasks.queries import import_decisions, import_outcomes, import_queries, make_world_facts, set_apart
+from routecal.tasks.oracle.replay_oracle import CUT, import_outcomes
+from routecal.tasks.queries import import_decisions, import_queries, make_world_facts, set_apart
 from tests.tasks.made import Made, store_queries, texts, write_jsonl
 
 

@@ -12,12 +12,11 @@ from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.escalate import escalate, sentence
-from routecal.tasks.evaluate import FINAL, Evaluation, predict, score
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.escalate import escalate
+from routecal.tasks.evaluate import FEWEST, FINAL, Evaluation, predict, score, score_slices
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
 from routecal.tasks.load_examples import join
 from routecal.tasks.report import write_report
-from routecal.tasks.slice_table import FEWEST, score_slices
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made, store_queries, texts
 

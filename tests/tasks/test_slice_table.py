@@ -7,8 +7,7 @@ import pytest
 from routecal.calib.metrics import summarise
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
-from routecal.tasks.evaluate import predict
-from routecal.tasks.slice_table import OTHER, score_slices
+from routecal.tasks.evaluate import OTHER, predict, score_slices
 from tests.tasks.made import Made
 
 

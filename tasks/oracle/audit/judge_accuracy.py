@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import Estimate
-from routecal.calib.metrics.reliability_bins import wilson
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.audit.audit_errors import (
     AuditIdTwice,
@@ -30,13 +30,11 @@ _LETTERS = {grade.value[0]: grade for grade in Grade}
 Matrix = tuple[tuple[float, ...], ...]
 
 
-class AuditResult(BaseModel):
+class AuditResult(BaseModel, frozen=True):
     """What people found of the judge's grades.
 
     Both matrices have a row per grade of the judge and a column per grade of people, in the order of `Grade`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     n_graded: int = Field(description="rows that people graded")
     n_blank: int = Field(description="rows they left blank")

@@ -1,1 +1,1 @@
-"""Labelling at half price: the provider's batch jobs, made once, followed, and brought home into the ledger."""
+"""Labelling at half price: the provider's batch jobs, made once, followed, and stored in the ledger."""

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from routecal.storage.ledger import Attempt, Batch
-from routecal.tasks.oracle.batch.create_job import SLOWER, SLOWEST, Made, Maker
+from routecal.tasks.oracle.batch.create_job import SLOWER, SLOWEST, Made, Maker, patiently
 from routecal.tasks.oracle.batch.job_files import write_lines
-from routecal.tasks.oracle.batch.retries import patiently
-from routecal.tasks.oracle.batch.store_results import Harvest
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.batch.store_results import ResultStore
+from routecal.tasks.oracle.call import Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
@@ -112,7 +110,7 @@ class Batches:
         """
         self.followed.add(batch.name)
         try:
-            name = batch.job_name or await self._maker.unheard(batch.name)
+            name = batch.job_name or await self._maker.find_created(batch.name)
             if name is None:
                 await self._maker.end(batch.name, "never created")
                 return
@@ -134,10 +132,11 @@ class Batches:
             self.followed.add(name)
 
         try:
-            made = await self._maker.make(calls, path, self._worst_usd(calls), note)
+            worst_usd = self._worst_usd(calls)
+            made = await self._maker.make(calls, path, worst_usd, note)
             if made is not None:
                 since = datetime.now(UTC)
-                under = Under(made.name, made.job_name, calls[0].model, len(calls), made.reserved_usd, since, hold)
+                under = Under(made.name, made.job_name, calls[0].model, len(calls), worst_usd, since, hold)
                 await self._follow(under)
                 await self._api.delete(made.source)
             return made
@@ -150,7 +149,7 @@ class Batches:
         if seen is None:
             await self._lost(under, "it is gone, or does not end")
         elif seen.results is not None:
-            await self._harvested(under, seen)
+            await self._store_results(under, seen)
         else:
             why = f" ({await self._api.why(under.job_name)})" if seen.state == "FAILED" else ""
             said = "batch job %s is %s%s and brought nothing; its %d calls go online"
@@ -186,7 +185,7 @@ class Batches:
             job.check()
             wait_s = min(wait_s * SLOWER, SLOWEST * pace.poll_s)
 
-    async def _harvested(self, under: Under, seen: Seen) -> None:
+    async def _store_results(self, under: Under, seen: Seen) -> None:
         """Store every line of the results; then nothing of the job is needed any more."""
         results = str(seen.results)
         with tempfile.TemporaryDirectory(prefix="routecal-") as folder:
@@ -198,11 +197,13 @@ class Batches:
                 if fault.kind in (FaultKind.FATAL, FaultKind.ROW):
                     return await self._lost(under, f"its results cannot be had: {fault.message}")
                 raise
-            harvest = Harvest(self._job, self._recorder, under.model, under.reserved_usd / max(under.n, 1), self._api)
-            await harvest.store(path, under.name)
-        self._job.budget.settle(under.hold, harvest.usd)
+            stored = ResultStore(
+                self._job, self._recorder, under.model, under.reserved_usd / max(under.n, 1), self._api
+            )
+            await stored.store(path, under.name)
+        self._job.budget.settle(under.hold, stored.usd)
         await self._maker.end(under.name, seen.state)
-        logger.info("batch job %s is %s: %s", under.job_name, seen.state, harvest)
+        logger.info("batch job %s is %s: %s", under.job_name, seen.state, stored)
         await self._api.delete(results)
 
     async def _lost(self, under: Under, why: str) -> None:

@@ -2,21 +2,19 @@
 
 The same request twice makes, and bills, two jobs. So the intent is in the ledger before the request is sent, under a
 display name that occurs once; whoever finds an intent that is still open looks for a job of that name before making
-another.
+another. Requests that nothing is charged for are repeated, as rates and luck demand.
 """
 
 import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from routecal.tasks.oracle.batch.retries import TRIES, patiently, pause_for
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
@@ -28,20 +26,57 @@ logger = logging.getLogger(__name__)
 SLOWER, SLOWEST = 1.5, 10
 
 
-class Made(NamedTuple):
-    """A job that was just created.
+T = TypeVar("T")
 
-    Attributes:
-        name: its display name.
-        job_name: what the provider calls it.
-        source: the uploaded file.
-        reserved_usd: the most it can cost.
+# How often a request is made that failed in a way that may pass.
+TRIES = 6
+LONGEST_BACKOFF_S = 60.0
+
+
+async def patiently(job: Job, ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` returns, asked up to six times where the fault may pass.
+
+    Raises:
+        Fault: the last one.
+        TaskError: the reason why the job was stopped meanwhile.
     """
+    tries = 0
+    while True:
+        try:
+            return await ask()
+        except Fault as fault:
+            tries += 1
+            if fault.kind not in (FaultKind.TRANSIENT, FaultKind.RATE) or tries == TRIES:
+                raise
+            await pause(job, fault, tries)
+
+
+async def pause(job: Job, fault: Fault, tries: int) -> None:
+    """Count a fault and wait before the next try: as long as the provider says, or twice as long each time.
+
+    Raises:
+        TaskError: the reason why the job was stopped meanwhile.
+    """
+    await pause_for(job, fault, min(job.pace.backoff_s * 2.0**tries, LONGEST_BACKOFF_S))
+
+
+async def pause_for(job: Job, fault: Fault, seconds: float) -> None:
+    """Count a fault and wait so long, or longer if the provider says so.
+
+    Raises:
+        TaskError: the reason why the job was stopped meanwhile.
+    """
+    job.tally.retries[fault.kind.value] += 1
+    await job.pause(max(fault.retry_after_s or 0.0, seconds))
+    job.check()
+
+
+class Made(NamedTuple):
+    """A job that was just created: its display name, what the provider calls it, and the uploaded file."""
 
     name: str
     job_name: str
     source: str
-    reserved_usd: float
 
 
 class Maker:
@@ -85,7 +120,7 @@ class Maker:
                 note(name)
                 try:
                     source = source or await self._api.upload(path, name)
-                    return Made(name, await self._create(name, source, calls, reserved_usd), source, reserved_usd)
+                    return Made(name, await self._create(name, source, calls, reserved_usd), source)
                 except _NotMade as not_made:
                     fault = not_made.fault
                 except Fault as failed:
@@ -109,14 +144,14 @@ class Maker:
             await self._api.delete(source)
         return None
 
-    async def unheard(self, name: str) -> str | None:
-        """What the provider calls the job of that display name, if it was made although nobody was told.
+    async def find_created(self, name: str) -> str | None:
+        """What the provider calls the job of that display name, if it was made although no reply said so.
 
         Raises:
             Fault: it could not be asked.
         """
-        if found := await patiently(self._job, lambda: self._api.find(name)):
-            return found
+        if job_name := await patiently(self._job, lambda: self._api.find(name)):
+            return job_name
         # It may not be in the list yet, or another process may just be making it.
         await self._job.pause(self._job.pace.poll_s)
         self._job.check()
@@ -143,12 +178,12 @@ class Maker:
         try:
             job_name = await self._api.create(first.model, source, name)
         except Fault as fault:
-            # Refused as it was, or unheard: a server that fails, or a line that breaks, may have made it all the same.
-            found = await self.unheard(name) if fault.kind is FaultKind.TRANSIENT else None
-            if found is None:
+            # Refused, or no reply came: a server that fails, or a line that breaks, may have made it all the same.
+            existing = await self.find_created(name) if fault.kind is FaultKind.TRANSIENT else None
+            if existing is None:
                 await self.end(name, "never created")
                 raise _NotMade(fault) from fault
-            job_name = found
+            job_name = existing
         await self.created(name, job_name)
         return job_name
 

@@ -111,14 +111,14 @@ def read_lines(path: Path) -> Iterator[JobLine | Torn]:
             if not text.strip():
                 continue
             try:
-                found = json.loads(text)
+                parsed = json.loads(text)
             except (ValueError, RecursionError):
-                found = None
-            yield _line(found) if isinstance(found, dict) else Torn(number)
+                parsed = None
+            yield _line(parsed) if isinstance(parsed, dict) else Torn(number)
 
 
-def _line(found: dict[str, Any]) -> JobLine:
-    tag, response, error = Tag.read(found.get("key")), found.get("response"), found.get("error")
+def _line(parsed: dict[str, Any]) -> JobLine:
+    tag, response, error = Tag.read(parsed.get("key")), parsed.get("response"), parsed.get("error")
     if isinstance(response, dict):
         # Half a surrogate pair, which has no UTF-8, stays the escape that it was.
         return JobLine(tag, json.dumps(response, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())

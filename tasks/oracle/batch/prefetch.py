@@ -14,8 +14,7 @@ import pyarrow as pa
 from routecal.storage.ledger import Batch
 from routecal.tasks.oracle.batch.batch_job import Batches
 from routecal.tasks.oracle.batch.create_job import keys_sha256
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply, check_text
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.engine.stop_reasons import NotPaidYet, OracleRefused, ShardIncomplete
@@ -24,7 +23,6 @@ from routecal.tasks.oracle.model_drift import check_version
 from routecal.tasks.oracle.money.budget import Hold
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.gemini import Gemini
-from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.replies import read_response
 
 T = TypeVar("T")
@@ -32,7 +30,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Asks whatever one row needs, as far as it gets.
-ProbeRow = Callable[[dict[str, Any], Ask], Awaitable[object]]
+ProbeRow = Callable[[dict[str, Any], Ask, None], Awaitable[object]]
 
 WAVES = ({"medium", "large"}, {"judge"})
 
@@ -118,7 +116,7 @@ class Prefetch:
             for row in rest:
                 # A row that is refused meets its refusal again online, where it is counted.
                 try:
-                    await probe(row, ask)
+                    await probe(row, ask, None)
                 except (NotPaidYet, Fault):
                     continue
 

@@ -5,23 +5,32 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from routecal.storage.ledger import Attempt, CallEnd, CallStart, PaidResponse
 from routecal.storage.ledger.ledger_errors import LedgerFull
 from routecal.tasks.oracle.batch.job_files import JobLine, Tag, Torn, read_lines
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.call import Call, Fault
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.recorder import Recorder
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.error_classes import of_status
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
 
 CHUNK = 500
 
 
-class Harvest:
+class _Written(NamedTuple):
+    """What is written of some results, and of the responses among them what they were for and their cost in USD."""
+
+    starts: list[CallStart]
+    ends: list[CallEnd]
+    attempts: list[Attempt]
+    bought: list[tuple[str, float]]
+
+
+class ResultStore:
     """Stores the results of one job, and counts them.
 
     Args:
@@ -60,10 +69,8 @@ class Harvest:
         ledger = self._recorder.ledger
         keys = [line.tag.key for line in part if isinstance(line, JobLine) and line.tag is not None]
         known = await self._recorder.off_loop(lambda: ledger.find(keys))
-        starts: list[CallStart] = []
-        ends: list[CallEnd] = []
-        attempts: list[Attempt] = []
-        bought: list[tuple[str, float]] = []
+        written = _Written([], [], [], [])
+        attempts = written.attempts
         for line in part:
             if isinstance(line, Torn):
                 self._unread += 1
@@ -78,25 +85,18 @@ class Harvest:
                 self._job.tally.retries[fault.kind.value] += 1
                 attempts.append(self._attempt(line.tag, fault.kind.value, fault.message, 0.0, code=fault.code))
             else:
-                self._read(line.tag, self._api.clean(line.body), known, starts, ends, attempts, bought)
-        writing = self._recorder.off_loop(lambda: ledger.write(starts=starts, ends=ends, attempts=attempts))
+                self._read(line.tag, self._api.clean(line.body), known, written)
+        writing = self._recorder.off_loop(
+            lambda: ledger.write(starts=written.starts, ends=written.ends, attempts=attempts)
+        )
         # What is stored is counted, and nothing else, even where we are cancelled in between.
-        await asyncio.shield(self._count_once(writing, bought))
+        await asyncio.shield(self._count_once(writing, written.bought))
         if ledger.full:
             self._job.stop(LedgerFull(ledger.name))
         self._job.check()
 
-    def _read(
-        self,
-        tag: Tag,
-        body: str,
-        known: Mapping[str, PaidResponse],
-        starts: list[CallStart],
-        ends: list[CallEnd],
-        attempts: list[Attempt],
-        bought: list[tuple[str, float]],
-    ) -> None:
-        """Turn one response into what is written of it, and what is counted: what for, and its cost."""
+    def _read(self, tag: Tag, body: str, known: Mapping[str, PaidResponse], written: _Written) -> None:
+        """Turn one response into what is written of it, and what is counted."""
         if tag.key in known and known[tag.key].response == body:
             self._known += 1
             return
@@ -106,19 +106,19 @@ class Harvest:
         cost = self._each_usd if usd is None else usd
         self.usd += cost
         try:
-            require(call, body)
+            read_response(call, body)
         except Fault as fault:
             self._failed += 1
-            attempts.append(self._attempt(tag, fault.kind.value, fault.message, cost, code=200, body=body))
+            written.attempts.append(self._attempt(tag, fault.kind.value, fault.message, cost, code=200, body=body))
             return
         start = CallStart(
             key=tag.key, provider="gemini", model=self._model, stage=tag.stage, job=self._job.pace.job,
             prompt_version=tag.prompt_version, tier="batch", reserved_usd=self._each_usd,
         )  # fmt: skip
         if tag.key not in known:
-            starts.append(start)
-        ends.append(CallEnd(tag.key, body, version, response_id, *usage, usd=usd, attempts=1, latency_ms=None))
-        bought.append((tag.stage, usd or 0.0))
+            written.starts.append(start)
+        written.ends.append(CallEnd(tag.key, body, version, response_id, *usage, usd=usd, attempts=1, latency_ms=None))
+        written.bought.append((tag.stage, usd or 0.0))
 
     async def _count_once(self, written: Awaitable[object], bought: list[tuple[str, float]]) -> None:
         await written

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 
 from routecal.tasks.oracle.engine.pace import Pace
@@ -38,7 +39,6 @@ class Job:
         self.pace, self.prices, self.budget = pace, prices, budget
         self.tally = Tally(rows=rows)
         self.started = time.monotonic()
-        self.at = datetime.now(UTC)
         self.reason: Exception | None = None
         self._where: TracebackType | None = None
         self.stopping = asyncio.Event()
@@ -56,6 +56,21 @@ class Job:
         if self.reason is not None:
             # Raised by everyone who works for the job: each would add the way it took to the others'.
             raise self.reason.with_traceback(self._where)
+
+    @contextlib.contextmanager
+    def stopped_by_errors(self, *, but_for: tuple[type[Exception], ...]) -> Iterator[None]:
+        """Stop where the block fails: all else would fail alike, for want of money, quota or disk, or by our fault.
+
+        Args:
+            but_for: errors that concern one call or one shard.
+        """
+        try:
+            yield
+        except but_for:
+            raise
+        except Exception as error:
+            self.stop(error)
+            raise
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the stop."""

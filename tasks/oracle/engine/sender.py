@@ -3,21 +3,24 @@
 import logging
 import random
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from routecal.storage.ledger import Attempt, CallEnd, CallStart
 from routecal.storage.ledger.records import PaidResponse
-from routecal.tasks.oracle.call import UNCOUNTED, Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import UNCOUNTED, Call, Fault, FaultKind
 from routecal.tasks.oracle.engine.labelling_job import Job
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.recorder import Recorder
+from routecal.tasks.oracle.engine.retry_policy import Tries
 from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
-from routecal.tasks.oracle.rate_limit.limiter import Limits, Permit, RateLimiter
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
+from routecal.tasks.oracle.rate_limit.permit import Permit
+from routecal.tasks.oracle.rate_limit.project_limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +40,34 @@ class Provider(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Request:
+    """One request of a call.
+
+    Attributes:
+        is_ours: whether it is to be sent; else another process has the call in flight, or has ended it.
+        body: of the response, set by whoever sends it.
+        bought: what the ledger has in the end; None while it has nothing.
+    """
+
+    is_ours: bool
+    body: str | None = None
+    bought: PaidResponse | None = None
+
+
 class Sender:
-    """Sends calls of one run through its gates. Used inside one event loop.
+    """Sees the requests of one run through budget, gates and ledger. Used inside one event loop.
 
     Args:
         recorder: the way to the ledger.
-        providers: by `Call.provider`; they share one project.
         pace: limits of the gates.
         rng: of jitter.
     """
 
-    def __init__(self, recorder: Recorder, providers: Mapping[str, Provider], pace: Pace, rng: random.Random) -> None:
+    def __init__(self, recorder: Recorder, pace: Pace, rng: random.Random) -> None:
+        # By model; the project's own, if there is one, under ''.
         self.gates: dict[str, RateLimiter] = {}
-        self._recorder, self._providers, self._pace, self._rng = recorder, providers, pace, rng
+        self._recorder, self._pace, self._rng = recorder, pace, rng
         self._share = 1.0
 
     def share(self, share: float) -> None:
@@ -58,14 +76,15 @@ class Sender:
         for gate in self.gates.values():
             gate.share = share
 
-    async def send(self, job: Job, call: Call, key: str, tries: int) -> PaidResponse | None:
-        """Send once; None if another process has the same call in flight.
+    @asynccontextmanager
+    async def claimed(self, job: Job, call: Call, key: str, tries: Tries, project: str) -> AsyncIterator[Request]:
+        """Reserve, admit and claim one request, which the block sends if it is ours; then store and settle what came.
 
         Raises:
-            Fault: what it brought instead of a response; gates, budget and ledger know of it.
+            Fault: what the block brought instead of a response; gates, budget and ledger know of it.
             DayQuotaReached, NoProgress, QuotaTooSmall, BudgetReached: it may not be sent.
         """
-        provider, pace = self._providers[call.provider], job.pace
+        pace = job.pace
         worst = job.prices.worst_usd(call, tier=pace.tier, at=datetime.now(UTC))
         tokens = estimated_tokens(call)
         async with AsyncExitStack() as stack:
@@ -73,25 +92,23 @@ class Sender:
             stack.callback(job.budget.release, hold)
             spending = None
             if pace.usd_per_10min is not None:
-                spending = await self._gate(provider.project, "").enter(usd=worst, stop=job.check)
+                spending = await self._gate(project, "").enter(usd=worst, stop=job.check)
                 stack.callback(spending.withdraw)
-            permit = await self._gate(provider.project, call.model).enter(tokens=tokens, stop=job.check)
+            permit = await self._gate(project, call.model).enter(tokens=tokens, stop=job.check)
             stack.callback(permit.withdraw)
             claim = await self._recorder.start(_start(call, key, job, worst))
-            if claim.state == "ended":
-                assert claim.bought is not None
-                job.tally.reused += 1
-                return claim.bought
-            if claim.state == "busy":
-                return None
+            if claim.state in ("ended", "busy"):
+                job.tally.reused += claim.state == "ended"
+                yield Request(False, bought=claim.bought)
+                return
             job.tally.taken_over += claim.taken_over
             if job.reason is not None:
                 # Stopped while the claim was written: it has not been sent yet.
                 await self._recorder.release(key)
                 job.check()
-            sent = time.monotonic()
+            sent, request = time.monotonic(), Request(True)
             try:
-                body = await provider.send(call, tier=pace.tier, timeout_s=pace.timeout_s)
+                yield request
             except Fault as fault:
                 permit.failed(fault)
                 cost = self._cost_of(call, job, fault, worst) if fault.maybe_billed else 0.0
@@ -106,8 +123,10 @@ class Sender:
                 _spent(spending, worst)
                 job.budget.settle(hold, worst)
                 given_up = Fault(FaultKind.TRANSIENT, 0, "given up while in flight")
-                self._recorder.note(_attempt(call, key, job, given_up, worst), release=True)
+                self._recorder.note(_attempt(call, key, job, given_up, worst))
                 raise
+            body = request.body
+            assert body is not None
             reply = read_response(call, body)
             usage = reply.usage
             usd = job.prices.usd(call.model, usage, tier=pace.tier, at=datetime.now(UTC))
@@ -127,14 +146,14 @@ class Sender:
                     tokens_output=usage.output,
                     tokens_thinking=usage.thinking,
                     usd=usd,
-                    attempts=tries + 1,
+                    attempts=tries.transient + tries.broken + 1,
                     latency_ms=round(1000 * (time.monotonic() - sent)),
                 )
             )
             job.tally.calls += 1
             job.tally.stages[call.stage] += 1
             job.tally.usd += usd or 0.0
-            return PaidResponse(body, usd, self._recorder.ledger.session)
+            request.bought = PaidResponse(body, usd, self._recorder.ledger.session)
 
     @staticmethod
     def _cost_of(call: Call, job: Job, fault: Fault, worst: float) -> float:
@@ -171,7 +190,7 @@ def estimated_tokens(call: Call) -> int:
 
 
 def _say_uncounted(job: Job, call: Call) -> None:
-    """Count a response whose cost is not known; the first one is told."""
+    """Count a response whose cost is not known; warn of the first."""
     job.tally.uncounted += 1
     if job.tally.uncounted == 1:
         said = "%s counts no tokens that can be true; such a call counts as the most that it can have cost"

@@ -1,5 +1,6 @@
 """Asking a model one question: the call, its one repetition with more room, and the answer that comes of it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -52,18 +53,18 @@ def answer_call(query: str, *, spec: ModelSpec, provider: str, role: Role) -> Ca
         system=prompt("answer_system"),
         prompt=query,
         config={"max_output_tokens": spec.max_output_tokens, "thinking_level": spec.thinking_level},
-        prompt_version=answer_version(),
+        prompt_version=version("answer_system"),
         stage=role,
     )
 
 
-def answer_version() -> str:
-    """Name and digest of the prompt that answers are asked by."""
-    return version("answer_system")
+OnAnswer = Callable[[Answer], Awaitable[None]]
 
 
-async def ask_model(ask: Ask, query: str, *, spec: ModelSpec, provider: str, role: Role) -> Answer:
-    """The answer of a model to a query.
+async def ask_model(
+    ask: Ask, query: str, *, spec: ModelSpec, provider: str, role: Role, on_answer: OnAnswer | None = None
+) -> Answer:
+    """The answer of a model to a query; `on_answer` gets it first.
 
     An answer that is cut off is asked for once more with four times the room and little thinking: thoughts count as
     output, and they are what fills it. If that is cut off too, what it says stands as a truncated answer; if it says
@@ -81,10 +82,10 @@ async def ask_model(ask: Ask, query: str, *, spec: ModelSpec, provider: str, rol
         keys.append(roomier.key)
     last = replies[-1]
     # Of a withheld answer some part may have come through; it is not what a user would have got.
-    spoken = [] if last.blocked else [reply for reply in replies if reply.text and reply.text.strip()]
-    source = spoken[-1] if spoken else last
-    return Answer(
-        text=source.text if spoken else None,
+    worded = [] if last.blocked else [reply for reply in replies if reply.text and reply.text.strip()]
+    source = worded[-1] if worded else last
+    answer = Answer(
+        text=source.text if worded else None,
         blocked=last.blocked,
         truncated=is_cut(source),
         model=call.model,
@@ -93,6 +94,9 @@ async def ask_model(ask: Ask, query: str, *, spec: ModelSpec, provider: str, rol
         prompt_version=call.prompt_version,
         keys=tuple(keys),
     )
+    if on_answer is not None:
+        await on_answer(answer)
+    return answer
 
 
 def is_cut(reply: Reply) -> bool:

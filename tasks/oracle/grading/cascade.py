@@ -6,10 +6,11 @@ from itertools import combinations
 
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.grading.answering import ABSTENTION, Answer
-from routecal.tasks.oracle.grading.decision_judge import decision_version, decision_votes
+from routecal.tasks.oracle.grading.decision_judge import decision_votes
 from routecal.tasks.oracle.grading.exact import is_exact, normalise_answer
 from routecal.tasks.oracle.grading.judging import Ask, JudgeSpec, ModelSpec, Seat, Verdict, Vote
 from routecal.tasks.oracle.grading.model_judge import Case, judge_version, model_votes
+from routecal.tasks.oracle.prompt_files import version
 
 
 async def grade_pair(
@@ -47,33 +48,23 @@ async def grade_pair(
         ungraded = Verdict(None, "nobody", reason="no ground truth", uncertain=True)
         return ungraded, ungraded
     answers = (medium, large)
-
-    async def hear(found: Sequence[Verdict | None], anew: bool) -> list[Verdict]:
-        open_texts = [answer.text or "" for answer, verdict in zip(answers, found, strict=True) if verdict is None]
-        heard: dict[str, tuple[Vote, ...]] = {}
-        if judge.kind == "decision" and open_texts:
+    verdicts = [rule(answer, known) for answer in answers]
+    for anew in (False, True):
+        undecided = [i for i, v in enumerate(verdicts) if v is None or (anew and _can_be_renewed(v))]
+        texts = [answers[i].text or "" for i in undecided]
+        votes: dict[str, tuple[Vote, ...]] = {}
+        if judge.kind == "decision" and texts:
             model = judge.first.model
-            heard = await decision_votes(ask, query, known, open_texts, model=model, provider=provider, anew=anew)
-
-        async def verdict_on(answer: Answer, verdict: Verdict | None) -> Verdict:
-            if verdict is not None:
-                return verdict
-            case = Case(query, known, answer.text or "", provider, judge.form)
-            return await _judged(ask, case, judge, heard.get(case.answer, ()), anew)
-
+            votes = await decision_votes(ask, query, known, texts, model=model, provider=provider, anew=anew)
+        cases = [Case(query, known, text, provider, judge.form) for text in texts]
+        judged = (_judged(ask, case, judge, votes.get(case.answer, ()), anew) for case in cases)
         # Both to their end: what the other judges say is paid.
-        ends = await asyncio.gather(*map(verdict_on, answers, found), return_exceptions=True)
-        verdicts = []
-        for end in ends:
+        for i, end in zip(undecided, await asyncio.gather(*judged, return_exceptions=True), strict=True):
             if isinstance(end, BaseException):
                 raise end
-            verdicts.append(end)
-        return verdicts
-
-    verdicts = await hear([rule(answer, known) for answer in answers], anew=False)
-    if any(map(_can_be_renewed, verdicts)):
-        verdicts = await hear([None if _can_be_renewed(v) else v for v in verdicts], anew=True)
-    return verdicts[0], verdicts[1]
+            verdicts[i] = end
+    first, second = (verdict for verdict in verdicts if verdict is not None)
+    return first, second
 
 
 def _can_be_renewed(verdict: Verdict) -> bool:
@@ -137,7 +128,7 @@ def prompt_versions(judge: JudgeSpec) -> list[str]:
     """Versions of every prompt that may decide a verdict: part of what makes a label."""
     versions = [judge_version(seat) for seat, _ in seats(judge)]
     if judge.kind == "decision":
-        versions[0] = decision_version()
+        versions[0] = version("decision")
     return list(dict.fromkeys(versions))
 
 
@@ -148,12 +139,12 @@ def _suffices(vote: Vote, judge: JudgeSpec) -> bool:
     return judge.below is None or (vote.confidence is not None and vote.confidence >= judge.below)
 
 
-async def _judged(ask: Ask, case: Case, judge: JudgeSpec, heard: tuple[Vote, ...], anew: bool) -> Verdict:
-    """Ask judge after judge until a grade stands or none is left; `heard` is the first one's, if it voted already."""
-    verdict = verdict_of(heard, judge)
-    for seat, spec in seats(judge)[1 if heard else 0 :]:
+async def _judged(ask: Ask, case: Case, judge: JudgeSpec, votes: tuple[Vote, ...], anew: bool) -> Verdict:
+    """Ask judge after judge until a grade stands or none is left; `votes` are the first one's, if it voted already."""
+    verdict = verdict_of(votes, judge)
+    for seat, spec in seats(judge)[1 if votes else 0 :]:
         if verdict.grade is not None:
             break
-        heard = (*heard, *await model_votes(ask, case, spec=spec, seat=seat, anew=anew))
-        verdict = verdict_of(heard, judge)
+        votes = (*votes, *await model_votes(ask, case, spec=spec, seat=seat, anew=anew))
+        verdict = verdict_of(votes, judge)
     return verdict

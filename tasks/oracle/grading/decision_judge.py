@@ -10,15 +10,9 @@ from routecal.tasks.oracle.call import Call, Reply
 from routecal.tasks.oracle.grading.judge_reply import confidence_of
 from routecal.tasks.oracle.grading.judging import Ask, Vote
 from routecal.tasks.oracle.grading.model_judge import ask_judge, quoted_references
-from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
-from routecal.tasks.oracle.prompt_files import fill, sections, version
+from routecal.tasks.oracle.prompt_files import fence_code, fenced, fill, sections, version
 
 LETTERS = "AB"
-
-
-def decision_version() -> str:
-    """Name and digest of the prompt."""
-    return version("decision")
 
 
 def in_order(query: str, answers: Sequence[str]) -> list[str]:
@@ -57,7 +51,7 @@ def decision_call(query: str, accepted: Sequence[str], shown: Sequence[str], *, 
         system="",
         prompt=fill(parts["input"], fields),
         config={"questions": questions},
-        prompt_version=decision_version(),
+        prompt_version=version("decision"),
         endpoint="decide",
     )
 
@@ -82,20 +76,17 @@ async def decision_votes(
     """
     shown = in_order(query, answers)
     call = decision_call(query, accepted, shown, model=model, provider=provider)
-    votes = await _heard(ask, call, shown, anew)
-    unread = [text for text in shown if votes[text].grade is None and not votes[text].was_not_heard]
-    if not unread:
+
+    def is_read(reply: Reply) -> bool:
+        return all(vote.grade for vote in _votes(call, shown, reply).values())
+
+    reply = await ask_judge(ask, call, is_read, anew=anew)
+    votes = _votes(call, shown, reply)
+    if isinstance(reply, str) or is_read(reply):
         return {text: (vote,) for text, vote in votes.items()}
     again = replace(call, sample=1)
-    second = await _heard(ask, again, shown, anew)
-    return {text: (votes[text], second[text]) if text in unread else (votes[text],) for text in shown}
-
-
-async def _heard(ask: Ask, call: Call, shown: Sequence[str], anew: bool) -> Mapping[str, Vote]:
-    votes = _votes(call, shown, await ask_judge(ask, call))
-    if anew and any(vote.earlier and vote.grade is None for vote in votes.values()):
-        votes = _votes(call, shown, await ask_judge(ask, call, anew=True))
-    return votes
+    second = _votes(again, shown, await ask_judge(ask, again, is_read, anew=anew))
+    return {text: (vote,) if vote.grade else (vote, second[text]) for text, vote in votes.items()}
 
 
 def _votes(call: Call, shown: Sequence[str], reply: Reply | str) -> Mapping[str, Vote]:
@@ -109,9 +100,9 @@ def _vote(call: Call, question: str, reply: Reply | str) -> Vote:
     vote = replace(vote, model_version=reply.model_version, earlier=reply.earlier)
     if reply.blocked:
         return replace(vote, problem=f"blocked:{reply.blocked}")
-    if (found := reply.choices.get(question)) is None:
+    if (answer := reply.choices.get(question)) is None:
         return replace(vote, problem="empty")
-    choice, probabilities = found
+    choice, probabilities = answer
     raw = json.dumps({"question": question, "choice": choice, "probabilities": dict(probabilities)})
     if choice not in {grade.value for grade in Grade}:
         return replace(vote, raw=raw, problem="unreadable")

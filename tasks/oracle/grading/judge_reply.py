@@ -82,13 +82,13 @@ def read_grade(text: str) -> tuple[Grade | None, float | None]:
     (None, None)
     """
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        parsed = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None, None
-    said = found.get("grade") if isinstance(found, dict) else None
+    said = parsed.get("grade") if isinstance(parsed, dict) else None
     if not isinstance(said, str) or said not in {grade.value for grade in Grade}:
         return None, None
-    return Grade(said), confidence_of(found.get("confidence"))
+    return Grade(said), confidence_of(parsed.get("confidence"))
 
 
 def confidence_of(value: object) -> float | None:
@@ -99,10 +99,10 @@ def confidence_of(value: object) -> float | None:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise ValueError("a name occurs twice")
-    return found
+    return mapping
 
 
 def _no_constant(name: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from routecal.calib.policy import Grade
 from routecal.tasks.oracle.call import Call, Reply
@@ -22,10 +22,8 @@ class Ask(Protocol):
         ...
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(BaseModel, frozen=True):
     """A model and how it is asked."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str = Field(min_length=1, description="as the provider spells it")
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = Field(
@@ -36,10 +34,8 @@ class ModelSpec(BaseModel):
     )
 
 
-class JudgeSpec(BaseModel):
+class JudgeSpec(BaseModel, frozen=True):
     """Who judges an answer, and when more than one must."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["model", "decision"] = Field(
         default="model", description="the first judge writes its grade, or chooses it through the decisions endpoint"
@@ -91,11 +87,6 @@ class Vote:
     raw: str | None
     problem: str | None = None
     earlier: bool = field(default=False, compare=False)
-
-    @property
-    def was_not_heard(self) -> bool:
-        """No reply came that could be read; to ask again at once is of no use."""
-        return (self.problem or "").startswith(("refused", "broken"))
 
     @property
     def facts(self) -> dict[str, Any]:

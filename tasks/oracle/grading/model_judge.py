@@ -1,17 +1,15 @@
 """One judge that writes: its request, and the vote that is read from its reply."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.answering import is_cut, with_more_room
 from routecal.tasks.oracle.grading.judge_reply import read_reply
 from routecal.tasks.oracle.grading.judging import Ask, JudgeForm, ModelSpec, Seat, Vote
-from routecal.tasks.oracle.grading.prompt_fence import fence_code, fenced
-from routecal.tasks.oracle.prompt_files import fill, prompt, version
+from routecal.tasks.oracle.prompt_files import fence_code, fenced, fill, prompt, version
 
 # The first and third judge share their words, and might be the same model: then its sample number tells them apart.
 SYSTEMS: dict[Seat, str] = {"first": "judge_system", "second": "judge_second", "third": "judge_system"}
@@ -103,38 +101,46 @@ async def model_votes(ask: Ask, case: Case, *, spec: ModelSpec, seat: Seat, anew
         Fault: of any kind but ROW and BROKEN: the judge could not be asked.
     """
     call = judge_call(case, spec=spec, seat=seat)
-    first, cut = await _vote(ask, call, seat, anew)
-    if first.grade is not None or first.was_not_heard:
+    reply = await ask_judge(ask, call, _has_grade, anew=anew)
+    first = _vote(call, seat, reply)
+    if first.grade is not None or isinstance(reply, str):
         return (first,)
-    again = with_more_room(call) if cut else replace(call, sample=call.sample + 1)
-    return first, (await _vote(ask, again, seat, anew))[0]
+    again = with_more_room(call) if is_cut(reply) else replace(call, sample=call.sample + 1)
+    return first, _vote(again, seat, await ask_judge(ask, again, _has_grade, anew=anew))
 
 
-async def ask_judge(ask: Ask, call: Call, *, anew: bool = False) -> Reply | str:
+async def ask_judge(ask: Ask, call: Call, is_read: Callable[[Reply], bool], *, anew: bool) -> Reply | str:
     """The reply, or the problem of a request that the provider refuses, or answers with what is no answer.
+
+    Args:
+        ask: puts one call.
+        call: to a judge.
+        is_read: whether a reply gives all its votes.
+        anew: have a reply of an earlier run that does not bought again.
 
     Raises:
         Fault: of any kind but ROW and BROKEN.
     """
     try:
-        return await (ask(call, anew=True) if anew else ask(call))
+        reply = await ask(call)
+        return await ask(call, anew=True) if anew and reply.earlier and not is_read(reply) else reply
     except Fault as fault:
         if fault.kind not in (FaultKind.ROW, FaultKind.BROKEN):
             raise
         return f"{'refused' if fault.kind is FaultKind.ROW else 'broken'}: {fault.message}"
 
 
-async def _vote(ask: Ask, call: Call, seat: Seat, anew: bool) -> tuple[Vote, bool]:
-    """(vote, whether the reply was cut off)."""
+def _has_grade(reply: Reply) -> bool:
+    return read_reply(reply)[0] is not None
+
+
+def _vote(call: Call, seat: Seat, reply: Reply | str) -> Vote:
     vote = Vote(call.model, seat, call.prompt_version, None, None, None, call.key, None)
-    reply = await ask_judge(ask, call)
-    if isinstance(reply, Reply) and anew and reply.earlier and read_reply(reply)[0] is None:
-        reply = await ask_judge(ask, call, anew=True)
     if isinstance(reply, str):
-        return replace(vote, problem=reply), False
+        return replace(vote, problem=reply)
     grade, confidence = read_reply(reply)
     vote = replace(vote, grade=grade, confidence=confidence, raw=reply.text, model_version=reply.model_version)
-    return replace(vote, problem=None if grade else _problem(reply), earlier=reply.earlier), is_cut(reply)
+    return replace(vote, problem=None if grade else _problem(reply), earlier=reply.earlier)
 
 
 def _problem(reply: Reply) -> str:

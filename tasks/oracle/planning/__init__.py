@@ -1,1 +1,1 @@
-"""A run foretold: calls, tokens, cost and time, before anything is paid."""
+"""A run planned: calls, tokens, cost and time, before anything is paid."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.providers.response_bodies import not_a_completion
 from routecal.tasks.oracle.providers.retry_after import asked_wait_s
 
@@ -83,9 +83,9 @@ def of_status(
     kind, hint = _row(code, str(error.get("status") or error.get("code") or ""), facts)
     hint = hint.format(model=f"the model {model}" if model else "the model", key=key_name)
     wait_s = asked_wait_s(error.get("details"), text, headers)
-    kept = without(body if isinstance(body, str) else json.dumps(body, default=str), secrets)[:MAX_ERROR_BODY]
+    cleaned = without(body if isinstance(body, str) else json.dumps(body, default=str), secrets)[:MAX_ERROR_BODY]
     # A success that is not 200 may well be on the bill.
-    return Fault(kind, code, message, wait_s, code < 300, hint, "" if body is None else kept)
+    return Fault(kind, code, message, wait_s, code < 300, hint, "" if body is None else cleaned)
 
 
 def of_error(error: Exception, *, secrets: tuple[str, ...] = (), model: str = "") -> Fault | None:
@@ -220,8 +220,8 @@ def _error(body: object) -> dict[str, Any]:
 
 
 def _details(error: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    found = error.get("details")
-    yield from (d for d in found if isinstance(d, dict)) if isinstance(found, list) else ()
+    details = error.get("details")
+    yield from (d for d in details if isinstance(d, dict)) if isinstance(details, list) else ()
 
 
 def _facts(error: Mapping[str, Any]) -> Iterator[str]:
@@ -229,9 +229,9 @@ def _facts(error: Mapping[str, Any]) -> Iterator[str]:
     yield from (str(error.get(name) or "") for name in ("code", "type"))
     for detail in _details(error):
         yield str(detail.get("reason") or "")
-        found = [v for v in detail.get("violations") or [] if isinstance(v, dict)]
+        violations = [v for v in detail.get("violations") or [] if isinstance(v, dict)]
         for source, names in [
-            *((v, ("quotaId", "quotaMetric")) for v in found),
+            *((v, ("quotaId", "quotaMetric")) for v in violations),
             (detail.get("metadata"), ("quota_limit",)),
         ]:
             yield from (str(source.get(name) or "") for name in names) if isinstance(source, dict) else ()

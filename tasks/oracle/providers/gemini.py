@@ -14,17 +14,16 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, check_text
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from routecal.tasks.oracle.providers.error_classes import of_error, without
 from routecal.tasks.oracle.providers.gemini_config import TIERS, sdk_config, user_turn
-from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 
 if TYPE_CHECKING:
     from google.genai import Client
+    from google.genai.client import AsyncClient
 
 # No text up to here makes a body of the mebibyte that aiohttp warns at: a character takes twelve bytes at most.
 _LARGE_CHARS = 2**20 // 12 - 4096
@@ -134,9 +133,14 @@ class Gemini:
             clients = await self._clients.get()
             async with asyncio.timeout(timeout_s):
                 if call.endpoint == "decide":
-                    body = await _decided(clients, call, timeout_s)
+                    decision = _decision(call, timeout_s)
+                    response = await _deciding(clients).decisions.with_raw_response.create(**decision)
+                    body = str(await response.text())
                 else:
-                    body = await _generated(clients, call, tier, timeout_s)
+                    content = _content(call, tier, timeout_s)
+                    generated = await clients.generate.aio.models.generate_content(**content)
+                    assert generated.sdk_http_response is not None  # asked for in sdk_config
+                    body = generated.sdk_http_response.body or ""
         except Fault:
             raise
         except Exception as error:
@@ -146,7 +150,7 @@ class Gemini:
         else:
             # No provider sends a key back, but a proxy's page may; and the body is kept.
             body = without(body, self._secrets)
-            require(call, body)
+            read_response(call, body)
             return body
         # Outside the handler, so that the SDK's error, which holds the request, is not chained to ours.
         raise fault
@@ -193,25 +197,23 @@ class Gemini:
                         client.close()
 
 
-async def _generated(clients: _Clients, call: Call, tier: str, timeout_s: float) -> str:
-    config = sdk_config(call.system, call.config_json, tier, int(timeout_s * 1000))
+def _content(call: Call, tier: str, timeout_s: float) -> dict[str, Any]:
+    """A `generate` call as the SDK takes it."""
     if len(call.system) + len(call.prompt) > _LARGE_CHARS:
         # Once a query is that long, blocking the loop for the copy of a megabyte is the least of its costs.
         warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
-    models = clients.generate.aio.models
-    response = await models.generate_content(model=call.model, contents=user_turn(call.prompt), config=config)
-    assert response.sdk_http_response is not None  # asked for in sdk_config
-    return response.sdk_http_response.body or ""
+    config = sdk_config(call.system, call.config_json, tier, int(timeout_s * 1000))
+    return {"model": call.model, "contents": user_turn(call.prompt), "config": config}
 
 
-async def _decided(clients: _Clients, call: Call, timeout_s: float) -> str:
+def _decision(call: Call, timeout_s: float) -> dict[str, Any]:
+    """A `decide` call as the SDK takes it."""
+    prompt = f"{call.system}\n\n{call.prompt}" if call.system else call.prompt
+    return {"model": call.model, "input": prompt, "questions": call.config["questions"], "timeout": timeout_s}
+
+
+def _deciding(clients: _Clients) -> "AsyncClient":
     if clients.decide is None:
         hint = "judge with a model that writes, or with an API key"
         raise Fault(FaultKind.FATAL, 0, "Vertex AI serves no decisions", hint=hint)
-    response = await clients.decide.aio.decisions.with_raw_response.create(
-        model=call.model,
-        input=f"{call.system}\n\n{call.prompt}" if call.system else call.prompt,
-        questions=call.config["questions"],
-        timeout=timeout_s,
-    )
-    return str(await response.text())
+    return clients.decide.aio

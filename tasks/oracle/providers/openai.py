@@ -15,14 +15,12 @@ import httpx2
 from openai import AsyncOpenAI
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, check_text
 from routecal.tasks.oracle.providers.address import Address, address_of
 from routecal.tasks.oracle.providers.error_classes import without
 from routecal.tasks.oracle.providers.openai_faults import KEY_NAME, of_error, refined, wants_other_cap
-from routecal.tasks.oracle.providers.payload_check import check_text
 from routecal.tasks.oracle.providers.per_event_loop import PerEventLoop
-from routecal.tasks.oracle.providers.replies import require
+from routecal.tasks.oracle.providers.replies import read_response
 
 TIERS = ("online", "flex")
 
@@ -151,15 +149,15 @@ class OpenAI:
 
     def _checked(self, call: Call, body: str) -> str:
         """The body, if it is an answer."""
-        # No provider sends a key back, but a proxy's page may; and the body is kept. What is short stays: a key like
+        # No provider sends a key back, but a proxy's page may; and the body is stored. What is short stays: a key like
         # `ollama` is a word of answers.
-        kept = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
-        fault = _fault_of(call, kept)
+        cleaned = without(body, tuple(secret for secret in self._secrets if len(secret) >= _LONG))
+        fault = _fault_of(call, cleaned)
         if fault is None:
-            return kept
+            return cleaned
         # What no answer needs nobody misses; and a fault is shown to people.
-        kept = without(body, self._secrets)
-        fault = _fault_of(call, kept) or Fault(fault.kind, fault.code, "the reply is no answer", body=kept)
+        cleaned = without(body, self._secrets)
+        fault = _fault_of(call, cleaned) or Fault(fault.kind, fault.code, "the reply is no answer", body=cleaned)
         raise refined(fault, has_form=_has_form(call))
 
     async def _hold(self) -> AsyncGenerator[AsyncOpenAI, None]:
@@ -175,7 +173,7 @@ class OpenAI:
 
 def _fault_of(call: Call, body: str) -> Fault | None:
     try:
-        require(call, body)
+        read_response(call, body)
     except Fault as fault:
         return fault
     return None

@@ -6,7 +6,7 @@ import re
 import httpx2
 import openai
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.providers.error_classes import no_address, of_api_error, of_broken
 
 KEY_NAME = "OPENAI_API_KEY"
@@ -80,9 +80,9 @@ def wants_other_cap(fault: Fault) -> bool:
 def _said(fault: Fault) -> str:
     """Message, code and parameter. Not the whole body, which may repeat the query."""
     try:
-        found = json.loads(fault.body)
+        error = json.loads(fault.body)
     except ValueError:
         return fault.message
-    found = found.get("error", found) if isinstance(found, dict) else {}
-    named = [str(found.get(name) or "") for name in ("code", "type", "param")] if isinstance(found, dict) else []
+    error = error.get("error", error) if isinstance(error, dict) else {}
+    named = [str(error.get(name) or "") for name in ("code", "type", "param")] if isinstance(error, dict) else []
     return " ".join([fault.message, *named])

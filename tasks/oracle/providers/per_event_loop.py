@@ -26,17 +26,17 @@ class PerEventLoop(Generic[T]):
     async def get(self) -> T:
         """The running loop's; made on first use."""
         loop = asyncio.get_running_loop()
-        if (found := self._open.get(loop)) is not None:
-            return found[0]
+        if (open_here := self._open.get(loop)) is not None:
+            return open_here[0]
         holder = self._hold()
         made = await anext(holder)
         with self._lock:
             for dead in [known for known in self._open if known.is_closed()]:
                 del self._open[dead]
-            kept = self._open.setdefault(loop, (made, holder))
-        if kept[1] is not holder:
+            current = self._open.setdefault(loop, (made, holder))
+        if current[1] is not holder:
             await holder.aclose()
-        return kept[0]
+        return current[0]
 
     async def aclose(self) -> None:
         """Close what is open in the running loop; asked for again, it is made again."""

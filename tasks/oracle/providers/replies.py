@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from routecal.plain_text import plain
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.providers.error_classes import of_status
 from routecal.tasks.oracle.providers.finish_reasons import (
     MAX_TOKENS,
@@ -58,26 +57,21 @@ def read_response(call: Call, body: str) -> Reply:
     Raises:
         Fault: it is no answer; which kind says what to do about it.
     """
-    found = json_object(body)
-    _check_reported(call, found, found.get("error"), body)
+    parsed = json_object(body)
+    _check_reported(call, parsed, parsed.get("error"), body)
     usage, version, response_id = usage_of(call, body)
-    if not is_chat(call) and (reason := _blocked_prompt(found)):
+    if not is_chat(call) and (reason := _blocked_prompt(parsed)):
         return Reply(None, PROMPT_BLOCKED, reason, version, response_id, usage)
     if call.endpoint == "decide":
-        answers = found.get("answers")
+        answers = parsed.get("answers")
         if not isinstance(answers, dict) or not answers:
-            _no_answer(found, ("answers", "usage"), body)
+            _no_answer(parsed, ("answers", "usage"), body)
         return Reply(None, STOP, None, version, response_id, usage, choices=_choices(answers))
-    text, finish, blocked = (_chat if is_chat(call) else _candidate)(call, found, body)
+    text, finish, blocked = (_chat if is_chat(call) else _candidate)(call, parsed, body)
     if text and usage.output == 0:
         # Some servers count nothing and say 0.
         usage = usage._replace(output=None, thinking=None)
     return Reply(clean(text) or None, finish, blocked, version, response_id, usage)
-
-
-def require(call: Call, body: str) -> None:
-    """Raise the fault of a body that is no answer, as `read_response` does."""
-    read_response(call, body)
 
 
 def broken(what: str, hint: str, body: str, *, kind: FaultKind = FaultKind.BROKEN) -> NoReturn:
@@ -85,10 +79,10 @@ def broken(what: str, hint: str, body: str, *, kind: FaultKind = FaultKind.BROKE
     raise Fault(kind, 200, what, maybe_billed=True, hint=hint if kind is FaultKind.BROKEN else "", body=body)
 
 
-def _check_reported(call: Call, found: Mapping[str, Any], error: object, body: str) -> None:
+def _check_reported(call: Call, parsed: Mapping[str, Any], error: object, body: str) -> None:
     """Raise the fault that a body of status 200 reports, as some gateways do for the server behind them."""
-    if found.get("object") == "error" and not error:
-        error = found
+    if parsed.get("object") == "error" and not error:
+        error = parsed
     if not error:
         return
     said = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else ""}
@@ -99,32 +93,32 @@ def _check_reported(call: Call, found: Mapping[str, Any], error: object, body: s
     key_name = "OPENAI_API_KEY" if is_chat(call) else "GEMINI_API_KEY"
     fault = of_status(status, {"error": said}, model=call.model, key_name=key_name)
     # A part of an answer, or a count of tokens, may well be on the bill.
-    is_billed = any(found.get(name) for name in ("choices", "candidates", "usage", "usageMetadata"))
+    is_billed = any(parsed.get(name) for name in ("choices", "candidates", "usage", "usageMetadata"))
     raise Fault(fault.kind, fault.code, fault.message, fault.retry_after_s, is_billed, fault.hint, body)
 
 
-def _no_answer(found: Mapping[str, Any], known: tuple[str, ...], body: str) -> NoReturn:
+def _no_answer(parsed: Mapping[str, Any], known: tuple[str, ...], body: str) -> NoReturn:
     """Raise the fault of a body without an answer: broken if it has the form of a response, else none at all."""
-    if any(name in found for name in known):
+    if any(name in parsed for name in known):
         broken("the response holds no answer", _BY_HAND, body)
     not_a_completion(body, "JSON of another kind")
 
 
-def _only(found: Mapping[str, Any], name: str, known: tuple[str, ...], body: str) -> dict[str, Any]:
+def _only(parsed: Mapping[str, Any], name: str, known: tuple[str, ...], body: str) -> dict[str, Any]:
     """The one choice, or candidate, of a response: one was asked for."""
-    several = found.get(name)
+    several = parsed.get(name)
     if not isinstance(several, list) or not several or not isinstance(several[0], dict):
-        _no_answer(found, (name, *known), body)
+        _no_answer(parsed, (name, *known), body)
     if len(several) > 1:
         broken(f"the response holds {len(several)} answers where one was asked for", _BY_HAND, body)
     only: dict[str, Any] = several[0]
     return only
 
 
-def _blocked_prompt(found: Mapping[str, Any]) -> str | None:
+def _blocked_prompt(parsed: Mapping[str, Any]) -> str | None:
     """Why the prompt was withheld; the Decisions API spells it in lower case with underscores."""
-    reason = str_at(dict_at(found, "promptFeedback"), "blockReason") or str_at(
-        dict_at(found, "prompt_feedback"), "block_reason"
+    reason = str_at(dict_at(parsed, "promptFeedback"), "blockReason") or str_at(
+        dict_at(parsed, "prompt_feedback"), "block_reason"
     )
     return reason.upper() if reason else None
 
@@ -139,9 +133,9 @@ def _ended(call: Call, said: object, body: str) -> str:
     broken(f"the reply has {shown}, so it is no whole answer", _TOOLS if tools else _BY_HAND, body, kind=kind)
 
 
-def _candidate(call: Call, found: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
+def _candidate(call: Call, parsed: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
     """Text without thoughts, finish reason, and that reason again if it withholds the answer."""
-    candidate = _only(found, "candidates", ("promptFeedback", "usageMetadata", "modelVersion"), body)
+    candidate = _only(parsed, "candidates", ("promptFeedback", "usageMetadata", "modelVersion"), body)
     finish = _ended(call, candidate.get("finishReason"), body)
     if finish in WITHHELD:
         return "", finish, finish
@@ -155,10 +149,10 @@ def _candidate(call: Call, found: Mapping[str, Any], body: str) -> tuple[str, st
     return _worded(texts, finish, any(part.get("thought") for part in said), body), finish, None
 
 
-def _chat(call: Call, found: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
+def _chat(call: Call, parsed: Mapping[str, Any], body: str) -> tuple[str, str, str | None]:
     """The same of a chat completion; a refusal is the model's own, and as good as a withheld answer."""
-    choice = _only(found, "choices", ("usage",), body)
-    _check_reported(call, found, choice.get("error"), body)
+    choice = _only(parsed, "choices", ("usage",), body)
+    _check_reported(call, parsed, choice.get("error"), body)
     if "message" not in choice and ("delta" in choice or "text" in choice):
         not_a_completion(body, "a piece of a stream" if "delta" in choice else "a completion of another endpoint")
     finish, message = _ended(call, choice.get("finish_reason"), body), dict_at(choice, "message")

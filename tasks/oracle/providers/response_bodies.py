@@ -9,7 +9,7 @@ import re
 from typing import Any, NoReturn
 
 from routecal.plain_text import plain
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 
 # So much of a strange body is shown.
 QUOTED = 120
@@ -31,15 +31,15 @@ def json_object(body: str) -> dict[str, Any]:
     text = body.removeprefix("\ufeff")
     what = ""
     try:
-        found = json.loads(text)
-        what = "a JSON list" if isinstance(found, list) else "a JSON value"
+        parsed = json.loads(text)
+        what = "a JSON list" if isinstance(parsed, list) else "a JSON value"
     except RecursionError:
-        found, what = None, "JSON of another kind"
+        parsed, what = None, "JSON of another kind"
     except ValueError:
-        found = None
+        parsed = None
     # Outside the handlers, so that the decoder's error, which holds the body, is not chained to ours.
-    if isinstance(found, dict):
-        return found
+    if isinstance(parsed, dict):
+        return parsed
     if not what and _is_cut(text):
         said = "the response is not one whole JSON object: it was cut short"
         raise Fault(FaultKind.TRANSIENT, 200, said, maybe_billed=True, body=body)

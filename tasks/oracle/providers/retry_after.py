@@ -24,9 +24,9 @@ def asked_wait_s(details: object, message: str, headers: Mapping[str, str]) -> f
         message: of the error.
         headers: of the response, names in any case.
     """
-    found = {str(name).lower(): str(value) for name, value in headers.items()}
-    said = [*_detailed(details), *_worded(message), *_retry_after(found)]
-    return max(said or _resets(found), default=None)
+    lower_headers = {str(name).lower(): str(value) for name, value in headers.items()}
+    said = [*_detailed(details), *_worded(message), *_retry_after(lower_headers)]
+    return max(said or _resets(lower_headers), default=None)
 
 
 def _detailed(details: object) -> Iterator[float]:
@@ -39,8 +39,8 @@ def _detailed(details: object) -> Iterator[float]:
 
 
 def _worded(message: str) -> Iterator[float]:
-    for found in _WAIT.finditer(message):
-        yield from _spans(found[1])
+    for match in _WAIT.finditer(message):
+        yield from _spans(match[1])
 
 
 def _retry_after(headers: Mapping[str, str]) -> Iterator[float]:

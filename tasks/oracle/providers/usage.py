@@ -25,21 +25,21 @@ def usage_of(call: Call, body: str) -> tuple[Usage, str | None, str | None]:
     whole number, 0 for a prompt that has words, or far more than the request had and allowed.
     """
     try:
-        found = json.loads(body.removeprefix("\ufeff"))
+        parsed = json.loads(body.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return UNCOUNTED, None, None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         return UNCOUNTED, None, None
     if call.endpoint == "decide":
         names = ("total_input_tokens", "total_cached_tokens", "total_output_tokens", "total_thought_tokens")
-        usage, version, response_id = _counted(dict_at(found, "usage"), *names), "model", "id"
+        usage, version, response_id = _counted(dict_at(parsed, "usage"), *names), "model", "id"
     elif is_chat(call):
-        usage, version, response_id = _of_chat(dict_at(found, "usage")), "model", "id"
+        usage, version, response_id = _of_chat(dict_at(parsed, "usage")), "model", "id"
     else:
         names = ("promptTokenCount", "cachedContentTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
-        usage = _counted(dict_at(found, "usageMetadata"), *names)
+        usage = _counted(dict_at(parsed, "usageMetadata"), *names)
         version, response_id = "modelVersion", "responseId"
-    return _plausible(call, usage), _name(found, version), _name(found, response_id)
+    return _plausible(call, usage), _name(parsed, version), _name(parsed, response_id)
 
 
 def is_chat(call: Call) -> bool:

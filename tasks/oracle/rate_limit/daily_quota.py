@@ -101,8 +101,8 @@ class DayBreaker:
             wait_s = retry_after_s if retry_after_s is not None and retry_after_s > 0 else _PROBE_AFTER_S
             if wait_s > _PROBE_WITHIN_S:
                 # In UTC: in a zone Python adds to what the clock shows, whatever happens to clocks that night.
-                asked = self._wall().astimezone(UTC) + timedelta(seconds=min(wait_s, 86400.0))
-                self._spent(min(next_reset(self._wall()), asked.astimezone(RESET_ZONE)))
+                requested = self._wall().astimezone(UTC) + timedelta(seconds=min(wait_s, 86400.0))
+                self._spent(min(next_reset(self._wall()), requested.astimezone(RESET_ZONE)))
             else:
                 self._probe_at = now + wait_s
 

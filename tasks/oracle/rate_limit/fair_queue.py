@@ -5,50 +5,50 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-Wish = TypeVar("Wish")
-Leave = TypeVar("Leave")
+Demand = TypeVar("Demand")
+Grant = TypeVar("Grant")
 
 # How long a `stop` may raise before those who wait notice.
 LOOK_S = 0.25
 
 
-class _Waiter(Generic[Wish, Leave]):
-    __slots__ = ("future", "stop", "wish")
+class _Waiter(Generic[Demand, Grant]):
+    __slots__ = ("demand", "future", "stop")
 
-    def __init__(self, wish: Wish, stop: Callable[[], object] | None) -> None:
-        self.wish, self.stop = wish, stop
-        self.future: asyncio.Future[Leave] = asyncio.get_running_loop().create_future()
+    def __init__(self, demand: Demand, stop: Callable[[], object] | None) -> None:
+        self.demand, self.stop = demand, stop
+        self.future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
 
 
-class FairQueue(Generic[Wish, Leave]):
+class FairQueue(Generic[Demand, Grant]):
     """Those who wait, in order. No tasks and no locks: `move` looks at the head and is called when something changed.
 
     Args:
-        poll: (leave, seconds) for a wish: leave if it is granted, else None and how long to wait before asking again,
+        poll: (grant, seconds) for a demand: a grant, or None and how long to wait before asking again,
             None if that depends on somebody's `move`. What it raises is raised to the one who waits.
-        give_back: takes a leave that was granted to somebody who was cancelled before knowing.
+        give_back: takes a grant of somebody who was cancelled before knowing.
     """
 
     def __init__(
-        self, poll: Callable[[Wish], tuple[Leave | None, float | None]], give_back: Callable[[Leave], object]
+        self, poll: Callable[[Demand], tuple[Grant | None, float | None]], give_back: Callable[[Grant], object]
     ) -> None:
         self._poll, self._give_back = poll, give_back
-        self._waiters: deque[_Waiter[Wish, Leave]] = deque()
+        self._waiters: deque[_Waiter[Demand, Grant]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._looker: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def head(self) -> Wish | None:
-        """What the first one wishes; None if nobody waits."""
-        return self._waiters[0].wish if self._waiters else None
+    def head(self) -> Demand | None:
+        """What the first one demands; None if nobody waits."""
+        return self._waiters[0].demand if self._waiters else None
 
-    async def wait(self, wish: Wish, stop: Callable[[], object] | None = None) -> Leave:
-        """Stand in line until leave is granted.
+    async def wait(self, demand: Demand, stop: Callable[[], object] | None = None) -> Grant:
+        """Stand in line until there is a grant.
 
         Args:
-            wish: for `poll`.
+            demand: for `poll`.
             stop: called at once and at least four times a second; what it raises is raised here.
 
         Raises:
@@ -57,10 +57,10 @@ class FairQueue(Generic[Wish, Leave]):
         if stop is not None:
             stop()
         if not self._waiters:
-            leave, _ = self._poll(wish)
-            if leave is not None:
-                return leave
-        waiter: _Waiter[Wish, Leave] = _Waiter(wish, stop)
+            grant, _ = self._poll(demand)
+            if grant is not None:
+                return grant
+        waiter: _Waiter[Demand, Grant] = _Waiter(demand, stop)
         self._waiters.append(waiter)
         if stop is not None and self._looker is None:
             self._looker = asyncio.get_running_loop().call_later(LOOK_S, self._look)
@@ -69,7 +69,7 @@ class FairQueue(Generic[Wish, Leave]):
         try:
             return await waiter.future
         except BaseException:
-            self._leave(waiter)
+            self._withdraw(waiter)
             raise
 
     def move(self) -> None:
@@ -81,22 +81,22 @@ class FairQueue(Generic[Wish, Leave]):
             waiter = self._waiters[0]
             if not waiter.future.done():
                 try:
-                    leave, wait_s = self._poll(waiter.wish)
+                    grant, wait_s = self._poll(waiter.demand)
                 except Exception as error:
                     waiter.future.set_exception(error)
                 else:
-                    if leave is None:
+                    if grant is None:
                         if wait_s is not None:
                             self._timer = asyncio.get_running_loop().call_later(wait_s, self.move)
                         return
-                    waiter.future.set_result(leave)
+                    waiter.future.set_result(grant)
             self._waiters.popleft()
         if self._looker is not None:
             self._looker.cancel()
             self._looker = None
 
     def _look(self) -> None:
-        """Send home whoever has been told to stop."""
+        """Raise what a `stop` raises to those who wait with it."""
         self._looker = None
         again = False
         for waiter in self._waiters:
@@ -110,7 +110,7 @@ class FairQueue(Generic[Wish, Leave]):
             self._looker = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         self.move()
 
-    def _leave(self, waiter: _Waiter[Wish, Leave]) -> None:
+    def _withdraw(self, waiter: _Waiter[Demand, Grant]) -> None:
         future = waiter.future
         if future.done() and not future.cancelled() and future.exception() is None:
             # Granted and cancelled in the same breath.

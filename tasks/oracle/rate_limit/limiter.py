@@ -1,7 +1,6 @@
 """The gate before one model of one project: nobody calls faster than its quotas allow and the provider bears.
 
-A gate is used from one event loop. `poll` and the endings of a permit are plain functions of an injected clock;
-`enter` puts a fair line before them.
+A gate is used from one event loop. Who waits stands in a fair line; the rest are plain functions of an injected clock.
 """
 
 import math
@@ -11,14 +10,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.rate_limit.cooldown import RATE_CUT, TROUBLE_CUT, CoolDown, Width
 from routecal.tasks.oracle.rate_limit.daily_quota import DayBreaker, DayQuotaReached
 from routecal.tasks.oracle.rate_limit.fair_queue import FairQueue
+from routecal.tasks.oracle.rate_limit.permit import Amounts, Permit
 from routecal.tasks.oracle.rate_limit.project_limits import Limits, NoProgress, Quota, QuotaTooSmall
 from routecal.tasks.oracle.rate_limit.sliding_window import Bucket, WindowEntry
-
-__all__ = ["Binding", "DayQuotaReached", "Limits", "NoProgress", "Permit", "QuotaTooSmall", "RateLimiter"]
 
 Binding = Literal["rpm", "tpm", "usd", "cool-down", "concurrency", "day quota", ""]
 
@@ -28,80 +26,6 @@ NO_PROGRESS_S = 900.0
 _PER_USD = 1_000_000_000
 # Timers are no finer; a wait is never 0.
 _SHORTEST_WAIT_S = 1e-4
-
-
-# What a call takes of each limited quota, in whole units: requests, tokens, nano-USD.
-Amounts = dict[Quota, int]
-
-
-class Permit:
-    """Permission to send one call. It ends once: by `succeeded`, `failed`, `cancel` or `withdraw`."""
-
-    __slots__ = ("_entries", "_gate", "amounts", "ended", "number", "probe", "settled")
-
-    def __init__(
-        self,
-        gate: "RateLimiter",
-        number: int,
-        amounts: Amounts,
-        entries: tuple[tuple[Quota, WindowEntry], ...],
-        probe: bool,
-    ) -> None:
-        self._gate, self.number, self.amounts, self._entries, self.probe = gate, number, amounts, entries, probe
-        self.ended = self.settled = False
-
-    def settle(self, *, tokens: int | None = None, usd: float | None = None) -> None:
-        """Put what was really used in place of the estimate; before or after the end, and more than once if need be.
-
-        Args:
-            tokens: input tokens, 0 or more; None keeps what stands.
-            usd: 0 or more; None keeps what stands.
-        """
-        self.settled = True
-        for quota, amount in self._gate.amounts(tokens or 0, usd or 0.0).items():
-            if (quota == "tpm" and tokens is not None) or (quota == "usd" and usd is not None):
-                self._correct(quota, amount)
-        self._gate.wake()
-
-    def succeeded(self, *, tokens: int | None = None, usd: float | None = None) -> None:
-        """The model answered; `settle` with what is given. Raises RuntimeError if the permit has ended."""
-        self._end()
-        if tokens is not None or usd is not None:
-            self.settle(tokens=tokens, usd=usd)
-        self._gate._succeeded(self)
-
-    def failed(self, fault: Fault) -> None:
-        """The call brought a fault; unless it may have been billed it cost nothing. RuntimeError if ended before."""
-        self._end()
-        if not fault.maybe_billed:
-            self._correct("usd", 0)
-        self._gate._failed(self, fault)
-
-    def cancel(self) -> None:
-        """Given up while on its way: what it was to use counts as used. Nothing happens to a permit that has ended."""
-        if not self.ended:
-            self._end()
-            self._gate._cancelled(self)
-
-    def withdraw(self) -> None:
-        """Never sent: give back all of it, or what was settled. Nothing happens to a permit that has ended."""
-        if not self.ended:
-            if not self.settled:
-                for quota, _ in self._entries:
-                    self._correct(quota, 0)
-                self._gate.admitted -= 1
-            self.cancel()
-
-    def _end(self) -> None:
-        if self.ended:
-            raise RuntimeError(f"ticket {self.number} has ended before")
-        self.ended = True
-
-    def _correct(self, quota: Quota, amount: int) -> None:
-        for name, entry in self._entries:
-            if name == quota:
-                self._gate.correct(quota, entry, amount - self.amounts[name])
-                self.amounts[name] = amount
 
 
 class RateLimiter:
@@ -144,7 +68,7 @@ class RateLimiter:
         self._cooldown = CoolDown(model, no_progress_s, rng)
         self._breaker = DayBreaker(model, wall)
         self._numbered = 0
-        self._asked: Amounts = {}
+        self._last_demand: Amounts = {}
         self._line: FairQueue[Amounts, Permit] = FairQueue(self._poll, Permit.withdraw)
 
     @property
@@ -175,7 +99,7 @@ class RateLimiter:
     def binding(self) -> Binding:
         """What the next call, or else one like the last, would wait for now; empty if for nothing."""
         try:
-            return self._obstacle(self._line.head() or self._asked)[0]
+            return self._obstacle(self._line.head() or self._last_demand)[0]
         except DayQuotaReached:
             return "day quota"
         except NoProgress:
@@ -196,16 +120,7 @@ class RateLimiter:
             NoProgress: the model has refused everything for too long. It stays so until a call in flight succeeds.
             ValueError: a negative amount.
         """
-        return await self._line.wait(self._wish(tokens, usd), stop)
-
-    def poll(self, *, tokens: int = 0, usd: float = 0.0) -> Permit | float | None:
-        """Ask once, past the line: a permit, or the seconds to wait, or None if somebody must end first.
-
-        Raises:
-            As `enter`.
-        """
-        permit, wait_s = self._poll(self._wish(tokens, usd))
-        return wait_s if permit is None else permit
+        return await self._line.wait(self._demand(tokens, usd), stop)
 
     def wake(self) -> None:
         """Look at the head of the line again."""
@@ -225,7 +140,7 @@ class RateLimiter:
         """Pass on to the bucket; for permits."""
         self._buckets[quota].correct(entry, change, now=self._clock())
 
-    def _wish(self, tokens: int, usd: float) -> Amounts:
+    def _demand(self, tokens: int, usd: float) -> Amounts:
         amounts = self.amounts(tokens, usd)
         for quota, amount in amounts.items():
             if amount > self._buckets[quota].limit:
@@ -234,7 +149,7 @@ class RateLimiter:
         return amounts
 
     def _poll(self, amounts: Amounts) -> tuple[Permit | None, float | None]:
-        self._asked = amounts
+        self._last_demand = amounts
         binding, wait_s = self._obstacle(amounts)
         if binding:
             return None, wait_s if wait_s is None else max(wait_s, _SHORTEST_WAIT_S)
@@ -261,13 +176,15 @@ class RateLimiter:
                 binding, longest_s = quota, wait_s
         return binding, longest_s
 
-    def _succeeded(self, permit: Permit) -> None:
+    def note_succeeded(self, permit: Permit) -> None:
+        """For permits, as the next two: the model answered."""
         self._width.succeeded(number=permit.number, in_flight=self.in_flight)
         self._cooldown.succeeded(number=permit.number)
         self._breaker.succeeded(probe=permit.probe)
         self._freed()
 
-    def _failed(self, permit: Permit, fault: Fault) -> None:
+    def note_failed(self, permit: Permit, fault: Fault) -> None:
+        """The call brought a fault."""
         now, calls = self._clock(), {"number": permit.number, "sent": self._numbered}
         if fault.kind is FaultKind.RATE:
             self.throttled += 1
@@ -282,7 +199,8 @@ class RateLimiter:
             self._breaker.undecided(now)
         self._freed()
 
-    def _cancelled(self, permit: Permit) -> None:
+    def note_cancelled(self, permit: Permit) -> None:
+        """The call was given up, or never sent."""
         if permit.probe:
             self._breaker.undecided(self._clock(), again_s=0.0)
         self._freed()

@@ -19,8 +19,8 @@ from routecal.calib.escalation import (
     thresholds_of,
 )
 from routecal.calib.escalation.saving import _random_saving
-from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability_bins import wilson
+from routecal.calib.metrics.bin_counts import wilson
+from routecal.calib.metrics.bootstrap import mean_interval
 from routecal.calib.settings import CONFIDENCE, MARGIN
 from tests.calib.escalation.made import POLICY, SIX, P, simulated
 

@@ -14,8 +14,8 @@ from routecal.calib.escalation import (
     saving_at,
 )
 from routecal.calib.metrics import Estimate
-from routecal.calib.metrics.means import mean_interval
-from routecal.calib.metrics.reliability_bins import wilson
+from routecal.calib.metrics.bin_counts import wilson
+from routecal.calib.metrics.bootstrap import mean_interval
 from tests.calib.escalation.made import POLICY, SIX, P, cases, simulated
 
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, load
-from routecal.calib.recalibrate import Platt
+from routecal.calib.recalibrate import RECALIBRATORS, Platt
 from tests.calib.made import examples
 
 ROWS = examples(300)
@@ -21,7 +23,7 @@ def made(seed: int = 3, **kw) -> ConfidenceHead:
 
 def test_save_and_load_give_the_same_confidence(tmp_path):
     head, lineage = made(residual=False), {"sha256": ["ab", "cd"], "n": 3, "metrics": {"ece": 0.02}}
-    head.save(tmp_path / "new" / "head", recalibrator=Platt(0.5, 0.1), lineage=lineage)
+    head.save_pretrained(tmp_path / "new" / "head", recalibrator=Platt(0.5, 0.1), lineage=lineage)
     loaded = load(tmp_path / "new" / "head")
     expected = head.confidence(ROWS.hidden, ROWS.logits)
     assert (loaded.head.confidence(ROWS.hidden, ROWS.logits) == expected).all()
@@ -53,7 +55,7 @@ def test_every_tensor_and_hyperparameter_survives(tmp_path, kind, dtype):
 
 def test_an_ensemble_survives_in_one_folder(tmp_path):
     ensemble = Ensemble([made(seed, residual=False, pca=2) for seed in range(3)], folds=3)
-    ensemble.save(tmp_path, recalibrator=Platt(0.5, 0.1), lineage={})
+    ensemble.save_pretrained(tmp_path, recalibrator=Platt(0.5, 0.1), lineage={})
     loaded = load(tmp_path)
     assert (loaded.head.members, loaded.head.folds) == (3, 3)
     expected = ensemble.confidence(ROWS.hidden, ROWS.logits)
@@ -67,7 +69,7 @@ def test_an_ensemble_survives_in_one_folder(tmp_path):
 def test_heads_of_the_first_version_still_load(tmp_path):
     """They had neither the later options nor members and metrics."""
     head = made(residual=False)
-    head.save(tmp_path, recalibrator=Platt(1.0, 0.0), lineage={"stage": "sft"})
+    head.save_pretrained(tmp_path, recalibrator=Platt(1.0, 0.0), lineage={"stage": "sft"})
     old = {
         "head": {"width": 6, "hidden_units": 8, "dropout": 0.1, "residual": False},
         "recalibrator": {"name": "platt", "slope": 1.0, "intercept": 0.0},
@@ -84,7 +86,7 @@ def test_heads_of_the_first_version_still_load(tmp_path):
 
 
 def test_an_incomplete_folder_is_named(tmp_path):
-    made().save(tmp_path, recalibrator=Platt(1, 0), lineage={})
+    made().save_pretrained(tmp_path, recalibrator=Platt(1, 0), lineage={})
     (tmp_path / "head.safetensors").unlink()
     with pytest.raises(CheckpointMissing, match=r"head\.safetensors"):
         load(tmp_path)
@@ -133,9 +135,25 @@ def tensors(folder, **changes):
     ],
 )
 def test_a_damaged_or_foreign_folder_says_what_is_wrong(tmp_path, damage, reason):
-    made().save(tmp_path, recalibrator=Platt(1, 0), lineage={})
+    made().save_pretrained(tmp_path, recalibrator=Platt(1, 0), lineage={})
     damage(tmp_path)
     with pytest.raises(HeadUnusable, match=reason) as caught:
         load(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_serving_a_head_imports_nothing_that_only_fitting_needs(tmp_path):
+    for name, fit in RECALIBRATORS.items():
+        recalibrator = fit(np.linspace(0.1, 0.9, 50), np.arange(50) % 3 > 0)
+        made(start="outputs", pca=3).save_pretrained(tmp_path / name, recalibrator=recalibrator, lineage={})
+    needless = {"scipy.stats", "scipy.optimize", "sklearn", "matplotlib", "transformers", "huggingface_hub"}
+    needless |= {"pandas", "pyarrow", "duckdb", "fsspec", "prefect", "routecal.calib.metrics"}
+    code = (
+        "import sys, pathlib, numpy; from routecal import CalibratedRouter; from routecal.calib.head import load;"
+        f"heads = [load(folder) for folder in pathlib.Path({str(tmp_path)!r}).iterdir()];"
+        "p = [head.confidence(numpy.ones((1, 6)), numpy.ones((1, 3))).item() for head in heads];"
+        f"print(len(p), 0 < min(p) <= max(p) < 1, sorted({needless!r} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [str(len(RECALIBRATORS)), "True", "[]"]

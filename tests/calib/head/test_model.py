@@ -11,7 +11,7 @@ from routecal.calib.head import model as model_module
 from routecal.calib.learn import sft
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.recalibrate import Platt, platt_parameters
-from tests.calib.made import examples
+from tests.calib.made import examples, fit
 
 ROWS = examples(300)
 
@@ -107,7 +107,7 @@ KINDS = pytest.mark.parametrize(
 def test_same_seed_same_head_to_the_last_bit_after_training(kind):
     def trained() -> dict[str, torch.Tensor]:
         head = ConfidenceHead(HeadConfig(width=6, hidden_units=8, **kind), seed=3)
-        sft.fit(head, ROWS, examples(100, seed=5), SFTConfig(epochs=3, lr=1e-2))
+        fit(sft.steps, head, ROWS, examples(100, seed=5), SFTConfig(epochs=3, lr=1e-2))
         return head.state_dict()
 
     first, again = trained(), trained()

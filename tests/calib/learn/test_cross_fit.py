@@ -15,7 +15,7 @@ from routecal.calib.learn.cross_fit import CrossFitPlan, Deal, fold_of, n_folds,
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import brier
-from tests.calib.made import examples
+from tests.calib.made import examples, fit
 
 SFT, RL = SFTConfig(epochs=6, lr=1e-2), RLConfig(epochs=2, lr=1e-3)
 SPLITS = np.array(["train", "calibration", "validation"])
@@ -134,8 +134,8 @@ def test_out_of_fold_confidence_is_honest_where_the_ensemble_s_own_is_not():
 
 def test_one_head_is_what_the_loops_train_alone():
     alone = ConfidenceHead(HeadConfig(width=6, hidden_units=16, start="outputs"), seed=4)
-    sft.fit(alone, ROWS.only("train"), ROWS.only("validation"), SFT.model_copy(update={"seed": 4}))
-    rl.fit(alone, ROWS.only("calibration"), ROWS.only("validation"), RL.model_copy(update={"seed": 4}))
+    fit(sft.steps, alone, ROWS.only("train"), ROWS.only("validation"), SFT.model_copy(update={"seed": 4}))
+    fit(rl.steps, alone, ROWS.only("calibration"), ROWS.only("validation"), RL.model_copy(update={"seed": 4}))
     two = fitted(members=2, seed=4)
     np.testing.assert_array_equal(on(two.heads[0]), on(alone))
     np.testing.assert_array_equal(on(fitted(seed=4)), on(alone))

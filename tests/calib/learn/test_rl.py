@@ -13,7 +13,7 @@ from routecal.calib.learn.reward_names import RewardName
 from routecal.calib.learn.rewards import ImproperReward
 from routecal.calib.learn.rl import PRESETS, RLConfig, estimate
 from routecal.calib.learn.training_loop import frozen_logits
-from tests.calib.made import examples
+from tests.calib.made import examples, fit
 
 F64 = torch.float64
 TRAIN, VALIDATION = examples(300, seed=1), examples(200, seed=2)
@@ -89,8 +89,9 @@ def test_proper_rewards_find_the_base_rate_where_there_is_nothing_else(cfg, q):
 def test_an_improper_configuration_warns_unless_it_is_meant(cfg, reason):
     cfg = cfg.model_copy(update={"epochs": 1, "batch": 300})
     with pytest.warns(ImproperReward, match=reason):
-        rl.fit(head(), TRAIN, VALIDATION, cfg)
-    rl.fit(head(), TRAIN, VALIDATION, cfg.model_copy(update={"allow_improper": True}))  # warnings are errors here
+        fit(rl.steps, head(), TRAIN, VALIDATION, cfg)
+    # warnings are errors here
+    fit(rl.steps, head(), TRAIN, VALIDATION, cfg.model_copy(update={"allow_improper": True}))
 
 
 def test_every_reward_can_be_configured():
@@ -105,24 +106,24 @@ def test_presets_say_what_they_mean():
 
 
 def test_the_log_says_how_far_confidence_has_moved_from_where_it_started():
-    logs = rl.fit(head(), TRAIN, VALIDATION, RLConfig(epochs=4, lr=3e-3, early_stopping=False))
+    logs = fit(rl.steps, head(), TRAIN, VALIDATION, RLConfig(epochs=4, lr=3e-3, early_stopping=False))
     assert logs[0].kl == pytest.approx(0, abs=1e-12)  # before the first step, and without dropout of a zero residual
     assert logs[-1].kl > 1e-4
 
 
 def test_every_step_reports_what_is_watched():
-    logs = rl.fit(head(), TRAIN, VALIDATION, RLConfig(epochs=2, batch=150))
+    logs = fit(rl.steps, head(), TRAIN, VALIDATION, RLConfig(epochs=2, batch=150))
     assert all(log.grad_variance > 0 and 0 <= log.mass_at_ends <= 1 and log.kl >= 0 for log in logs)
     assert [log.skill is not None for log in logs] == [False, True] * 2
-    exact = rl.fit(head(), TRAIN, VALIDATION, RLConfig(epochs=1, estimator="exact"))
+    exact = fit(rl.steps, head(), TRAIN, VALIDATION, RLConfig(epochs=1, estimator="exact"))
     assert all(log.grad_variance is None for log in exact)
-    assert sft.fit(head(), TRAIN, VALIDATION, sft.SFTConfig(epochs=1))[-1].skill is not None
+    assert fit(sft.steps, head(), TRAIN, VALIDATION, sft.SFTConfig(epochs=1))[-1].skill is not None
 
 
 @pytest.mark.parametrize("calibration", ["as-written", "smooth", "none"])
 def test_calibration_terms_by_name(calibration):
     cfg = RLConfig(epochs=1, calibration=calibration, calibration_weight=0.3)
-    logs = rl.fit(head(), TRAIN, VALIDATION, cfg)
+    logs = fit(rl.steps, head(), TRAIN, VALIDATION, cfg)
     assert ("calibration" in logs[0].terms) is (calibration != "none")
 
 
@@ -131,11 +132,12 @@ def test_soft_targets_train_and_hard_ones_validate(loop):
     """Targets that contradict y turn what is learned around; without early stopping, which still looks at y."""
     hard = TRAIN
     turned = type(hard)(hard.hidden, hard.logits, hard.policy, hard.true_policy, hard.split, target=1 - hard.y)
-    fit, cfg = (sft.fit, sft.SFTConfig) if loop == "sft" else (rl.fit, RLConfig)
+    steps, cfg = (sft.steps, sft.SFTConfig) if loop == "sft" else (rl.steps, RLConfig)
     options = cfg(epochs=20, lr=1e-2, early_stopping=False)
     trained = [head(), head()]
     briers = [
-        fit(h, rows, VALIDATION, options)[-1].validation_brier for h, rows in zip(trained, (hard, turned), strict=True)
+        fit(steps, h, rows, VALIDATION, options)[-1].validation_brier
+        for h, rows in zip(trained, (hard, turned), strict=True)
     ]
     assert briers[1] > briers[0] + 0.1
     p = [h.confidence(hard.hidden, hard.logits) for h in trained]
@@ -147,12 +149,12 @@ def test_soft_targets_that_equal_y_change_nothing():
         TRAIN.hidden, TRAIN.logits, TRAIN.policy, TRAIN.true_policy, TRAIN.split, target=TRAIN.y.astype(np.float32)
     )
     cfg = RLConfig(epochs=2)
-    assert rl.fit(head(), TRAIN, VALIDATION, cfg) == rl.fit(head(), same, VALIDATION, cfg)
+    assert fit(rl.steps, head(), TRAIN, VALIDATION, cfg) == fit(rl.steps, head(), same, VALIDATION, cfg)
 
 
 def test_frozen_logits_are_the_same_in_blocks(monkeypatch):
     trained = head()
-    sft.fit(trained, TRAIN, VALIDATION, sft.SFTConfig(epochs=1, lr=1e-2))
+    fit(sft.steps, trained, TRAIN, VALIDATION, sft.SFTConfig(epochs=1, lr=1e-2))
     rows = rl.TrainingRows.of(TRAIN, trained)
     whole = frozen_logits(trained, rows)
     monkeypatch.setattr("routecal.calib.learn.training_loop.BLOCK", 64)

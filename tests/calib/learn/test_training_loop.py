@@ -13,7 +13,7 @@ from routecal.calib.learn.rl import PRESETS, RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import TrainingRows, Watch
 from routecal.calib.metrics import auroc, brier
-from tests.calib.made import examples
+from tests.calib.made import examples, fit
 
 TRAIN, VALIDATION, FRESH = examples(600, seed=1), examples(300, seed=2), examples(3000, seed=3)
 SFT = SFTConfig(epochs=15, lr=3e-3)
@@ -41,7 +41,7 @@ def on(head: ConfidenceHead, rows) -> np.ndarray:
 def test_learns_what_the_hidden_state_adds(loop, cfg):
     trained, start = head(), head()
     start.fit_inputs(TRAIN.hidden, TRAIN.logits, TRAIN.y)
-    loop.fit(trained, TRAIN, VALIDATION, cfg)
+    fit(loop.steps, trained, TRAIN, VALIDATION, cfg)
     assert brier(on(trained, FRESH), FRESH.y) < brier(on(start, FRESH), FRESH.y) - 0.01
     assert auroc(on(trained, FRESH), FRESH.y) > auroc(on(start, FRESH), FRESH.y) + 0.03
 
@@ -51,7 +51,7 @@ def test_never_worse_on_validation_than_the_start(loop, cfg):
     trained = head()
     trained.fit_inputs(TRAIN.hidden, TRAIN.logits, TRAIN.y)
     start = brier(on(trained, VALIDATION), VALIDATION.y)
-    logs = loop.fit(trained, TRAIN, VALIDATION, cfg.model_copy(update={"lr": 0.1, "patience": 2}))
+    logs = fit(loop.steps, trained, TRAIN, VALIDATION, cfg.model_copy(update={"lr": 0.1, "patience": 2}))
     epochs = [log.validation_brier for log in logs if log.validation_brier is not None]
     assert brier(on(trained, VALIDATION), VALIDATION.y) == pytest.approx(min(start, *epochs), abs=1e-6)
 
@@ -59,14 +59,16 @@ def test_never_worse_on_validation_than_the_start(loop, cfg):
 @LOOPS
 def test_same_seed_same_run_and_the_global_generator_is_left_alone(loop, cfg):
     before = torch.random.get_rng_state()
-    runs = [loop.fit(head(), TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 2, "seed": s})) for s in (4, 4, 5)]
+    runs = [
+        fit(loop.steps, head(), TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 2, "seed": s})) for s in (4, 4, 5)
+    ]
     assert runs[0] == runs[1] != runs[2]
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @LOOPS
 def test_one_record_per_step_and_validation_at_epoch_ends(loop, cfg):
-    logs = loop.fit(head(), TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 3, "batch": 250, "patience": 9}))
+    logs = fit(loop.steps, head(), TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 3, "batch": 250, "patience": 9}))
     assert [log.step for log in logs] == list(range(1, 10))  # 600 rows: 250 + 250 + 100
     assert [log.epoch for log in logs] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert [log.validation_brier is not None for log in logs] == [False, False, True] * 3
@@ -75,21 +77,21 @@ def test_one_record_per_step_and_validation_at_epoch_ends(loop, cfg):
 @LOOPS
 def test_stops_when_stale(loop, cfg):
     cfg = cfg.model_copy(update={"epochs": 200, "patience": 2})
-    assert loop.fit(head(), TRAIN, VALIDATION, cfg)[-1].epoch < 200
+    assert fit(loop.steps, head(), TRAIN, VALIDATION, cfg)[-1].epoch < 200
 
 
 @LOOPS
 def test_no_epochs_change_nothing_but_the_inputs(loop, cfg):
     trained = head()
-    assert loop.fit(trained, TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 0})) == []
+    assert fit(loop.steps, trained, TRAIN, VALIDATION, cfg.model_copy(update={"epochs": 0})) == []
     assert bool(trained.fitted)
 
 
 def test_inputs_stay_those_of_the_first_stage():
     trained = head()
-    sft.fit(trained, TRAIN, VALIDATION, SFT.model_copy(update={"epochs": 1}))
+    fit(sft.steps, trained, TRAIN, VALIDATION, SFT.model_copy(update={"epochs": 1}))
     mean = trained.mean.clone()
-    rl.fit(trained, examples(100, seed=9), VALIDATION, RL.model_copy(update={"epochs": 1}))
+    fit(rl.steps, trained, examples(100, seed=9), VALIDATION, RL.model_copy(update={"epochs": 1}))
     assert torch.equal(trained.mean, mean)
 
 
@@ -111,10 +113,10 @@ def test_proper_rewards_find_the_base_rate_where_there_is_nothing_else(reward, q
 
 def test_as_written_is_overconfident_and_runs_all_ten_epochs():
     trained, proper = head(), head()
-    sft.fit(trained, TRAIN, VALIDATION, SFT)
+    fit(sft.steps, trained, TRAIN, VALIDATION, SFT)
     proper.load_state_dict(trained.state_dict())
-    logs = rl.fit(trained, TRAIN, VALIDATION, PRESETS["as-written"])
-    rl.fit(proper, TRAIN, VALIDATION, PRESETS["proper"])
+    logs = fit(rl.steps, trained, TRAIN, VALIDATION, PRESETS["as-written"])
+    fit(rl.steps, proper, TRAIN, VALIDATION, PRESETS["proper"])
     assert logs[-1].epoch == 10
     assert on(trained, FRESH).mean() > FRESH.y.mean() + 0.05
     assert abs(on(proper, FRESH).mean() - FRESH.y.mean()) < 0.04
@@ -125,10 +127,10 @@ def test_collapse_is_raised_where_training_stops_early_and_recorded_where_not():
     harsh = PRESETS["as-written"].model_copy(
         update={"lr": 0.5, "calibration_weight": 0.0, "ranking_weight": 0.0, "epochs": 20}
     )
-    logs = rl.fit(head(), TRAIN, VALIDATION, harsh)
+    logs = fit(rl.steps, head(), TRAIN, VALIDATION, harsh)
     assert logs[-1].collapsed
     with pytest.raises(Collapsed, match="rl collapsed"):
-        rl.fit(head(), TRAIN, VALIDATION, harsh.model_copy(update={"early_stopping": True, "patience": 20}))
+        fit(rl.steps, head(), TRAIN, VALIDATION, harsh.model_copy(update={"early_stopping": True, "patience": 20}))
 
 
 def test_a_router_without_any_spread_is_not_called_collapsed_by_training():
@@ -151,7 +153,7 @@ def test_configs_refuse_what_they_do_not_know():
 
 def test_float64_heads_train_in_float64():
     trained = head().double()
-    rl.fit(trained, TRAIN, VALIDATION, RL.model_copy(update={"epochs": 1}))
+    fit(rl.steps, trained, TRAIN, VALIDATION, RL.model_copy(update={"epochs": 1}))
     assert trained.first.weight.dtype == torch.float64
 
 
@@ -164,4 +166,4 @@ def test_rows_that_nothing_can_be_learned_from_are_refused(loop, cfg):
         (TRAIN, wide, FeatureMismatch),
     ):
         with pytest.raises(error):
-            loop.fit(head(), train, validation, cfg)
+            fit(loop.steps, head(), train, validation, cfg)

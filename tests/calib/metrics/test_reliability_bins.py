@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from routecal.calib.metrics.bin_counts import reliability_bins, wilson
 from routecal.calib.metrics.binned import ece
-from routecal.calib.metrics.reliability_bins import reliability_bins, wilson
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60)
 

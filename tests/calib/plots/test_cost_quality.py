@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.escalation import CostQuality
-from routecal.calib.plots import Band, cost_quality, cost_quality_figure
+from routecal.calib.plots import Band, cost_quality, render
 from tests.calib.plots.made import PNG
 
 RANDOM = CostQuality(np.array([1.0, 10.0]), np.array([0.5, 0.8]))
@@ -14,7 +14,7 @@ ENTROPY = CostQuality(np.array([2.0, 7.0, 10.0]), np.array([0.6, 0.72, 0.8]))
 
 
 def test_every_line_point_and_band_is_there() -> None:
-    figure = cost_quality_figure(
+    figure = cost_quality(
         {"entropy": ENTROPY, "head": HEAD},
         random=RANDOM,
         oracle=ORACLE,
@@ -38,7 +38,7 @@ def test_every_line_point_and_band_is_there() -> None:
 
 def test_a_png_of_thousands_of_thresholds_is_small() -> None:
     many = CostQuality(np.linspace(1, 10, 5000), np.linspace(0.5, 0.8, 5000))
-    image = cost_quality({"head": many}, random=RANDOM, oracle=ORACLE)
+    image = render(cost_quality({"head": many}, random=RANDOM, oracle=ORACLE))
     assert image.startswith(PNG)
     assert len(image) < 100_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from routecal.calib.metrics import Estimate
-from routecal.calib.plots import forest_figure, forest_plot
+from routecal.calib.plots import forest_plot, render
 from tests.calib.plots.made import PNG
 
 ROWS = ["SFT only", "linear reward", "no residual"]
@@ -16,7 +16,7 @@ AUROC = [Estimate(value=0.01, low=-0.01, high=0.03), None, Estimate(value=0.02, 
 
 
 def test_rows_panels_and_what_is_hollow() -> None:
-    figure = forest_figure(
+    figure = forest_plot(
         ROWS, {"brier": BRIER, "auroc": AUROC}, lower_is_better={"brier": True, "auroc": False}, title="Ablation"
     )
     left, right = figure.axes
@@ -35,7 +35,7 @@ def test_rows_panels_and_what_is_hollow() -> None:
 
 def test_dozens_of_rows_stay_small() -> None:
     rows = [f"variant {i}" for i in range(40)]
-    image = forest_plot(rows, {"brier": BRIER * 13 + BRIER[:1], "ece": [None] * 40})
+    image = render(forest_plot(rows, {"brier": BRIER * 13 + BRIER[:1], "ece": [None] * 40}))
     assert image.startswith(PNG)
     assert len(image) < 200_000
 

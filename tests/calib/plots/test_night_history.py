@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from matplotlib.dates import date2num
 
-from routecal.calib.plots import NightPoint, nights_figure
+from routecal.calib.plots import NightPoint, nights
 from routecal.calib.plots.night_history import TICKS
 
 FIRST = datetime(2026, 11, 29, 2)
@@ -16,7 +16,7 @@ def points(n: int) -> list[NightPoint]:
 
 
 def test_one_night_is_one_date_on_an_axis_of_a_day() -> None:
-    figure = nights_figure(points(1))
+    figure = nights(points(1))
     panel = figure.axes[1]
     figure.canvas.draw()
     assert [label.get_text() for label in panel.get_xticklabels()] == ["2026-11-29"]
@@ -27,7 +27,7 @@ def test_one_night_is_one_date_on_an_axis_of_a_day() -> None:
 
 @pytest.mark.parametrize("n", [2, 8, 9, 60])
 def test_dates_are_those_of_nights_the_first_and_the_last_among_them(n: int) -> None:
-    figure = nights_figure(points(n))
+    figure = nights(points(n))
     at = figure.axes[1].get_xticks()
     assert set(at) <= {date2num(point.at) for point in points(n)}
     assert (len(at), at[0], at[-1]) == (min(n, TICKS), date2num(FIRST), date2num(points(n)[-1].at))
@@ -37,7 +37,7 @@ def test_dates_are_those_of_nights_the_first_and_the_last_among_them(n: int) -> 
 
 
 def test_the_legend_stands_outside_of_the_panels() -> None:
-    figure = nights_figure(points(3))
+    figure = nights(points(3))
     figure.canvas.draw()
     (legend,) = figure.legends
     assert not [axes for axes in figure.axes if axes.get_legend()]
@@ -47,4 +47,4 @@ def test_the_legend_stands_outside_of_the_panels() -> None:
 
 def test_there_must_be_a_night() -> None:
     with pytest.raises(ValueError, match="at least one night"):
-        nights_figure([])
+        nights([])

@@ -6,20 +6,21 @@ from matplotlib.collections import PolyCollection
 
 from routecal.calib.errors import InvalidProbability
 from routecal.calib.metrics import reliability_bins
-from routecal.calib.plots import COLOURS, before_after, before_after_figure, reliability_diagram, reliability_figure
+from routecal.calib.plots import before_after, reliability_diagram, render
 from routecal.calib.plots.reliability_diagram import FEW
+from routecal.calib.plots.style import COLOURS
 from tests.calib.plots.made import PNG, P, Y
 
 
 def test_a_full_diagram_fits_a_data_uri() -> None:
     curves = {f"method {i}": (P ** (1 + i / 3), Y) for i in range(len(COLOURS))}
-    image = reliability_diagram(curves, title="All of them")
+    image = render(reliability_diagram(curves, title="All of them"))
     assert image.startswith(PNG)
     assert len(image) < 200_000
 
 
 def test_points_are_the_bins() -> None:
-    figure = reliability_figure({"head": (P, Y)}, title="Here")
+    figure = reliability_diagram({"head": (P, Y)}, title="Here")
     top, below = figure.axes
     bins = reliability_bins(P, Y, n_bins=10)
     many = bins.n >= FEW
@@ -42,7 +43,7 @@ def test_points_are_the_bins() -> None:
 
 @pytest.mark.parametrize("p", [[0.0, 1.0, 0.5], [0.7, 0.7, 0.7]])
 def test_edges_and_constants_can_be_drawn(p: list[float]) -> None:
-    assert reliability_diagram({"head": (p, [0, 1, 1])}, n_bins=5).startswith(PNG)
+    assert render(reliability_diagram({"head": (p, [0, 1, 1])}, n_bins=5)).startswith(PNG)
 
 
 def test_what_is_not_a_probability_is_refused() -> None:
@@ -54,20 +55,20 @@ def test_what_is_not_a_probability_is_refused() -> None:
 
 def test_no_histogram_is_cut_off() -> None:
     """The second one stands twice as high as the first."""
-    figure = reliability_figure({"spread": (np.linspace(0, 1, 2000), Y), "narrow": (np.full(2000, 0.55), Y)})
+    figure = reliability_diagram({"spread": (np.linspace(0, 1, 2000), Y), "narrow": (np.full(2000, 0.55), Y)})
     below = figure.axes[1]
     assert below.get_ylim()[0] == 0
     assert below.get_ylim()[1] >= 1
 
 
 def test_before_and_after_share_their_axes() -> None:
-    figure = before_after_figure((P**0.3, Y), (P, Y), names=("raw", "calibrated"))
+    figure = before_after((P**0.3, Y), (P, Y), names=("raw", "calibrated"))
     left, right, left_below, right_below = figure.axes
     assert left.get_title().startswith("raw\nECE 0.1")
     assert right.get_title().startswith("calibrated\nECE 0.0")
     assert left.get_ylim() == right.get_ylim()
     assert left_below.get_ylim() == right_below.get_ylim()
     assert len(left.containers) == len(right.containers) == 2
-    image = before_after((P**0.3, Y), (P, Y))
+    image = render(before_after((P**0.3, Y), (P, Y)))
     assert image.startswith(PNG)
     assert len(image) < 100_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routecal.calib.plots import risk_coverage, risk_coverage_figure
+from routecal.calib.plots import render, risk_coverage
 from routecal.calib.plots.risk_coverage import surest
 from tests.calib.plots.made import PNG, P, Y
 
@@ -25,7 +25,7 @@ def test_ties_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_one_line_per_method_and_the_best_ordering() -> None:
-    figure = risk_coverage_figure({"noise": (P[::-1], Y), "head": (P, Y)})
+    figure = risk_coverage({"noise": (P[::-1], Y), "head": (P, Y)})
     (axes,) = figure.axes
     assert [line.get_label() for line in axes.lines] == ["noise", "head", "perfect ordering"]
     noise, head, best = (line.get_ydata() for line in axes.lines)
@@ -33,7 +33,7 @@ def test_one_line_per_method_and_the_best_ordering() -> None:
     middle = len(head) // 2
     assert best[middle] <= head[middle] < noise[middle]
     assert axes.lines[0].get_linestyle() != axes.lines[1].get_linestyle()
-    image = risk_coverage({"head": (P, Y)})
+    image = render(risk_coverage({"head": (P, Y)}))
     assert image.startswith(PNG)
     assert len(image) < 100_000
 

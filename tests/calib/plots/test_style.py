@@ -36,10 +36,10 @@ def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
     ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
     rows = dict.fromkeys(("entropy", "temperature", FINAL), (P, Y))
     drawn = {
-        "reliability": plots.reliability_figure(rows).axes[0].containers[-2].lines[0],
-        "risk": plots.risk_coverage_figure(rows).axes[0].lines[2],
-        "cost": plots.cost_quality_figure(dict.fromkeys(rows, ends), random=ends, oracle=ends).axes[0].lines[4],
-        "after": plots.before_after_figure((P, Y), (P, Y), names=(BEFORE, FINAL)).axes[1].containers[0].lines[0],
+        "reliability": plots.reliability_diagram(rows).axes[0].containers[-2].lines[0],
+        "risk": plots.risk_coverage(rows).axes[0].lines[2],
+        "cost": plots.cost_quality(dict.fromkeys(rows, ends), random=ends, oracle=ends).axes[0].lines[4],
+        "after": plots.before_after((P, Y), (P, Y), names=(BEFORE, FINAL)).axes[1].containers[0].lines[0],
     }
     own = series_style(METHODS[FINAL])
     for kind, line in drawn.items():
@@ -47,7 +47,7 @@ def test_figures_of_all_kinds_draw_a_method_in_its_look() -> None:
 
 
 def test_a_stage_of_training_is_drawn_in_the_colour_of_its_head() -> None:
-    panel = plots.training_figure(logs("sft", 4) + logs("rl", 4)).axes[3]
+    panel = plots.training_curves(logs("sft", 4) + logs("rl", 4)).axes[3]
     assert {line.get_label(): line.get_color() for line in panel.lines if not line.get_label().startswith("_")} == {
         "SFT": series_style(METHODS["SFT"]).colour,
         "RL": series_style(METHODS[FINAL]).colour,
@@ -62,7 +62,7 @@ def test_no_colour_is_green() -> None:
 
 @pytest.mark.parametrize(("fmt", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_the_same_figure_is_the_same_bytes(fmt: plots.Format, magic: bytes) -> None:
-    first, again = (render(plots.reliability_figure({"head": (P, Y)}), fmt) for _ in range(2))
+    first, again = (render(plots.reliability_diagram({"head": (P, Y)}), fmt) for _ in range(2))
     assert first.startswith(magic)
     assert first == again
     assert b"Matplotlib v" not in first
@@ -71,7 +71,7 @@ def test_the_same_figure_is_the_same_bytes(fmt: plots.Format, magic: bytes) -> N
 def test_the_palette_keeps_the_colour_of_a_single_marker() -> None:
     ends = CostQuality(np.array([1.0, 9.0]), np.array([0.5, 0.8]))
     curves = {f"method {i}": CostQuality(ends.cost, ends.quality + i / 100) for i in range(6)}
-    image = Image.open(BytesIO(plots.cost_quality(curves, random=ends, oracle=ends, chosen=(5.0, 0.6))))
+    image = Image.open(BytesIO(render(plots.cost_quality(curves, random=ends, oracle=ends, chosen=(5.0, 0.6)))))
     assert image.mode == "P"
     pixels = np.asarray(image.convert("RGB"), int).reshape(-1, 3)
     for colour in COLOURS:

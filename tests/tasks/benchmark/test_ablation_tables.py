@@ -8,9 +8,16 @@ import pytest
 from routecal.calib.comparison import paired_counts
 from routecal.calib.comparison.scores import score_methods
 from routecal.calib.trial.ablation import REFERENCE, VARIANTS
-from routecal.tasks.benchmark.ablation_tables import Effect, ablation_latex, ablation_page, ablation_plot, effects
+from routecal.tasks.benchmark.ablation_tables import (
+    Effect,
+    ablation_latex,
+    ablation_page,
+    ablation_plot,
+    booktabs,
+    effects,
+    escaped,
+)
 from routecal.tasks.benchmark.cell_scores import Scored
-from routecal.tasks.benchmark.latex import booktabs, escaped
 from routecal.tasks.benchmark.markdown_tables import benchmark_page, shift_table
 from routecal.tasks.benchmark.results import SetTable
 

@@ -12,10 +12,9 @@ from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.benchmark.benchmark_report import write_benchmark
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
-from routecal.tasks.benchmark.results import differences, scores, set_table, standings
+from routecal.tasks.benchmark.results import differences, scores, set_table, standings, write_benchmark
 from tests.bench.acceptance import Bar, bars
 
 N, SEEDS = 600, 3
@@ -150,7 +149,7 @@ def test_a_report_has_the_page_the_numbers_and_the_tables(tmp_path: Path) -> Non
     cell = store_cell(np.array([0.25, 0.5]), ids, np.array([1.0, 0.0]), seed=4)
     one = made("a")
     tables = [set_table(one)]
-    made_of = {"ranks": standings([one]), "tables": tables}
+    made_of = {"ranks": [rank._asdict() for rank in standings([one])], "tables": tables}
     found = write_benchmark(
         "benchmark-1", "# page", made_of, [one], {("a", "r"): [cell]}, references=[DEFAULT], files={"x.tex": b"x"}
     )

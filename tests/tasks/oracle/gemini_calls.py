@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.call import Call, Fault, Reply
 from routecal.tasks.oracle.providers.gemini import Gemini
 from routecal.tasks.oracle.providers.replies import read_response
 

@@ -14,14 +14,14 @@ from routecal.calib.policy import OracleMatrix
 from routecal.storage.ledger.url import locate
 from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.oracle.api_oracle import Labelled, label
+from routecal.tasks.oracle.api_labels import Labelled, label_queries
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.call import Usage
 from routecal.tasks.oracle.engine.labelling_job import Tally
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.job_runner import JobRunner, job_runner
 from routecal.tasks.oracle.money.pricing import Prices
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.answers import Answers, same_words
 from tests.gemini_server.server import GeminiServer
@@ -123,7 +123,7 @@ def run(server: GeminiServer, queries: pa.Table, *, oracle: ApiOracle | None = N
 def shard(runner: JobRunner, queries: pa.Table, oracle: ApiOracle) -> Run:
     """Label in one shard at a runner that is open."""
     try:
-        found, error = label(queries, oracle, OracleMatrix(), runner), None
+        found, error = runner.run(label_queries(queries, oracle, OracleMatrix(), runner)), None
     except Exception as stopped:
         found, error = None, stopped
     return Run(found, error, runner.job.tally, runner.job.reason)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.call import Call, Fault, Reply
 from routecal.tasks.oracle.providers.openai import OpenAI
 from routecal.tasks.oracle.providers.replies import read_response
 from tests.tasks.oracle.gemini_calls import LOOP

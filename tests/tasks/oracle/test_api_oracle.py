@@ -206,7 +206,7 @@ def test_a_mistake_of_ours_stops_the_shards_instead_of_spending_on(monkeypatch: 
     def broken(*_: object, **__: object) -> None:
         raise KeyError("medium_grade")
 
-    monkeypatch.setattr("routecal.tasks.oracle.api_oracle.label_row", broken)
+    monkeypatch.setattr("routecal.tasks.oracle.api_labels.label_row", broken)
     slow = Script(latency_s=0.02)
     with serving({MEDIUM: slow, LARGE: slow, JUDGE: slow}, respond=by_number()) as server:
         found = run(server, asked(40), concurrency=4)

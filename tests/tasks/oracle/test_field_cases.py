@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import (
     AllSilent,
@@ -22,7 +24,6 @@ from routecal.tasks.oracle.engine.stop_reasons import (
 from routecal.tasks.oracle.first_replies import FIRST
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.job_runner import job_runner
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.refusals import REFUSALS, Refusal
@@ -188,9 +189,13 @@ def test_a_model_that_is_silent_now_and_then_is_graded_so(server: GeminiServer, 
 def test_among_broken_replies_no_good_one_is_paid_twice(
     seed: int, server: GeminiServer, run: Callable[..., Run]
 ) -> None:
-    rng, n = random.Random(seed), 20
+    n, sent = 20, Counter[str]()
 
     def now_and_then(request: Request, body: bytes) -> bytes:
+        # Drawn for each request by its words, in whatever order requests come.
+        words = f"{seed} {request.model} {request.prompt}"
+        sent[words] += 1
+        rng = random.Random(f"{words} {sent[words]}")
         if rng.random() > 0.35:
             return body
         return json.dumps(rng.choice(list(ENDS.values()))(json.loads(body))).encode()

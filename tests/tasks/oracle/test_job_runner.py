@@ -18,7 +18,6 @@ import pytest
 from routecal.storage.input_errors import InputMissing
 from routecal.storage.ledger import Ledger
 from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.engine.engine import Answered
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
 from routecal.tasks.oracle.grading.answering import answer_call
@@ -100,14 +99,14 @@ def test_the_share_of_a_quota_is_the_sum_of_what_is_held() -> None:
         runner.hold(0.25)
         runner.hold(0.25)
         runner.run(runner.engine.ask(runner.job, calls(1)[0]))
-        assert runner.engine.gates[MEDIUM].share == 0.5
+        assert runner.engine.sender.gates[MEDIUM].share == 0.5
         runner.hold(-0.25)
         runner.run(asyncio.sleep(0))
-        assert runner.engine.gates[MEDIUM].share == 0.25
+        assert runner.engine.sender.gates[MEDIUM].share == 0.25
         # With nothing held nobody asks; a gate has no share of nothing.
         runner.hold(-0.25)
         runner.run(asyncio.sleep(0))
-        assert runner.engine.gates[MEDIUM].share == 0.25
+        assert runner.engine.sender.gates[MEDIUM].share == 0.25
 
 
 # ---- stopping
@@ -227,7 +226,7 @@ def test_what_a_reply_cost_comes_from_the_ledger() -> None:
         prices = []
         for name in ("1", "2"):
             with desk_at(server, 1, run=name) as runner:
-                answered: Answered = runner.run(runner.engine.ask(runner.job, call))
-                prices.append(answered.usd)
-                expected = Prices.load().usd(MEDIUM, answered.reply.usage, tier="online", at=datetime.now(UTC))
+                asking = runner.engine.ask(runner.job, call, on_reply=lambda _call, _reply, usd: prices.append(usd))
+                reply = runner.run(asking)
+                expected = Prices.load().usd(MEDIUM, reply.usage, tier="online", at=datetime.now(UTC))
     assert prices == [expected, expected]

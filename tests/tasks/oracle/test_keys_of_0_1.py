@@ -5,8 +5,8 @@ The hexadecimal digits were computed by 0.1 itself. A prompt that is reworded ch
 
 import pytest
 
-from routecal.flows import oracle_choice
-from routecal.flows.oracle_choice import oracle_of, pace_of
+from routecal.flows import label as label_flow
+from routecal.flows.label import oracle_of, pace_of
 from routecal.flows.oracle_params import LabelParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks.oracle.call import Call
@@ -49,7 +49,7 @@ def test_a_call_has_the_key_it_had(key: str) -> None:
 
 def test_a_job_has_the_name_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     # What of the queries names a job is held in tests/tasks/test_old_tables.py.
-    monkeypatch.setattr(oracle_choice, "digest_for_job", lambda rows: rows.sha256)
+    monkeypatch.setattr(label_flow, "digest_for_job", lambda rows: rows.sha256)
     params = LabelParams(queries="q", oracle="gemini", second_judge="gemini-4-hydrogen")
     queries = Artifact(uri="file:///x", sha256="0" * 64, rows=1, kind="queries")
     assert pace_of(params, queries, oracle_of(params, "q")).job == "361aa75a8b0b58a2"

@@ -13,10 +13,10 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import NoGroundTruth, NothingLabelled
-from routecal.tasks.oracle.api_oracle import Labelled
+from routecal.tasks.oracle.api_labels import Labelled
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.label_shards import check_labelled, store_labelled, unlabelled
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from routecal.tasks.sharding import joined
 from tests.tasks.made import store_labels, store_queries, texts
 

@@ -21,8 +21,8 @@ from routecal.storage.artifact import read_table
 from routecal.storage.folder_artifact import folder_at
 from routecal.tasks.errors import NoGroundTruth
 from routecal.tasks.oracle.label_shards import check_labelled, label_shard
-from routecal.tasks.oracle.local_oracle import BATCH, MAX_NEW_TOKENS, LocalModel
-from routecal.tasks.oracle.oracle_spec import LocalOracle
+from routecal.tasks.oracle.local_model import BATCH, MAX_NEW_TOKENS, LocalModel
+from routecal.tasks.oracle.local_oracle import LocalOracle
 from routecal.tasks.oracle.prompt_files import BOOKS, prompt, prompts_sha256
 from tests.conftest import tiny_config
 from tests.tasks.made import store_queries, texts

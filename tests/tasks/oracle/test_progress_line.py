@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from routecal.tasks.oracle.progress_line import progress_line
+from routecal.tasks.oracle.labelling_summary import progress_line
 from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving

@@ -9,8 +9,8 @@ from routecal.calib.policy import Grade, OracleMatrix
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.input_errors import NoOutcomeMatches
 from routecal.tasks.oracle.label_shards import check_labelled, label_shard
-from routecal.tasks.oracle.replay_oracle import matched
-from routecal.tasks.queries import import_outcomes, import_queries
+from routecal.tasks.oracle.replay_oracle import import_outcomes, matched
+from routecal.tasks.queries import import_queries
 from tests.tasks.made import store_queries, write_jsonl
 
 S, C, A = "Standard_Query", "Complex_Query", "Ambiguous_Query"

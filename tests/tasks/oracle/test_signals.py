@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
-from routecal.tasks.oracle.job_runner import JobRunner
-from routecal.tasks.oracle.signals import stopping_on_signal
+from routecal.tasks.oracle.job_runner import JobRunner, stopping_on_signal
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import serving
 from tests.tasks.oracle.labelling import (

@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from routecal.tasks.oracle.rate_limit.limiter import Limits, RateLimiter
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
+from routecal.tasks.oracle.rate_limit.project_limits import Limits
 
 T = TypeVar("T")
 

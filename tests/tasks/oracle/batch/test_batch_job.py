@@ -9,11 +9,12 @@ import pytest
 
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.ledger.url import locate
+from routecal.tasks.oracle.api_oracle import ApiJudges
 from routecal.tasks.oracle.engine.stop_reasons import OracleRefused
 from routecal.tasks.oracle.grading.judging import ModelSpec
+from routecal.tasks.oracle.labelling_summary import progress_line
 from routecal.tasks.oracle.model_drift import ModelDrift
-from routecal.tasks.oracle.progress_line import progress_line
-from routecal.tasks.oracle.rejudging import ApiJudges, rejudge
+from routecal.tasks.oracle.rejudging import rejudge_rows
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -146,7 +147,7 @@ def test_answers_are_judged_again_by_a_batch_job_too() -> None:
         judge = oracle_of(judge="gemini-4-neon").judge
         judges = ApiJudges(kind="gemini", provider="gemini", judge=judge, prompt_versions=("v",))
         with desk_at(server, 6, job="again", **BATCH) as runner:
-            again = rejudge(labels, queries, judges, OracleMatrix(), runner)
+            again = runner.run(rejudge_rows(labels, queries, judges, OracleMatrix(), runner))
         assert again.table["medium_grade"].to_pylist() == labels["medium_grade"].to_pylist()
         assert "gemini-4-neon" not in served(server)
         assert server.stats()["billed_twice"] == 0

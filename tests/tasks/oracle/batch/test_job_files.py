@@ -9,12 +9,13 @@ import pytest
 
 from routecal.tasks.oracle.batch.job_files import JobLine, Tag, Torn, read_lines, write_lines
 from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.choose_provider import providers_for
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.engine.stop_reasons import BatchNotServed
+from routecal.tasks.oracle.gemini_oracle import ORACLE as GEMINI
 from routecal.tasks.oracle.grading.answering import answer_call, with_more_room
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from routecal.tasks.oracle.grading.model_judge import Case, judge_call
+from routecal.tasks.oracle.openai_oracle import ORACLE as OPENAI
 from routecal.tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.server import GeminiServer
 from tests.gemini_server.wire import read_generate
@@ -116,8 +117,8 @@ def test_what_is_no_tag_of_ours_is_none(text: object) -> None:
 def test_other_backends_are_offered_where_there_are_no_batch_jobs() -> None:
     vertex = oracle_of().model_copy(update={"provider": "vertex"})
     with pytest.raises(BatchNotServed, match="through a Google Cloud Storage bucket") as said:
-        providers_for(vertex, Pace(job="j", backend="batch", vertex=True, vertex_project="p"))
+        GEMINI.api.connect(vertex, Pace(job="j", backend="batch", vertex=True, vertex_project="p"))
     assert "--backend flex or online" in str(pickle.loads(pickle.dumps(said.value)))
     chat = oracle_of().model_copy(update={"kind": "openai", "provider": "openai:http://127.0.0.1:1/v1"})
     with pytest.raises(BatchNotServed, match="openai:http"):
-        providers_for(chat, Pace(job="j", backend="batch"))
+        OPENAI.api.connect(chat, Pace(job="j", backend="batch"))

@@ -21,8 +21,8 @@ from routecal.tasks.oracle.batch import store_results
 from routecal.tasks.oracle.batch.create_job import Maker
 from routecal.tasks.oracle.engine.stop_reasons import Interrupted
 from routecal.tasks.oracle.job_runner import JobRunner
+from routecal.tasks.oracle.labelling_summary import progress_line
 from routecal.tasks.oracle.money.budget import BudgetReached
-from routecal.tasks.oracle.progress_line import progress_line
 from routecal.tasks.oracle.providers.batch_api import BatchApi
 from tests.gemini_server.scripts import BatchScript, Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -148,7 +148,7 @@ def test_the_next_run_goes_on_wherever_a_run_ends(
 def test_results_that_are_half_stored_are_stored_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_results, "CHUNK", 2)
     with serving(respond=by_number()) as server:
-        with hanging(monkeypatch, store_results.Harvest, "_store", after=3) as reached:
+        with hanging(monkeypatch, store_results.ResultStore, "_store", after=3) as reached:
             first = interrupted(server, reached)
         assert 0 < len(recorded()) < 12
         second = goes_on(server)

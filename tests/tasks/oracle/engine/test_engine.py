@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.engine.engine import ATTEMPTS
+from routecal.tasks.oracle.call import Fault, FaultKind
+from routecal.tasks.oracle.engine.retry_policy import ATTEMPTS
 from routecal.tasks.oracle.engine.stop_reasons import NoCompletion, ShardIncomplete
 from routecal.tasks.oracle.grading.answering import answer_call
 from tests.gemini_server.scripts import Script
@@ -215,7 +215,7 @@ def test_a_caller_that_gives_up_leaves_the_purchase_to_end() -> None:
         async def impatient() -> str | None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(runner.engine.ask(runner.job, call), 0.05)
-            return (await runner.engine.ask(runner.job, call)).reply.text
+            return (await runner.engine.ask(runner.job, call)).text
 
         assert runner.run(impatient()) == RIGHT
         paid_once(server, 1)

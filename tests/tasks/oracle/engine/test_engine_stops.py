@@ -5,14 +5,14 @@ import pickle
 import pytest
 
 from routecal.storage.ledger.ledger_errors import JobHeld
-from routecal.tasks.oracle.engine.engine import ATTEMPTS, FAILURES_IN_A_ROW
+from routecal.tasks.oracle.engine.retry_policy import ATTEMPTS, FAILURES_IN_A_ROW
 from routecal.tasks.oracle.engine.stop_reasons import NoAnswers, OracleRefused
 from routecal.tasks.oracle.job_runner import JobRunner
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.budget import BudgetReached
 from routecal.tasks.oracle.money.pricing import UnknownPrice
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
-from routecal.tasks.oracle.rate_limit.limiter import NoProgress, QuotaTooSmall
+from routecal.tasks.oracle.rate_limit.project_limits import NoProgress, QuotaTooSmall
 from tests.gemini_server import scripts
 from tests.gemini_server.refusals import DAY, quota
 from tests.gemini_server.scripts import Script

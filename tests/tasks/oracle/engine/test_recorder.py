@@ -105,7 +105,7 @@ def test_whoever_gave_up_waiting_is_passed_over() -> None:
 def test_what_is_noted_on_the_way_out_is_committed_before_the_end() -> None:
     async def work(recorder: Recorder) -> None:
         await recorder.start(start("a"))
-        recorder.note(attempt("a"), release=True)
+        recorder.note(attempt("a"))
 
     through(work)
     assert recorded() == []

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from routecal.tasks.oracle.call import Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.answering import Answer, answer_call, ask_model
 from routecal.tasks.oracle.grading.judging import ModelSpec
 from tests.tasks.oracle.voices import Queue

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Call, Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.answering import ABSTENTION, Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair, prompt_versions, rule, seats, verdict_of
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec, Verdict, Vote

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.call import Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.decision_judge import in_order

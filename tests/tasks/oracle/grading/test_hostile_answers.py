@@ -8,7 +8,7 @@ from routecal.tasks.oracle.grading import model_judge
 from routecal.tasks.oracle.grading.answering import Answer
 from routecal.tasks.oracle.grading.cascade import grade_pair
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
-from routecal.tasks.oracle.grading.prompt_fence import fence_code
+from routecal.tasks.oracle.prompt_files import fence_code
 from tests.tasks.oracle.voices import QUESTION, REFERENCE, Reader, texts
 
 JUDGE = ModelSpec(model="zeta-judge-9")

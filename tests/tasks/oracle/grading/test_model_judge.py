@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from routecal.calib.policy import Grade
-from routecal.tasks.oracle.call import Reply
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind, Reply
 from routecal.tasks.oracle.grading.judge_reply import read_grade
 from routecal.tasks.oracle.grading.judging import ModelSpec, Vote
 from routecal.tasks.oracle.grading.model_judge import SCHEMA, Case, judge_call, model_votes

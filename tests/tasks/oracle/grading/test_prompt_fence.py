@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routecal.tasks.oracle.grading import prompt_fence
-from routecal.tasks.oracle.grading.prompt_fence import CODE_LENGTH, fence_code, fenced
+from routecal.tasks.oracle import prompt_files
+from routecal.tasks.oracle.prompt_files import CODE_LENGTH, fence_code, fenced
 
 TEXTS = st.lists(st.text(st.characters(), max_size=30), min_size=1, max_size=4)
 
@@ -26,7 +26,7 @@ def test_where_one_text_ends_counts() -> None:
 @pytest.mark.parametrize("spelled", ["{}", "x{}y", "{}{}"])
 def test_a_code_that_a_text_holds_is_not_taken(spelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = ["aaaa", "bbbb", "cccc"]
-    monkeypatch.setattr(prompt_fence, "_digest", lambda _texts, attempt: codes[attempt])
+    monkeypatch.setattr(prompt_files, "_digest", lambda _texts, attempt: codes[attempt])
     assert fence_code([spelled.format("AAAA", "AAAA"), "bbbb"]) == "cccc"
     assert fence_code(["bbbb"]) == "aaaa"
 

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.providers.error_classes import MAX_MESSAGE, of_error, of_status, without
 from tests.gemini_server.refusals import DAY, MINUTE, REFUSALS, error, quota
 

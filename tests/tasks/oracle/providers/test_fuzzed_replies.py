@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from routecal.tasks.oracle.batch.job_files import Tag, Torn, read_lines
-from routecal.tasks.oracle.call import Call, Reply
-from routecal.tasks.oracle.call_faults import Fault
+from routecal.tasks.oracle.call import Call, Fault, Reply
 from routecal.tasks.oracle.grading.judge_reply import has_vote, read_reply
 from routecal.tasks.oracle.money.pricing import Prices
 from routecal.tasks.oracle.providers.replies import read_response

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 from google.oauth2.credentials import Credentials
 
-from routecal.tasks.oracle.call import UNCOUNTED, Call
-from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.call import UNCOUNTED, Call, FaultKind
 from routecal.tasks.oracle.providers.gemini import Gemini
 from tests.gemini_server.refusals import REFUSALS
 from tests.gemini_server.scripts import Script

@@ -14,8 +14,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call import Call
-from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.call import Call, FaultKind
 from routecal.tasks.oracle.providers.gemini import Gemini, key_from_env
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer

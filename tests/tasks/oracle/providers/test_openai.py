@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from routecal.tasks.oracle.call import UNCOUNTED
-from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.call import UNCOUNTED, FaultKind
 from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.refusals import REFUSALS, Refusal
 from tests.gemini_server.scripts import Script

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from routecal.tasks.oracle import choose_provider
-from routecal.tasks.oracle.choose_provider import providers_for
+from routecal.tasks.oracle import openai_oracle
+from routecal.tasks.oracle.api_oracle import ApiOracle
 from routecal.tasks.oracle.engine.pace import Pace
 from routecal.tasks.oracle.grading.judging import JudgeSpec, ModelSpec
 from routecal.tasks.oracle.job_runner import job_runner
 from routecal.tasks.oracle.model_drift import ModelDrift
 from routecal.tasks.oracle.money.pricing import UnknownPrice
-from routecal.tasks.oracle.oracle_spec import ApiOracle
 from tests.gemini_server.answers import Answers
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
@@ -23,6 +22,8 @@ N = 20
 PRICES = "".join(
     f'[[price]]\nmodel = "{model}"\ninput_usd = {usd}\noutput_usd = {usd}\n' for model, usd in ((SMALL, 0), (BIG, 2))
 )
+
+connect = openai_oracle.ORACLE.api.connect
 
 
 def respond(request: Request) -> str:
@@ -41,7 +42,7 @@ def oracle_at(base_url: str) -> ApiOracle:
 def run(server: GeminiServer, prices: Path, n: int = N) -> Run:
     pace = Pace(job="job", backoff_s=0.01, prices=str(prices), base_url=server.openai_url)
     oracle = oracle_at(server.openai_url)
-    with job_runner(pace, providers_for(oracle, pace), n) as runner:
+    with job_runner(pace, connect(oracle, pace), n) as runner:
         return shard(runner, asked(n), oracle)
 
 
@@ -104,9 +105,9 @@ def test_google_s_key_is_sent_to_no_other_server(monkeypatch: pytest.MonkeyPatch
         asked_for.append(block)
         return "AIza-of-google" if block == "gemini-api-key" else None
 
-    monkeypatch.setattr(choose_provider, "_stored", stored)
+    monkeypatch.setattr(openai_oracle, "stored_secret", stored)
     oracle = oracle_at("http://127.0.0.1:8000/v1")
-    made = [providers_for(oracle, Pace(job="job", **block))()[0] for block in ({}, {"secret": "mine"})]
+    made = [connect(oracle, Pace(job="job", **block))()[0] for block in ({}, {"secret": "mine"})]
     assert asked_for == ["openai-api-key", "mine"]
     # With a key it would be named by a digest of it too.
     assert {provider.project for provider in made} == {"http://127.0.0.1:8000/v1"}
@@ -115,6 +116,6 @@ def test_google_s_key_is_sent_to_no_other_server(monkeypatch: pytest.MonkeyPatch
 def test_a_login_in_the_address_is_used_but_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-test")
     oracle = oracle_at("http://127.0.0.1:8000/v1")
-    [provider] = providers_for(oracle, Pace(job="job", base_url="http://user:pass@127.0.0.1:8000/v1/"))()
+    [provider] = connect(oracle, Pace(job="job", base_url="http://user:pass@127.0.0.1:8000/v1/"))()
     assert provider.name == oracle.provider
     assert provider._address.login == ("user", "pass")

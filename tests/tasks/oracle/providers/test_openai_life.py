@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from routecal.tasks.errors import OptionMissing
-from routecal.tasks.oracle.call_faults import FaultKind
+from routecal.tasks.oracle.call import FaultKind
 from routecal.tasks.oracle.providers.openai import OpenAI
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routecal.tasks.oracle.call import UNCOUNTED, Call, Usage
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.providers.replies import read_response, require
+from routecal.tasks.oracle.call import UNCOUNTED, Call, Fault, FaultKind, Usage
+from routecal.tasks.oracle.providers.replies import read_response
 from routecal.tasks.oracle.providers.usage import usage_of
 
 FATAL, DAY_QUOTA, RATE, TRANSIENT, ROW, BROKEN = FaultKind
@@ -308,7 +307,7 @@ STRANGE = {
 @pytest.mark.parametrize("body", STRANGE, ids=lambda body: body[:20])
 def test_what_is_no_completion_ends_the_run_costs_nothing_and_is_quoted(call: Call, body: str) -> None:
     with pytest.raises(Fault) as raised:
-        require(call, body)
+        read_response(call, body)
     fault = raised.value
     assert (fault.kind, fault.maybe_billed, fault.body) == (FATAL, False, body)
     assert STRANGE[body] in fault.message

@@ -6,9 +6,12 @@ from functools import partial
 
 import pytest
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.rate_limit.limiter import DayQuotaReached, Limits, Permit, QuotaTooSmall, RateLimiter
-from tests.tasks.oracle.rate_limit.sending import sending
+from routecal.tasks.oracle.call import Fault, FaultKind
+from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
+from routecal.tasks.oracle.rate_limit.permit import Permit
+from routecal.tasks.oracle.rate_limit.project_limits import Limits, QuotaTooSmall
+from tests.tasks.oracle.rate_limit.sending import poll, sending
 from tests.tasks.oracle.virtual_time import clock, gate, run, turns
 
 
@@ -59,7 +62,7 @@ def test_a_newcomer_who_would_fit_stays_behind_one_who_does_not_yet():
         (await shared.enter(tokens=1000)).succeeded()
         large = asyncio.ensure_future(shared.enter(tokens=500))
         await turns()
-        assert isinstance(shared.poll(), Permit)
+        assert isinstance(poll(shared), Permit)
         (await shared.enter(tokens=0)).succeeded()
         assert large.done()
 

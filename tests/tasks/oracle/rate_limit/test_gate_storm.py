@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
+from routecal.tasks.oracle.call import Fault, FaultKind
 from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
 from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM
 from tests.tasks.oracle.rate_limit.sending import sending

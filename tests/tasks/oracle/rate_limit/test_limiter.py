@@ -8,16 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from routecal.tasks.oracle.call_faults import Fault, FaultKind
-from routecal.tasks.oracle.rate_limit.limiter import (
-    DayQuotaReached,
-    Limits,
-    NoProgress,
-    Permit,
-    QuotaTooSmall,
-    RateLimiter,
-)
+from routecal.tasks.oracle.call import Fault, FaultKind
+from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
+from routecal.tasks.oracle.rate_limit.limiter import RateLimiter
+from routecal.tasks.oracle.rate_limit.permit import Permit
+from routecal.tasks.oracle.rate_limit.project_limits import Limits, NoProgress, QuotaTooSmall
 from routecal.tasks.oracle.rate_limit.sliding_window import HEADROOM
+from tests.tasks.oracle.rate_limit.sending import poll
 
 RATE = Fault(FaultKind.RATE, 429, "too fast")
 DAY = Fault(FaultKind.DAY_QUOTA, 429, "enough for today", 36.0)
@@ -40,13 +37,13 @@ class Desk:
 
     def take(self, **amounts: float) -> Permit:
         """A permit that is to be had now."""
-        permit = self.gate.poll(**amounts)
+        permit = poll(self.gate, **amounts)
         assert isinstance(permit, Permit)
         return permit
 
     def wait_s(self, **amounts: float) -> float:
         """The wait of a call that has to."""
-        wait_s = self.gate.poll(**amounts)
+        wait_s = poll(self.gate, **amounts)
         assert isinstance(wait_s, float)
         assert wait_s > 0.0
         return wait_s
@@ -55,7 +52,7 @@ class Desk:
 def test_without_limits_only_width_counts():
     desk = Desk()
     permits = [desk.take(tokens=10**6, usd=10.0) for _ in range(16)]
-    assert desk.gate.poll() is None
+    assert poll(desk.gate) is None
     assert (desk.gate.binding, desk.gate.in_flight, desk.gate.admitted) == ("concurrency", 16, 16)
     permits[0].succeeded()
     assert desk.gate.concurrency == 17
@@ -78,7 +75,7 @@ def test_no_limit_of_concurrency_is_none():
 def test_a_request_that_can_never_fit_is_refused_at_once_with_the_remedy(limits, amounts, words):
     desk = Desk(**limits)
     with pytest.raises(QuotaTooSmall, match=words) as caught:
-        desk.gate.poll(**amounts)
+        poll(desk.gate, **amounts)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     assert desk.gate.binding == ""
     # Exactly the limit fits, and an answer that took more than it is no error.
@@ -89,7 +86,7 @@ def test_a_request_that_can_never_fit_is_refused_at_once_with_the_remedy(limits,
 @pytest.mark.parametrize("amounts", [{"tokens": -1}, {"usd": -0.1}, {"usd": math.nan}, {"usd": math.inf}])
 def test_amounts_below_nothing_are_refused(amounts):
     with pytest.raises(ValueError, match="both must be 0 or more"):
-        Desk(tpm=100, usd_per_10min=1.0).gate.poll(**amounts)
+        poll(Desk(tpm=100, usd_per_10min=1.0).gate, **amounts)
 
 
 def test_limits_refuse_nonsense():
@@ -134,7 +131,7 @@ def test_a_share_scales_every_quota_but_not_concurrency():
     n = 0
     start = desk.now
     while desk.now < start + 300.0:
-        leave = desk.gate.poll(tokens=1, usd=0.0)
+        leave = poll(desk.gate, tokens=1, usd=0.0)
         if isinstance(leave, Permit):
             leave.succeeded()
             n += 1
@@ -156,7 +153,7 @@ def test_a_refused_call_costs_no_money_but_one_that_may_be_billed_does():
     for billed in (False, True):
         desk = Desk(usd_per_10min=1.0)
         desk.take(usd=1.0).failed(Fault(FaultKind.TRANSIENT, 0, "cut off", maybe_billed=billed))
-        assert isinstance(desk.gate.poll(usd=1.0), float if billed else Permit)
+        assert isinstance(poll(desk.gate, usd=1.0), float if billed else Permit)
 
 
 def test_cancelled_counts_as_used_withdrawn_does_not():
@@ -225,7 +222,7 @@ def test_rate_errors_for_a_quarter_of_an_hour_end_the_run():
         desk.gate._width._width = 2.0
     desk.take().failed(Fault(FaultKind.RATE, 429, "too fast", 100.0))
     with pytest.raises(NoProgress, match="gemini-x"):
-        desk.gate.poll()
+        poll(desk.gate)
     assert desk.gate.binding == "cool-down"
     slow.succeeded()
     desk.now += desk.wait_s()
@@ -241,7 +238,7 @@ def test_the_day_is_settled_by_one_probe():
     assert desk.gate.binding == "day quota"
     desk.now += 36.0
     probe = desk.take()
-    assert desk.gate.poll() is None
+    assert poll(desk.gate) is None
     assert desk.gate.binding == "day quota"
     # Neither a cancelled probe nor one refused as too fast tells anything.
     probe.cancel()
@@ -255,7 +252,7 @@ def test_the_day_is_settled_by_one_probe():
     desk.now += 36.0
     desk.take().failed(DAY)
     with pytest.raises(DayQuotaReached, match="gemini-x"):
-        desk.gate.poll()
+        poll(desk.gate)
     assert desk.gate.binding == "day quota"
     assert desk.gate.throttled == 8 + 1 + 2 + 1
     desk.now += 86_400.0
