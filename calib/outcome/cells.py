@@ -48,7 +48,9 @@ class Cells:
     def __len__(self) -> int:
         return len(self.medium)
 
-    def index(self, medium: Sequence[str | None], large: Sequence[str | None], matrix: OracleMatrix) -> NDArray[np.int64]:
+    def index(
+        self, medium: Sequence[str | None], large: Sequence[str | None], matrix: OracleMatrix
+    ) -> NDArray[np.int64]:
         """(n,) cell of every query, from both grades.
 
         Raises:
