@@ -29,6 +29,7 @@ class Evaluated(BaseModel, frozen=True):
     """What a run ends with."""
 
     run_id: str
+    verdict: str = Field(default="", description="the bottom line: money first, then calibration")
     report: str
     head: Artifact
     calibrated: Artifact | None = None
@@ -107,6 +108,7 @@ def evaluate_heads(
     runs.record_run(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
     return Evaluated(
         run_id=run_id,
+        verdict=headline(evaluation),
         report=report,
         head=heads[final],
         calibrated=calibrated,
