@@ -89,7 +89,7 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 	build/floors/bin/pip install --quiet --no-compile --constraint build/floors.txt --editable '.[all]' hypothesis pytest
 	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default $(ON_FLOORS)
 
-wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
+wheel: $(STAMP)  ## build the wheel, install it at the lowest versions in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
 faults-and-docs: $(STAMP) ## faults, then docs and notebook
