@@ -29,7 +29,7 @@ class Evaluated(BaseModel, frozen=True):
     """What a run ends with."""
 
     run_id: str
-    verdict: str = Field(default="", description="the bottom line: money first, then calibration")
+    verdict: str = Field(description="the bottom line: money first, then calibration")
     report: str
     head: Artifact
     calibrated: Artifact | None = None
@@ -59,7 +59,7 @@ def evaluate(params: EvaluateParams) -> Evaluated:
 def with_headline(result: Evaluated) -> Evaluated:
     """End a flow run with the verdict as its message."""
     router = {} if result.calibrated is None else {"router": result.calibrated.uri}
-    return completed(result, headline(result.evaluation), head=result.head.uri, **router, report=result.report)
+    return completed(result, result.verdict, head=result.head.uri, **router, report=result.report)
 
 
 def evaluate_heads(

@@ -99,9 +99,7 @@ def run_work(
         (labels, None), or (the labels of what is finished, why no more).
     """
     if pace is None:
-        return joined(
-            [work.task(*piece, work.oracle, OracleMatrix()) for piece in track(work.pieces, f"{work.name} shards")]
-        ), None
+        return joined([work.task(*piece, work.oracle, OracleMatrix()) for piece in track(work.pieces, work.name)]), None
     if pace.finished_only:
         return _finished(work, work.pieces, pace), None
     api = ORACLES[work.oracle.kind].api

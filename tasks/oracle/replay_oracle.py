@@ -139,7 +139,7 @@ def _resolve(params: Any, queries: str) -> ReplayOracle:
         return import_outcomes(params.outcomes or queries, columns=params.columns)
     except MissingColumn as error:
         if params.outcomes is None and error.column in ("medium_label", "large_label"):
-            error.advice = "--outcomes FILE"
+            raise MissingColumn(error.path, error.column, error.present, advice="--outcomes FILE") from error
         raise
 
 

@@ -126,7 +126,7 @@ def _spoil(router: Path) -> None:
     ("change", "sentence"),
     [
         (shutil.rmtree, "router holds no Hugging Face checkpoint (config.json), as there is no such folder; give"),
-        (lambda r: (r / "head.safetensors").touch(), "router holds no router, but the confidence head of one; give"),
+        (lambda r: (r / "head.safetensors").touch(), "(config.json), but the confidence head of a router; give"),
         (lambda r: (r / "model.safetensors").unlink(), "holds no complete Hugging Face checkpoint"),
         (lambda r: (r / "model.safetensors").write_bytes(b"half a"), "holds no complete Hugging Face checkpoint"),
         (lambda r: (r / "config.json").write_text("{not JSON"), "config.json"),
