@@ -35,8 +35,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setup 2 of 3: Prefect, transformers and 170 more packages (about three minutes)"
 	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[all,dev]'
 	@$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --no-deps $(REFERENCES)
-	@echo "setup 3 of 3: compile them, or every process would where PYTHONDONTWRITEBYTECODE is set (under a minute)"
-	@$(BIN)/python -m compileall -qq -j 0 $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || true
+	@echo "setup 3 of 3: compile all, or every process would where PYTHONDONTWRITEBYTECODE is set (under a minute)"
+	@$(BIN)/python -m compileall -qq -j 0 calib storage tasks flows deployments routecal tests \
+		$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || true
 	@touch $@
 	@echo "setup is done (2.5 GB in .venv): $(BIN)/routecal --help lists the commands"
 
@@ -65,7 +66,7 @@ browser: $(STAMP) ## the UI in a headless browser: forms, runs, pages, schedules
 
 faults: $(STAMP)  ## kill process, worker, server and machine under runs that label or wait, cancel them, hear of it
 	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/served/test_restarts.py \
-		tests/served/test_notifications.py tests/flows/test_label_faults.py tests/flows/test_temporary_server.py
+		tests/flows/test_label_faults.py tests/flows/test_temporary_server.py
 
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
@@ -88,7 +89,7 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 	build/floors/bin/pip install --quiet --no-compile --constraint build/floors.txt --editable '.[all]' hypothesis pytest
 	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -W default $(ON_FLOORS)
 
-wheel: $(STAMP)  ## build the wheel, install it in fresh environments outside the checkout, and use it there
+wheel: $(STAMP)  ## build the wheel, install it at the lowest versions in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
 faults-and-docs: $(STAMP) ## faults, then docs and notebook

@@ -2,6 +2,8 @@
 
 from prefect import flow
 
+from routecal.calib.errors import TooFewExamples
+from routecal.calib.examples import REFUSE_BELOW
 from routecal.flows.evaluate import Evaluated, evaluate_heads, with_headline
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far, oracle_of
@@ -24,6 +26,8 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     run_id = runs.start("calibrate")
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
+    if queries.rows < REFUSE_BELOW:  # known before a label is paid for
+        raise TooFewExamples(queries.rows, REFUSE_BELOW)
     oracle = oracle_of(params, params.queries)
     check_router(router, params.reading)
     labels, stopped = labels_so_far(run_id, queries, oracle, params)

@@ -29,6 +29,7 @@ class Evaluated(BaseModel, frozen=True):
     """What a run ends with."""
 
     run_id: str
+    verdict: str = Field(description="the bottom line: money first, then calibration")
     report: str
     head: Artifact
     calibrated: Artifact | None = None
@@ -58,7 +59,7 @@ def evaluate(params: EvaluateParams) -> Evaluated:
 def with_headline(result: Evaluated) -> Evaluated:
     """End a flow run with the verdict as its message."""
     router = {} if result.calibrated is None else {"router": result.calibrated.uri}
-    return completed(result, headline(result.evaluation), head=result.head.uri, **router, report=result.report)
+    return completed(result, result.verdict, head=result.head.uri, **router, report=result.report)
 
 
 def evaluate_heads(
@@ -107,6 +108,7 @@ def evaluate_heads(
     runs.record_run(run_id, **inputs, predictions=predictions, **heads, **made, report=report, facts=facts)
     return Evaluated(
         run_id=run_id,
+        verdict=headline(evaluation),
         report=report,
         head=heads[final],
         calibrated=calibrated,

@@ -47,6 +47,8 @@ def checkpoint(path: str | None, *, wanted: str = "Hugging Face checkpoint (conf
     Raises:
         CheckpointMissing: there is no such folder, or it lacks a configuration.
     """
+    if (local := local_path(path)) is not None and os.path.isfile(local / "head.safetensors"):
+        raise CheckpointMissing(str(path), f"{wanted}, but the confidence head of a router")
     _holds(path, wanted, "config.json", "adapter_config.json")
 
 
@@ -132,7 +134,7 @@ def refusal(folder: Path) -> str | None:
 def _holds(path: str | None, wanted: str, *names: str) -> None:
     local = local_path(path)
     if local is not None and not any(os.path.isfile(local / name) for name in names):
-        raise CheckpointMissing(str(path), wanted)
+        raise CheckpointMissing(str(path), wanted if os.path.isdir(local) else f"{wanted}, as there is no such folder")
 
 
 def local_path(path: str | None) -> Path | None:

@@ -20,7 +20,8 @@ from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreach
 from routecal.flows.path_checks import refusal
 from routecal.plain_text import plain
 
-ANSWERS_WITHIN_S = 5.0
+# A server on a busy machine accepts at once and answers late.
+CONNECTS_WITHIN_S, ANSWERS_WITHIN_S = 5.0, 20.0
 EXAMPLE = "http://127.0.0.1:4200/api"
 UNSET = "or unset PREFECT_API_URL: a temporary server then runs for the length of the command"
 
@@ -120,7 +121,8 @@ def _client(url: str, access: Access) -> Iterator[httpx.Client]:
         reason = f"its certificate {access.certificate} cannot be read"
         raise ServerUnreachable(shown, reason, "correct PREFECT_API_SSL_CERT_FILE") from error
     try:
-        with httpx.Client(timeout=ANSWERS_WITHIN_S, auth=auth, headers=headers, verify=trusted) as client:
+        timeout = httpx.Timeout(ANSWERS_WITHIN_S, connect=CONNECTS_WITHIN_S)
+        with httpx.Client(timeout=timeout, auth=auth, headers=headers, verify=trusted) as client:
             yield client
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or f"no answer within {ANSWERS_WITHIN_S:g} s"
@@ -182,7 +184,7 @@ def start_server() -> None:
     server.server_process, server.running = process, True
     atexit.register(server.stop)
     until = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    with httpx.Client(timeout=ANSWERS_WITHIN_S, trust_env=False) as client:
+    with httpx.Client(timeout=CONNECTS_WITHIN_S, trust_env=False) as client:
         while time.monotonic() < until:
             if process.poll() is not None:
                 raise ServerNotStarted(f"it ended with code {process.returncode}", str(log))

@@ -5,6 +5,7 @@ Each `print_…` is named by a command as the one that prints its result.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from rich.console import Console
 from routecal.calib.policy import Grade
 from routecal.flows.text_console import draw_table, fits
 from routecal.plain_text import plain
-from routecal.storage.artifact import Artifact
+from routecal.storage.artifact import Artifact, within
 from routecal.storage.head_registry import RegistryEntry
+from routecal.storage.layout import Home
 from routecal.tasks.oracle.planning.forecast import LabellingPlan
 from routecal.tasks.oracle.planning.plan_text import plan_lines
 from routecal.tasks.result_table import Table
@@ -109,7 +111,7 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
         _say(console, f"data    {result.data}")
     _say(console, f"head    {result.head.uri}")
     if result.calibrated is not None:
-        _say(console, f"router  {result.calibrated.uri}")
+        _say(console, f"calibrated router  {result.calibrated.uri}")
     _say(console, f"report  {result.report}")
     for one in head_warnings(result.evaluation):
         _say(console, one)
@@ -220,7 +222,8 @@ def as_json(result: Any) -> str:
       "n": 3
     }
     """
-    return _ANYTHING.dump_json(_plain(result), indent=2).decode()
+    # Within no home: places are printed as they are opened, not as they are stored.
+    return _ANYTHING.dump_json(_plain(result), indent=2, context=within(Home(root=os.devnull))).decode()
 
 
 def _plain(value: Any) -> Any:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from importlib.metadata import version
 
-    from routecal.calib.calibrated_router import CalibratedRouter, Decision
-    from routecal.calib.estimator import ConfidenceEstimator
-    from routecal.calib.head import ConfidenceHead, Ensemble
-    from routecal.calib.policy import Grade, Policy
-    from routecal.root_error import RoutecalError
-    from routecal.tasks.serving import Champion
+    from routecal.calib.calibrated_router import CalibratedRouter as CalibratedRouter
+    from routecal.calib.calibrated_router import Decision as Decision
+    from routecal.calib.estimator import ConfidenceEstimator as ConfidenceEstimator
+    from routecal.calib.head import ConfidenceHead as ConfidenceHead
+    from routecal.calib.head import Ensemble as Ensemble
+    from routecal.calib.policy import Grade as Grade
+    from routecal.calib.policy import Policy as Policy
+    from routecal.root_error import RoutecalError as RoutecalError
+    from routecal.tasks.serving import Champion as Champion
 
     __version__ = version("routecal")
 
@@ -35,18 +38,7 @@ _HOMES = {
     "RoutecalError": "routecal.root_error",
 }
 
-__all__ = [
-    "CalibratedRouter",
-    "Champion",
-    "ConfidenceEstimator",
-    "ConfidenceHead",
-    "Decision",
-    "Ensemble",
-    "Grade",
-    "Policy",
-    "RoutecalError",
-    "__version__",
-]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,8 @@ def stats(run: str | None = None, method: str | None = None) -> list[Table]:
     with connect(**found) as con:
         readable = [query for query in names() if set(header(query, "reads")) <= found.keys()]
         for query in sorted(readable, key=lambda query: [_KINDS.index(kind) for kind in header(query, "reads")]):
+            if unknown := set(header(query, "params")) - values.keys():
+                raise UnknownName(f"parameter of storage/sql/{query}.sql", min(unknown), values)
             table = run_query(con, query, **{name: values[name] for name in header(query, "params")})
             heading = f"{title(query).format(method=shown)} (run {manifest.run_id})"
             results.append(Table(heading, table.column_names, table.to_pylist()))

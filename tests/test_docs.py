@@ -152,7 +152,8 @@ REGISTRIES = {
 
 @pytest.mark.parametrize(("registry", "where"), REGISTRIES.values(), ids=REGISTRIES.keys())
 def test_every_registered_name_is_explained(registry: dict[str, object], where: str) -> None:
-    assert not {name for name in registry if f"`{name}`" not in PAGES[where]}
+    missing = [name for name in registry if f"`{name}`" not in PAGES[where]]
+    assert not missing, f"{where} does not explain {missing}: give each a row"
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

@@ -9,7 +9,7 @@ from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.baselines.router_outputs import FORMS, statistic
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
-from routecal.calib.recalibrate import platt_parameters
+from routecal.calib.recalibrate.platt import platt_parameters
 
 
 @dataclass(frozen=True)

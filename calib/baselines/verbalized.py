@@ -9,7 +9,7 @@ from routecal.calib.baselines.predictors import refuse_empty
 from routecal.calib.checks import FloatArray, checked_p, logit
 from routecal.calib.errors import ColumnMissing
 from routecal.calib.examples import Examples
-from routecal.calib.recalibrate import platt_parameters
+from routecal.calib.recalibrate.platt import platt_parameters
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from routecal.calib.head.head_inputs import (
     whitened_components,
 )
 from routecal.calib.head.residual_start import fit_start, router_columns
-from routecal.calib.recalibrate import Identity, Recalibrator, platt_parameters
+from routecal.calib.recalibrate import Identity, Recalibrator
+from routecal.calib.recalibrate.platt import platt_parameters
 
 # Rows whose confidence is computed at a time: bounds memory beside the features.
 FORWARD_ROWS = 65536

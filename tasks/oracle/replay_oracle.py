@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from routecal.calib.policy import OracleMatrix
+from routecal.storage.input_errors import MissingColumn
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.oracle_spec import Artifact, Oracle, OracleSpec
@@ -134,7 +135,12 @@ def label(queries: "pa.Table", oracle: ReplayOracle, matrix: OracleMatrix) -> "p
 
 
 def _resolve(params: Any, queries: str) -> ReplayOracle:
-    return import_outcomes(params.outcomes or queries, columns=params.columns)
+    try:
+        return import_outcomes(params.outcomes or queries, columns=params.columns)
+    except MissingColumn as error:
+        if params.outcomes is None and error.column in ("medium_label", "large_label"):
+            raise MissingColumn(error.path, error.column, error.present, advice="--outcomes FILE") from error
+        raise
 
 
 ORACLE = Oracle(name="replay", does="reads recorded outcomes", resolve=_resolve, label=label, reads=("outcomes",))

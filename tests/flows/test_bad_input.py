@@ -62,7 +62,7 @@ def lines(tmp_path: Path, *content: str) -> str:
             lambda t: two(t, large_label="Right"),
             "line 2: large_label is 'Right', CORRECT, INCORRECT, NOT_ATTEMPTED, or true",
         ),
-        (lambda t: lines(t, '{"query": "a?"}'), "no column 'medium_label'"),
+        (lambda t: lines(t, '{"query": "a?"}'), "no column 'medium_label'.*: add --outcomes FILE, or rename"),
         (
             lambda t: shutil.copy(lines(t, "x"), t / "q.xlsx") and str(t / "q.xlsx"),
             "save the sheet as CSV UTF-8, or use one of .jsonl",
@@ -125,7 +125,8 @@ def _spoil(router: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (shutil.rmtree, "router holds no Hugging Face checkpoint"),
+        (shutil.rmtree, "router holds no Hugging Face checkpoint (config.json), as there is no such folder; give"),
+        (lambda r: (r / "head.safetensors").touch(), "(config.json), but the confidence head of a router; give"),
         (lambda r: (r / "model.safetensors").unlink(), "holds no complete Hugging Face checkpoint"),
         (lambda r: (r / "model.safetensors").write_bytes(b"half a"), "holds no complete Hugging Face checkpoint"),
         (lambda r: (r / "config.json").write_text("{not JSON"), "config.json"),

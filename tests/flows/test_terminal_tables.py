@@ -47,7 +47,7 @@ def show_evaluated(console: Console) -> None:
     from routecal.flows.evaluate import Evaluated
 
     print_results.print_evaluation(
-        console, Evaluated(run_id="r", report="/home/reports/r.html", head=head, evaluation=evaluation)
+        console, Evaluated(run_id="r", verdict="", report="/home/reports/r.html", head=head, evaluation=evaluation)
     )
 
 

@@ -34,6 +34,7 @@ def test_fewer_than_thirty_are_refused(
 ) -> None:
     said = refused(capsys, *calibrate_argv(asked[:29], policies[:29], router_checkpoint, tmp_path))
     assert "29 labelled examples are too few to calibrate on, at least 30 are needed" in said
+    assert not (Path(os.environ["ROUTECAL_HOME"]) / "labels").exists()  # refused before anything is labelled
 
 
 def test_fewer_than_a_hundred_are_warned_of(

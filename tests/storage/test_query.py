@@ -62,7 +62,7 @@ def test_every_query_says_its_grain_its_title_and_what_it_reads():
         "nights": ("night",),
     }
     for name in names():
-        assert title(name) != name
+        assert title(name) != name, f"{name}.sql has no line -- title:"
         tables = re.findall(r"\b(?:FROM|JOIN) (labels|examples|predictions|nights)\b", load_sql(name))
         assert set(header(name, "reads")) == set(tables)
 
@@ -71,7 +71,7 @@ def test_every_query_says_its_grain_its_title_and_what_it_reads():
 def test_header_is_true(con, name):
     body = re.sub(r"--.*", "", load_sql(name))
     assert set(header(name, "params")) == set(re.findall(r"\$(\w+)", body))
-    table = run(con, name, **(RELIABILITY if name == "reliability" else {}))
+    table = run(con, name, **{param: RELIABILITY[param] for param in header(name, "params")})
     assert table.column_names == list(header(name, "columns"))
     keys = table.select(header(name, "grain")).to_pylist()
     assert len({tuple(k.values()) for k in keys}) == len(keys) > 0

@@ -12,6 +12,7 @@ import pytest
 
 from tests.test_dependencies import OURS
 from tests.test_layering import ROOT
+from tests.wheel.floors import lowest_versions
 
 
 class Installed(NamedTuple):
@@ -73,7 +74,9 @@ def whole(wheel: Path, core: Installed, tmp_path_factory: pytest.TempPathFactory
 
 
 def install(folder: Path, what: Sequence[str], *, on: Path | None = None) -> Installed:
-    """A fresh environment at the locked versions, and a folder of a stranger's.
+    """A fresh environment at the lowest versions that are allowed, and a folder of a stranger's.
+
+    The rest of the suite runs at the locked versions, which are newer.
 
     Args:
         folder: where both are made.
@@ -85,7 +88,9 @@ def install(folder: Path, what: Sequence[str], *, on: Path | None = None) -> Ins
     if on is not None:
         (packages_of(venv) / "core.pth").write_text(f"{packages_of(on)}\n")
     # Left uncompiled: most of what pip would compile is never imported here.
-    pip(venv, "install", "--no-compile", "--constraint", str(ROOT / "constraints.txt"), *what)
+    lowest = folder / "lowest.txt"
+    lowest.write_text("\n".join(lowest_versions()))
+    pip(venv, "install", "--no-compile", "--constraint", str(lowest), *what)
     for name in OURS - {"routecal"}:
         package = elsewhere / name
         package.mkdir(parents=True)

@@ -16,6 +16,11 @@ def floors(project: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{bound[1]}=={bound[2]}"
 
 
-if __name__ == "__main__":
+def lowest_versions() -> list[str]:
+    """The same of our own pyproject.toml, sorted."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    print("\n".join(sorted(set(floors(pyproject["project"])))))
+    return sorted(set(floors(pyproject["project"])))
+
+
+if __name__ == "__main__":
+    print("\n".join(lowest_versions()))

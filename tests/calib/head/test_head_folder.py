@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig, load
-from routecal.calib.recalibrate import RECALIBRATORS, Platt
+from routecal.calib.recalibrate import RECALIBRATORS
+from routecal.calib.recalibrate.platt import Platt
 from tests.calib.made import examples
 
 ROWS = examples(300)

@@ -8,7 +8,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.head import ConfidenceHead, Ensemble, HeadConfig
-from routecal.calib.recalibrate import Identity, Platt
+from routecal.calib.recalibrate import Identity
+from routecal.calib.recalibrate.platt import Platt
 from tests.calib.head.hub_server import TOKEN, serving
 from tests.calib.made import examples
 

@@ -10,7 +10,7 @@ from routecal.calib.head import ConfidenceHead, HeadConfig, router_logit
 from routecal.calib.head import model as model_module
 from routecal.calib.learn import sft
 from routecal.calib.learn.sft import SFTConfig
-from routecal.calib.recalibrate import Platt, platt_parameters
+from routecal.calib.recalibrate.platt import Platt, platt_parameters
 from tests.calib.made import examples, fit
 
 ROWS = examples(300)

@@ -5,7 +5,9 @@ import pytest
 from scipy.special import expit, logit
 
 from routecal.calib.night.candidate import WARM_FROM, Contender, choose_candidate, may_warm_start
-from routecal.calib.recalibrate import Identity, Platt, fit_isotonic, fit_platt
+from routecal.calib.recalibrate import Identity
+from routecal.calib.recalibrate.isotonic import fit_isotonic
+from routecal.calib.recalibrate.platt import Platt, fit_platt
 
 
 def world(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

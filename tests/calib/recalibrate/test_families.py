@@ -13,26 +13,16 @@ from sklearn.linear_model import LogisticRegression
 from routecal.calib.checks import logit
 from routecal.calib.errors import InvalidLabel, InvalidProbability, LengthMismatch, TooFewExamples, UnknownName
 from routecal.calib.metrics import log_loss
-from routecal.calib.recalibrate import (
-    FAMILIES,
-    LEAST_ROWS,
-    RECALIBRATORS,
-    Platt,
-    Quadratic,
-    Spline,
-    fit_beta,
-    fit_ets,
-    fit_histogram,
-    fit_isotonic,
-    fit_platt,
-    fit_quadratic,
-    fit_spline,
-    fit_temperature,
-    fit_venn_abers,
-    from_json,
-    get_recalibrator,
-    to_json,
-)
+from routecal.calib.recalibrate import FAMILIES, LEAST_ROWS, RECALIBRATORS, from_json, get_recalibrator, to_json
+from routecal.calib.recalibrate.beta import fit_beta
+from routecal.calib.recalibrate.ets import fit_ets
+from routecal.calib.recalibrate.histogram import fit_histogram
+from routecal.calib.recalibrate.isotonic import fit_isotonic
+from routecal.calib.recalibrate.platt import Platt, fit_platt
+from routecal.calib.recalibrate.quadratic import Quadratic, fit_quadratic
+from routecal.calib.recalibrate.spline import Spline, fit_spline
+from routecal.calib.recalibrate.temperature import fit_temperature
+from routecal.calib.recalibrate.venn_abers import fit_venn_abers
 from tests.calib.recalibrate.made import bent, capped, confidences, drawn, outcomes
 
 FITS = pytest.mark.parametrize("fit", RECALIBRATORS.values(), ids=RECALIBRATORS.keys())
