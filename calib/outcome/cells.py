@@ -1,10 +1,10 @@
 """The joint outcome of both models on a query, and what follows from its probabilities.
 
-Which of nine pairs of grades a query has decides three things: whether the medium model is right, whether the large one
-is, and which policy is the true one. Pairs that agree in all three are one *cell*: nothing that is decided here can tell
-them apart. The default matrix makes five of nine pairs: both right; only medium; only large; neither, and not worth
-the large model; neither, and worth it (silence instead of a wrong answer). Every probability below is a sum over cells,
-so they never contradict each other.
+Which of nine pairs of grades a query has decides three things: whether the medium model is right, whether the large
+one is, and which policy is the true one. Pairs that agree in all three are one *cell*: nothing that is decided here can
+tell them apart. The default matrix makes five of nine pairs: both right; only medium; only large; neither, and not
+worth the large model; neither, and worth it (silence instead of a wrong answer). Every probability below is a sum over
+cells, so they never contradict each other.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,8 @@ class Cells:
         Raises:
             GradeUnknown: a grade is missing, as where only the policy of a query is known.
 
-        >>> Cells.of(OracleMatrix()).index(["INCORRECT", "CORRECT"], ["CORRECT", "NOT_ATTEMPTED"], OracleMatrix()).tolist()
+        >>> matrix = OracleMatrix()
+        >>> Cells.of(matrix).index(["INCORRECT", "CORRECT"], ["CORRECT", "NOT_ATTEMPTED"], matrix).tolist()
         [2, 1]
         """
         for model, grades in (("medium", medium), ("large", large)):

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from routecal.calib.checks import EPS, FloatArray
+from routecal.calib.checks import FloatArray
 from routecal.calib.outcome.cells import Cells
-from routecal.calib.outcome.head import OutcomeHead
+from routecal.calib.outcome.head import Blocks, OutcomeHead, Reader
 from routecal.calib.outcome.inputs import OutcomeInputs
-from routecal.calib.outcome.multinomial import fit_multinomial
+from routecal.calib.outcome.multinomial import fit_multinomial, log_odds
 from routecal.calib.outcome.start import OutcomeStart
 
 # Penalties tried, from strong to weak; each fit begins where the stronger one ended.
@@ -20,8 +21,9 @@ STARTS = ("base rates", "router")
 
 
 class Tried(NamedTuple):
-    """One start and penalty that cross-validation looked at, with the mean held-out log loss of the cells in nats."""
+    """One block, start and penalty that cross-validation looked at; mean held-out log loss of the cells in nats."""
 
+    block: str
     start: str
     penalty: float
     log_loss: float
@@ -29,49 +31,59 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True)
 class OutcomeFit:
-    """A fitted head, and what decided its start and its penalty; `chosen` is the row of `table` of least log loss."""
+    """A fitted head, and all that was tried for it: of every block it holds the start and penalty of least log loss."""
 
     head: OutcomeHead
     table: tuple[Tried, ...]
-    chosen: Tried
 
 
 def fit_outcome(
+    blocks: Blocks, logits: NDArray[np.floating], cell: NDArray[np.int64], fold: NDArray[np.int64], cells: Cells
+) -> OutcomeFit:
+    """The outcome head of these labelled rows: a reader of every block, start and penalty of each chosen for itself.
+
+    Args:
+        blocks: (n, d) hidden states by name, all of which are read.
+        logits: (n, 3) of the router.
+        cell: (n,) index into `cells` of every row's outcome.
+        fold: (n,) 0 … f - 1, at least 2 folds; near-identical queries in one.
+        cells: the joint outcomes.
+    """
+    # One thread: matrices this small lose more to the second one than they gain, and its sums are in another order.
+    with threadpool_limits(1):
+        found = [_fit_reader(name, hidden, logits, cell, fold, cells) for name, hidden in blocks.items()]
+    table = tuple(one for _, tried in found for one in tried)
+    return OutcomeFit(OutcomeHead(cells, tuple(reader for reader, _ in found)), table)
+
+
+def _fit_reader(
+    name: str,
     hidden: NDArray[np.floating],
     logits: NDArray[np.floating],
     cell: NDArray[np.int64],
     fold: NDArray[np.int64],
     cells: Cells,
-) -> OutcomeFit:
-    """The outcome head of these labelled rows.
-
-    Args:
-        hidden: (n, d) the router's hidden states.
-        logits: (n, 3) the router's logits.
-        cell: (n,) index into `cells` of every row's outcome.
-        fold: (n,) 0 … f - 1, at least 2 folds; near-identical queries in one.
-        cells: the joint outcomes.
-    """
+) -> tuple[Reader, list[Tried]]:
+    """The reader of least held-out log loss, and all that were tried."""
     inputs = OutcomeInputs.of(hidden, logits)
     x, teach = inputs(hidden, logits), [fold != k for k in range(int(fold.max()) + 1)]
-    table: list[Tried] = []
-    heads: list[OutcomeHead] = []
-    # One thread: matrices this small lose more to the second one than they gain, and its sums are in another order.
-    with threadpool_limits(1):
-        for name in STARTS:
-            starts = tuple(_start(name, logits[rows], cell[rows], cells) for rows in teach)
-            offsets = [start(logits, cells) for start in starts]
-            weights: list[FloatArray | None] = [None] * len(teach)
-            for penalty in PENALTIES:
-                weights = [
-                    fit_multinomial(x[rows], cell[rows], offset[rows], penalty=penalty, start=before)
-                    for rows, offset, before in zip(teach, offsets, weights, strict=True)
-                ]
-                heads.append(OutcomeHead(cells, inputs, starts, tuple(weights)))  # type: ignore[arg-type]
-                p = heads[-1].out_of_fold(hidden, logits, fold)[np.arange(len(cell)), cell]
-                table.append(Tried(name, penalty, float(-np.log(np.maximum(p, EPS)).mean())))
+    rows, table, readers = np.arange(len(cell)), list[Tried](), list[Reader]()
+    for start in STARTS:
+        starts = tuple(_start(start, logits[taught], cell[taught], cells) for taught in teach)
+        offsets = [one(logits, cells) for one in starts]
+        weights: list[FloatArray | None] = [None] * len(teach)
+        for penalty in PENALTIES:
+            fitted = [
+                fit_multinomial(x[taught], cell[taught], offset[taught], penalty=penalty, start=before)
+                for taught, offset, before in zip(teach, offsets, weights, strict=True)
+            ]
+            weights = list(fitted)
+            z = np.stack([log_odds(x, w, offset) for w, offset in zip(fitted, offsets, strict=True)])
+            loss = -log_softmax(z[fold, rows], axis=1)[rows, cell]
+            table.append(Tried(name, start, penalty, float(loss.mean())))
+            readers.append(Reader(name, inputs, starts, tuple(fitted)))
     best = min(range(len(table)), key=lambda i: table[i].log_loss)
-    return OutcomeFit(heads[best], tuple(table), table[best])
+    return readers[best], table
 
 
 def _start(name: str, logits: NDArray[np.floating], cell: NDArray[np.int64], cells: Cells) -> OutcomeStart:

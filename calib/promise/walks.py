@@ -75,7 +75,7 @@ def keep_at_most(score: ArrayLike, wrong: ArrayLike, *, level: float, delta: flo
         return Walk(NOTHING_KEPT, 0.0, 0, 0)
     starts = 1 if level <= _ONE_START_UP_TO else _STARTS
     ok = binom.cdf(wrongs[kept], kept, level) <= delta / starts
-    ends = [_end(ok, start) for start in (np.arange(starts) * len(grid)) // starts]
+    ends = [_end(ok, int(start)) for start in (np.arange(starts) * len(grid)) // starts]
     at = max(ends)
     if at < 0:
         return Walk(NOTHING_KEPT, 0.0, 0, 0)
