@@ -15,7 +15,7 @@ from routecal.calib.outcome.inputs import OutcomeInputs
 from routecal.calib.outcome.multinomial import fit_multinomial, log_odds
 from routecal.calib.outcome.start import OutcomeStart
 
-# Penalties tried, from strong to weak; each fit begins where the stronger one ended.
+# Penalties tried, from strong to weak until the held-out loss rises; each fit begins where the stronger one ended.
 PENALTIES = (10_000.0, 3_000.0, 1_000.0, 300.0, 100.0, 30.0, 10.0)
 STARTS = ("base rates", "router")
 
@@ -67,23 +67,29 @@ def _fit_reader(
     """The reader of least held-out log loss, and all that were tried."""
     inputs = OutcomeInputs.of(hidden, logits)
     x, teach = inputs(hidden, logits), [fold != k for k in range(int(fold.max()) + 1)]
-    rows, table, readers = np.arange(len(cell)), list[Tried](), list[Reader]()
+    rows, table, best = np.arange(len(cell)), list[Tried](), None
     for start in STARTS:
         starts = tuple(_start(start, logits[taught], cell[taught], cells) for taught in teach)
         offsets = [one(logits, cells) for one in starts]
         weights: list[FloatArray | None] = [None] * len(teach)
+        before = np.inf
         for penalty in PENALTIES:
             fitted = [
-                fit_multinomial(x[taught], cell[taught], offset[taught], penalty=penalty, start=before)
-                for taught, offset, before in zip(teach, offsets, weights, strict=True)
+                fit_multinomial(x[taught], cell[taught], offset[taught], penalty=penalty, start=stronger)
+                for taught, offset, stronger in zip(teach, offsets, weights, strict=True)
             ]
             weights = list(fitted)
             z = np.stack([log_odds(x, w, offset) for w, offset in zip(fitted, offsets, strict=True)])
-            loss = -log_softmax(z[fold, rows], axis=1)[rows, cell]
-            table.append(Tried(name, start, penalty, float(loss.mean())))
-            readers.append(Reader(name, inputs, starts, tuple(fitted)))
-    best = min(range(len(table)), key=lambda i: table[i].log_loss)
-    return readers[best], table
+            loss = float(-log_softmax(z[fold, rows], axis=1)[rows, cell].mean())
+            table.append(Tried(name, start, penalty, loss))
+            if best is None or loss < best[0]:
+                best = loss, Reader(name, inputs, starts, tuple(fitted))
+            # Weaker ones only fit more noise, and take the longest.
+            if loss > before:
+                break
+            before = loss
+    assert best is not None
+    return best[1], table
 
 
 def _start(name: str, logits: NDArray[np.floating], cell: NDArray[np.int64], cells: Cells) -> OutcomeStart:
