@@ -125,9 +125,8 @@ class OutcomeEstimator(BaseEstimator):  # type: ignore[misc]
 
 def _pair(medium: ArrayLike, large: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """(n, 2) outcomes of 0 and 1."""
-    columns: list[NDArray[Any]] = (
-        list(np.asarray(medium).T) if large is None else [np.asarray(medium), np.asarray(large)]
-    )
+    given = list(np.asarray(medium).T) if large is None else [medium, large]
+    columns: list[NDArray[Any]] = [np.asarray(column) for column in given]
     names = ("medium_right", "large_right")
     if len(columns) != len(names):
         raise LengthMismatch("models", len(names), "columns of outcomes", len(columns))
