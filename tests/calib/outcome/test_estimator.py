@@ -50,8 +50,8 @@ def test_it_does_what_estimators_do() -> None:
     with pytest.raises(ValueError, match="features"):
         fitted.gain(HIDDEN[:, :5])
     both = np.column_stack([MEDIUM, LARGE])
-    gain = cross_val_predict(OutcomeEstimator(), HIDDEN, both, method="gain")
-    assert np.corrcoef(gain, TRUE_GAIN)[0, 1] > 0.9
+    predicted = cross_val_predict(OutcomeEstimator(), HIDDEN, both)
+    assert (predicted == both).mean() > max(MEDIUM.mean(), 1 - MEDIUM.mean()) * 0.5 + LARGE.mean() * 0.5 + 0.05
     assert make_pipeline(StandardScaler(), OutcomeEstimator()).fit(HIDDEN, both).predict(HIDDEN).shape == (600, 2)
 
 
