@@ -40,7 +40,7 @@ def test_the_sampled_gradient_is_that_of_the_expected_reward() -> None:
 def test_a_start_that_is_off_is_mended_and_a_fit_is_not_spoilt(reward: str) -> None:
     hidden, _, cell, fold, _ = world(900, signal=1.5, router=0.0)
     x, offset, better = hidden.astype(np.float64), np.zeros((900, K)), np.subtract(CELLS.large, CELLS.medium)
-    config, held = UtilityConfig(reward=reward, lr=1e-2), fold == 0
+    config, held = UtilityConfig(reward=reward, lr=2e-2, batch=200, epochs=12), fold == 0
 
     def loss(w: np.ndarray) -> float:
         log_p = log_softmax(log_odds(x[held], w, offset[held]), axis=1)
@@ -63,7 +63,7 @@ def test_the_reward_pulls_towards_the_gain() -> None:
     start = np.zeros((x.shape[1] + 1, K))
 
     def gain(reward: str) -> np.ndarray:
-        config = UtilityConfig(reward=reward, weight=20.0, lr=1e-2, draws=32)
+        config = UtilityConfig(reward=reward, weight=20.0, lr=3e-2, draws=16, epochs=12, batch=100)
         w = train_on(x, cell, offset, start, penalty=3.0, cells=CELLS, config=config)
         return np.asarray(np.exp(log_softmax(log_odds(x, w, offset), axis=1)) @ better)
 
@@ -79,7 +79,7 @@ def test_the_same_seed_decides_alike_and_another_otherwise() -> None:
 
     def weights(seed: int) -> np.ndarray:
         rows = (hidden.astype(np.float64), cell, np.zeros((300, K)), np.zeros((hidden.shape[1] + 1, K)))
-        return train_on(*rows, penalty=3.0, cells=CELLS, config=UtilityConfig(seed=seed, epochs=2, lr=1e-2))
+        return train_on(*rows, penalty=3.0, cells=CELLS, config=UtilityConfig(seed=seed, epochs=1, lr=1e-2))
 
     assert np.array_equal(weights(0), weights(0))
     assert not np.array_equal(weights(0), weights(1))
@@ -90,7 +90,7 @@ def test_a_regression_is_not_trained_on_by_the_fold_that_it_judges() -> None:
     x, offsets = hidden.astype(np.float64), [np.zeros((300, K))] * 5
     start = [np.zeros((hidden.shape[1] + 1, K))] * 5
     one, other = (
-        _trained_on(x, outcomes, fold, offsets, start, 3.0, CELLS, UtilityConfig(epochs=3))
+        _trained_on(x, outcomes, fold, offsets, start, 3.0, CELLS, UtilityConfig(epochs=1))
         for outcomes in (cell, np.where(fold == 2, (cell + 1) % K, cell))
     )
     assert [np.array_equal(a, b) for a, b in zip(one, other, strict=True)] == [False, False, True, False, False]
@@ -100,6 +100,6 @@ def test_a_head_can_be_fitted_with_it() -> None:
     hidden, logits, cell, fold, _ = world(300, signal=1.0, router=0.0)
     plain, trained = (
         fit_outcome({"a": hidden}, logits, cell, fold, CELLS, decisions=one).head.probabilities({"a": hidden}, logits)
-        for one in (None, UtilityConfig(lr=1e-4, epochs=5))
+        for one in (None, UtilityConfig(lr=1e-4, epochs=2))
     )
     assert 0 < np.abs(plain - trained).max() < 0.05
