@@ -5,17 +5,19 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, Field
 
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.escalate import escalate, pack_router
+from routecal.tasks.escalate import escalate
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
+from routecal.tasks.pack import pack_router
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
 from routecal.tasks.train import held_out_splits, refer_head
@@ -96,9 +98,9 @@ def evaluate_heads(
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None
     if reading is not None and final in escalation.methods:
-        chosen = f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}, margin {params.margin:g}"
-        threshold = escalation.methods[final].point.threshold
-        calibrated = pack_router(heads[final], inputs["router"], reading, threshold, chosen)
+        chosen = f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}, {params.risk} at most {params.at_most:g}"
+        rule = ServingRule(threshold=escalation.methods[final].point.threshold, threshold_from=chosen)
+        calibrated = pack_router(heads[final], inputs["router"], reading, rule)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)

@@ -1,7 +1,6 @@
-"""Escalation: a threshold chosen on validation rows, what it saves on the test split, the folder it is served from."""
+"""Escalation: a threshold chosen on validation rows, and what it saves on the test split."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +11,9 @@ from routecal.calib import escalation
 from routecal.calib.errors import GradeUnknown, PriceUnknown
 from routecal.calib.escalation import Outcomes, Saving, ThresholdPoint
 from routecal.calib.examples import WARN_BELOW
-from routecal.calib.head import load
-from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.settings import EscalationTerms, Reading
+from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
-from routecal.storage.atomic import local_path
 from routecal.storage.example_join import rows_of
-from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.layout import Home
 from routecal.tasks.cache import step
 from routecal.tasks.load_examples import policy_index
 
@@ -95,28 +89,6 @@ def escalate(
             "oracle": _oracle(here),
         }
     )
-
-
-@step("pack", "pack the router with threshold {threshold:.3f}", on=("calib.packed_folder",))
-def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
-    """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
-    loaded, home = load(local_folder(head)), Home.from_env()
-    inside = home.relative(router.uri)
-    # Of a router among the artifacts its place beside the head, so that both can be moved together.
-    is_beside = inside != router.uri and local_path(home.root) is not None
-    serving = Serving(
-        router=f"../../{inside}" if is_beside else router.uri,
-        **reading.model_dump(exclude={"verbal"}),
-        blocks=loaded.blocks,
-        threshold=threshold,
-        threshold_from=threshold_from,
-        head_version=head.sha256[:16],
-    )
-
-    def build(folder: Path) -> None:
-        pack(loaded, serving, folder)
-
-    return write_folder("calibrated", build, home=home)
 
 
 def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, str]:
