@@ -139,9 +139,7 @@ class CalibratedRouter:
         place = router_folder(serving.router, folder, hub)
         if not serving.head_version:
             serving = serving.model_copy(update={"head_version": version_of(folder)})
-        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
-        if serving.outcome_layers:
-            read["outcome_layers"] = serving.outcome_layers
+        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings", "outcome_layers"})
         return cls(FrozenRouter(place, device=device, **read), head, serving, outcome_head)
 
     def route(self, queries: str | Sequence[str]) -> list[Decision]:

@@ -34,7 +34,9 @@ class Serving(ServingRule, frozen=True):
     layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
     poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
     blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
-    outcome_layers: tuple[int, ...] = Field(default=(), description="layers read for the outcome head, mean-pooled")
+    outcome_layers: tuple[int, ...] | None = Field(
+        default=(), description="layers read for the outcome head, mean-pooled; None takes those in the middle"
+    )
     head_version: str = Field(default="", description="version of the head this was made of")
 
 

@@ -17,6 +17,7 @@ from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
+from routecal.tasks.outcome import OUTCOME, predict_outcomes
 from routecal.tasks.pack import pack_router
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
@@ -54,6 +55,7 @@ def evaluate(params: EvaluateParams) -> Evaluated:
         head = refer_head(params.head)
         source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))
         heads = {FINAL: head}
+    inputs |= {name: made for name, made in runs.recorded(source).items() if name == OUTCOME}
     facts = {"Data": f"labels, features and examples of run {source}"}
     return with_headline(evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed))
 
@@ -78,7 +80,8 @@ def evaluate_heads(
 
     Args:
         run_id: names the report.
-        inputs: labels, examples and features, and whatever else belongs in the record.
+        inputs: labels, examples and features, the outcome head where there is one, and whatever else belongs in the
+            record.
         heads: by name.
         facts: what a reader of the report must know, by title.
         params: prices and margin of the escalation.
@@ -91,6 +94,7 @@ def evaluate_heads(
     with underway("evaluate"):
         predictions = predict(examples, inputs["features"], heads)
         found = score(predictions, seed)
+        outcomes = predict_outcomes(examples, inputs["features"], inputs[OUTCOME]) if OUTCOME in inputs else None
     methods = [name for name in ESCALATED if name in found.methods and name != final]
     chosen_on = held_out_splits(heads[final])
     escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms)
@@ -103,6 +107,7 @@ def evaluate_heads(
         calibrated = pack_router(heads[final], inputs["router"], reading, rule)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
+    made |= {} if outcomes is None else {"outcome predictions": outcomes}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
     publish_evaluation(
         evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri
