@@ -58,9 +58,7 @@ def test_decisions_by_the_gain_are_those_of_the_predictions(
     assert 0 < large.sum() < len(large)
 
 
-def test_a_night_counts_by_the_rule_that_serves(
-    made: Made, heads: tuple[Artifact, Artifact], by_gain: Artifact
-) -> None:
+def test_a_night_counts_by_the_rule_that_serves(made: Made, by_gain: Artifact) -> None:
     rows = NightRows(examples=made.examples, features=made.features, labels=made.labels)
     table = read_table(made.examples)
     routed = CalibratedRouter.from_pretrained(local_folder(by_gain)).route(table["query"].to_pylist())
