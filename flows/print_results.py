@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
+    from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
@@ -119,6 +120,17 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
         if escalation.note:
             _say(console, f"Costs: {escalation.note}")
         _say(console, sentence(escalation))
+
+
+def print_threshold(console: Console, result: NewThreshold) -> None:
+    """What a new threshold keeps, saves and promises, and where the router that is packed with it lies."""
+    _say(console, result.verdict)
+    if result.instead:
+        _say(console, result.instead)
+    _say(console, f"data    {result.data}")
+    if result.calibrated is not None:
+        _say(console, f"threshold  {result.threshold:g}")
+        _say(console, f"calibrated router  {result.folder or result.calibrated.uri}")
 
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))
