@@ -4,6 +4,7 @@ Costs and qualities have bootstrap intervals; the quality lost against all-large
 shares. A threshold whose risk is bounded in finite samples, whatever the distribution, is not here.
 """
 
+from routecal.calib.escalation.area import area_difference, area_of_counts, area_over_random
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
 from routecal.calib.escalation.saving import Saving, choose_threshold, quality_band, saving_at
@@ -26,6 +27,9 @@ __all__ = [
     "Outcomes",
     "Saving",
     "ThresholdPoint",
+    "area_difference",
+    "area_of_counts",
+    "area_over_random",
     "choose_threshold",
     "curve",
     "oracle_line",
