@@ -43,8 +43,8 @@ def area_over_random(need: ArrayLike, outcomes: Outcomes, *, level: float = 0.95
         LengthMismatch, NonFinite: see `area_of_counts`.
 
     >>> four = Outcomes(*np.array([[1, 0, 0, 1], [1, 1, 1, 0]]) * 1.0, np.ones(4), np.full(4, 20.0))
-    >>> area_over_random([0.0, 0.9, 0.2, 0.1], four).value  # gains 0, 1, 1, -1: only the first and the last are swapped
-    0.6
+    >>> round(area_over_random([0.0, 0.9, 0.2, 0.1], four).value, 4)  # gains 0, 1, 1, -1: (7 - 2 × 1) / 7
+    0.7143
     """
     found = _influence(_checked(need, outcomes), outcomes)
     if found is None:
