@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import LengthMismatch, NonFinite
+from routecal.calib.escalation.need import checked_need
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
@@ -46,7 +46,7 @@ def area_over_random(need: ArrayLike, outcomes: Outcomes, *, level: float = 0.95
     >>> round(area_over_random([0.0, 0.9, 0.2, 0.1], four).value, 4)  # gains 0, 1, 1, -1: (7 - 2 × 1) / 7
     0.7143
     """
-    found = _influence(_checked(need, outcomes), outcomes)
+    found = _influence(checked_need(need, len(outcomes)), outcomes)
     if found is None:
         return None
     value, rows = found
@@ -69,7 +69,7 @@ def area_difference(a: ArrayLike, b: ArrayLike, outcomes: Outcomes, *, level: fl
     >>> area_difference([1.0, 0.0], [0.0, 1.0], two).value
     2.0
     """
-    found = [_influence(_checked(need, outcomes), outcomes) for need in (a, b)]
+    found = [_influence(checked_need(need, len(outcomes)), outcomes) for need in (a, b)]
     if found[0] is None or found[1] is None:
         return None
     (value_a, rows_a), (value_b, rows_b), telling = found[0], found[1], _telling(outcomes)
@@ -95,7 +95,7 @@ def area_of_counts(need: ArrayLike, outcomes: Outcomes) -> Callable[[FloatArray]
     >>> area_of_counts([1.0, 0.0], two)(np.array([[1.0, 1.0], [2.0, 0.0]])).tolist()
     [1.0, nan]
     """
-    s, vectors = _checked(need, outcomes), _Vectors.of(outcomes)
+    s, vectors = checked_need(need, len(outcomes)), _Vectors.of(outcomes)
     of_need, of_oracle = _pair_sum(s, vectors), _pair_sum(vectors.angle, vectors.upward)
 
     def area(counts: FloatArray) -> FloatArray:
@@ -193,12 +193,3 @@ def _reach(rows: FloatArray, telling: int, level: float) -> float:
 def _starts(ordered: FloatArray) -> NDArray[np.int64]:
     """Where each group of equal values starts."""
     return np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-
-def _checked(need: ArrayLike, outcomes: Outcomes) -> FloatArray:
-    s = np.asarray(need, np.float64)
-    if s.shape != (len(outcomes),):
-        raise LengthMismatch("need", s.size, "outcomes", len(outcomes))
-    if len(bad := np.flatnonzero(np.isnan(s) | (s == -np.inf))):
-        raise NonFinite("need", tuple(bad.tolist()), len(s))
-    return s
