@@ -8,9 +8,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from routecal.calib.baselines.standardised import Reduced, Standard
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Reduced, Standard
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.head import OutcomeHead, Reader
 from routecal.calib.outcome.inputs import OutcomeInputs
