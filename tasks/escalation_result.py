@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from routecal.calib.escalation import CellRegret, ExpectedCost, Saving, ThresholdPoint
+from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint
+from routecal.calib.extra_cost import ExtraCost
 from routecal.calib.metrics import Estimate
 
 CALLS = "calls of the large model"
@@ -35,9 +36,7 @@ class Escalation(BaseModel, frozen=True):
     note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
     remarks: list[str] = Field(default=[], description="what a reader must know of these queries, in sentences")
     promise: Promised | None = Field(default=None, description="of the rule that decides; None: nothing was measured")
-    extra_cost: ExpectedCost | None = Field(
-        default=None, description="by the length of the prompt, in the need of the joint outcome; None: flat"
-    )
+    extra_cost: ExtraCost = Field(default=ExtraCost(), description="that the need of the joint outcome is divided by")
     methods: dict[str, Saving] = Field(
         default={}, description="by rule, the one that decides last: its threshold, measured on the test split"
     )

@@ -1,10 +1,11 @@
 """Escalation: what sending the queries that need it to the large model costs and brings, at any threshold of need.
 
-Costs have intervals of skewed means; the quality lost against all-large has Tango's score interval for paired shares. Thresholds that come with a promise are `calib.promise`'s.
+Costs have intervals of skewed means; the quality lost against all-large has Tango's score interval for paired shares.
+Thresholds that come with a promise are `calib.promise`'s.
 """
 
 from routecal.calib.escalation.area import area_difference, area_of_counts, area_over_random
-from routecal.calib.escalation.expected_cost import ExpectedCost
+from routecal.calib.escalation.expected_cost import fit_extra_cost
 from routecal.calib.escalation.need import (
     ALL_KEPT,
     NOTHING_KEPT,
@@ -33,4 +34,6 @@ from routecal.calib.escalation.tradeoff import (
     random_mix,
 )
 
-__all__ = ["ALL_KEPT", "NOTHING_KEPT", "CellRegret", "CostQuality", "Curve", "ExpectedCost", "Outcomes", "Saving", "ThresholdPoint", "area_difference", "area_of_counts", "area_over_random", "confidence_threshold", "curve", "kept", "need_by_confidence", "need_by_gain", "oracle_line", "paired_difference_of_shares", "quality_band", "random_mix", "regret_by_cell", "saving_at", "score_statistic", "threshold_at_budget", "threshold_at_call_rate", "threshold_at_saving", "threshold_at_value", "thresholds_of"]
+__all__ = [
+    "ALL_KEPT",
+    "NOTHING_KEPT", "CellRegret", "CostQuality", "Curve", "Outcomes", "Saving", "ThresholdPoint", "area_difference", "area_of_counts", "area_over_random", "confidence_threshold", "curve", "fit_extra_cost", "kept", "need_by_confidence", "need_by_gain", "oracle_line", "paired_difference_of_shares", "quality_band", "random_mix", "regret_by_cell", "saving_at", "score_statistic", "threshold_at_budget", "threshold_at_call_rate", "threshold_at_saving", "threshold_at_value", "thresholds_of"]

@@ -65,7 +65,7 @@ def need_by_gain(gain: ArrayLike, extra_cost: ArrayLike | None = None) -> FloatA
     Args:
         gain: (n,) P(large right) - P(medium right), in [-1, 1].
         extra_cost: (n,) expected cost of the large model minus that of the medium one, above 0, relative to its mean
-            over the rows that thresholds are chosen on (`ExpectedCost`). None: 1 for every query.
+            over the rows that thresholds are chosen on (`ExtraCost`). None: 1 for every query.
 
     Raises:
         LengthMismatch, NonFinite: the arguments are not of this kind.

@@ -96,7 +96,7 @@ def threshold_at_value(value: float, extra_cost: float = 1.0) -> float:
     Args:
         value: of a right answer, in the unit of the extra cost. Where that is left at 1 it is a ratio: how many times
             the extra price of one answer of the large model a right answer is worth.
-        extra_cost: mean extra cost of an answer of the large model (`ExpectedCost.mean`).
+        extra_cost: mean extra cost of an answer of the large model.
 
     Raises:
         OutOfRange: either is not above 0.

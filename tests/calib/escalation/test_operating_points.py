@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from routecal.calib.errors import LengthMismatch, OutOfRange, OutOfReach, TooFewExamples
 from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, curve, kept, need_by_gain, thresholds_of
-from routecal.calib.escalation.expected_cost import ExpectedCost
+from routecal.calib.escalation.expected_cost import fit_extra_cost
 from routecal.calib.escalation.operating_points import (
     threshold_at_budget,
     threshold_at_call_rate,
@@ -81,29 +81,27 @@ def test_what_cannot_be_had_is_a_sentence_with_the_nearest() -> None:
 def test_a_value_buys_what_it_is_worth() -> None:
     rng = np.random.default_rng(0)
     gain, tokens = rng.uniform(-0.5, 0.5, 200), rng.integers(5, 500, 200)
-    cost = ExpectedCost.of(tokens, 0.001 + 0.0001 * tokens)
-    large = ~kept(need_by_gain(gain, cost(tokens)), threshold_at_value(0.2, cost.mean))
-    assert large.tolist() == (gain * 0.2 > 0.001 + 0.0001 * tokens).tolist()
+    cost = 0.001 + 0.0001 * tokens
+    large = ~kept(need_by_gain(gain, fit_extra_cost(tokens, cost)(tokens)), threshold_at_value(0.2, cost.mean()))
+    assert large.tolist() == (gain * 0.2 > cost).tolist()
     for bad in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(OutOfRange, match="value"):
             threshold_at_value(bad)
 
 
 @pytest.mark.parametrize(
-    ("tokens", "extra", "intercept", "slope"),
+    ("tokens", "extra", "flat", "per_token"),
     [
         ([10, 20, 30], [6.0, 5.0, 4.0], 1.0, 0.0),  # falls with the length: flat
         ([10, 20, 30], [1.0, 5.0, 9.0], 0.0, 1 / 20),  # -3 + .4 a token: through 0 instead
         ([10, 10, 10], [1.0, 2.0, 3.0], 1.0, 0.0),  # one length
-        ([0, 2], [1.0, 3.0], 0.0, 1 / 1.5),  # a prompt has a token at least: -1 + 2 a token
     ],
 )
 def test_expected_costs_are_never_below_nothing(
-    tokens: list[int], extra: list[float], intercept: float, slope: float
+    tokens: list[int], extra: list[float], flat: float, per_token: float
 ) -> None:
-    found = ExpectedCost.of(tokens, extra)
-    assert (found.intercept, found.slope) == pytest.approx((intercept, slope))
-    assert found.mean == pytest.approx(np.mean(extra))
+    found = fit_extra_cost(tokens, extra)
+    assert (found.flat, found.per_token) == pytest.approx((flat, per_token))
     assert (found([0, 1, 1000]) > 0).all()
 
 
@@ -111,15 +109,15 @@ def test_expected_costs_have_a_mean_of_1_over_the_rows_that_made_them() -> None:
     rng = np.random.default_rng(1)
     tokens = rng.integers(5, 300, 500)
     extra = 0.01 * rng.lognormal(0, 1, 500) + 0.0002 * tokens - 0.005
-    found = ExpectedCost.of(tokens, extra)
+    found = fit_extra_cost(tokens, extra)
     assert found(tokens).mean() == pytest.approx(1)
-    assert ExpectedCost.of(tokens, 100 * extra)(tokens) == pytest.approx(found(tokens))
+    assert fit_extra_cost(tokens, 100 * extra)(tokens) == pytest.approx(found(tokens))
 
 
 def test_a_large_model_that_is_not_dearer_has_no_extra_cost_to_expect() -> None:
     with pytest.raises(OutOfRange, match="dearer"):
-        ExpectedCost.of([1, 2], [0.0, 0.0])
+        fit_extra_cost([1, 2], [0.0, 0.0])
     with pytest.raises(TooFewExamples):
-        ExpectedCost.of([], [])
+        fit_extra_cost([], [])
     with pytest.raises(LengthMismatch):
-        ExpectedCost.of([1], [0.1, 0.2])
+        fit_extra_cost([1], [0.1, 0.2])
