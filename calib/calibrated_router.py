@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routecal.calib.checkpoint_errors import NoOutcomeHead
-from routecal.calib.checks import FloatArray
 from routecal.calib.errors import NonFinite
 from routecal.calib.extra_cost import Prices
 from routecal.calib.head import LoadedHead, load
@@ -140,9 +139,7 @@ class CalibratedRouter:
         place = router_folder(serving.router, folder, hub)
         if not serving.head_version:
             serving = serving.model_copy(update={"head_version": version_of(folder)})
-        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
-        if serving.outcome_layers:
-            read["outcome_layers"] = serving.outcome_layers
+        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings", "outcome_layers"})
         return cls(FrozenRouter(place, device=device, **read), head, serving, outcome_head)
 
     def route(self, queries: str | Sequence[str]) -> list[Decision]:
@@ -166,11 +163,13 @@ class CalibratedRouter:
         blocks = self._blocks(output)
         p = self.head.confidence(np.concatenate([blocks[name] for name in self.serving.blocks], axis=1), output.logits)
         told = self._outcomes(blocks, output)
+        gain = None if self.outcome_head is None else np.array([outcome["gain"] for outcome in told])
+        escalated = self.serving.escalates(p, gain, output.n_tokens).tolist()
         return [
             Decision(
                 policy=POLICIES[policy],
-                confidence=float(confidence),
-                escalate=bool(escalate),
+                confidence=confidence,
+                escalate=escalate,
                 head_version=self.serving.head_version,
                 threshold=self.serving.threshold,
                 truncated=truncated,
@@ -178,12 +177,7 @@ class CalibratedRouter:
                 **outcome,
             )
             for policy, confidence, escalate, truncated, outcome in zip(
-                output.policy.tolist(),
-                p,
-                self._escalated(p, told, output),
-                output.truncated.tolist(),
-                told,
-                strict=True,
+                output.policy.tolist(), p.tolist(), escalated, output.truncated.tolist(), told, strict=True
             )
         ]
 
@@ -194,13 +188,6 @@ class CalibratedRouter:
         cells, p = self.outcome_head.cells, self.outcome_head.probabilities(blocks, output.logits)
         columns = {"gain": cells.gain(p), "medium_right": cells.medium_right(p), "large_right": cells.large_right(p)}
         return [dict(zip(columns, row, strict=True)) for row in np.column_stack(list(columns.values())).tolist()]
-
-    def _escalated(self, p: FloatArray, told: Sequence[Mapping[str, float]], output: RouterOutput) -> NDArray[np.bool_]:
-        """(n,) see `Decision.escalate`."""
-        if self.serving.decides_by == "confidence":
-            return np.asarray(p < self.serving.threshold)
-        gain = np.array([outcome["gain"] for outcome in told])
-        return np.asarray(gain / self.serving.extra_cost(output.n_tokens) > self.serving.threshold)
 
     def _blocks(self, output: RouterOutput) -> dict[str, NDArray[np.float32]]:
         """The blocks that the heads read, rounded to float16 as the features that they were trained on were."""

@@ -1,22 +1,20 @@
 """The folder that `CalibratedRouter` opens: what a head must say to be served, and where its router lies."""
 
 import hashlib
-import math
-import sys
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, NoOutcomeHead, NotServable
-from routecal.calib.errors import OutOfRange
-from routecal.calib.extra_cost import ExtraCost, Prices
+from routecal.calib.extra_cost import Prices
 from routecal.calib.head import LoadedHead
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
 from routecal.calib.outcome import outcome_folder
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.serving_rule import ServingRule
 
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"
@@ -24,7 +22,7 @@ ROUTER = "router"
 FILES = (CONFIG, WEIGHTS, outcome_folder.WEIGHTS, outcome_folder.CONFIG, f"{ROUTER}/*")
 
 
-class Serving(BaseModel, frozen=True):
+class Serving(ServingRule, frozen=True):
     """What a head folder must say, under "serving" in its lineage, so that it can be served."""
 
     router: str = Field(
@@ -36,57 +34,10 @@ class Serving(BaseModel, frozen=True):
     layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
     poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
     blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
-    outcome_layers: tuple[int, ...] = Field(default=(), description="layers read for the outcome head, mean-pooled")
-    decides_by: Literal["confidence", "gain"] = Field(
-        default="confidence",
-        description="confidence: the large model serves complex queries, and others below the threshold; gain: those "
-        "whose gain per relative extra cost is above it, whatever their policy",
+    outcome_layers: tuple[int, ...] | None = Field(
+        default=(), description="layers read for the outcome head, mean-pooled; None takes those in the middle"
     )
-    threshold: float = Field(description="of the confidence, or of the gain per relative extra cost")
-    threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
     head_version: str = Field(default="", description="version of the head this was made of")
-    extra_cost: ExtraCost = Field(default=ExtraCost(), description="relative extra cost of a query")
-    prices: Prices | None = Field(default=None, description="flat prices that the threshold was chosen at")
-    answer_value: float | None = Field(
-        default=None, gt=0, description="worth of a right answer, where that chose the threshold: it moves with prices"
-    )
-
-    @field_validator("threshold")
-    @classmethod
-    def _finite(cls, threshold: float) -> float:
-        """All-large and all-medium are thresholds that no number passes; JSON has no infinity."""
-        if math.isnan(threshold):
-            raise ValueError("a threshold cannot be NaN")
-        return min(max(threshold, -sys.float_info.max), sys.float_info.max)
-
-    @model_validator(mode="after")
-    def _in_range(self) -> Self:
-        if self.decides_by == "confidence" and self.threshold < 0:
-            raise ValueError("a threshold of the confidence is at least 0")
-        return self
-
-    def at(self, *, threshold: float | None, prices: Prices | None) -> Self:
-        """The same with another threshold or other prices; nothing is trained for it.
-
-        Other prices move the threshold where the value of an answer chose it: the large model then serves where
-        gain · value > extra cost. A threshold of another kind stays where it is.
-
-        Raises:
-            OutOfRange: the large model is not the dearer one.
-
-        >>> Serving(router="r", decides_by="gain", threshold=0.1, answer_value=100).at(
-        ...     threshold=None, prices=Prices(medium=1, large=21)
-        ... ).threshold
-        0.2
-        """
-        changes: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
-        if prices is not None:
-            if prices.extra <= 0:
-                raise OutOfRange("price of the large model", prices.large, f"more than {prices.medium:g}, the medium's")
-            changes |= {"prices": prices, "extra_cost": ExtraCost()}
-            if self.answer_value is not None and threshold is None:
-                changes["threshold"] = prices.extra / self.answer_value
-        return type(self).model_validate(self.model_dump() | changes)
 
 
 def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: OutcomeHead | None = None) -> None:

@@ -52,6 +52,11 @@ class Reading(BaseModel):
         description="How the states of a prompt become one vector, one or more as last,mean: last takes its last "
         "token, mean all of them, decision the token that holds the decision.",
     )
+    outcome_layers: tuple[int, ...] | None = Field(
+        default=None,
+        description="Layers that the outcome head reads, each the mean over the prompt's tokens, as 9,12. Default: "
+        "those at half, two thirds and five sixths of the depth.",
+    )
     verbal: bool = Field(
         default=False,
         description="Also ask a causal router whether its decision is right, P(True), to compare with. Costs a second, "

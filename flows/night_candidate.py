@@ -8,7 +8,7 @@ from routecal.calib.night.head_health import Health
 from routecal.calib.night.promotion_gate import GateVerdict
 from routecal.flows.evaluate import evaluate_heads
 from routecal.flows.night_params import RecalibrateParams
-from routecal.flows.train import train_head
+from routecal.flows.train import outcome_head_for, train_head
 from routecal.storage.artifact import Artifact
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.evaluation_verdict import money
@@ -73,7 +73,7 @@ def contest(
         "Night": f"{tonight.examples.rows} rows of tonight, {rows.examples.rows} in all",
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
-    inputs = {"router": night_context.router, **dict(rows)}
+    inputs = {"router": night_context.router, **dict(rows), **outcome_head_for(rows.examples, rows.features)}
     evaluated = evaluate_heads(
         night_context.run_id, inputs, {FINAL: head}, facts, params, seed=params.seed, reading=params.reading
     )

@@ -29,6 +29,9 @@ from routecal.calib.settings import Pooling
 
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
+# Parts of the depth, see `middle_layers`.
+MIDDLE = (1 / 2, 2 / 3, 5 / 6)
+
 # The block that every extraction holds: last layer, the state that the router decides by.
 DEFAULT = "hidden"
 
@@ -75,6 +78,18 @@ def blocks_of(layers: Sequence[int], poolings: Sequence[str], n_layers: int) -> 
             if pooling in poolings:
                 found[name] = Block(index, pooling, name)
     return tuple(found.values())
+
+
+def middle_layers(n_layers: int) -> tuple[int, ...]:
+    """Half, two thirds and five sixths of the way up: what the outcome head reads where nobody says otherwise.
+
+    The last layers are about the router's own decision; what tells which model will be right lies deeper (LOG.md,
+    2026-11-29).
+
+    >>> middle_layers(18), middle_layers(26), middle_layers(2)
+    ((9, 12, 15), (13, 17, 22), (1, 2))
+    """
+    return tuple(dict.fromkeys(max(1, round(n_layers * part)) for part in MIDDLE))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ ROWS = "rows"
 def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
     """Nights of one router and one pair of models belong together; labels of other pairs mean something else."""
     models = [getattr(getattr(oracle, who, None), "model", getattr(oracle, f"{who}_model", "")) for who in _PAIR]
-    facts = (router.sha256, reading.model_dump_json(), oracle.kind, *models)
+    facts = (router.sha256, reading.model_dump_json(exclude={"outcome_layers"}), oracle.kind, *models)
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
 

@@ -14,14 +14,16 @@ from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router
+from routecal.tasks.escalate import CALLS, Escalation, escalate
 from routecal.tasks.evaluate import FINAL, predict
 from routecal.tasks.evaluation_verdict import sentence
+from routecal.tasks.pack import pack_router
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 
@@ -223,7 +225,7 @@ def test_a_saving_that_is_none_or_may_be_none_is_said_to_be_so(
 
 def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predictions: Artifact) -> None:
     threshold = measured(predictions, made.examples).methods[FINAL].point.threshold
-    packed = pack_router.fn(head, made.router, Reading(), threshold, "somewhere")
+    packed = pack_router.fn(head, made.router, Reading(), ServingRule(threshold=threshold, threshold_from="somewhere"))
     assert packed.kind == "calibrated"
     router = CalibratedRouter.from_pretrained(local_folder(packed))
     table = read_table(made.examples)
