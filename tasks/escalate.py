@@ -37,8 +37,10 @@ class _Priced(NamedTuple):
 @step(
     "escalate",
     "escalate: what it saves on {examples.rows} examples",
-    on=("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "storage.example_join", "calib.escalation")
-    + ("calib.promise", "calib.metrics"),
+    on=(
+        *("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "storage.example_join"),
+        *("calib.escalation", "calib.promise", "calib.metrics"),
+    ),
 )
 def escalate(
     predictions: Artifact,
@@ -54,9 +56,9 @@ def escalate(
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
 
     Args:
-        predictions: confidences of `methods`; the last is the head in question, whose rule is called "confidence".
+        predictions: confidences of `methods`.
         examples: the same queries.
-        methods: whose confidences are compared.
+        methods: whose confidences are compared; the last is the head in question, whose rule is called "confidence".
         chosen_on: splits of the labelled rows.
         terms: prices, and what decides the threshold.
         outcome_predictions: of the outcome head; the rule "joint outcome" then decides, and else confidence does.
@@ -66,58 +68,67 @@ def escalate(
     margin = terms.at_most if terms.risk == "loss" else MARGIN
     found = Escalation(unit=terms.price_unit, margin=margin, n_chosen_on=int(labelled.sum()))
     try:
-        outcomes, unit, note, recorded = _outcomes(table, terms)
+        priced = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
-    policy = policy_index(table["router_policy"])
-    here, level = outcomes.where(test), 0.95 if table.num_rows >= WARN_BELOW else 0.99
-    rows = Labelled(outcomes.where(labelled), policy_index(table["true_policy"])[labelled], unit, note)
-    needs = {
-        CONFIDENCE if name == methods[-1] else name: need_by_confidence(policy, p)
-        for name, p in _confidences(predictions, table, methods).items()
-    }
-    extra_cost = ExtraCost()
-    if outcome_predictions is not None:
-        gain = rows_of(read_table(outcome_predictions, columns=["query_id", "gain"]), table["query_id"])["gain"]
-        tokens = table["n_tokens"].to_numpy()
-        if recorded is not None and recorded[labelled].mean() > 0:
-            extra_cost = escalation.fit_extra_cost(tokens[labelled], recorded[labelled])
-        needs[JOINT] = need_by_gain(gain.to_numpy(), extra_cost(tokens))
+    true_policy = policy_index(table["true_policy"])[labelled]
+    rows = Labelled(priced.outcomes.where(labelled), true_policy, priced.unit, priced.note)
+    extra_cost = _extra_cost(table, priced, labelled)
+    needs = _needs(predictions, table, methods, outcome_predictions, extra_cost)
+    chosen = {name: need[labelled] for name, need in needs.items()}
     try:
-        thresholds = {name: threshold_for(name, need[labelled], rows, terms) for name, need in needs.items()}
+        thresholds = {name: threshold_for(name, need, rows, terms) for name, need in chosen.items()}
     except OutOfReach as error:
-        return found.model_copy(update={"unit": unit, "note": str(error)})
-    at = {name: need[test] for name, need in needs.items()}
-    savings = {
-        name: saving_at(here, at[name], threshold=t, margin=margin, level=level, policy=policy[test])
-        for name, t in thresholds.items()
-    }
+        return found.model_copy(update={"unit": priced.unit, "note": str(error)})
     rule, threshold = list(thresholds.items())[-1]
-    drawn = {name: _drawn(here, need, policy[test], level) for name, need in at.items()}
-    grades = [table[f"{model}_grade"].filter(pa.array(test)).to_pylist() for model in ("medium", "large")]
+    here, at = priced.outcomes.where(test), {name: need[test] for name, need in needs.items()}
+    level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
     return found.model_copy(
         update={
-            "unit": unit,
-            "note": note,
-            "remarks": _remarks(outcomes),
-            "promise": promise_of(needs[rule][labelled], rows, terms, threshold),
+            "unit": priced.unit,
+            "note": priced.note,
+            "remarks": _remarks(priced.outcomes),
+            "promise": promise_of(chosen[rule], rows, terms, threshold),
             "extra_cost": extra_cost,
-            "methods": savings,
-            "policies": _policies(here, policy[test]),
-            "curves": {name: points for name, (points, _) in drawn.items()},
-            "bands": {name: band for name, (_, band) in drawn.items()},
             "oracle": _oracle(here),
-            "areas": {name: escalation.area_over_random(need, here, level=level) for name, need in at.items()},
-            "area_difference": escalation.area_difference(at[JOINT], at[CONFIDENCE], here, level=level)
-            if {JOINT, CONFIDENCE} <= at.keys()
-            else None,
-            "points": operating_points(needs[rule][labelled], at[rule], rows, here, terms, level=level),
-            "regret": escalation.regret_by_cell(here, *grades, ~escalation.kept(at[rule], threshold)),
-            "topics": by_topic(
-                table["topic"].filter(pa.array(test)).to_pylist(), here, at[rule], threshold, margin, level
-            ),
+            "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),
+            **_measured(table.filter(pa.array(test)), here, at, thresholds, margin=margin, level=level),
         }
     )
+
+
+def _measured(
+    test: pa.Table,
+    here: Outcomes,
+    needs: dict[str, NDArray[np.float64]],
+    thresholds: dict[str, float],
+    *,
+    margin: float,
+    level: float,
+) -> dict[str, object]:
+    """Fields of an `Escalation`: every rule on the test rows, and the one that decides on parts of them."""
+    policy, (rule, threshold) = policy_index(test["router_policy"]), list(thresholds.items())[-1]
+    drawn = {name: _drawn(here, need, policy, level) for name, need in needs.items()}
+    areas = {name: escalation.area_over_random(need, here, level=level) for name, need in needs.items()}
+    ahead = None
+    if {JOINT, CONFIDENCE} <= needs.keys():
+        ahead = escalation.area_difference(needs[JOINT], needs[CONFIDENCE], here, level=level)
+    large = ~escalation.kept(needs[rule], threshold)
+    grades = (test["medium_grade"].to_pylist(), test["large_grade"].to_pylist())
+    topics = by_topic(test["topic"].to_pylist(), here, needs[rule], threshold, margin=margin, level=level)
+    return {
+        "methods": {
+            name: saving_at(here, needs[name], threshold=t, margin=margin, level=level, policy=policy)
+            for name, t in thresholds.items()
+        },
+        "policies": _policies(here, policy),
+        "curves": {name: points for name, (points, _) in drawn.items()},
+        "bands": {name: band for name, (_, band) in drawn.items()},
+        "areas": areas,
+        "area_difference": ahead,
+        "regret": escalation.regret_by_cell(here, *grades, large),
+        "topics": topics,
+    }
 
 
 def _outcomes(table: pa.Table, terms: EscalationTerms) -> _Priced:
@@ -138,6 +149,28 @@ def _outcomes(table: pa.Table, terms: EscalationTerms) -> _Priced:
     except PriceUnknown as error:
         note = str(error)
     return _Priced(Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note, None)
+
+
+def _extra_cost(table: pa.Table, priced: _Priced, labelled: NDArray[np.bool_]) -> ExtraCost:
+    """By the length of the prompt where costs were recorded, and flat where they were given or are not known."""
+    if priced.recorded is None or not priced.recorded[labelled].mean() > 0:
+        return ExtraCost()
+    return escalation.fit_extra_cost(table["n_tokens"].to_numpy()[labelled], priced.recorded[labelled])
+
+
+def _needs(
+    predictions: Artifact, table: pa.Table, methods: Sequence[str], outcomes: Artifact | None, extra_cost: ExtraCost
+) -> dict[str, NDArray[np.float64]]:
+    """By rule, the need (n,) of every row of `table`; the rule that decides last."""
+    policy = policy_index(table["router_policy"])
+    found = {
+        CONFIDENCE if name == methods[-1] else name: need_by_confidence(policy, p)
+        for name, p in _confidences(predictions, table, methods).items()
+    }
+    if outcomes is not None:
+        gain = rows_of(read_table(outcomes, columns=["query_id", "gain"]), table["query_id"])["gain"].to_numpy()
+        found[JOINT] = need_by_gain(gain, extra_cost(table["n_tokens"].to_numpy()))
+    return found
 
 
 def _number(cost: object) -> NDArray[np.float64]:

@@ -2,9 +2,11 @@
 
 from pydantic import BaseModel, Field
 
-from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint
-from routecal.calib.extra_cost import ExtraCost
+from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint, confidence_threshold
+from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.metrics import Estimate
+from routecal.calib.serving_rule import ServingRule
+from routecal.calib.settings import EscalationTerms
 
 CALLS = "calls of the large model"
 # Rules that decide: by the gain that the outcome head states, or by whether the router's policy is right.
@@ -61,3 +63,26 @@ class Escalation(BaseModel, frozen=True):
     def rule(self) -> str | None:
         """The rule that decides; None where nothing could be measured."""
         return list(self.methods)[-1] if self.methods else None
+
+
+def serving_rule(found: Escalation, terms: EscalationTerms, rows: str) -> ServingRule:
+    """What a packed folder must say so that it decides as was measured.
+
+    Args:
+        found: with a rule that decides.
+        terms: that `found` was made under.
+        rows: the labelled rows, in words.
+    """
+    rule = str(found.rule)
+    threshold = found.methods[rule].point.threshold
+    medium, large = terms.medium_price, terms.large_price
+    is_given = medium is not None and large is not None and found.unit == terms.price_unit
+    promise = "" if found.promise is None else f", {found.promise.sentence}"
+    return ServingRule(
+        decides_by="gain" if rule == JOINT else "confidence",
+        threshold=threshold if rule == JOINT else confidence_threshold(threshold),
+        threshold_from=rows + promise,
+        extra_cost=found.extra_cost,
+        prices=Prices(medium=medium or 0.0, large=large or 0.0, unit=terms.price_unit) if is_given else None,
+        answer_value=terms.answer_value if rule == JOINT else None,
+    )

@@ -41,7 +41,8 @@ def operating_points(
     found = []
     for lost in LOST:
         threshold = loss_threshold(chosen_on, rows, lost, terms.probability)
-        saving = None if threshold == NOTHING_KEPT else saving_at(here, at, threshold=threshold, margin=lost, level=level)
+        had = threshold > NOTHING_KEPT
+        saving = saving_at(here, at, threshold=threshold, margin=lost, level=level) if had else None
         asked = f"at most {points(lost)} lost, with {100 * terms.probability:g} %"
         found.append(OperatingPoint(asked=asked, is_promised=True, saving=saving))
     for saved in SAVED:
@@ -59,6 +60,7 @@ def by_topic(
     here: Outcomes,
     need: NDArray[np.float64],
     threshold: float,
+    *,
     margin: float,
     level: float,
 ) -> dict[str, Saving]:
@@ -68,7 +70,5 @@ def by_topic(
         if topic is not None and n >= FEWEST:
             rows = np.array([one == topic for one in topics])
             if here.large_cost[rows].any():
-                found[topic] = saving_at(
-                    here.where(rows), need[rows], threshold=threshold, margin=margin, level=level
-                )
+                found[topic] = saving_at(here.where(rows), need[rows], threshold=threshold, margin=margin, level=level)
     return dict(sorted(found.items(), key=lambda one: -one[1].saving.value))

@@ -102,7 +102,9 @@ def points(share: float) -> str:
 def _walk(risk: str, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> Walk:
     medium, large = rows.outcomes.medium_right, rows.outcomes.large_right
     events = {"loss": medium - large, "harm": (1 - medium) * large, "kept": rows.true_policy == COMPLEX}[risk]
-    return _WALKS[risk](need, events, level=at_most, delta=1 - probability)
+    never = np.isinf(need)
+    above = float(need[~never].max(initial=0.0)) + 1  # a query that is never kept comes last
+    return _WALKS[risk](np.where(never, above, need), events, level=at_most, delta=1 - probability)
 
 
 def _money(asked: str, rows: Labelled) -> None:
