@@ -8,7 +8,7 @@ from pydantic import Field
 
 from routecal.calib.checkpoint_errors import CheckpointMissing, NoOutcomeHead, NotServable
 from routecal.calib.extra_cost import Prices
-from routecal.calib.head import LoadedHead
+from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
 from routecal.calib.outcome import outcome_folder
@@ -62,6 +62,16 @@ def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: Outcome
     head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
     if outcome_head is not None:
         outcome_folder.save_outcome_head(outcome_head, folder)
+
+
+def serving_in(folder: Path) -> Serving:
+    """What a packed folder says.
+
+    Raises:
+        CheckpointMissing, HeadUnusable: it holds no head.
+        NotServable: the head was not packed.
+    """
+    return serving_of(load(folder), str(folder), None, None)
 
 
 def serving_of(

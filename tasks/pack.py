@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from routecal.calib.head import load
-from routecal.calib.outcome.outcome_folder import load_outcome_head
-from routecal.calib.packed_folder import Serving, pack
+from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
+from routecal.calib.packed_folder import Serving, pack, router_folder, serving_in
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
@@ -28,9 +28,10 @@ def pack_router(
     inside = home.relative(router.uri)
     # Of a router among the artifacts its place beside the head, so that both can be moved together.
     is_beside = inside != router.uri and local_path(home.root) is not None
+    read = reading.model_dump(exclude={"verbal"}) | ({} if outcomes else {"outcome_layers": ()})
     serving = Serving(
         router=f"../../{inside}" if is_beside else router.uri,
-        **reading.model_dump(exclude={"verbal"}),
+        **read,
         **dict(rule),
         blocks=loaded.blocks,
         head_version=head.sha256[:16],
@@ -40,3 +41,27 @@ def pack_router(
         pack(loaded, serving, folder, outcomes)
 
     return write_folder("calibrated", build, home=home)
+
+
+@step("pack again", "pack {calibrated.uri} with another rule", on=("calib.packed_folder",))
+def with_rule(calibrated: Artifact, rule: ServingRule) -> Artifact:
+    """A packed folder with another rule; its heads and its router are the same.
+
+    Raises:
+        NoOutcomeHead: the rule is to decide by the gain, and the folder holds no outcome head.
+    """
+    return write_folder(calibrated.kind, lambda folder: _pack_again(calibrated, folder, rule), home=Home.from_env())
+
+
+def copy_packed(calibrated: Artifact, folder: str) -> None:
+    """Write a packed folder where a person wants it; it then names its router by a whole path."""
+    own = local_folder(calibrated)
+    place = router_folder(serving_in(own).router, own, (None, None, None, None))
+    _pack_again(calibrated, Path(folder).expanduser(), router=str(place.resolve()))
+
+
+def _pack_again(calibrated: Artifact, folder: Path, rule: ServingRule | None = None, **changes: str) -> None:
+    own = local_folder(calibrated)
+    outcome_head = load_outcome_head(own)[0] if holds_outcome_head(own) else None
+    serving = serving_in(own).model_copy(update={**({} if rule is None else dict(rule)), **changes})
+    pack(load(own), serving, folder, outcome_head)
