@@ -5,7 +5,6 @@ from typing import Any
 from prefect import flow
 from pydantic import BaseModel, Field
 
-from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
 from routecal.flows.params import EscalationParams, EvaluateParams
@@ -13,6 +12,7 @@ from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate
+from routecal.tasks.escalation_result import serving_rule
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
@@ -97,14 +97,13 @@ def evaluate_heads(
         outcomes = predict_outcomes(examples, inputs["features"], inputs[OUTCOME]) if OUTCOME in inputs else None
     methods = [name for name in ESCALATED if name in found.methods and name != final]
     chosen_on = held_out_splits(heads[final])
-    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms)
+    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms, outcomes)
     slices = score_slices(predictions, examples, final, seed)
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None
-    if reading is not None and final in escalation.methods:
-        chosen = f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}, {params.risk} at most {params.at_most:g}"
-        rule = ServingRule(threshold=escalation.methods[final].point.threshold, threshold_from=chosen)
-        calibrated = pack_router(heads[final], inputs["router"], reading, rule)
+    if reading is not None and escalation.rule is not None:
+        rule = serving_rule(escalation, params.terms, f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}")
+        calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME))
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     made |= {} if outcomes is None else {"outcome predictions": outcomes}

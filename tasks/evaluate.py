@@ -17,16 +17,16 @@ from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.example_join import rows_of
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
-from routecal.tasks.escalate import Escalation
+from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.load_examples import load_examples
+from routecal.tasks.operating_table import FEWEST
 from routecal.tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
-# Whose escalation is measured, and whose curves are drawn.
-ESCALATED = ("entropy", RIVAL, FINAL)
-# Smaller topics are taken together: their noise bands hold nearly any ECE.
-FEWEST = 20
+# Whose confidences decide, beside the joint outcome, in a comparison of costs.
+ESCALATED = ("entropy", FINAL)
+# Topics of fewer test rows than `FEWEST` taken together: their noise bands hold nearly any ECE.
 OTHER = "(smaller topics)"
 
 
