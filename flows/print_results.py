@@ -130,9 +130,9 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
 
 def print_threshold(console: Console, result: NewThreshold) -> None:
     """What a new threshold keeps, saves and promises, and where the router that is packed with it lies."""
-    _say(console, result.verdict)
-    if result.instead:
-        _say(console, result.instead)
+    for line in (result.verdict, result.details, result.instead):
+        if line:
+            _say(console, line)
     _say(console, f"data    {result.data}")
     if result.calibrated is not None:
         _say(console, f"threshold  {result.threshold:g}")

@@ -10,8 +10,8 @@ from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate
 from routecal.tasks.escalation_result import Escalation, serving_rule
+from routecal.tasks.escalation_verdict import money, sentence
 from routecal.tasks.evaluate import compared
-from routecal.tasks.evaluation_verdict import sentence
 from routecal.tasks.pack import copy_packed, rule_in, with_rule
 from routecal.tasks.train import held_out_splits
 
@@ -22,6 +22,7 @@ class NewThreshold(BaseModel, frozen=True):
     run_id: str
     data: str = Field(description="whose heads, labels and predictions these are")
     verdict: str = Field(description="what the threshold keeps, saves and promises, in a sentence")
+    details: str = Field(description="the same with the threshold and all intervals")
     instead: str = Field(default="", description="where nothing can be promised: what can be, or what it would take")
     threshold: float | None = Field(description="of the gain per relative extra cost; None where there is none")
     escalation: Escalation
@@ -29,7 +30,7 @@ class NewThreshold(BaseModel, frozen=True):
     folder: str | None = Field(default=None, description="where it was copied to")
 
 
-@flow(name="threshold", flow_run_name="choose a threshold of the need, {params.risk} at most {params.at_most}")
+@flow(name="threshold", flow_run_name="choose another threshold")
 def threshold(params: ThresholdParams) -> NewThreshold:
     """Choose a threshold on the labelled rows of one run, measure it on its test rows, and pack the router with it."""
     check(params)
@@ -55,7 +56,8 @@ def threshold(params: ThresholdParams) -> NewThreshold:
     result = NewThreshold(
         run_id=run_id,
         data=f"heads, labels and predictions of run {source}",
-        verdict=sentence(found),
+        verdict=money(found),
+        details=sentence(found),
         instead="" if found.promise is None else found.promise.instead,
         threshold=rule_in(made["calibrated"]).threshold if made else None,
         escalation=found,
