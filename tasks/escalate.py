@@ -76,11 +76,13 @@ def escalate(
     extra_cost = _extra_cost(table, priced, labelled)
     needs = _needs(predictions, table, methods, outcome_predictions, extra_cost)
     chosen = {name: need[labelled] for name, need in needs.items()}
-    try:
-        thresholds = {name: threshold_for(name, need, rows, terms) for name, need in chosen.items()}
-    except OutOfReach as error:
-        return found.model_copy(update={"unit": priced.unit, "note": str(error)})
-    rule, threshold = list(thresholds.items())[-1]
+    rule, thresholds = list(needs)[-1], dict[str, float]()
+    for name, need in chosen.items():
+        try:
+            thresholds[name] = threshold_for(name, need, rows, terms)
+        except OutOfReach as error:
+            if name == rule:
+                return found.model_copy(update={"unit": priced.unit, "note": str(error)})
     here, at = priced.outcomes.where(test), {name: need[test] for name, need in needs.items()}
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
     return found.model_copy(
@@ -88,7 +90,7 @@ def escalate(
             "unit": priced.unit,
             "note": priced.note,
             "remarks": _remarks(priced.outcomes),
-            "promise": promise_of(chosen[rule], rows, terms, threshold),
+            "promise": promise_of(chosen[rule], rows, terms, thresholds[rule]),
             "extra_cost": extra_cost,
             "oracle": _oracle(here),
             "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),

@@ -42,7 +42,7 @@ def money(escalation: Escalation | None) -> str:
     against = _claim(s, escalation.margin) == "ruled out"
     worse = f" (on test queries it is more than {points(escalation.margin)} worse)" if against else ""
     return (
-        f"Send these {kept} % to the medium model: {saves} {_interval(s.saving)} % of the {what} at "
+        f"Send these {kept} % to the medium model: {saves} {_interval(s.saving)} of the {what} at "
         f"{_change(s.quality_difference)} against all-large{worse}; {_promise(escalation)}"
     )
 
@@ -236,8 +236,9 @@ def _percent(share: float) -> str:
 
 
 def _interval(share: Estimate) -> str:
-    """In percent, all three with the digits of the value."""
-    return f"{share.times(100):.0f}" if abs(share.value) >= 0.1 else f"{share.times(100):.1f}"
+    """In percent, all three with the digits of the value, the interval behind the unit."""
+    s, digits = share.times(100), 0 if abs(share.value) >= 0.1 else 1
+    return f"{s.value:.{digits}f} % [{s.low:.{digits}f}, {s.high:.{digits}f}]"
 
 
 def _change(difference: Estimate) -> str:

@@ -53,9 +53,10 @@ def threshold_for(rule: str, need: NDArray[np.float64], rows: Labelled, terms: E
         extra = float(np.mean(costs[1] - costs[0]))
         if extra <= 0:
             raise OutOfReach(asked, "the large model is not the dearer one", "the large model for every query")
-        if rule == JOINT:
-            return escalation.threshold_at_value(terms.answer_value, extra)
-        return loss_threshold(need, rows, terms.at_most, terms.probability)
+        if rule != JOINT:
+            why = "a confidence does not tell how much likelier the large model is right"
+            raise OutOfReach(asked, why, "a promise (--risk, --at-most), a budget or a call rate")
+        return escalation.threshold_at_value(terms.answer_value, extra)
     return _walk(terms.risk, need, rows, terms.at_most, terms.probability).threshold
 
 
@@ -102,9 +103,7 @@ def points(share: float) -> str:
 def _walk(risk: str, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> Walk:
     medium, large = rows.outcomes.medium_right, rows.outcomes.large_right
     events = {"loss": medium - large, "harm": (1 - medium) * large, "kept": rows.true_policy == COMPLEX}[risk]
-    never = np.isinf(need)
-    above = float(need[~never].max(initial=0.0)) + 1  # a query that is never kept comes last
-    return _WALKS[risk](np.where(never, above, need), events, level=at_most, delta=1 - probability)
+    return _WALKS[risk](need, events, level=at_most, delta=1 - probability)
 
 
 def _money(asked: str, rows: Labelled) -> None:

@@ -6,6 +6,7 @@ a cascade.
 """
 
 import math
+import sys
 from typing import Annotated
 
 import numpy as np
@@ -19,16 +20,16 @@ from routecal.calib.policy import POLICIES, Policy
 COMPLEX = POLICIES.index(Policy.COMPLEX)
 # Below every need: the large model serves all.
 NOTHING_KEPT = -math.inf
-# Above every need that may be kept: the large model serves only what nothing else may.
-ALL_KEPT = math.inf
+# At or above every finite need: all are kept but those of need +inf.
+ALL_KEPT = sys.float_info.max
 # A threshold of confidence that even p = 1 lies below.
 _ABOVE_ONE = math.nextafter(1.0, 2.0)
 
-# A threshold on need. JSON has no infinity: the two ends are its words there, which pydantic reads back.
+# A threshold on need. JSON has no infinity: `NOTHING_KEPT` is a word there, which pydantic reads back.
 Threshold = Annotated[
     float,
     PlainSerializer(
-        lambda t: t if math.isfinite(t) else "Infinity" if t > 0 else "-Infinity",
+        lambda t: t if math.isfinite(t) else "-Infinity",
         return_type=float | str,
         when_used="json",
     ),
@@ -93,8 +94,7 @@ def kept(need: ArrayLike, threshold: float) -> NDArray[np.bool_]:
     >>> kept([0.1, 0.3, float("inf")], 0.3).tolist(), kept([0.1, float("inf")], ALL_KEPT).tolist()
     ([True, True, False], [True, False])
     """
-    s = np.asarray(need, np.float64)
-    return np.asarray((s <= threshold) & (s < np.inf))
+    return np.asarray(np.asarray(need, np.float64) <= threshold)
 
 
 def confidence_threshold(threshold: float) -> float:
@@ -111,8 +111,8 @@ def thresholds_of(need: ArrayLike) -> FloatArray:
 
     Midway between neighbours, so that another machine's rounding turns no decision.
 
-    >>> thresholds_of([-0.2, -0.6, -0.6, float("inf")]).tolist()
-    [-inf, -0.4, inf]
+    >>> thresholds_of([-0.2, -0.6, -0.6, float("inf")]).tolist() == [NOTHING_KEPT, -0.4, ALL_KEPT]
+    True
     """
     s = checked_need(need)
     seen = np.unique(s[s < np.inf])

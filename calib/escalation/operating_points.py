@@ -123,7 +123,6 @@ def _lowest(need: FloatArray, medium: FloatArray, large: FloatArray, limit: floa
     """The lowest threshold from which on the mean cost is at most the limit, and the cost at the highest one."""
     at, order = thresholds_of(need), np.argsort(need, kind="stable")
     n_kept = np.searchsorted(need[order], at, side="right")
-    n_kept[-1] = int((need < np.inf).sum())
     spared = np.concatenate([[0.0], np.cumsum((large - medium)[order])])
     cost = (large.sum() - spared[n_kept]) / len(need)
     slack = 1e-9 * max(abs(limit), float(np.abs(large).mean()))

@@ -83,7 +83,7 @@ def curve(
         LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=10)
-    >>> found = curve(two, [-0.9, -0.3])  # thresholds -inf, -0.6 and inf
+    >>> found = curve(two, [-0.9, -0.3])  # thresholds NOTHING_KEPT, -0.6 and ALL_KEPT
     >>> found.quality.tolist(), found.cost.tolist(), found.wasteful_large.tolist()
     ([1.0, 1.0, 0.5], [10.0, 5.5, 1.0], [0.5, 0.0, 0.0])
     """

@@ -60,8 +60,8 @@ def cost_quality(
     styles = dict(zip(curves, series_styles(list(curves)), strict=True))
     for name, band in (bands or {}).items():
         cost, low, high = (np.asarray(values) for values in band)
-        look = {"color": styles[name].colour, "alpha": 0.13, "linewidth": 0}
-        axes.fill_between(cost, low, high, label=f"interval of {name}", **look)
+        colour = styles[name].colour
+        axes.fill_between(cost, low, high, color=colour, alpha=0.13, linewidth=0, label=f"interval of {name}")
     right = max(float(np.max(line.cost)) for line in (*curves.values(), random, oracle))
     best = CostQuality(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
     axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
