@@ -24,7 +24,7 @@ _GAINS = 160
 # Terms of a binomial sum that are left out weigh less than 1e-9 together.
 _TAIL = log(2 / 1e-9)
 # What the critical value is found to, in standard deviations; the search's first step, and how far it goes.
-_TOLERANCE = 1e-4
+_TOLERANCE = 3e-4
 _FIRST_STEP = 0.02
 _HIGHEST = 12.0
 # A share whose probability of passing is lower than delta by more than this is not looked at again at a higher value:
