@@ -1,4 +1,4 @@
-"""A promise that was made: on which rows, at which threshold, and what it is bound to. Void when any of that changes."""
+"""A promise that was made: on which rows, at which threshold, bound to what. Void when any of that changes."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -79,7 +79,7 @@ class Guarantee(BaseModel):
         )
 
     def __str__(self) -> str:
-        """One sentence: "At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""
+        """"At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""
         said = f"{self.promise} over the draw of {counted(self.n, 'label', 'labels')}"
         return said[0].upper() + said[1:]
 
