@@ -11,7 +11,7 @@ from math import log
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import bdtr, gammaln, xlog1py, xlogy
 
@@ -24,7 +24,7 @@ _GAINS = 160
 # Terms of a binomial sum that are left out weigh less than 1e-9 together.
 _TAIL = log(2 / 1e-9)
 # What the critical value is found to, in standard deviations; the search's first step, and how far it goes.
-_TOLERANCE = 1e-4
+_TOLERANCE = 3e-4
 _FIRST_STEP = 0.02
 _HIGHEST = 12.0
 # A share whose probability of passing is lower than delta by more than this is not looked at again at a higher value:
@@ -110,7 +110,7 @@ def _most_losses(n: int, margin: float, z: float) -> NDArray[np.int64]:
     return np.asarray(low)
 
 
-def passes(gains: FloatArray, losses: FloatArray, n: int, *, margin: float, delta: float) -> NDArray[np.bool_]:
+def passes(gains: ArrayLike, losses: ArrayLike, n: int, *, margin: float, delta: float) -> NDArray[np.bool_]:
     """(t,) whether so many gains and losses among n rows show, at 1 - delta, a loss of less than the margin.
 
     >>> passes(np.array([0, 0]), np.array([0, 5]), 1000, margin=0.01, delta=0.05).tolist()

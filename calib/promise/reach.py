@@ -10,10 +10,10 @@ from routecal.calib.promise.walks import Walk
 # A promise that keeps fewer queries than this on the medium model saves next to nothing.
 WORTHWHILE = 0.10
 
-# Levels tried, in steps of about a tenth.
-_LEVELS = np.round(np.geomspace(0.001, 0.5, 66), 4)
+# Levels tried, in steps of about a tenth, to two digits.
+_LEVELS = tuple(float(f"{level:.2g}") for level in np.geomspace(0.001, 0.5, 66))
 # More labels than this are not counted up to.
-_MOST = 100_000
+_MOST = 20_000
 
 # A walk with all arguments but its rows and its level: keep_at_most, harm_at_most or loss_at_most at one delta.
 Walker = Callable[[NDArray[np.float64], NDArray[np.int64], float], Walk]
@@ -28,7 +28,7 @@ def smallest_level(walk: Walker, need: ArrayLike, events: ArrayLike, *, keep: fl
     s, e = np.asarray(need, np.float64), np.asarray(events, np.int64)
 
     def reached(i: int) -> bool:
-        return walk(s, e, float(_LEVELS[i])).kept >= keep
+        return walk(s, e, _LEVELS[i]).kept >= keep
 
     low, high = -1, len(_LEVELS) - 1
     if not reached(high):
@@ -36,7 +36,7 @@ def smallest_level(walk: Walker, need: ArrayLike, events: ArrayLike, *, keep: fl
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) else (middle, high)
-    return float(_LEVELS[high])
+    return _LEVELS[high]
 
 
 def labels_needed(
@@ -44,7 +44,7 @@ def labels_needed(
 ) -> int | None:
     """About how many labels it would take to promise `level` for `keep` of the queries, if more were like these.
 
-    The rows there are, counted several times: at that number the promise is as likely had as not. None where 100,000
+    The rows there are, counted several times: at that number the promise is as likely had as not. None where 20,000
     do not do it either: then the queries that look safest are not safe enough.
     """
     s, e = np.asarray(need, np.float64), np.asarray(events, np.int64)
