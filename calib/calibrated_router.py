@@ -86,6 +86,7 @@ class CalibratedRouter:
         if serving.decides_by == "gain" and outcome_head is None:
             raise NoOutcomeHead("this head's folder")
         self.router, self.head, self.serving, self.outcome_head = router, head, serving, outcome_head
+        self.alarm = ""
         blocks = (*serving.blocks, *(() if outcome_head is None else outcome_head.blocks))
         self._router_sha256 = check_router(head.config.get("lineage", {}).get("feature_schema", {}), router, blocks)
 

@@ -106,7 +106,7 @@ def evaluate_heads(
         calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME))
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
-    made |= {} if outcomes is None else {"outcome predictions": outcomes}
+    made |= {} if outcomes is None else {"outcome_predictions": outcomes}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
     publish_evaluation(
         evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
+    from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
@@ -125,6 +126,17 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
             _say(console, f"Costs: {escalation.note}")
         for one in (*escalation.remarks, sentence(escalation), rule_line(escalation)):
             _say(console, one)
+
+
+def print_threshold(console: Console, result: NewThreshold) -> None:
+    """What a new threshold keeps, saves and promises, and where the router that is packed with it lies."""
+    for line in (result.verdict, result.details, result.instead):
+        if line:
+            _say(console, line)
+    _say(console, f"data    {result.data}")
+    if result.calibrated is not None:
+        _say(console, f"threshold  {result.threshold:g}")
+        _say(console, f"calibrated router  {result.folder or result.calibrated.uri}")
 
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))

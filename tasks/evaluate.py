@@ -97,6 +97,12 @@ def score(predictions: Artifact, seed: int) -> Evaluation:
     )
 
 
+def compared(predictions: Artifact) -> list[str]:
+    """Methods whose escalation is compared, of those that were predicted; the head in question last."""
+    every = list(dict.fromkeys(read_table(predictions, columns=["method"])["method"].to_pylist()))
+    return [*(name for name in ESCALATED if name in every[:-1]), every[-1]]
+
+
 def test_rows(predictions: pa.Table, method: str) -> tuple[list[float], list[bool]]:
     """(p, is_correct) of one method on the test split, in the order of query_id."""
     chosen = predictions.filter((pa.compute.field("method") == method) & (pa.compute.field("split") == "test"))

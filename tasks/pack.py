@@ -53,6 +53,11 @@ def with_rule(calibrated: Artifact, rule: ServingRule) -> Artifact:
     return write_folder(calibrated.kind, lambda folder: _pack_again(calibrated, folder, rule), home=Home.from_env())
 
 
+def rule_in(calibrated: Artifact) -> ServingRule:
+    """What a packed folder decides by."""
+    return serving_in(local_folder(calibrated))
+
+
 def copy_packed(calibrated: Artifact, folder: str) -> None:
     """Write a packed folder where a person wants it; it then names its router by a whole path."""
     own = local_folder(calibrated)

@@ -78,7 +78,7 @@ def examine(
         brier=estimates["brier"],
         noise_high=noise_floor(p).high,
         drift=drift,
-        escalated=0.0 if escalated is None else float(np.mean(escalated)),
+        escalated=0.0 if escalated is None else float(np.asarray(escalated, np.float64).mean()),
     )
 
 
