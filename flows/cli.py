@@ -121,7 +121,9 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         raise CommandUnknown(name, near[0] if near else None, known)
     command = COMMANDS[name]
     check_home()
-    params, as_json = parse(command.params, name, options)
+    params, as_json, notices = parse(command.params, name, options)
+    for notice in notices:
+        print(f"routecal: {notice}", file=sys.stderr)
     from routecal.flows.param_checks import check
 
     check(params)

@@ -10,8 +10,8 @@ from routecal.flows.evaluate import evaluate_heads
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import outcome_head_for, train_head
 from routecal.storage.artifact import Artifact
+from routecal.tasks.escalation_verdict import money
 from routecal.tasks.evaluate import FINAL
-from routecal.tasks.evaluation_verdict import money
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
 from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, pooled_rows

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
+    from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
@@ -92,11 +93,16 @@ def print_audit(console: Console, result: AuditResult) -> None:
 
 
 def print_evaluation(console: Console, result: Evaluated) -> None:
-    """The table of methods, where things are, what speaks against the head, and what escalating saves."""
+    """The verdict, operating points, the table of methods, where things are, and what speaks against the head."""
+    from routecal.tasks.escalation_verdict import rule_line, sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.evaluation_verdict import head_warnings, sentence
+    from routecal.tasks.evaluation_summary import points_table
+    from routecal.tasks.evaluation_verdict import head_warnings
 
-    methods = result.evaluation.methods
+    _say(console, result.verdict)
+    methods, escalation = result.evaluation.methods, result.evaluation.escalation
+    if escalation is not None and escalation.points:
+        draw_table(console, "Operating points, measured on test queries", *points_table(escalation))
     first = next(iter(methods.values()))
     title = f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"
     columns, rows, left_out = _methods(console.width, methods)
@@ -115,10 +121,22 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
     _say(console, f"report  {result.report}")
     for one in head_warnings(result.evaluation):
         _say(console, one)
-    if (escalation := result.evaluation.escalation) is not None:
+    if escalation is not None:
         if escalation.note:
             _say(console, f"Costs: {escalation.note}")
-        _say(console, sentence(escalation))
+        for one in (*escalation.remarks, sentence(escalation), rule_line(escalation)):
+            _say(console, one)
+
+
+def print_threshold(console: Console, result: NewThreshold) -> None:
+    """What a new threshold keeps, saves and promises, and where the router that is packed with it lies."""
+    for line in (result.verdict, result.details, result.instead):
+        if line:
+            _say(console, line)
+    _say(console, f"data    {result.data}")
+    if result.calibrated is not None:
+        _say(console, f"threshold  {result.threshold:g}")
+        _say(console, f"calibrated router  {result.folder or result.calibrated.uri}")
 
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))

@@ -21,6 +21,9 @@ from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCo
 from routecal.storage.layout import Home
 
 FOLDER = "registry"
+# In an entry's lineage: what the candidate promises, in a sentence; and why the promise of the head that serves holds
+# no more.
+PROMISE, ALARM = "promise", "alarm"
 # Of entries. It rises when an older version would misread them; what is only added, older versions pass over.
 FORMAT = 1
 _NAME = re.compile(r"(\d{6})\.json")
@@ -40,6 +43,11 @@ class RegistryEntry(BaseModel, frozen=True):
     reasons: tuple[str, ...] = Field(default=(), description="why, in sentences")
     run_id: str = Field(default="", description="of the run that decided")
     lineage: dict[str, JsonValue] = Field(default={}, description="digests of data, router and code; metrics")
+
+    @property
+    def alarm(self) -> str:
+        """What the night that wrote this found against the head that serves on; empty if nothing, or it is replaced."""
+        return str(self.lineage.get(ALARM, "")) if self.action in ("refused", "waiting") else ""
 
 
 def history(home: Home) -> list[RegistryEntry]:

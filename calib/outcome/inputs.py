@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from routecal.calib.baselines.standardised import Reduced, Standard
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Reduced, Standard
 from routecal.calib.head.head_inputs import as_tensor
 from routecal.calib.head.residual_start import router_columns
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from routecal.calib.checks import FloatArray
@@ -45,6 +44,8 @@ def fit_multinomial(
         z = offset + columns @ w
         value = -(log_softmax(z, axis=1) * outcome).sum() + 0.5 * (strength * w * w).sum()
         return float(value), (columns.T @ (softmax(z, axis=1) - outcome) + strength * w).ravel()
+
+    from scipy.optimize import minimize  # here: a head that is served is fitted, and opens without it
 
     begin = np.zeros((columns.shape[1], k)) if start is None else start
     found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})

@@ -8,9 +8,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from routecal.calib.baselines.standardised import Reduced, Standard
 from routecal.calib.checkpoint_errors import CheckpointMissing, HeadUnusable
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Reduced, Standard
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.head import OutcomeHead, Reader
 from routecal.calib.outcome.inputs import OutcomeInputs
@@ -30,7 +30,7 @@ def save_outcome_head(head: OutcomeHead, folder: Path, *, lineage: dict[str, Any
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, FloatArray] = {}
     for i, reader in enumerate(head.readers):
-        arrays |= {f"{i}.{name}": array for name, array in _arrays(reader).items()}
+        arrays |= {f"{i}.{name}": array for name, array in arrays_of(reader).items()}
     cells = {"medium": head.cells.medium, "large": head.cells.large, "policy": head.cells.policy}
     config = {"cells": cells, "blocks": head.blocks, "lineage": lineage or {}}
     (folder / WEIGHTS).write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
@@ -63,7 +63,8 @@ def load_outcome_head(folder: Path) -> tuple[OutcomeHead, dict[str, Any]]:
         raise HeadUnusable(str(folder), str(error).splitlines()[0]) from error
 
 
-def _arrays(reader: Reader) -> dict[str, FloatArray]:
+def arrays_of(reader: Reader) -> dict[str, FloatArray]:
+    """All numbers of a reader, by the names that they are stored under."""
     inputs = reader.inputs
     return {
         "hidden_mean": inputs.hidden.standard.mean,

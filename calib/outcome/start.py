@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from routecal.calib.checks import FloatArray
@@ -64,6 +63,8 @@ class OutcomeStart:
             off = softmax(z, axis=1) - outcome
             value = -(log_softmax(z, axis=1) * outcome).sum() + 0.5 * _PULL * ((w[1:] - prior) ** 2).sum()
             return float(value), np.append((off * said).sum(), off.sum(axis=0) + _PULL * (w[1:] - prior))
+
+        from scipy.optimize import minimize  # here: a head that is served is fitted, and opens without it
 
         found = minimize(loss, np.append(0.0, prior), jac=True, method="L-BFGS-B").x
         return cls(float(found[0]), np.asarray(found[1:]))

@@ -7,27 +7,32 @@ these probabilities, over every share of gains there could be, is at most delta:
 """
 
 from functools import lru_cache
+from math import log
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import binom
+from scipy.special import bdtr, gammaln, xlog1py, xlogy
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.escalation.paired import score_statistic
 
-# Shares of gains that the largest probability is first looked for at; it is then refined around the best of them.
-# Dense at the low end, where the statistic takes few values and the probability jumps.
+# Shares of gains, from each end, that the largest probability is looked for at; refined around the best of them.
+# Dense at both ends, where hardly any query differs or nearly every one does: the probability jumps there.
 _GAINS = 160
-# Terms of a binomial sum that are left out weigh less than this together.
-_TAIL = 1e-9
-# What the critical value is found to, in standard deviations, and how far the search goes.
-_TOLERANCE = 1e-4
+# Terms of a binomial sum that are left out weigh less than 1e-9 together.
+_TAIL = log(2 / 1e-9)
+# What the critical value is found to, in standard deviations; the search's first step, and how far it goes.
+_TOLERANCE = 3e-4
+_FIRST_STEP = 0.02
 _HIGHEST = 12.0
+# A share whose probability of passing is lower than delta by more than this is not looked at again at a higher value:
+# there the probability is lower still. The slack is for what lies between two shares of the grid.
+_SLACK = 0.01
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def critical_value(n: int, margin: float, delta: float) -> float:
     """The least z, not below the normal quantile, at which passing `score_statistic >= z` is an exact test.
 
@@ -44,34 +49,54 @@ def critical_value(n: int, margin: float, delta: float) -> float:
     >>> round(critical_value(300, 0.01, 0.05), 2), round(critical_value(1000, 0.01, 0.05), 2)
     (1.67, 1.65)
     """
-    low, high = NormalDist().inv_cdf(1 - delta), _HIGHEST
-    if _size(n, margin, low) <= delta:
+    low = NormalDist().inv_cdf(1 - delta)
+    near, highest = np.geomspace(0.01 / n, (1 - margin) / 2, _GAINS), (1 - margin) / 2
+    q = np.unique(np.concatenate([[0.0], near, highest - near]))
+    size, q = _size(n, margin, low, delta, q)
+    if size <= delta:
         return low
+    step, high = _FIRST_STEP, _HIGHEST
     while high - low > _TOLERANCE:
-        middle = (low + high) / 2
-        low, high = (low, middle) if _size(n, margin, middle) <= delta else (middle, high)
+        middle = min(low + step, (low + high) / 2)
+        size, nearer = _size(n, margin, middle, delta, q)
+        low, high, q = (low, middle, q) if size <= delta else (middle, high, nearer)
+        step *= 2
     return high
 
 
-def _size(n: int, margin: float, z: float) -> float:
-    """The largest probability of passing z when the true loss is the margin."""
+def _size(n: int, margin: float, z: float, delta: float, q: FloatArray) -> tuple[float, FloatArray]:
+    """The largest probability, over q (s,), of passing z when the true loss is the margin; q worth a higher z."""
     most = _most_losses(n, margin, z)
     if most.max() < 0:
-        return 0.0
-    highest = (1 - margin) / 2
-    q = np.concatenate([[0.0], np.geomspace(0.01 / n, highest, _GAINS)])
-    passing = np.array([_passing(share, n, margin, most) for share in q])
+        return 0.0, q
+    passing = _passing(q, n, margin, most)
     i = int(passing.argmax())
     bounds = (q[max(i - 1, 0)], q[min(i + 1, len(q) - 1)])
-    refined = minimize_scalar(lambda share: -_passing(share, n, margin, most), bounds=bounds, method="bounded")
-    return float(max(passing[i], -refined.fun))
+    refined = 0.0
+    if passing[i] <= delta and bounds[0] < bounds[1]:
+        found = minimize_scalar(lambda x: -_passing(np.array([x]), n, margin, most)[0], bounds=bounds, method="bounded")
+        refined = -float(found.fun)
+    worth = passing > delta - _SLACK
+    worth[1:] |= worth[:-1].copy()
+    worth[:-1] |= worth[1:].copy()
+    return max(float(passing[i]), refined), q[worth]
 
 
-def _passing(q: float, n: int, margin: float, most: NDArray[np.int64]) -> float:
-    """Probability of passing where a share q of the rows is a gain and q + margin a loss."""
-    low, high = (int(end) for end in binom.ppf([_TAIL, 1 - _TAIL], n, q))
-    b = np.arange(max(low, 0), min(high, n) + 1)
-    return float((binom.pmf(b, n, q) * binom.cdf(most[b], n - b, min((q + margin) / (1 - q), 1.0))).sum())
+def _passing(q: FloatArray, n: int, margin: float, most: NDArray[np.int64]) -> FloatArray:
+    """(s,) probability of passing where a share q (s,) of the rows is a gain and q + margin a loss."""
+    # Gains within Bernstein's bound of their mean; all shares in one long row, as most have few terms.
+    reach = _TAIL / 3 + np.sqrt(_TAIL**2 / 9 + 2 * _TAIL * n * q * (1 - q))
+    first = np.maximum(np.ceil(n * q - reach), 0).astype(np.int64)
+    terms = np.minimum(np.floor(n * q + reach), n).astype(np.int64) - first + 1
+    begin = np.cumsum(terms) - terms
+    share = np.repeat(q, terms)
+    b = np.arange(terms.sum()) - np.repeat(begin - first, terms)
+    weight = np.exp(gammaln(n + 1) - gammaln(b + 1) - gammaln(n - b + 1) + xlogy(b, share) + xlog1py(n - b, -share))
+    # Given b gains, each of the other rows is a loss with this probability.
+    loss = np.minimum((share + margin) / (1 - share), 1.0)
+    can, below = most[b] >= 0, np.zeros(len(b))
+    below[can] = bdtr(most[b][can], (n - b)[can], loss[can])
+    return np.asarray(np.add.reduceat(weight * below, begin))
 
 
 def _most_losses(n: int, margin: float, z: float) -> NDArray[np.int64]:
@@ -85,7 +110,7 @@ def _most_losses(n: int, margin: float, z: float) -> NDArray[np.int64]:
     return np.asarray(low)
 
 
-def passes(gains: FloatArray, losses: FloatArray, n: int, *, margin: float, delta: float) -> NDArray[np.bool_]:
+def passes(gains: ArrayLike, losses: ArrayLike, n: int, *, margin: float, delta: float) -> NDArray[np.bool_]:
     """(t,) whether so many gains and losses among n rows show, at 1 - delta, a loss of less than the margin.
 
     >>> passes(np.array([0, 0]), np.array([0, 5]), 1000, margin=0.01, delta=0.05).tolist()

@@ -118,13 +118,13 @@ def by_length(rng: Rng, p: Array, factor: float, longer: Array) -> tuple[Array, 
 def savings(prices: str, kept: float, n: int, draws: int) -> Iterator[Seen]:
     """Saving, quality lost and quality above random, where the medium model keeps a share of the queries."""
 
-    def world(rng: Rng, n: int) -> tuple[Outcomes, Array, Array]:
+    def world(rng: Rng, n: int) -> tuple[Outcomes, Array]:
         p = rng.beta(4, 2, n)
         medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
-        return Outcomes(medium * 1.0, large * 1.0, *PRICES[prices](rng, p)), np.zeros(n, int), p
+        return Outcomes(medium * 1.0, large * 1.0, *PRICES[prices](rng, p)), -p
 
     big = world(np.random.default_rng(97), N_TRUTH)
-    at = float(np.quantile(big[2], 1 - kept))
+    at = float(np.quantile(big[1], kept))
     want = saving_at(*big, threshold=at)
     rng = np.random.default_rng(n)
     for _ in range(draws):

@@ -15,6 +15,7 @@ from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
 from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.form import Params
+from routecal.flows.option_names import spelled
 from tests.flows.refusal import Capture
 
 MODELS = {name: command.params for name, command in COMMANDS.items()}
@@ -74,9 +75,7 @@ def test_help_shows_what_people_set_first_and_counts_the_rest(name: str, capsys:
     model = MODELS[name]
     cli.main([name, "--help"])
     out = capsys.readouterr().out
-    shown = {
-        field for field in model.model_fields if re.search(rf"^  --{field.replace('_', '-')}[ ,]", out, re.MULTILINE)
-    }
+    shown = {field for field in model.model_fields if re.search(rf"^  {spelled(field)}[ ,]", out, re.MULTILINE)}
     rest = list(chain.from_iterable(model.advanced().values()))
     assert shown == set(model.first())
     assert shown | set(rest) == model.model_fields.keys()

@@ -6,7 +6,7 @@ import pytest
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
-from routecal.tasks.escalate import Escalation
+from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import head_warnings
 from routecal.tasks.markdown import report_link

@@ -11,14 +11,15 @@ import pytest
 from routecal.calib.head.head_folder import WEIGHTS
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.head_registry import Action, append_entry, newest_entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
-from routecal.tasks.escalate import pack_router
 from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.pack import pack_router
 from routecal.tasks.serving import Champion
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made
@@ -32,7 +33,7 @@ def packed(made: Made, router_checkpoint: Path) -> list[Artifact]:
     """Two heads of the same router, told apart by their thresholds."""
     head = train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
     router = refer_checkpoint(str(router_checkpoint))
-    return [pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (0.25, 0.75)]
+    return [pack_router.fn(head, router, Reading(), ServingRule(threshold=threshold)) for threshold in (0.25, 0.75)]
 
 
 @pytest.fixture

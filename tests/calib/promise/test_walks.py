@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from routecal.calib.errors import LengthMismatch, NonFinite, OutOfRange, TooFewExamples
-from routecal.calib.promise.walks import NOTHING_KEPT, Walk, harm_at_most, keep_at_most, loss_at_most
+from routecal.calib.promise.walks import (
+    ALL_KEPT,
+    NOTHING_KEPT,
+    Walk,
+    harm_at_most,
+    harm_on_average,
+    keep_at_most,
+    loss_at_most,
+)
 
 Walker = Callable[..., Walk]
 WALKS: list[Walker] = [keep_at_most, harm_at_most, loss_at_most]
@@ -50,7 +58,7 @@ def test_losses_stop_a_walk_that_later_gains_would_have_saved() -> None:
 
 def test_a_better_medium_model_keeps_all() -> None:
     found = loss_at_most(np.arange(300), np.ones(300, int), level=0.01, delta=0.05)
-    assert (found.kept, found.threshold, found.events) == (1.0, np.inf, -300)
+    assert (found.kept, found.threshold, found.events) == (1.0, ALL_KEPT, -300)
 
 
 @pytest.mark.parametrize("walk", WALKS)
@@ -63,14 +71,32 @@ def test_rows_of_one_score_are_kept_together_or_not_at_all(walk: Walker) -> None
 
 
 @pytest.mark.parametrize("walk", WALKS)
+def test_a_need_of_infinity_is_never_kept(walk: Walker) -> None:
+    need, events = np.where(np.arange(900) < 600, np.arange(900) % 7, np.inf), np.zeros(900, int)
+    found = walk(need, events, level=0.05, delta=0.05)
+    assert (found.threshold, found.n_kept, found.kept) == (ALL_KEPT, 600, 600 / 900)
+    assert np.inf > found.threshold
+    assert walk(np.full(900, np.inf), events, level=0.05, delta=0.05) == Walk(NOTHING_KEPT, 0.0, 0, 0)
+
+
+def test_on_average_is_looser_than_with_probability() -> None:
+    need, harm = np.arange(1000), np.arange(1000) % 10 == 0
+    mean = harm_on_average(need, harm, level=0.05)
+    # (49 + 1) / 1,001 is at most .05, one more is not
+    assert (mean.events, mean.n_kept) == (49, 490)
+    assert harm_at_most(need, harm, level=0.05, delta=0.05).n_kept < 400
+
+
+@pytest.mark.parametrize("walk", WALKS)
 def test_what_cannot_be_read_is_refused(walk: Walker) -> None:
     ok = {"level": 0.1, "delta": 0.05}
     with pytest.raises(TooFewExamples):
         walk([], [], **ok)
     with pytest.raises(LengthMismatch):
         walk([0.1, 0.2], [0], **ok)
-    with pytest.raises(NonFinite):
-        walk([0.1, np.nan], [0, 0], **ok)
+    for unknown in (np.nan, -np.inf):
+        with pytest.raises(NonFinite, match=r"need .* 1 of 2 rows \(first: 1\)"):
+            walk([0.1, unknown], [0, 0], **ok)
     for name, value in (("level", 0.0), ("level", 1.0), ("delta", 0.0), ("delta", 0.6)):
         with pytest.raises(OutOfRange, match=name):
             walk([0.1], [0], **{**ok, name: value})
