@@ -124,7 +124,7 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
     if escalation is not None:
         if escalation.note:
             _say(console, f"Costs: {escalation.note}")
-        for one in (*escalation.remarks, sentence(escalation), rule_line(escalation)):
+        for one in filter(None, (*escalation.remarks, sentence(escalation), rule_line(escalation))):
             _say(console, one)
 
 

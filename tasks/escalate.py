@@ -90,7 +90,7 @@ def escalate(
             "unit": priced.unit,
             "note": priced.note,
             "remarks": _remarks(priced.outcomes),
-            "promise": promise_of(chosen[rule], rows, terms, thresholds[rule]),
+            "promise": promise_of(chosen[rule], rows, terms),
             "extra_cost": extra_cost,
             "oracle": _oracle(here),
             "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from routecal.calib.errors import OutOfReach
 from routecal.calib.escalation import NOTHING_KEPT, Outcomes, Saving, saving_at, threshold_at_saving
+from routecal.calib.promise.wording import level_in_words
 from routecal.calib.settings import EscalationTerms
 from routecal.tasks.escalation_result import OperatingPoint
-from routecal.tasks.thresholds import Labelled, loss_threshold, points
+from routecal.tasks.thresholds import Labelled, loss_threshold
 
 LOST, SAVED = (0.005, 0.01, 0.02), (0.1, 0.2, 0.3)
 # Smaller topics decide nothing: their intervals hold nearly any saving.
@@ -43,7 +44,7 @@ def operating_points(
         threshold = loss_threshold(chosen_on, rows, lost, terms.probability)
         had = threshold > NOTHING_KEPT
         saving = saving_at(here, at, threshold=threshold, margin=lost, level=level) if had else None
-        asked = f"at most {points(lost)} lost, with {100 * terms.probability:g} %"
+        asked = f"at most {level_in_words('loss', lost)} lost, with {100 * terms.probability:g} %"
         found.append(OperatingPoint(asked=asked, is_promised=True, saving=saving))
     for saved in SAVED:
         try:

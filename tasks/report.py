@@ -153,12 +153,18 @@ def _page(
         rival=RIVAL,
         facts=facts,
         figures=figures,
-        escalation_lines=[f(evaluation.escalation) for f in (sentence, rule_line)] if evaluation.escalation else [],
+        escalation_lines=_lines(evaluation.escalation),
         topic_verdict=topic_verdict,
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,
     )
     return text.encode()
+
+
+def _lines(escalation: Escalation | None) -> list[str]:
+    if escalation is None:
+        return []
+    return [line for line in (sentence(escalation), rule_line(escalation), *escalation.remarks) if line]
 
 
 def reliability_text(methods: dict[str, Summary], drawn: Sequence[str]) -> str:

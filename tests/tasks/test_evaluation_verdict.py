@@ -93,7 +93,7 @@ def test_where_nothing_is_promised_it_says_what_can_be() -> None:
     instead = "At most 1 point lost, with 95 %, cannot be promised from 300 labelled queries: 2.4 points can"
     none = Promised(sentence=ONE_POINT.sentence, holds=False, instead=instead)
     found = evaluation(threshold=NOTHING_KEPT, large=1.0, promise=none)
-    assert headline(found).startswith(f"Saves nothing: the large model has to serve all test queries; {instead}; ECE")
+    assert headline(found).startswith(f"Saves nothing: the large model has to serve all test queries. {instead}; ECE")
     assert {figure.name: figure.meaning for figure in key_figures(found)}["No promise"] == instead
     assert instead in next_steps(found, None)
     budget = Promised(sentence="no promise of quality: as far as 3 for 1,000 queries goes", holds=False)
