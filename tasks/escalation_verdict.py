@@ -165,22 +165,6 @@ def escalation_steps(escalation: Escalation, calibrated: str | None, *, is_doubt
     return steps
 
 
-def topic_verdict(saving: Saving) -> str:
-    """Whether a topic pays: what its intervals show.
-
-    >>> from routecal.calib.escalation import Outcomes, saving_at
-    >>> import numpy as np
-    >>> outcomes = Outcomes(np.ones(20), np.ones(20), np.ones(20), np.full(20, 9.0))
-    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.2))
-    'pays'
-    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.01))
-    'not shown'
-    """
-    if saving.quality_difference.high < -saving.margin:
-        return "loses"
-    return "pays" if saving.saving.low > 0 and saving.non_inferior else "not shown"
-
-
 def _promise(escalation: Escalation) -> str:
     if escalation.promise is None:
         return "nothing is promised"

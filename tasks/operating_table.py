@@ -73,3 +73,17 @@ def by_topic(
             if here.large_cost[rows].any():
                 found[topic] = saving_at(here.where(rows), need[rows], threshold=threshold, margin=margin, level=level)
     return dict(sorted(found.items(), key=lambda one: -one[1].saving.value))
+
+
+def topic_verdict(saving: Saving) -> str:
+    """Whether a topic pays: what its intervals show.
+
+    >>> outcomes = Outcomes(np.ones(20), np.ones(20), np.ones(20), np.full(20, 9.0))
+    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.2))
+    'pays'
+    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.01))
+    'not shown'
+    """
+    if saving.quality_difference.high < -saving.margin:
+        return "loses"
+    return "pays" if saving.saving.low > 0 and saving.non_inferior else "not shown"

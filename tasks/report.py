@@ -20,10 +20,10 @@ from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation
-from routecal.tasks.escalation_verdict import rule_line, sentence, topic_verdict
+from routecal.tasks.escalation_verdict import rule_line, sentence
 from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
-from routecal.tasks.operating_table import FEWEST
+from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.

@@ -6,9 +6,10 @@ from routecal.calib.escalation import NOTHING_KEPT, Saving, ThresholdPoint
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation, Promised
-from routecal.tasks.escalation_verdict import rule_line, topic_verdict
+from routecal.tasks.escalation_verdict import rule_line
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.operating_table import topic_verdict
 
 HEAD = summarise([0.75] * 40 + [0.25] * 40, ([1] * 3 + [0]) * 10 + ([0] * 3 + [1]) * 10, n_replicates=50)
 ONE_POINT = Promised(sentence="at most 1 point lost, with 95 %", holds=True)
