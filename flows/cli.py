@@ -135,7 +135,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
         result = _run_flow(run, params)
     if as_json:
-        from routecal.flows.print_results import as_json as to_json
+        from routecal.flows.result_json import as_json as to_json
 
         print(to_json(result))
     else:

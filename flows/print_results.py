@@ -1,24 +1,19 @@
-"""What the command line prints: tables for people, on any terminal, and JSON for programs.
+"""What the command line prints for people: tables and sentences, on any terminal.
 
 Each `print_…` is named by a command as the one that prints its result.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter
 from rich.console import Console
 
 from routecal.calib.policy import Grade
 from routecal.flows.text_console import draw_table, fits
 from routecal.plain_text import plain
-from routecal.storage.artifact import Artifact, within
+from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry
-from routecal.storage.layout import Home
 from routecal.tasks.oracle.planning.forecast import LabellingPlan
 from routecal.tasks.oracle.planning.plan_text import plan_lines
 from routecal.tasks.result_table import Table
@@ -124,7 +119,7 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
     if escalation is not None:
         if escalation.note:
             _say(console, f"Costs: {escalation.note}")
-        for one in (*escalation.remarks, sentence(escalation), rule_line(escalation)):
+        for one in filter(None, (*escalation.remarks, sentence(escalation), rule_line(escalation))):
             _say(console, one)
 
 
@@ -139,7 +134,6 @@ def print_threshold(console: Console, result: NewThreshold) -> None:
         _say(console, f"calibrated router  {result.folder or result.calibrated.uri}")
 
 
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))
 # Least wanted first: what a narrow terminal leaves out.
 _OPTIONAL = ("AURC", "log loss", "noise ≤")
 
@@ -227,31 +221,3 @@ def _cell(value: Any, *, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:.{decimals}f}"
     return "–" if value is None else plain(str(value), at_most=2000)
-
-
-def as_json(result: Any) -> str:
-    """The result with the names that its Python type has; NaN and infinity are null.
-
-    >>> from typing import NamedTuple
-    >>> Exported = NamedTuple("Exported", [("path", str), ("n", int)])
-    >>> print(as_json(Exported("examples.jsonl", 3)))
-    {
-      "path": "examples.jsonl",
-      "n": 3
-    }
-    """
-    # Within no home: places are printed as they are opened, not as they are stored.
-    return _ANYTHING.dump_json(_plain(result), indent=2, context=within(Home(root=os.devnull))).decode()
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and lists of what pydantic can write; of named tuples mappings, where pydantic would write lists."""
-    if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value

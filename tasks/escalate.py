@@ -91,7 +91,7 @@ def escalate(
             "unit": priced.unit,
             "note": priced.note,
             "remarks": _remarks(priced.outcomes),
-            "promise": promise_of(chosen[rule], rows, terms, thresholds[rule]),
+            "promise": promise_of(chosen[rule], rows, terms),
             "basis": basis_of(chosen[rule], rows.true_policy, rows.outcomes, terms, thresholds[rule]),
             "extra_cost": extra_cost,
             "oracle": _oracle(here),

@@ -19,7 +19,8 @@ class Promised(BaseModel, frozen=True):
 
     sentence: str = Field(description="the promise, or how else the threshold was chosen, in words")
     holds: bool = Field(description="something is promised, and queries are kept under it")
-    instead: str = Field(default="", description="where nothing can be promised: what can be, or what it would take")
+    kept: float = Field(default=0.0, description="share of the labelled rows that the promise keeps on medium")
+    instead: str = Field(default="", description="where it keeps next to nothing: what can be had, in a sentence")
 
 
 class OperatingPoint(BaseModel, frozen=True):

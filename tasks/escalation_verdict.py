@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Saving, confidence_threshold
 from routecal.calib.metrics import Estimate
+from routecal.calib.promise.wording import level_in_words
 from routecal.tasks.escalation_result import CALLS, JOINT, Escalation
-from routecal.tasks.thresholds import points
 
 # Shares below are printed as 0.0 %.
 LEAST_SAVING = 0.0005
@@ -40,7 +40,7 @@ def money(escalation: Escalation | None) -> str:
     kept = _percent(1 - s.point.large)
     saves = "saves" if s.saving.low > 0 else "may save"
     against = _claim(s, escalation.margin) == "ruled out"
-    worse = f" (on test queries it is more than {points(escalation.margin)} worse)" if against else ""
+    worse = f" (on test queries it is more than {_points(escalation)} worse)" if against else ""
     return (
         f"Send these {kept} % to the medium model: {saves} {_interval(s.saving)} of the {what} at "
         f"{_change(s.quality_difference)} against all-large{worse}; {_promise(escalation)}"
@@ -51,7 +51,7 @@ def sentence(escalation: Escalation) -> str:
     """All of it in one line: rule, threshold, saving, quality, and what of it is shown."""
     if (s := _saving(escalation)) is None:
         return f"No escalation threshold: {escalation.note}."
-    within, rows = points(escalation.margin), f"{escalation.n_chosen_on} labelled queries"
+    within, rows = _points(escalation), f"{escalation.n_chosen_on} labelled queries"
     if s.point.threshold == NOTHING_KEPT:
         saved, quality = _router_alone(escalation)
         which = "gain is low" if escalation.rule == JOINT else "confidence is high"
@@ -78,7 +78,9 @@ def sentence(escalation: Escalation) -> str:
 
 
 def rule_line(escalation: Escalation) -> str:
-    """By which rule is decided, and how it compares with the other."""
+    """By which rule is decided, and how it compares with the other; empty where nothing could be measured."""
+    if escalation.rule is None:
+        return ""
     if escalation.rule != JOINT:
         return (
             "The decision is by confidence, whether the router's policy is right: nothing here tells what the large "
@@ -112,7 +114,7 @@ def escalation_figures(escalation: Escalation) -> list[KeyFigure]:
             "Quality",
             f"{saving.point.quality:.1%}",
             f"Share of queries answered correctly: {saving.quality_difference.times(100):+.1f} points against the "
-            f"large model alone; that at most {points(escalation.margin)} is lost is "
+            f"large model alone; that at most {_points(escalation)} is lost is "
             f"{_claim(saving, escalation.margin)}.",
         ),
         KeyFigure(
@@ -156,27 +158,11 @@ def escalation_steps(escalation: Escalation, calibrated: str | None, *, is_doubt
     if not saving.non_inferior or _saves_nothing(saving):
         steps.append(
             f"Label more queries: {escalation.n_chosen_on} chose the threshold and {saving.n} measured it. Or allow a "
-            f"greater loss of quality than {points(escalation.margin)} (--at-most {escalation.margin:g})."
+            f"greater loss of quality than {_points(escalation)} (--at-most {escalation.margin:g})."
         )
     elif calibrated is not None and not is_doubtful:
         steps.append(f"Serve it: CalibratedRouter.from_pretrained({calibrated!r}).")
     return steps
-
-
-def topic_verdict(saving: Saving) -> str:
-    """Whether a topic pays: what its intervals show.
-
-    >>> from routecal.calib.escalation import Outcomes, saving_at
-    >>> import numpy as np
-    >>> outcomes = Outcomes(np.ones(20), np.ones(20), np.ones(20), np.full(20, 9.0))
-    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.2))
-    'pays'
-    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.01))
-    'not shown'
-    """
-    if saving.quality_difference.high < -saving.margin:
-        return "loses"
-    return "pays" if saving.saving.low > 0 and saving.non_inferior else "not shown"
 
 
 def _promise(escalation: Escalation) -> str:
@@ -188,9 +174,7 @@ def _promise(escalation: Escalation) -> str:
 
 def _instead(escalation: Escalation) -> str:
     promise = escalation.promise
-    if promise is None or promise.holds:
-        return ""
-    return f"; {promise.instead}" if promise.instead else f"; {promise.sentence}, cannot be promised"
+    return "" if promise is None or not promise.instead else f". {promise.instead}"
 
 
 def _beyond(escalation: Escalation, saving: Saving) -> str:
@@ -228,6 +212,10 @@ def _saving(escalation: Escalation) -> Saving | None:
 
 def _saves_nothing(saving: Saving) -> bool:
     return saving.point.threshold == NOTHING_KEPT or saving.saving.value < LEAST_SAVING
+
+
+def _points(escalation: Escalation) -> str:
+    return level_in_words("loss", escalation.margin)
 
 
 def _percent(share: float) -> str:

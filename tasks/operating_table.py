@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from routecal.calib.errors import OutOfReach
 from routecal.calib.escalation import NOTHING_KEPT, Outcomes, Saving, saving_at, threshold_at_saving
+from routecal.calib.promise.wording import level_in_words
 from routecal.calib.settings import EscalationTerms
 from routecal.tasks.escalation_result import OperatingPoint
-from routecal.tasks.thresholds import Labelled, loss_threshold, points
+from routecal.tasks.thresholds import Labelled, loss_threshold
 
 LOST, SAVED = (0.005, 0.01, 0.02), (0.1, 0.2, 0.3)
 # Smaller topics decide nothing: their intervals hold nearly any saving.
@@ -43,7 +44,7 @@ def operating_points(
         threshold = loss_threshold(chosen_on, rows, lost, terms.probability)
         had = threshold > NOTHING_KEPT
         saving = saving_at(here, at, threshold=threshold, margin=lost, level=level) if had else None
-        asked = f"at most {points(lost)} lost, with {100 * terms.probability:g} %"
+        asked = f"at most {level_in_words('loss', lost)} lost, with {100 * terms.probability:g} %"
         found.append(OperatingPoint(asked=asked, is_promised=True, saving=saving))
     for saved in SAVED:
         try:
@@ -72,3 +73,17 @@ def by_topic(
             if here.large_cost[rows].any():
                 found[topic] = saving_at(here.where(rows), need[rows], threshold=threshold, margin=margin, level=level)
     return dict(sorted(found.items(), key=lambda one: -one[1].saving.value))
+
+
+def topic_verdict(saving: Saving) -> str:
+    """Whether a topic pays: what its intervals show.
+
+    >>> outcomes = Outcomes(np.ones(20), np.ones(20), np.ones(20), np.full(20, 9.0))
+    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.2))
+    'pays'
+    >>> topic_verdict(saving_at(outcomes, np.zeros(20), threshold=1.0, margin=0.01))
+    'not shown'
+    """
+    if saving.quality_difference.high < -saving.margin:
+        return "loses"
+    return "pays" if saving.saving.low > 0 and saving.non_inferior else "not shown"

@@ -1,7 +1,8 @@
 """Heads packed with the rule that they serve by: the folder that `CalibratedRouter.from_pretrained` opens."""
 
+import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.outcome.head import OutcomeHead
@@ -12,6 +13,7 @@ from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import local_path
 from routecal.storage.folder_artifact import local_folder, write_folder
+from routecal.storage.head_registry import GUARANTEE, PROMISE
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
 from routecal.tasks.guarantees import Basis, guarantee_of
@@ -80,6 +82,12 @@ def with_rule(calibrated: Artifact, rule: ServingRule, basis: Basis | None = Non
         pack(opened.head, serving, folder, opened.outcome_head)
 
     return write_folder(calibrated.kind, build, home=Home.from_env())
+
+
+def promise_in(calibrated: Artifact) -> dict[str, Any]:
+    """What the registry keeps of a packed folder's guarantee; nothing where it has none."""
+    guarantee = rule_in(calibrated).guarantee
+    return {} if guarantee is None else {PROMISE: str(guarantee), GUARANTEE: json.loads(guarantee.model_dump_json())}
 
 
 def rule_in(calibrated: Artifact) -> ServingRule:

@@ -20,10 +20,10 @@ from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation
-from routecal.tasks.escalation_verdict import rule_line, sentence, topic_verdict
+from routecal.tasks.escalation_verdict import rule_line, sentence
 from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
-from routecal.tasks.operating_table import FEWEST
+from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
@@ -153,12 +153,18 @@ def _page(
         rival=RIVAL,
         facts=facts,
         figures=figures,
-        escalation_lines=[f(evaluation.escalation) for f in (sentence, rule_line)] if evaluation.escalation else [],
+        escalation_lines=_lines(evaluation.escalation),
         topic_verdict=topic_verdict,
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,
     )
     return text.encode()
+
+
+def _lines(escalation: Escalation | None) -> list[str]:
+    if escalation is None:
+        return []
+    return [line for line in (sentence(escalation), rule_line(escalation), *escalation.remarks) if line]
 
 
 def reliability_text(methods: dict[str, Summary], drawn: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """The threshold that the operator's words mean on labelled rows, and what is promised for it."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +8,10 @@ from numpy.typing import NDArray
 from routecal.calib import escalation
 from routecal.calib.errors import OutOfReach
 from routecal.calib.escalation import NOTHING_KEPT, Outcomes
-from routecal.calib.escalation.need import COMPLEX
-from routecal.calib.promise.walks import Walk, harm_at_most, keep_at_most, loss_at_most
-from routecal.calib.settings import EscalationTerms
+from routecal.calib.promise.asked import Promise
+from routecal.calib.promise.promise import events_of, promised, walker
+from routecal.calib.settings import EscalationTerms, Risk
 from routecal.tasks.escalation_result import CALLS, JOINT, Promised
-
-_WALKS: dict[str, Callable[..., Walk]] = {"loss": loss_at_most, "harm": harm_at_most, "kept": keep_at_most}
 
 
 class Labelled(NamedTuple):
@@ -57,16 +54,16 @@ def threshold_for(rule: str, need: NDArray[np.float64], rows: Labelled, terms: E
             why = "a confidence does not tell how much likelier the large model is right"
             raise OutOfReach(asked, why, "a promise (--risk, --at-most), a budget or a call rate")
         return escalation.threshold_at_value(terms.answer_value, extra)
-    return _walk(terms.risk, need, rows, terms.at_most, terms.probability).threshold
+    return _walked(terms.risk, need, rows, terms.at_most, terms.probability)
 
 
 def loss_threshold(need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> float:
     """The highest threshold at which no more than a share `at_most` of quality is lost, as far as that can be shown."""
-    return _walk("loss", need, rows, at_most, probability).threshold
+    return _walked("loss", need, rows, at_most, probability)
 
 
-def promise_of(need: NDArray[np.float64], rows: Labelled, terms: EscalationTerms, threshold: float) -> Promised:
-    """What the threshold comes with, in words."""
+def promise_of(need: NDArray[np.float64], rows: Labelled, terms: EscalationTerms) -> Promised:
+    """What the threshold of `threshold_for` comes with: a promise, or what can be had where it cannot, or none."""
     for words, value in (
         ("as far as {:g} for 1,000 queries goes", terms.budget),
         ("the large model may serve {:.1%}", terms.call_rate),
@@ -74,36 +71,20 @@ def promise_of(need: NDArray[np.float64], rows: Labelled, terms: EscalationTerms
     ):
         if value is not None:
             return Promised(sentence=f"no promise of quality: {words.format(value)}", holds=False)
-    return Promised(sentence=promised_words(terms), holds=threshold > NOTHING_KEPT)
+    right = (rows.outcomes.medium_right, rows.outcomes.large_right)
+    asked = Promise(risk=terms.risk, at_most=terms.at_most, probability=terms.probability)
+    found = promised(need, rows.true_policy, *right, asked)
+    return Promised(
+        sentence=str(asked).replace(" of quality lost against all-large", " lost"),
+        holds=found.walk.n_kept > 0,
+        kept=found.walk.kept,
+        instead="" if found.is_worthwhile else str(found),
+    )
 
 
-def promised_words(terms: EscalationTerms) -> str:
-    """The promise that is asked for.
-
-    >>> promised_words(EscalationTerms(at_most=0.02))
-    'at most 2 points lost, with 95 %'
-    """
-    what = {
-        "loss": f"at most {points(terms.at_most)} lost",
-        "harm": f"at most {100 * terms.at_most:g} % of queries kept that only the large model answers right",
-        "kept": f"at most {100 * terms.at_most:g} % of the kept queries need the large model",
-    }
-    return f"{what[terms.risk]}, with {100 * terms.probability:g} %"
-
-
-def points(share: float) -> str:
-    """A share of queries in points of quality.
-
-    >>> points(0.01), points(0.005)
-    ('1 point', '0.5 points')
-    """
-    return f"{100 * share:g} point{'s' * (round(share, 9) != 0.01)}"
-
-
-def _walk(risk: str, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> Walk:
-    medium, large = rows.outcomes.medium_right, rows.outcomes.large_right
-    events = {"loss": medium - large, "harm": (1 - medium) * large, "kept": rows.true_policy == COMPLEX}[risk]
-    return _WALKS[risk](need, events, level=at_most, delta=1 - probability)
+def _walked(risk: Risk, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> float:
+    events = events_of(rows.true_policy, rows.outcomes.medium_right, rows.outcomes.large_right, risk)
+    return walker(risk, probability)(need, events, at_most).threshold
 
 
 def _money(asked: str, rows: Labelled) -> None:

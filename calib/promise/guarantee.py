@@ -82,7 +82,7 @@ class Guarantee(BaseModel):
         )
 
     def __str__(self) -> str:
-        """"At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""
+        """ "At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""
         said = f"{self.promise} over the draw of {counted(self.n, 'label', 'labels')}"
         return said[0].upper() + said[1:]
 

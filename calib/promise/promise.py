@@ -73,6 +73,8 @@ def promised(
     medium_right: ArrayLike | None,
     large_right: ArrayLike | None,
     asked: Promise,
+    *,
+    instead: bool = True,
 ) -> Promised:
     """The loosest threshold on `need` that keeps what is asked; where that is (nearly) none, what could be had.
 
@@ -82,6 +84,7 @@ def promised(
         medium_right: (n,) {0, 1}; None where grades are not known, and then only *kept* can be asked.
         large_right: likewise.
         asked: the promise.
+        instead: look for what could be had, where less than a tenth is kept; up to seconds.
 
     Raises:
         GradeUnknown: harm or loss is asked of labels without grades.
@@ -103,7 +106,7 @@ def promised(
     walk = walker(asked.risk, asked.probability)
     found = walk(np.asarray(need, np.float64), events, asked.at_most)
     at_risk = int((events < 0).sum() if asked.risk == "loss" else events.sum())
-    if found.kept >= WORTHWHILE:
+    if found.kept >= WORTHWHILE or not instead:
         return Promised(asked, len(events), found, at_risk)
     reachable = smallest_level(walk, need, events)
     return Promised(asked, len(events), found, at_risk, reachable, labels_needed(walk, need, events, asked.at_most))

@@ -114,7 +114,8 @@ def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifac
     assert saving == escalation.saving_at(here, at, threshold=threshold, margin=0.2, policy=policy)
     assert list(found.methods) == list(found.curves) == list(found.bands) == [found.rule] == [CONFIDENCE]
     assert (found.note, found.remarks, found.n_chosen_on, found.margin) == ("", [], len(need), 0.2)
-    assert found.promise == Promised(sentence="at most 20 points lost, with 50 %", holds=True)
+    share = float(escalation.kept(need, threshold).mean())
+    assert found.promise == Promised(sentence="at most 20 points lost, with 50 %", holds=True, kept=share)
     whole, drawn = escalation.curve(here, at), found.curves[CONFIDENCE]
     assert [(one.cost, one.quality) for one in (drawn[0], drawn[-1])] == [
         (pytest.approx(whole.cost[i]), pytest.approx(whole.quality[i])) for i in (0, -1)

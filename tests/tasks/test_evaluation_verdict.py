@@ -6,9 +6,10 @@ from routecal.calib.escalation import NOTHING_KEPT, Saving, ThresholdPoint
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation, Promised
-from routecal.tasks.escalation_verdict import rule_line, topic_verdict
+from routecal.tasks.escalation_verdict import rule_line
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.operating_table import topic_verdict
 
 HEAD = summarise([0.75] * 40 + [0.25] * 40, ([1] * 3 + [0]) * 10 + ([0] * 3 + [1]) * 10, n_replicates=50)
 ONE_POINT = Promised(sentence="at most 1 point lost, with 95 %", holds=True)
@@ -93,7 +94,7 @@ def test_where_nothing_is_promised_it_says_what_can_be() -> None:
     instead = "At most 1 point lost, with 95 %, cannot be promised from 300 labelled queries: 2.4 points can"
     none = Promised(sentence=ONE_POINT.sentence, holds=False, instead=instead)
     found = evaluation(threshold=NOTHING_KEPT, large=1.0, promise=none)
-    assert headline(found).startswith(f"Saves nothing: the large model has to serve all test queries; {instead}; ECE")
+    assert headline(found).startswith(f"Saves nothing: the large model has to serve all test queries. {instead}; ECE")
     assert {figure.name: figure.meaning for figure in key_figures(found)}["No promise"] == instead
     assert instead in next_steps(found, None)
     budget = Promised(sentence="no promise of quality: as far as 3 for 1,000 queries goes", holds=False)

@@ -17,11 +17,11 @@ from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import escalate
 from routecal.tasks.escalation_result import CONFIDENCE, JOINT
-from routecal.tasks.escalation_verdict import rule_line, sentence, topic_verdict
+from routecal.tasks.escalation_verdict import rule_line, sentence
 from routecal.tasks.evaluate import FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.load_examples import join
-from routecal.tasks.operating_table import FEWEST
+from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.report import write_report
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made, store_queries, texts
