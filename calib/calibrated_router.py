@@ -15,11 +15,13 @@ from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.hub import fetch
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
-from routecal.calib.packed_folder import FILES, Serving, router_folder, serving_of, version_of
+from routecal.calib.packed_folder import FILES, Serving, bound_to, router_folder, serving_of, version_of
 from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.promise.guarantee import Guarantee
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
 from routecal.calib.router.prompt_tokens import texts_of
 from routecal.calib.router_match import check_router
+from routecal.folder_digest import folder_digest
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Decision:
         gain: P(large model right) - P(medium model right), in [-1, 1]; None where the folder holds no outcome head.
         medium_right, large_right: the two, in [0, 1].
         decides_by: whether `threshold` is one of the "confidence" or of the "gain".
+        guarantee: what is promised for the threshold, as long as that holds.
+        no_guarantee: why nothing is promised, in a sentence; empty where something is.
     """
 
     policy: Policy
@@ -49,6 +53,8 @@ class Decision:
     medium_right: float | None = None
     large_right: float | None = None
     decides_by: str = "confidence"
+    guarantee: Guarantee | None = None
+    no_guarantee: str = ""
 
     @property
     def served_by(self) -> str:
@@ -86,9 +92,11 @@ class CalibratedRouter:
         if serving.decides_by == "gain" and outcome_head is None:
             raise NoOutcomeHead("this head's folder")
         self.router, self.head, self.serving, self.outcome_head = router, head, serving, outcome_head
+        # What a monitor, or a person, says against the guarantee; empty: nothing.
         self.alarm = ""
         blocks = (*serving.blocks, *(() if outcome_head is None else outcome_head.blocks))
-        self._router_sha256 = check_router(head.config.get("lineage", {}).get("feature_schema", {}), router, blocks)
+        router_sha256 = check_router(head.config.get("lineage", {}).get("feature_schema", {}), router, blocks)
+        self._void = self._why_void(router_sha256)
 
     @classmethod
     def from_pretrained(
@@ -163,7 +171,7 @@ class CalibratedRouter:
         output = self.router.read(texts)
         blocks = self._blocks(output)
         p = self.head.confidence(np.concatenate([blocks[name] for name in self.serving.blocks], axis=1), output.logits)
-        told = self._outcomes(blocks, output)
+        told, void = self._outcomes(blocks, output), self.no_guarantee
         gain = None if self.outcome_head is None else np.array([outcome["gain"] for outcome in told])
         escalated = self.serving.escalates(p, gain, output.n_tokens).tolist()
         return [
@@ -175,12 +183,33 @@ class CalibratedRouter:
                 threshold=self.serving.threshold,
                 truncated=truncated,
                 decides_by=self.serving.decides_by,
+                guarantee=self.serving.guarantee if not void else None,
+                no_guarantee=void,
                 **outcome,
             )
             for policy, confidence, escalate, truncated, outcome in zip(
                 output.policy.tolist(), p.tolist(), escalated, output.truncated.tolist(), told, strict=True
             )
         ]
+
+    @property
+    def no_guarantee(self) -> str:
+        """Why nothing is promised of the decisions, in a sentence; empty where the folder's guarantee holds."""
+        return self._void or (f"no guarantee: {self.alarm}" if self.alarm else "")
+
+    def _why_void(self, router_sha256: str | None) -> str:
+        """What of the guarantee's ground is another one than when it was given; empty if nothing."""
+        guarantee = self.serving.guarantee
+        if guarantee is None:
+            return "no guarantee: the folder was packed without one"
+        bound = bound_to(self.serving, self.head, self.outcome_head, router_sha256 or folder_digest(self.router.path))
+        if (why := guarantee.void_because(guarantee.bound.model_copy(update=bound))) is not None:
+            return why
+        if not self.serving.is_promised_threshold:
+            return (
+                "no guarantee: the threshold is not the promised one; choose another with `routecal threshold`"
+            )
+        return ""
 
     def _outcomes(self, blocks: Mapping[str, NDArray[np.float32]], output: RouterOutput) -> list[dict[str, float]]:
         """What is said of both models' answers to every query; nothing without an outcome head."""

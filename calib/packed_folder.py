@@ -1,6 +1,7 @@
 """The folder that `CalibratedRouter` opens: what a head must say to be served, and where its router lies."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from routecal.calib.extra_cost import Prices
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
+from routecal.calib.heads_digest import heads_sha256
 from routecal.calib.outcome import outcome_folder
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.router.pooling import DEFAULT
@@ -22,7 +24,7 @@ ROUTER = "router"
 FILES = (CONFIG, WEIGHTS, outcome_folder.WEIGHTS, outcome_folder.CONFIG, f"{ROUTER}/*")
 
 
-class Serving(ServingRule, frozen=True):
+class Serving(ServingRule):
     """What a head folder must say, under "serving" in its lineage, so that it can be served."""
 
     router: str = Field(
@@ -57,11 +59,23 @@ def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: Outcome
     """
     if serving.decides_by == "gain" and outcome_head is None:
         raise NoOutcomeHead(str(folder))
-    lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
+    lineage = {**head.config.get("lineage", {}), "serving": json.loads(serving.model_dump_json())}
     metrics = head.config.get("metrics")
     head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
     if outcome_head is not None:
         outcome_folder.save_outcome_head(outcome_head, folder)
+
+
+def bound_to(
+    serving: Serving, head: LoadedHead, outcome_head: OutcomeHead | None, router_sha256: str
+) -> dict[str, str]:
+    """sha256 of what a guarantee rests on, as far as a packed folder holds it: fields of `calib.promise`'s `Bound`."""
+    return {
+        "head": heads_sha256(head, outcome_head),
+        "router": router_sha256,
+        "template": hashlib.sha256(serving.template.encode()).hexdigest(),
+        "prices": serving.prices_sha256,
+    }
 
 
 def serving_in(folder: Path) -> Serving:

@@ -1,20 +1,28 @@
 """How queries are divided between the two models: by which number, from which threshold on, at which prices."""
 
+import hashlib
+import json
 import math
 import sys
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import OutOfRange
 from routecal.calib.extra_cost import ExtraCost, Prices
+from routecal.calib.promise.guarantee import Guarantee
+
+# A threshold of the confidence that every confidence lies below.
+_ABOVE_ONE = math.nextafter(1.0, 2.0)
 
 
-class ServingRule(BaseModel, frozen=True):
+class ServingRule(BaseModel):
     """What decides which model serves a query; all of it may change without training anything."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")  # of the guarantee's threshold
 
     decides_by: Literal["confidence", "gain"] = Field(
         default="confidence",
@@ -28,6 +36,8 @@ class ServingRule(BaseModel, frozen=True):
     answer_value: float | None = Field(
         default=None, gt=0, description="worth of a right answer, where that chose the threshold: it moves with prices"
     )
+
+    guarantee: Guarantee | None = Field(default=None, description="what was promised for the threshold; None: nothing")
 
     @field_validator("threshold")
     @classmethod
@@ -65,6 +75,23 @@ class ServingRule(BaseModel, frozen=True):
             if self.answer_value is not None and threshold is None:
                 changes["threshold"] = prices.extra / self.answer_value
         return type(self).model_validate(self.model_dump() | changes)
+
+    @property
+    def prices_sha256(self) -> str:
+        """Of the prices, and of what a query costs more by them."""
+        prices = None if self.prices is None else self.prices.model_dump(mode="json")
+        text = json.dumps([prices, self.extra_cost.model_dump(mode="json")], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def is_promised_threshold(self) -> bool:
+        """Whether the threshold is the one that the guarantee was given for."""
+        if self.guarantee is None:
+            return False
+        promised = self.guarantee.threshold
+        if self.decides_by == "confidence":  # kept where -p <= threshold of the need
+            promised = min(max(-promised, 0.0), _ABOVE_ONE)
+        return self.threshold == self._finite(promised)
 
     def escalates(self, p: FloatArray, gain: FloatArray | None, n_tokens: ArrayLike) -> NDArray[np.bool_]:
         """(n,) see `calib.calibrated_router.Decision.escalate`.

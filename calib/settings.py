@@ -55,7 +55,7 @@ class Reading(BaseModel):
     outcome_layers: tuple[int, ...] | None = Field(
         default=None,
         description="Layers that the outcome head reads, each the mean over the prompt's tokens, as 9,12. Default: "
-        "those at half, two thirds and five sixths of the depth.",
+        "the one in the middle.",
     )
     verbal: bool = Field(
         default=False,

@@ -103,7 +103,7 @@ def evaluate_heads(
     calibrated = None
     if reading is not None and escalation.rule is not None:
         rule = serving_rule(escalation, params.terms, f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}")
-        calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME))
+        calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME), escalation.basis)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     made |= {} if outcomes is None else {"outcome_predictions": outcomes}

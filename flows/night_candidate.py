@@ -16,6 +16,7 @@ from routecal.tasks.night.head_comparison import choose_candidate, classes, judg
 from routecal.tasks.night.health_check import check_oracle, share_escalated
 from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, pooled_rows
 from routecal.tasks.night.night_result import KEY
+from routecal.tasks.pack import promise_in
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version
 
@@ -57,6 +58,7 @@ class Contest(NamedTuple):
             "code": code_version(),
             "verdict": self.verdict.model_dump(mode="json"),
             "report": self.report,
+            **promise_in(self.calibrated),
         }
 
 

@@ -49,7 +49,7 @@ def threshold(params: ThresholdParams) -> NewThreshold:
     made = {}
     if found.rule is not None:
         rule = serving_rule(found, terms, f"{found.n_chosen_on} rows of {', '.join(chosen_on)}")
-        made["calibrated"] = with_rule(calibrated, rule)
+        made["calibrated"] = with_rule(calibrated, rule, found.basis)
         if params.output_dir is not None:
             copy_packed(made["calibrated"], params.output_dir)
     runs.record_run(run_id, **(inputs | made), data=f"run {source}")

@@ -17,6 +17,7 @@ from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
 from routecal.tasks.cache import step
 from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation
+from routecal.tasks.guarantees import basis_of
 from routecal.tasks.load_examples import policy_index
 from routecal.tasks.operating_table import by_topic, operating_points
 from routecal.tasks.thresholds import Labelled, promise_of, threshold_for
@@ -38,8 +39,8 @@ class _Priced(NamedTuple):
     "escalate",
     "escalate: what it saves on {examples.rows} examples",
     on=(
-        *("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "storage.example_join"),
-        *("calib.escalation", "calib.promise", "calib.metrics"),
+        *("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "tasks.guarantees"),
+        *("storage.example_join", "calib.escalation", "calib.promise", "calib.metrics"),
     ),
 )
 def escalate(
@@ -91,6 +92,7 @@ def escalate(
             "note": priced.note,
             "remarks": _remarks(priced.outcomes),
             "promise": promise_of(chosen[rule], rows, terms),
+            "basis": basis_of(chosen[rule], rows.true_policy, rows.outcomes, terms, thresholds[rule]),
             "extra_cost": extra_cost,
             "oracle": _oracle(here),
             "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),

@@ -7,6 +7,7 @@ from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.metrics import Estimate
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms
+from routecal.tasks.guarantees import Basis
 
 CALLS = "calls of the large model"
 # Rules that decide: by the gain that the outcome head states, or by whether the router's policy is right.
@@ -39,6 +40,7 @@ class Escalation(BaseModel, frozen=True):
     note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
     remarks: list[str] = Field(default=[], description="what a reader must know of these queries, in sentences")
     promise: Promised | None = Field(default=None, description="of the rule that decides; None: nothing was measured")
+    basis: Basis | None = Field(default=None, description="what a guarantee of it is made from; None: none was asked")
     extra_cost: ExtraCost = Field(default=ExtraCost(), description="that the need of the joint outcome is divided by")
     methods: dict[str, Saving] = Field(
         default={}, description="by rule, the one that decides last: its threshold, measured on the test split"

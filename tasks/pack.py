@@ -1,24 +1,42 @@
 """Heads packed with the rule that they serve by: the folder that `CalibratedRouter.from_pretrained` opens."""
 
+import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from routecal.calib.head import load
+from routecal.calib.head import LoadedHead, load
+from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
-from routecal.calib.packed_folder import Serving, pack, router_folder, serving_in
+from routecal.calib.packed_folder import Serving, bound_to, pack, router_folder, serving_in
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import local_path
 from routecal.storage.folder_artifact import local_folder, write_folder
+from routecal.storage.head_registry import GUARANTEE, PROMISE
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
+from routecal.tasks.guarantees import Basis, guarantee_of
 
 
-@step("pack", "pack the router, which decides by {rule.decides_by}", on=("calib.packed_folder",))
+@step("pack", "pack the router, which decides by {rule.decides_by}", on=("calib.packed_folder", "tasks.guarantees"))
 def pack_router(
-    head: Artifact, router: Artifact, reading: Reading, rule: ServingRule, outcome_head: Artifact | None = None
+    head: Artifact,
+    router: Artifact,
+    reading: Reading,
+    rule: ServingRule,
+    outcome_head: Artifact | None = None,
+    basis: Basis | None = None,
 ) -> Artifact:
     """The head's folder, with its router's place, the rule and the outcome head, if there is one.
+
+    Args:
+        head: the confidence head.
+        router: its router.
+        reading: how that read the queries.
+        rule: to serve by.
+        outcome_head: of the same router; None where labels taught none.
+        basis: what the promise for the rule's threshold was made from; None: nothing is promised.
 
     Raises:
         NoOutcomeHead: the rule is to decide by the gain, and no outcome head is given.
@@ -36,6 +54,7 @@ def pack_router(
         blocks=loaded.blocks,
         head_version=head.sha256[:16],
     )
+    serving = _guaranteed(serving, loaded, outcomes, router.sha256, basis)
 
     def build(folder: Path) -> None:
         pack(loaded, serving, folder, outcomes)
@@ -43,14 +62,32 @@ def pack_router(
     return write_folder("calibrated", build, home=home)
 
 
-@step("pack again", "pack {calibrated.uri} with another rule", on=("calib.packed_folder",))
-def with_rule(calibrated: Artifact, rule: ServingRule) -> Artifact:
+@step("pack again", "pack {calibrated.uri} with another rule", on=("calib.packed_folder", "tasks.guarantees"))
+def with_rule(calibrated: Artifact, rule: ServingRule, basis: Basis | None = None) -> Artifact:
     """A packed folder with another rule; its heads and its router are the same.
+
+    Args:
+        calibrated: the folder.
+        rule, basis: as in `pack_router`.
 
     Raises:
         NoOutcomeHead: the rule is to decide by the gain, and the folder holds no outcome head.
     """
-    return write_folder(calibrated.kind, lambda folder: _pack_again(calibrated, folder, rule), home=Home.from_env())
+    opened = _open(local_folder(calibrated))
+    router = str(opened.head.config["lineage"]["feature_schema"]["router_sha256"])
+    serving = opened.serving.model_copy(update=dict(rule))
+    serving = _guaranteed(serving, opened.head, opened.outcome_head, router, basis)
+
+    def build(folder: Path) -> None:
+        pack(opened.head, serving, folder, opened.outcome_head)
+
+    return write_folder(calibrated.kind, build, home=Home.from_env())
+
+
+def promise_in(calibrated: Artifact) -> dict[str, Any]:
+    """What the registry keeps of a packed folder's guarantee; nothing where it has none."""
+    guarantee = rule_in(calibrated).guarantee
+    return {} if guarantee is None else {PROMISE: str(guarantee), GUARANTEE: json.loads(guarantee.model_dump_json())}
 
 
 def rule_in(calibrated: Artifact) -> ServingRule:
@@ -61,12 +98,28 @@ def rule_in(calibrated: Artifact) -> ServingRule:
 def copy_packed(calibrated: Artifact, folder: str) -> None:
     """Write a packed folder where a person wants it; it then names its router by a whole path."""
     own = local_folder(calibrated)
-    place = router_folder(serving_in(own).router, own, (None, None, None, None))
-    _pack_again(calibrated, Path(folder).expanduser(), router=str(place.resolve()))
+    opened = _open(own)
+    place = router_folder(opened.serving.router, own, (None, None, None, None))
+    serving = opened.serving.model_copy(update={"router": str(place.resolve())})
+    pack(opened.head, serving, Path(folder).expanduser(), opened.outcome_head)
 
 
-def _pack_again(calibrated: Artifact, folder: Path, rule: ServingRule | None = None, **changes: str) -> None:
-    own = local_folder(calibrated)
-    outcome_head = load_outcome_head(own)[0] if holds_outcome_head(own) else None
-    serving = serving_in(own).model_copy(update={**({} if rule is None else dict(rule)), **changes})
-    pack(load(own), serving, folder, outcome_head)
+class _Opened(NamedTuple):
+    """What a packed folder holds."""
+
+    head: LoadedHead
+    serving: Serving
+    outcome_head: OutcomeHead | None
+
+
+def _open(folder: Path) -> _Opened:
+    outcome_head = load_outcome_head(folder)[0] if holds_outcome_head(folder) else None
+    return _Opened(load(folder), serving_in(folder), outcome_head)
+
+
+def _guaranteed(
+    serving: Serving, head: LoadedHead, outcome_head: OutcomeHead | None, router_sha256: str, basis: Basis | None
+) -> Serving:
+    """The same with the guarantee for its threshold, if there is one."""
+    bound = bound_to(serving, head, outcome_head, router_sha256)
+    return serving.model_copy(update={"guarantee": None if basis is None else guarantee_of(basis, bound)})

@@ -11,7 +11,7 @@ from routecal.calib.errors import CalibError
 from routecal.storage.artifact import Artifact
 from routecal.storage.errors import StorageError
 from routecal.storage.folder_artifact import local_folder
-from routecal.storage.head_registry import newest_entry
+from routecal.storage.head_registry import alarm_against_champion, history, newest_entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
 
@@ -41,8 +41,8 @@ class Champion:
         entry = newest_entry(self._home)
         if entry is None or entry.champion is None:
             raise NothingServes(self._home.root, self._home.absence)
-        self.router, self._serving = self._opened(entry.champion), entry.champion
-        self.router.alarm = entry.alarm
+        self.router, self._serving, self._number = self._opened(entry.champion), entry.champion, entry.number
+        self.router.alarm = alarm_against_champion(history(self._home))
         self._looked, self._complaint = time.monotonic(), ""
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
@@ -56,14 +56,14 @@ class Champion:
             return
         try:
             entry = newest_entry(self._home)
-            if entry is None or entry.champion is None:
+            if entry is None or entry.champion is None or entry.number == self._number:
                 return
             if entry.champion != self._serving:
                 self.router, self._serving = self._opened(entry.champion), entry.champion
                 logger.info("head %s serves from now on", self.router.serving.head_version)
-            if entry.alarm and entry.alarm != self.router.alarm:
-                logger.warning("its guarantee holds no more: %s", entry.alarm)
-            self.router.alarm = entry.alarm
+            if alarm := alarm_against_champion(history(self._home)):
+                logger.warning("the guarantee of the head that serves holds no more: %s", alarm)
+            self.router.alarm, self._number = alarm, entry.number
         except (StorageError, CalibError, OSError) as error:
             # It is tried again at every look, and complained of once.
             if self._complaint != (complaint := str(error)):

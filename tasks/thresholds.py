@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from routecal.calib import escalation
 from routecal.calib.errors import OutOfReach
 from routecal.calib.escalation import NOTHING_KEPT, Outcomes
-from routecal.calib.promise.promise import Promise, Risk, events_of, promised, walker
-from routecal.calib.settings import EscalationTerms
+from routecal.calib.promise.asked import Promise
+from routecal.calib.promise.promise import events_of, promised, walker
+from routecal.calib.settings import EscalationTerms, Risk
 from routecal.tasks.escalation_result import CALLS, JOINT, Promised
 
 

@@ -20,28 +20,31 @@ Blocks = Mapping[str, NDArray[np.floating]]
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """Multinomial regressions on one block of the hidden state, one for each fold that it left out.
+    """Multinomial regressions on one block of the hidden state: from each kind of start one for each fold left out.
 
     Attributes:
         block: name of the block.
         inputs: what is read of it, and of the router's outputs.
-        starts: (f) where each fold's regression starts.
-        weights: (f) of (d + 1, k), what each adds; intercepts last.
+        starts: (s, f) where each regression starts.
+        weights: (s, f) of (d + 1, k), what each adds; intercepts last.
     """
 
     block: str
     inputs: OutcomeInputs
-    starts: tuple[OutcomeStart, ...]
-    weights: tuple[FloatArray, ...]
+    starts: tuple[tuple[OutcomeStart, ...], ...]
+    weights: tuple[tuple[FloatArray, ...], ...]
 
     def by_fold(self, blocks: Blocks, logits: NDArray[np.floating], cells: Cells) -> FloatArray:
-        """(f, n, k) probabilities of every cell."""
+        """(f, n, k) probabilities of every cell, the mean over the kinds of start."""
         hidden, width = blocks[self.block], len(self.inputs.hidden.standard.mean)
         if hidden.shape[1] != width:
             raise FeatureMismatch(f"width of {self.block}", width, hidden.shape[1])
         x = self.inputs(hidden, logits)
-        found = [log_odds(x, w, s(logits, cells)) for w, s in zip(self.weights, self.starts, strict=True)]
-        return np.asarray(softmax(np.stack(found), axis=-1))
+        found = [
+            [log_odds(x, w, start(logits, cells)) for w, start in zip(*own, strict=True)]
+            for own in zip(self.weights, self.starts, strict=True)
+        ]
+        return np.asarray(softmax(np.array(found), axis=-1).mean(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

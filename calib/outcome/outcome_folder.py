@@ -72,8 +72,8 @@ def arrays_of(reader: Reader) -> dict[str, FloatArray]:
         "components": inputs.hidden.components,
         "router_mean": inputs.router.mean,
         "router_std": inputs.router.std,
-        "temperature": np.array([start.temperature for start in reader.starts]),
-        "bias": np.array([start.bias for start in reader.starts]),
+        "temperature": np.array([[start.temperature for start in own] for own in reader.starts]),
+        "bias": np.array([[start.bias for start in own] for own in reader.starts]),
         "weights": np.array(reader.weights),
     }
 
@@ -82,8 +82,11 @@ def _reader(name: str, i: int, arrays: dict[str, FloatArray]) -> Reader:
     own = {what: arrays[f"{i}.{what}"] for what in _ARRAYS}
     hidden = Reduced(Standard(own["hidden_mean"], own["hidden_std"]), own["components"])
     inputs = OutcomeInputs(hidden, Standard(own["router_mean"], own["router_std"]))
-    starts = tuple(OutcomeStart(float(t), b) for t, b in zip(own["temperature"], own["bias"], strict=True))
-    return Reader(name, inputs, starts, tuple(own["weights"]))
+    starts = tuple(
+        tuple(OutcomeStart(float(t), bias) for t, bias in zip(*kind, strict=True))
+        for kind in zip(own["temperature"], own["bias"], strict=True)
+    )
+    return Reader(name, inputs, starts, tuple(map(tuple, own["weights"])))
 
 
 _ARRAYS = (

@@ -1,14 +1,17 @@
 """A promise that was made: on which rows, at which threshold, bound to what. Void when any of that changes."""
 
+import math
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.errors import OutOfRange
-from routecal.calib.promise.promise import Promise, Promised
-from routecal.calib.promise.walks import NOTHING_KEPT
+from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.wording import counted
+
+if TYPE_CHECKING:  # a folder that is served says what is promised, and opens without the statistics behind it
+    from routecal.calib.promise.promise import Promised
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -48,14 +51,14 @@ class Guarantee(BaseModel):
     promise: Promise = Field(description="risk, level and probability")
     n: int = Field(ge=1, description="labelled queries that it was made from")
     threshold: float = Field(
-        ge=NOTHING_KEPT, description="a query that needs the large model at most so much stays on the medium one"
+        ge=-math.inf, description="a query that needs the large model at most so much stays on the medium one"
     )
     kept: float = Field(ge=0, le=1, description="share of the labelled queries that do")
     bound: Bound = Field(description="what it rests on")
     made_at: datetime = Field(description="when it was made, in UTC")
 
     @classmethod
-    def of(cls, found: Promised, bound: Bound, *, made_at: datetime) -> Self:
+    def of(cls, found: "Promised", bound: Bound, *, made_at: datetime) -> Self:
         """The guarantee of a threshold that keeps what was asked, even where it keeps nothing.
 
         Args:

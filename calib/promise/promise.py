@@ -2,55 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import GradeUnknown, LengthMismatch, OutOfRange
 from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.reach import WORTHWHILE, labels_needed, smallest_level
 from routecal.calib.promise.walks import Walk, harm_at_most, harm_on_average, keep_at_most, loss_at_most
-from routecal.calib.promise.wording import counted, level_in_words, risk_in_words
+from routecal.calib.promise.wording import counted, level_in_words
+from routecal.calib.settings import Risk
 
 COMPLEX = POLICIES.index(Policy.COMPLEX)
-Risk = Literal["kept", "harm", "loss"]
-
-
-class Promise(BaseModel):
-    """At most so much risk, with such a probability over the draw of the labelled queries."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    risk: Risk = Field(
-        description="What is bounded. loss: quality lost against sending all to the large model. harm: share of all "
-        "queries that the medium model answers wrong and the large one would not. kept: of the queries kept on the "
-        "medium model, the share whose true policy is Complex_Query."
-    )
-    at_most: float = Field(
-        gt=0,
-        lt=1,
-        description="Level of the risk, as a share of queries: 0.01 is one point, or 1 %. Raise it to save more.",
-    )
-    probability: float | None = Field(
-        default=0.95,
-        ge=0.5,
-        lt=1,
-        description="Probability that it holds on new queries. None bounds harm on average only, over many draws of "
-        "labels, so nothing is promised of this one.",
-    )
-
-    @property
-    def delta(self) -> float:
-        """1 - probability: how often the promise may fail; .5 where it is on average only."""
-        return 0.5 if self.probability is None else round(1 - self.probability, 12)
-
-    def __str__(self) -> str:
-        """Without the rows that it was made from: "at most 1 point of quality lost against all-large, with 95 %"."""
-        words = risk_in_words(self.risk, self.at_most)
-        return f"on average {words}" if self.probability is None else f"{words}, with {100 * self.probability:g} %"
 
 
 @dataclass(frozen=True)
@@ -108,6 +73,8 @@ def promised(
     medium_right: ArrayLike | None,
     large_right: ArrayLike | None,
     asked: Promise,
+    *,
+    instead: bool = True,
 ) -> Promised:
     """The loosest threshold on `need` that keeps what is asked; where that is (nearly) none, what could be had.
 
@@ -117,6 +84,7 @@ def promised(
         medium_right: (n,) {0, 1}; None where grades are not known, and then only *kept* can be asked.
         large_right: likewise.
         asked: the promise.
+        instead: look for what could be had, where less than a tenth is kept; up to seconds.
 
     Raises:
         GradeUnknown: harm or loss is asked of labels without grades.
@@ -138,7 +106,7 @@ def promised(
     walk = walker(asked.risk, asked.probability)
     found = walk(np.asarray(need, np.float64), events, asked.at_most)
     at_risk = int((events < 0).sum() if asked.risk == "loss" else events.sum())
-    if found.kept >= WORTHWHILE:
+    if found.kept >= WORTHWHILE or not instead:
         return Promised(asked, len(events), found, at_risk)
     reachable = smallest_level(walk, need, events)
     return Promised(asked, len(events), found, at_risk, reachable, labels_needed(walk, need, events, asked.at_most))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routecal.calib.errors import LengthMismatch, OutOfRange
-from routecal.calib.promise.promise import Promise, events_of, walker
+from routecal.calib.promise.asked import Promise
+from routecal.calib.promise.promise import events_of, walker
 from routecal.calib.promise.walks import Walk, least_rows
 from routecal.calib.promise.wording import counted
 

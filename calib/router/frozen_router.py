@@ -33,7 +33,7 @@ from routecal.calib.router.batch_invariance import (
 )
 from routecal.calib.router.body import Body, batches, inner_layers, learned_positions, window_of
 from routecal.calib.router.checkpoint import kind_of, label_order, load
-from routecal.calib.router.pooling import DEFAULT, Block, blocks_of, middle_layers
+from routecal.calib.router.pooling import DEFAULT, Block, blocks_of, middle_layer
 from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
 from routecal.calib.router.readers import QUESTION, Classifier, Speaker
 
@@ -73,7 +73,7 @@ class FrozenRouter:
         max_tokens: reading window; None takes the checkpoint's own, and of the query `QUERY_TOKENS` at most.
         layers, poolings: each layer is read under each pooling, beside the default block (`pooling.blocks_of`).
         outcome_layers: layers that are read beside these, the mean over the prompt's tokens, for the outcome head. None
-            takes `pooling.middle_layers`, or the last layer of a model whose inner layers cannot be read.
+            takes `pooling.middle_layer`, or the last layer of a model whose inner layers cannot be read.
         verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
 
     Raises:
@@ -115,7 +115,7 @@ class FrozenRouter:
             poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
         own = blocks_of(layers, poolings, self.n_layers)
         if outcome_layers is None:
-            outcome_layers = middle_layers(self.n_layers) if inner_layers(self._model) is not None else (-1,)
+            outcome_layers = (middle_layer(self.n_layers) if inner_layers(self._model) is not None else -1,)
         read = blocks_of(outcome_layers, ["mean"], self.n_layers)
         self.outcome_blocks = tuple(block.name for block in read if block.pooling == "mean")
         # One block of each name, the confidence head's first.

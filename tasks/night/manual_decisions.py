@@ -166,9 +166,9 @@ def _decision(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> str:
 
 
 def _promise(entry: RegistryEntry) -> list[str]:
-    """What the head of an entry promises, or why the promise of the one that serves holds no more."""
-    promise = entry.lineage.get(head_registry.PROMISE)
-    return [f"no guarantee any more: {entry.alarm}"] * bool(entry.alarm) + [f"promise: {promise}"] * bool(promise)
+    """What the candidate of an entry promises, and the alarm that its night raised against the head before."""
+    found = {"promise": entry.lineage.get(head_registry.PROMISE), "alarm": entry.lineage.get(head_registry.ALARM)}
+    return [f"{name}: {said}" for name, said in found.items() if said]
 
 
 def _nothing_before(past: Sequence[RegistryEntry]) -> str:

@@ -13,48 +13,30 @@ from routecal.calib.calibrated_router import CalibratedRouter, Decision
 from routecal.calib.checkpoint_errors import FeatureMismatch, HeadUnusable, NoOutcomeHead
 from routecal.calib.errors import OutOfRange
 from routecal.calib.extra_cost import ExtraCost, Prices
-from routecal.calib.outcome.cells import Cells
-from routecal.calib.outcome.fit import fit_outcome
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import CONFIG, WEIGHTS
 from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.policy import OracleMatrix, Policy
+from routecal.calib.policy import Policy
 from routecal.calib.router.frozen_router import FrozenRouter
+from tests.calib.conftest import ASKED, BLOCKS, READ
 from tests.calib.test_calibrated_router import change, trained
-from tests.tasks.made import texts
-
-ASKED = [text * (1 + i % 3) for i, text in enumerate(texts(40))]  # of different lengths
-BLOCKS = ("hidden_L1_mean", "hidden")
-READ = {"layers": (1, -1), "poolings": ("mean", "last")}
-
-
-@pytest.fixture(scope="module")
-def router(router_checkpoint: Path) -> FrozenRouter:
-    return FrozenRouter(router_checkpoint, **READ)
-
-
-@pytest.fixture(scope="module")
-def outcome_head(router: FrozenRouter) -> OutcomeHead:
-    """Fitted to cells that depend on the hidden state."""
-    output, cells = router.read(ASKED), Cells.of(OracleMatrix())
-    by_state = np.argsort(np.argsort(output.blocks["hidden_L1_mean"][:, 0]))
-    blocks = {name: output.blocks[name].astype(np.float32) for name in BLOCKS}
-    return fit_outcome(blocks, output.logits, by_state * len(cells) // 40, np.arange(40) % 4, cells).head
 
 
 @pytest.fixture
-def folder(router: FrozenRouter, outcome_head: OutcomeHead, tmp_path: Path) -> Path:
-    pack(trained(router), serving(router), tmp_path / "packed", outcome_head)
+def folder(wide_router: FrozenRouter, outcome_head: OutcomeHead, tmp_path: Path) -> Path:
+    pack(trained(wide_router), serving(wide_router), tmp_path / "packed", outcome_head)
     return tmp_path / "packed"
 
 
-def serving(router: FrozenRouter, **changes: object) -> Serving:
-    return Serving(router=str(router.path), **READ, threshold=0.05, decides_by="gain", head_version="abc", **changes)
+def serving(wide_router: FrozenRouter, **changes: object) -> Serving:
+    return Serving(
+        router=str(wide_router.path), **READ, threshold=0.05, decides_by="gain", head_version="abc", **changes
+    )
 
 
-def gains(router: FrozenRouter, head: OutcomeHead) -> np.ndarray:
+def gains(wide_router: FrozenRouter, head: OutcomeHead) -> np.ndarray:
     """What the head says of features as they are stored."""
-    output = router.read(ASKED)
+    output = wide_router.read(ASKED)
     blocks = {name: output.blocks[name].astype(np.float16).astype(np.float32) for name in BLOCKS}
     return head.cells.gain(head.probabilities(blocks, output.logits))
 
@@ -64,9 +46,9 @@ def large(decisions: list[Decision]) -> list[bool]:
 
 
 def test_the_large_model_serves_where_the_gain_is_above_the_threshold_whatever_the_policy(
-    router: FrozenRouter, outcome_head: OutcomeHead, folder: Path
+    wide_router: FrozenRouter, outcome_head: OutcomeHead, folder: Path
 ) -> None:
-    gain = gains(router, outcome_head)
+    gain = gains(wide_router, outcome_head)
     threshold = float(np.median(gain))
     decisions = CalibratedRouter.from_pretrained(folder, threshold=threshold).route(ASKED)
     assert [d.gain for d in decisions] == pytest.approx(gain.tolist(), abs=1e-6)
@@ -84,8 +66,8 @@ def change_to(folder: Path, **serving: object) -> Path:
     return folder
 
 
-def test_a_dear_query_must_gain_more(router: FrozenRouter, outcome_head: OutcomeHead, folder: Path) -> None:
-    gain, n_tokens = gains(router, outcome_head), router.read(ASKED).n_tokens
+def test_a_dear_query_must_gain_more(wide_router: FrozenRouter, outcome_head: OutcomeHead, folder: Path) -> None:
+    gain, n_tokens = gains(wide_router, outcome_head), wide_router.read(ASKED).n_tokens
     cost = ExtraCost(flat=0.1, per_token=0.02)
     routed = CalibratedRouter.from_pretrained(change_to(folder, extra_cost=cost.model_dump())).route(ASKED)
     assert large(routed) == (gain > 0.05 * (0.1 + 0.02 * n_tokens)).tolist() != (gain > 0.05).tolist()
@@ -93,9 +75,9 @@ def test_a_dear_query_must_gain_more(router: FrozenRouter, outcome_head: Outcome
 
 @pytest.mark.parametrize(("threshold", "served"), [(-np.inf, {True}), (np.inf, {False})])
 def test_all_large_and_all_medium_survive_json(
-    router: FrozenRouter, outcome_head: OutcomeHead, tmp_path: Path, threshold: float, served: set[bool]
+    wide_router: FrozenRouter, outcome_head: OutcomeHead, tmp_path: Path, threshold: float, served: set[bool]
 ) -> None:
-    pack(trained(router), serving(router).at(threshold=threshold, prices=None), tmp_path, outcome_head)
+    pack(trained(wide_router), serving(wide_router).at(threshold=threshold, prices=None), tmp_path, outcome_head)
     assert "Infinity" not in (tmp_path / "config.json").read_text()
     assert set(large(CalibratedRouter.from_pretrained(tmp_path).route(ASKED))) == served
 
@@ -113,14 +95,14 @@ def test_prices_move_a_threshold_that_the_value_of_an_answer_chose_and_no_other(
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.1])
-def test_thresholds_that_mean_nothing(router: FrozenRouter, value: float) -> None:
+def test_thresholds_that_mean_nothing(wide_router: FrozenRouter, value: float) -> None:
     with pytest.raises(ValueError, match="a threshold"):
-        Serving(router=str(router.path), threshold=value)
+        Serving(router=str(wide_router.path), threshold=value)
 
 
-def test_without_an_outcome_head_nothing_is_decided_by_the_gain(router: FrozenRouter, folder: Path) -> None:
+def test_without_an_outcome_head_nothing_is_decided_by_the_gain(wide_router: FrozenRouter, folder: Path) -> None:
     with pytest.raises(NoOutcomeHead):
-        pack(trained(router), serving(router), folder)
+        pack(trained(wide_router), serving(wide_router), folder)
     (folder / CONFIG).unlink()
     with pytest.raises(NoOutcomeHead, match=r"packed holds no joint outcome head.*or decide by confidence"):
         CalibratedRouter.from_pretrained(folder)

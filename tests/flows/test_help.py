@@ -66,8 +66,8 @@ def test_help_fits_a_screen_and_shows_an_example_that_parses(name: str, capsys: 
     command = COMMANDS[name]
     given = re.findall(r"--([\w-]+)", command.params.EXAMPLE)
     assert example.endswith(command.params.EXAMPLE)
-    required = {field for field, info in command.params.model_fields.items() if info.is_required()}
-    assert required <= {one.replace("-", "_") for one in given} <= command.params.model_fields.keys()
+    required = {spelled(field) for field, info in command.params.model_fields.items() if info.is_required()}
+    assert required <= {f"--{one}" for one in given} <= set(map(spelled, command.params.model_fields))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,6 +10,7 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 
 from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.promise.guarantee import Guarantee
 from routecal.flows import recalibrate as night_flow
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.recalibrate import recalibrate
@@ -80,7 +81,11 @@ def test_a_head_is_promoted_serves_and_rests_while_all_is_well(params, world, st
     assert first.serving == entry.champion.sha256[:16]
     assert entry.reasons == first.reasons
     router = CalibratedRouter.from_pretrained(entry.champion.uri)
-    assert 0 <= router.route(world[0][:1])[0].confidence <= 1
+    (decision,) = router.route(world[0][:1])
+    assert (decision.decides_by, decision.no_guarantee) == ("gain", "")
+    assert str(decision.guarantee) == entry.lineage["promise"]
+    assert decision.guarantee == Guarantee.model_validate(entry.lineage["guarantee"])
+    assert manual_decisions.heads().rows[0]["why"].startswith(f"promise: {decision.guarantee}; ")
 
     # nothing new: nothing is asked, nothing is decided, and it is told all the same
     second = recalibrate(params)

@@ -31,10 +31,10 @@ def in_test(examples: Artifact) -> pa.Array:
     return pc.equal(read_table(examples)["split"], "test")
 
 
-def test_middle_layers_are_extracted_beside_what_the_confidence_head_reads(made: Made) -> None:
-    assert outcome_block_names(made.features) == ("hidden_L1_mean", "hidden_L2_mean")
-    chosen = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=(-1,)))
-    assert outcome_block_names(chosen) == ("hidden_L2_mean",)
+def test_a_middle_layer_is_extracted_beside_what_the_confidence_head_reads(made: Made) -> None:
+    assert outcome_block_names(made.features) == ("hidden_L1_mean",)
+    chosen = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=(1, -1)))
+    assert outcome_block_names(chosen) == ("hidden_L1_mean", "hidden_L2_mean")
     none = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=()))
     assert outcome_block_names(none) == ()
     assert "routecal extract" in (why_no_outcome_head(made.examples, none) or "")
@@ -68,7 +68,7 @@ def test_grades_of_test_rows_teach_nothing(made: Made) -> None:
         for examples in (made.examples, changed)
     )
     for mine, theirs in zip(one.readers, other.readers, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(mine.weights, theirs.weights, strict=True))
+        assert np.array_equal(np.array(mine.weights), np.array(theirs.weights))
 
 
 def test_grades_of_labelled_rows_do(made: Made) -> None:

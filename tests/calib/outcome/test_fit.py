@@ -77,7 +77,9 @@ def test_a_router_that_knows_is_where_it_starts() -> None:
     found = fit_outcome({"a": hidden}, logits, cell, fold, CELLS)
     best = min(found.table, key=lambda tried: tried.log_loss)
     assert (best.start, best.penalty) == ("router", max(PENALTIES))
-    assert found.head.readers[0].starts[0].temperature > 0.5
+    base, router = found.head.readers[0].starts
+    assert all(start.temperature == 0 for start in base)
+    assert all(start.temperature > 0.5 for start in router)
 
 
 def test_noise_leaves_the_base_rates() -> None:
@@ -148,7 +150,7 @@ def _fitted_once(hidden: np.ndarray, logits: np.ndarray, cell: np.ndarray, fold:
         starts.append(OutcomeStart.base_rates(cell[taught], CELLS))
         offset = starts[-1](logits, CELLS)
         weights.append(fit_multinomial(x[taught], cell[taught], offset[taught], penalty=30.0))
-    return OutcomeHead(CELLS, (Reader("a", inputs, tuple(starts), tuple(weights)),))
+    return OutcomeHead(CELLS, (Reader("a", inputs, (tuple(starts),), (tuple(weights),)),))
 
 
 def test_a_cell_that_no_row_has_keeps_a_small_probability() -> None:

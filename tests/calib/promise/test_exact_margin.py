@@ -2,32 +2,49 @@
 
 import numpy as np
 import pytest
-from scipy.stats import multinomial
+from scipy.special import gammaln, xlogy
 
 from routecal.calib.escalation.paired import score_statistic
-from routecal.calib.promise.exact_margin import critical_value, passes
+from routecal.calib.promise.exact_margin import _most_losses, _passing, critical_value, passes
 
 
-def passing_by_enumeration(n: int, margin: float, q: float, z: float) -> float:
-    """Probability of z or more, summed over all tables of gains and losses."""
+def passing_by_enumeration(n: int, margin: float, q: np.ndarray, z: float) -> np.ndarray:
+    """(s,) probability of z or more, summed over all tables of gains and losses, at every share of gains (s,)."""
     b, c = (grid.ravel() for grid in np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij"))
     b, c = b[b + c <= n], c[b + c <= n]
-    weight = multinomial.pmf(np.stack([b, c, n - b - c], axis=1), n, [q, q + margin, 1 - 2 * q - margin])
-    return float(weight[score_statistic(b, c, n, difference=-margin) >= z].sum())
+    passing = score_statistic(b, c, n, difference=-margin) >= z
+    b, c, tied = b[passing], c[passing], n - b[passing] - c[passing]
+    ways = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(tied + 1)
+    q = q[:, None]
+    return np.asarray(
+        np.exp(ways + xlogy(b, q) + xlogy(c, q + margin) + xlogy(tied, np.maximum(1 - 2 * q - margin, 0.0))).sum(axis=1)
+    )
 
 
-@pytest.mark.parametrize("n", [40, 75])
-def test_no_share_of_gains_passes_a_loss_of_the_margin_more_often_than_delta(n: int) -> None:
-    z = critical_value(n, 0.05, 0.05)
-    sizes = [passing_by_enumeration(n, 0.05, q, z) for q in np.linspace(0.0, 0.475, 40)]
-    assert max(sizes) <= 0.05 + 1e-6
+@pytest.mark.parametrize("delta", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 12, 40])
+def test_no_share_of_gains_passes_a_loss_of_the_margin_more_often_than_delta(
+    n: int, margin: float, delta: float
+) -> None:
+    z, highest = critical_value(n, margin, delta), (1 - margin) / 2
+    q = np.concatenate([np.linspace(0.0, highest, 400), np.geomspace(1e-6, highest, 200)])
+    assert passing_by_enumeration(n, margin, np.minimum(q, highest), z).max() <= delta + 1e-6
 
 
-def test_a_little_less_would_be_too_little() -> None:
-    z = critical_value(75, 0.05, 0.05)
+@pytest.mark.parametrize(("n", "margin"), [(75, 0.05), (12, 0.3), (40, 0.2)])
+def test_a_little_less_would_be_too_little(n: int, margin: float) -> None:
+    z = critical_value(n, margin, 0.05)
     assert z > 1.6449
-    sizes = [passing_by_enumeration(75, 0.05, q, z - 2e-3) for q in np.linspace(0.0, 0.475, 200)]
-    assert max(sizes) > 0.05
+    assert passing_by_enumeration(n, margin, np.linspace(0.0, (1 - margin) / 2, 2000), z - 2e-3).max() > 0.05
+
+
+@pytest.mark.parametrize("end", ["hardly any query differs", "nearly every query differs"])
+def test_the_largest_probability_is_looked_for_at_both_ends(end: str) -> None:
+    n, margin, highest = 1000, 0.05, 0.475
+    z, near = critical_value(n, margin, 0.05), np.geomspace(1e-6, highest, 3000)
+    q = near if end.startswith("hardly") else highest - near
+    assert _passing(q, n, margin, _most_losses(n, margin, z)).max() <= 0.05 + 1e-6
 
 
 def test_it_lies_a_little_above_the_normal_quantile() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from routecal.calib.errors import LengthMismatch, NonFinite, OutOfRange, TooFewExamples
+from routecal.calib.promise.exact_margin import passes
 from routecal.calib.promise.walks import (
     ALL_KEPT,
     NOTHING_KEPT,
@@ -112,6 +113,32 @@ def test_the_order_of_rows_and_a_monotone_change_of_the_score_keep_the_same_rows
     first: Walk = walk(score, events, level=0.1, delta=0.1)
     other: Walk = walk(np.exp(score[::-1] / 4.0), events[::-1], level=0.1, delta=0.1)
     assert (first.n_kept, first.events) == (other.n_kept, other.events)
+
+
+@pytest.mark.parametrize("risk", ["harm", "loss"])
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(-1, 1)), min_size=1, max_size=300),
+    st.sampled_from([0.05, 0.1, 0.3]),
+)
+def test_a_walk_ends_right_before_the_first_threshold_that_fails(
+    risk: str, rows: list[tuple[int, int]], level: float
+) -> None:
+    need, value = (np.array(column) for column in zip(*rows, strict=True))
+    n, harm, won = len(rows), (value < 0).astype(int), (value > 0).astype(int)
+
+    def fails(kept: np.ndarray) -> bool:
+        if risk == "harm":
+            return bool(binom.cdf(harm[kept].sum(), n, level) > 0.1)
+        return not passes(won[kept].sum(), harm[kept].sum(), n, margin=level, delta=0.1)
+
+    n_kept = 0
+    for t in [-1, *np.unique(need)]:
+        if fails(need <= t):
+            break
+        n_kept = int((need <= t).sum())
+    walk, events = (harm_at_most, harm) if risk == "harm" else (loss_at_most, value)
+    assert walk(need, events, level=level, delta=0.1).n_kept == n_kept
 
 
 @pytest.mark.parametrize("walk", WALKS)
