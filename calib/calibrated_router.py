@@ -206,9 +206,7 @@ class CalibratedRouter:
         if (why := guarantee.void_because(guarantee.bound.model_copy(update=bound))) is not None:
             return why
         if not self.serving.is_promised_threshold:
-            return (
-                "no guarantee: the threshold is not the promised one; choose another with `routecal threshold`"
-            )
+            return "no guarantee: the threshold is not the promised one; choose another with `routecal threshold`"
         return ""
 
     def _outcomes(self, blocks: Mapping[str, NDArray[np.float32]], output: RouterOutput) -> list[dict[str, float]]:

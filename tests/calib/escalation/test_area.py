@@ -1,5 +1,6 @@
 """The area over random, by counting pairs and by trapezoids; its intervals cover, and resampled rows are rows."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -127,14 +128,27 @@ def test_a_perfect_order_is_as_sure_as_a_share_of_all_of_the_telling_queries() -
         assert found.value == high - low
 
 
-def test_a_perfect_order_of_few_is_not_sure_to_be_perfect() -> None:
+def test_few_telling_queries_make_wide_intervals() -> None:
     found = area_over_random([0.0, 1.0, 2.0], priced([1, 0, 0], [1, 1, 1]))
     assert found is not None
     assert found.value == found.high == 1
     assert found.low < 0.5
-    two = area_difference([0.0, 1.0], [1.0, 0.0], priced([1, 0], [1, 1]))
-    assert two is not None
-    assert (two.low, two.value, two.high) == (-2, 2, 2)
+    # of four queries one tells, and one of the others is sent before it: a share of 2/3 of one trial
+    one = area_over_random([0.0, 0.1, 0.9, 0.5], priced([1, 1, 1, 0], [1, 1, 1, 1]), level=0.8)
+    ends = [2 * float(end) - 1 for end in wilson(np.array(2 / 3), np.array(1.0), level=0.8)]
+    assert one is not None
+    assert (one.low, one.value, one.high) == pytest.approx((ends[0], 1 / 3, ends[1]))
+    two = priced([1, 1, 1, 0, 0], [1, 1, 1, 1, 1])
+    wide = area_over_random([0.0, 0.1, 0.9, 0.5, 0.6], two)
+    assert wide is not None
+    assert wide.low < -0.9  # Student's t with one degree of freedom
+    assert wide.high > 0.9
+    apart = area_difference([0.0, 0.1, 0.9, 0.5, 0.6], [0.3, 0.0, 0.2, 0.5, 0.1], two)
+    assert apart is not None
+    assert (apart.low, apart.high) == (-2, 2)
+    certain = area_difference([0.0, 1.0], [1.0, 0.0], priced([1, 0], [1, 1]))
+    assert certain is not None
+    assert (certain.low, certain.value, certain.high) == (-2, 2, 2)
 
 
 def test_counts_are_rows_drawn_so_often() -> None:
@@ -151,5 +165,9 @@ def test_counts_are_rows_drawn_so_often() -> None:
 def test_a_need_that_is_none_is_refused(bad: float) -> None:
     with pytest.raises(NonFinite, match="need"):
         area_over_random([0.1, bad], priced([1, 0], [1, 1]))
+
+
+@pytest.mark.parametrize("of", [area_over_random, area_of_counts, lambda need, rows: area_difference(need, need, rows)])
+def test_needs_of_other_queries_are_refused(of: Callable[[list[float], Outcomes], object]) -> None:
     with pytest.raises(LengthMismatch):
-        area_of_counts([0.1], priced([1, 0], [1, 1]))
+        of([0.1], priced([1, 0], [1, 1]))
