@@ -96,9 +96,9 @@ def jackknife(need: np.ndarray, outcomes: Outcomes) -> np.ndarray:
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_intervals_are_as_wide_as_leaving_one_query_out_says(level: float) -> None:
-    outcomes, need = simulated(250, 5, own_prices=True)
-    other = np.round(need + 0.2 * np.random.default_rng(0).normal(size=250), 1)
+    outcomes, other = simulated(250, 5, own_prices=True)
     gains = outcomes.large_right - outcomes.medium_right
+    need = gains + np.random.default_rng(0).normal(0, 0.7, 250)  # tells much: the area is about .6
     quantile = t.ppf((1 + level) / 2, len(gains) - np.unique(gains, return_counts=True)[1].max() - 1)
     left_out = jackknife(need, outcomes)
     error, v = np.sqrt(249 / 250 * ((left_out - left_out.mean()) ** 2).sum()), value(need, outcomes)
@@ -115,6 +115,31 @@ def test_intervals_are_as_wide_as_leaving_one_query_out_says(level: float) -> No
     assert difference.value - difference.low == pytest.approx(reach, rel=0.03)
     assert area_difference(need, other, outcomes) == area_difference(need, other, outcomes, level=0.95)
     assert area_over_random(need, outcomes) == area_over_random(need, outcomes, level=0.95)
+
+
+def test_an_interval_is_one_of_fisher_s_z_with_as_many_degrees_of_freedom_as_tell() -> None:
+    outcomes, need = priced([1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1]), np.array([0.0, 0.1, 0.2, 0.6, 0.5, 0.7, 0.3])
+    v = value(need, outcomes)
+    reach = {}
+    for level in (0.3, 0.5):  # narrow enough for the difference not to end at 2
+        found, against = (f(*args, level=level) for f, args in (
+            (area_over_random, (need, outcomes)), (area_difference, (need, np.zeros(7), outcomes)),
+        ))  # fmt: skip
+        assert found is not None
+        assert against is not None
+        reach[level] = against.high - v
+        assert np.arctanh(found.high) - np.arctanh(v) == pytest.approx(reach[level] / (1 - v**2))
+        assert np.arctanh(v) - np.arctanh(found.low) == pytest.approx(reach[level] / (1 - v**2))
+    assert reach[0.5] / reach[0.3] == pytest.approx(t.ppf(0.75, 2) / t.ppf(0.65, 2))  # three of seven tell
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-9, 1e9])
+def test_no_unit_of_cost_is_too_small_and_at_one_price_for_both_the_share_is_what_counts(factor: float) -> None:
+    need = np.array([0.0, 0.9, 0.2, 0.1])
+    assert value(need, priced([1, 0, 0, 1], [1, 1, 1, 0], 19 * factor)) == pytest.approx(5 / 7)
+    outcomes = Outcomes(np.array([1.0, 0, 0, 1]), np.array([1.0, 1, 1, 0]), np.zeros(4), np.full(4, factor))
+    assert value(need, outcomes) == pytest.approx(5 / 7)
+    assert area_of_counts(need, outcomes)(np.ones((1, 4))) == pytest.approx([5 / 7])
 
 
 def test_a_perfect_order_is_as_sure_as_a_share_of_all_of_the_telling_queries() -> None:
@@ -146,6 +171,9 @@ def test_few_telling_queries_make_wide_intervals() -> None:
     apart = area_difference([0.0, 0.1, 0.9, 0.5, 0.6], [0.3, 0.0, 0.2, 0.5, 0.1], two)
     assert apart is not None
     assert (apart.low, apart.high) == (-2, 2)
+    unsure = area_difference([0.0, 0.1, 0.9, 0.5, 0.6], [0.3, 0.0, 0.2, 0.5, 0.1], two, level=0.1)
+    assert unsure is not None
+    assert unsure.high < 2
     certain = area_difference([0.0, 1.0], [1.0, 0.0], priced([1, 0], [1, 1]))
     assert certain is not None
     assert (certain.low, certain.value, certain.high) == (-2, 2, 2)
