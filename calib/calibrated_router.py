@@ -132,7 +132,7 @@ class CalibratedRouter:
             NotServable: the folder holds a head but does not say which router it belongs to.
             NoOutcomeHead: the folder decides by the gain, and its outcome head is gone.
             FeatureMismatch: the router that was found is not the head's; names both sides.
-            OutOfRange: the large model is not the dearer one.
+            OutOfRange: a price is negative, or the large model is not the dearer one.
         """
         hub = (revision, cache_dir, token, endpoint)
         folder = Path(name).expanduser()
@@ -140,7 +140,7 @@ class CalibratedRouter:
             folder = fetch(str(name), FILES, *hub)
         head = load(folder)
         if isinstance(prices, tuple):
-            prices = Prices(medium=prices[0], large=prices[1])
+            prices = Prices.of(*prices)
         serving = serving_of(head, str(name), router, threshold, prices)
         outcome_head = load_outcome_head(folder)[0] if holds_outcome_head(folder) else None
         if serving.decides_by == "gain" and outcome_head is None:

@@ -1,10 +1,14 @@
 """What the large model costs more than the medium one on a query, as far as it is known before either answers."""
 
+import math
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, Field
 
 from routecal.calib.checks import FloatArray
+from routecal.calib.errors import OutOfRange
 
 # Of the mean: no query costs so little that its gain would count without end.
 _LEAST = 0.01
@@ -38,6 +42,22 @@ class Prices(BaseModel, frozen=True):
     medium: float = Field(ge=0, description="of the medium model, in any unit")
     large: float = Field(gt=0, description="of the large model, in the same unit")
     unit: str = Field(default="", description="as reports name it")
+
+    @classmethod
+    def of(cls, medium: float, large: float) -> Self:
+        """Prices at which there is something to save.
+
+        Raises:
+            OutOfRange: a price is negative, or the large model is not the dearer one.
+
+        >>> Prices.of(0, 0.02).extra
+        0.02
+        """
+        if not 0 <= medium < math.inf:
+            raise OutOfRange("price of the medium model", medium, "a number of at least 0")
+        if not medium < large < math.inf:
+            raise OutOfRange("price of the large model", large, f"a number above {medium:g}, the medium model's")
+        return cls(medium=medium, large=large)
 
     @property
     def extra(self) -> float:

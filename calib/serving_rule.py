@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import OutOfRange
 from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.promise.guarantee import Guarantee
 
@@ -69,8 +68,7 @@ class ServingRule(BaseModel):
         """
         changes: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
         if prices is not None:
-            if prices.extra <= 0:
-                raise OutOfRange("price of the large model", prices.large, f"more than {prices.medium:g}, the medium's")
+            Prices.of(prices.medium, prices.large)
             changes |= {"prices": prices, "extra_cost": ExtraCost()}
             if self.answer_value is not None and threshold is None:
                 changes["threshold"] = prices.extra / self.answer_value

@@ -190,16 +190,6 @@ class EscalationTerms(BaseModel):
         "where it gains more than it costs. Default: none.",
     )
 
-    @property
-    def margin(self) -> float:
-        """`at_most`, by its name of version 0.2."""
-        return self.at_most
-
-    @property
-    def margin_confidence(self) -> float:
-        """`probability`, by its name of version 0.2."""
-        return self.probability
-
 
 class PromotionMargins(BaseModel):
     """What a new head must keep to be promoted."""

@@ -90,8 +90,9 @@ def test_prices_move_a_threshold_that_the_value_of_an_answer_chose_and_no_other(
     change(folder, answer_value=200.0, prices={"medium": 1, "large": 11})
     assert threshold(prices=(1, 21)) == threshold(prices=Prices(medium=1, large=21)) == 0.1
     assert threshold(prices=(1, 21), threshold=0.3) == 0.3
-    with pytest.raises(OutOfRange, match="more than 20, the medium's"):
-        threshold(prices=(20, 20))
+    for prices in ((20, 20), (0, 0), (-1, 3), (1, np.nan), Prices(medium=20, large=20)):
+        with pytest.raises(OutOfRange, match=r"^price of the"):
+            threshold(prices=prices)
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.1])

@@ -130,6 +130,7 @@ PLACES = [
     ("train --mode rl --init-checkpoint empty", "empty holds no confidence head (head.safetensors)"),
     ("train --mode rl --init-checkpoint nowhere", "nowhere holds no confidence head"),
     ("train --output-dir q.jsonl", "the folder of --output-dir q.jsonl cannot be written (Not a directory)"),
+    ("threshold --output-dir q.jsonl", "the folder of --output-dir q.jsonl cannot be written (Not a directory)"),
     ("train --output-dir q.jsonl/heads", "the folder of --output-dir q.jsonl/heads cannot be written"),
     ("benchmark --data empty --output-dir /proc/tables", "the folder of --output-dir /proc/tables cannot be written"),
     (f"{ROUTER} --output-dir notes.txt", "cannot be written (Not a directory); name another one"),
