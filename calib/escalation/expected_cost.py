@@ -38,7 +38,6 @@ def fit_extra_cost(n_tokens: ArrayLike, extra: ArrayLike) -> ExtraCost:
     flat = mean - slope * float(x.mean())
     if slope <= 0:
         return ExtraCost()
-    if flat < 0:
-        flat, slope = 0.0, float(x @ y / (x @ x))
-    fitted = flat + slope * float(x.mean())
-    return ExtraCost(flat=flat / fitted, per_token=slope / fitted)
+    if flat < 0:  # the best line through 0, whatever its slope, has a mean of 1 as such
+        return ExtraCost(flat=0.0, per_token=1 / float(x.mean()))
+    return ExtraCost(flat=flat / mean, per_token=slope / mean)

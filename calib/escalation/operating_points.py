@@ -125,7 +125,6 @@ def _lowest(need: FloatArray, medium: FloatArray, large: FloatArray, limit: floa
     n_kept = np.searchsorted(need[order], at, side="right")
     spared = np.concatenate([[0.0], np.cumsum((large - medium)[order])])
     cost = (large.sum() - spared[n_kept]) / len(need)
-    slack = 1e-9 * max(abs(limit), float(np.abs(large).mean()))
-    failed = np.flatnonzero(cost > limit + slack)
+    failed = np.flatnonzero(cost > limit + 1e-9 * float(large.mean()))  # sums are rounded
     first = int(failed[-1]) + 1 if len(failed) else 0
     return (float(at[first]) if first < len(at) else None), float(cost[-1])

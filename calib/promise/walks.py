@@ -114,7 +114,8 @@ def harm_at_most(need: ArrayLike, harm: ArrayLike, *, level: float, delta: float
     """
     s, bad = _checked(need, harm, level, delta)
     at, kept, harms = _every_threshold(s, bad)
-    return _walk(at, kept, harms, _end(binom.cdf(harms, len(s), level) <= delta, 0), len(s))
+    passing = binom.cdf(np.arange(harms[-1] + 1), len(s), level) <= delta  # by their number
+    return _walk(at, kept, harms, _end(passing[harms], 0), len(s))
 
 
 def harm_on_average(need: ArrayLike, harm: ArrayLike, *, level: float) -> Walk:

@@ -16,7 +16,7 @@ from routecal.calib.escalation import (
     need_by_gain,
     thresholds_of,
 )
-from routecal.calib.escalation.need import Threshold
+from routecal.calib.escalation.need import Threshold, checked_need
 from tests.calib.escalation.made import NEED, POLICY, A, C, P, S
 
 
@@ -81,3 +81,14 @@ def test_a_threshold_survives_json(threshold: float) -> None:
     text = json.dumps(Point(at=threshold).model_dump(mode="json"), allow_nan=False)
     assert Point.model_validate_json(text).at == threshold
     assert Point.model_validate_json(Point(at=threshold).model_dump_json()).at == threshold
+    assert Point(at=threshold).model_dump() == {"at": threshold}
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_need_is_a_number_or_never_kept(bad: float) -> None:
+    assert checked_need([0.1, np.inf], 2).tolist() == [0.1, np.inf]
+    with pytest.raises(NonFinite, match="need"):
+        checked_need([0.1, bad])
+    for need, n in (([0.1], 2), ([0.1, 0.2], 1), ([[0.1, 0.2]], 1), ([[0.1]], None)):
+        with pytest.raises(LengthMismatch, match="need"):
+            checked_need(need, n)

@@ -74,6 +74,8 @@ def test_what_cannot_be_had_is_a_sentence_with_the_nearest() -> None:
             threshold_at_call_rate(NEED, rate)
         with pytest.raises(OutOfRange, match="saving"):
             threshold_at_saving(NEED, SIX.medium_cost, SIX.large_cost, rate)
+    with pytest.raises(OutOfReach, match="saves nothing: the large model is free"):
+        threshold_at_saving([0.1, 0.2], [1.0, 1.0], [0.0, 0.0], 0.5)
     with pytest.raises(LengthMismatch, match="large_cost"):
         threshold_at_budget(NEED, SIX.medium_cost, [1.0], 8000)
 
