@@ -38,7 +38,7 @@ def test_the_risk_of_the_kept_is_first_asked_where_it_could_pass() -> None:
     # ceil(log .05 / log .9) = 29 rows without an error show 10 %; 28 do not
     assert keep_at_most(np.arange(28), np.zeros(28), level=0.1, delta=0.05).threshold == NOTHING_KEPT
     assert keep_at_most(np.arange(40), np.zeros(40), level=0.05, delta=0.05).threshold == NOTHING_KEPT
-    assert keep_at_most(np.arange(80), np.zeros(80), level=0.05, delta=0.05).n_kept == 80
+    assert keep_at_most(np.arange(59), np.zeros(59), level=0.05, delta=0.05).n_kept == 59
 
 
 def test_several_starts_pass_a_bad_strict_end_and_share_delta() -> None:
