@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.router_outputs import statistic
 from routecal.calib.checks import FloatArray
-from routecal.calib.escalation.tradeoff import COMPLEX
+from routecal.calib.escalation.need import COMPLEX
 from routecal.calib.examples import Examples
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe, train

@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import NearestNeighbors
 
-from routecal.calib.baselines.standardised import router_columns
+from routecal.calib.baselines.router_columns import router_columns
 from routecal.calib.checks import FloatArray
 from routecal.calib.metrics.proper import log_loss_rows
 from routecal.calib.outcome.cells import Cells
