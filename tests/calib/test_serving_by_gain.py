@@ -86,7 +86,10 @@ def test_prices_move_a_threshold_that_the_value_of_an_answer_chose_and_no_other(
     def threshold(**options: object) -> float:
         return CalibratedRouter.from_pretrained(folder, **options).serving.threshold
 
+    change(folder, extra_cost={"flat": 0.5, "per_token": 0.1})
     assert threshold(prices=(1, 20)) == 0.05
+    assert CalibratedRouter.from_pretrained(folder).serving.extra_cost == ExtraCost(flat=0.5, per_token=0.1)
+    assert CalibratedRouter.from_pretrained(folder, prices=(1, 20)).serving.extra_cost == ExtraCost()  # prices are flat
     change(folder, answer_value=200.0, prices={"medium": 1, "large": 11})
     assert threshold(prices=(1, 21)) == threshold(prices=Prices(medium=1, large=21)) == 0.1
     assert threshold(prices=(1, 21), threshold=0.3) == 0.3
