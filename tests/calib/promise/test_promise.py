@@ -83,6 +83,7 @@ def test_a_share_too_small_to_pay_is_named() -> None:
     events[:70] = 0
     found = promised(np.arange(1000), events, 1 - events, np.ones(1000), asked("kept", 0.05))
     assert 59 <= found.walk.n_kept <= 70
+    assert found.reachable is not None
     assert f"can be promised from 1,000 labelled queries for {100 * found.walk.kept:.1f} % of the queries only" in str(
         found
     )
