@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.router_outputs import statistic
 from routecal.calib.checks import FloatArray
-from routecal.calib.escalation.need import COMPLEX
+from routecal.calib.escalation.need import need_by_confidence
 from routecal.calib.examples import Examples
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe, train
@@ -89,4 +89,4 @@ def decide(rows: DecisionRows, *, seed: int = 0) -> dict[str, Answer]:
 
 def _doubt(p: FloatArray, rows: Examples) -> Decided:
     """Need by a confidence: the less, the more it is kept."""
-    return Decided(np.where(rows.policy == COMPLEX, np.inf, -p), confidence=p)
+    return Decided(need_by_confidence(rows.policy, p), confidence=p)

@@ -1,8 +1,5 @@
 """Cells of decisions: every rule fitted to one set's labels, and what it says of labelled rows and of test rows."""
 
-import re
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import torch
@@ -25,9 +22,7 @@ from routecal.tasks.benchmark.fit_cells import (
     weights_of,
 )
 from routecal.tasks.cache import step
-from routecal.tasks.load_examples import policy_index
-
-_MEAN = re.compile(r"hidden_L(\d+)_mean")
+from routecal.tasks.load_examples import outcome_block_names, policy_index
 
 
 @step(
@@ -60,7 +55,7 @@ def fit_decisions(
     test = examples_of(tested["query_id"].to_pylist(), features, weights, DEFAULT)
     known, cells = load_features(features), Cells.of(matrix)
     blocks, test_blocks = (
-        {block: known.of(one["query_id"].to_pylist(), block) for block in decision_blocks(list(known.blocks))}
+        {block: known.of(one["query_id"].to_pylist(), block) for block in outcome_block_names(features)}
         for one in (drawn, tested)
     )
     cell = cells.index(drawn["medium_grade"].to_pylist(), drawn["large_grade"].to_pylist(), matrix)
@@ -82,18 +77,6 @@ def fit_decisions(
         "labels": str(len(labelled)),
     }
     return write_table(pa.concat_tables(tables), "benchmark_decisions", home=Home.from_env(), metadata=facts)
-
-
-def decision_blocks(names: Sequence[str]) -> list[str]:
-    """The blocks that learned rules read: the mean over tokens at the layer nearest to two thirds of the depth.
-
-    >>> decision_blocks(["hidden", "hidden_L9_mean", "hidden_L12_last", "hidden_L12_mean", "hidden_L18_mean"])
-    ['hidden_L12_mean']
-    """
-    layers = [int(found[1]) for found in map(_MEAN.fullmatch, names) if found]
-    if not layers:
-        return [DEFAULT]
-    return [f"hidden_L{min(layers, key=lambda layer: abs(layer - max(layers) * 2 / 3))}_mean"]
 
 
 def _said(table: pa.Table, part: str, rule: str, said: Decided, correct: NDArray[np.bool_]) -> pa.Table:

@@ -9,9 +9,10 @@ from routecal.calib.trial.decision_scores import DecisionScore, Sample, score_ru
 from routecal.calib.trial.decisions import JOINT, MEDIUM_WRONG, RULES, decide
 from routecal.storage.artifact import Artifact, read_metadata, read_table
 from routecal.tasks.benchmark import decision_results
-from routecal.tasks.benchmark.decision_cells import decision_blocks, fit_decisions
+from routecal.tasks.benchmark.decision_cells import fit_decisions
 from routecal.tasks.benchmark.decision_results import ORACLE, read_decisions_scored, score_decisions
 from routecal.tasks.benchmark.features import load_features
+from routecal.tasks.load_examples import outcome_block_names
 from tests.tasks.benchmark.conftest import Small
 from tests.tasks.benchmark.made import permuted
 
@@ -95,8 +96,6 @@ def test_a_score_is_of_the_outcomes_of_the_rows_that_were_told(small: Small, mon
     assert found.rules["ridge of the gain"].seeds[0].area > 0
 
 
-def test_rules_read_a_middle_layer_that_the_features_hold(small: Small) -> None:
-    held = load_features(small.features).blocks
-    assert set(decision_blocks(list(held))) <= held.keys()
-    assert decision_blocks(["hidden", "hidden_L4_last"]) == ["hidden"]
+def test_rules_read_the_block_that_the_features_name_for_it(small: Small) -> None:
+    assert set(outcome_block_names(small.features)) <= load_features(small.features).blocks.keys()
     assert np.isfinite(list(needs(cell(small, small.sets[0].rows)).values())).any()
