@@ -90,8 +90,11 @@ def options(name: str) -> set[str]:
         "--" + field.replace("_", "-") for field in model.model_fields
     }
     known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
-    older = (a for i in model.model_fields.values() for a in getattr(i.validation_alias, "choices", ()))
-    return known | {"--" + str(a).replace("_", "-") for a in older}
+    return known | {
+        "--" + str(a).replace("_", "-")
+        for i in model.model_fields.values()
+        for a in getattr(i.validation_alias, "choices", ())
+    }
 
 
 @page
