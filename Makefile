@@ -20,7 +20,7 @@ NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
-        bench-label bench-calib bench-coverage bench-serve simulate-nights mutants world-facts check lock clean
+        bench-label bench-calib bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -114,6 +114,9 @@ bench-calib: $(STAMP)  ## hold metrics, intervals and training to their bars of 
 
 bench-coverage: $(STAMP)  ## how often every printed interval holds the truth, 1,000 draws of each world: an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.coverage
+
+bench-promises: $(STAMP)  ## how often each promise is broken, 1,000 draws of five shapes; and what Holm would keep: ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.promises
 
 bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to their bars
 	$(BIN)/python -m tests.bench.serve

@@ -1,4 +1,4 @@
-"""A router that says how sure it is: frozen router, head and threshold from one folder; queries in, decisions out."""
+"""A router that says how sure it is: frozen router, heads and threshold from one folder; queries in, decisions out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,32 +8,20 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from routecal.calib.checkpoint_errors import FeatureMismatch
+from routecal.calib.checkpoint_errors import NoOutcomeHead
 from routecal.calib.errors import NonFinite
+from routecal.calib.extra_cost import Prices
 from routecal.calib.head import LoadedHead, load
-from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
-from routecal.calib.packed_folder import ROUTER, Serving, router_folder, serving_of, version_of
+from routecal.calib.outcome.head import OutcomeHead
+from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
+from routecal.calib.packed_folder import FILES, Serving, bound_to, router_folder, serving_of, version_of
 from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.promise.guarantee import Guarantee
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
 from routecal.calib.router.prompt_tokens import texts_of
+from routecal.calib.router_match import check_router
 from routecal.folder_digest import folder_digest
-
-# Of two routers that read alike, these are equal; the window (max_tokens) and the most that is read of one query
-# (query_tokens) matter only for queries longer than that.
-_MUST_MATCH = (
-    "router_kind",
-    "width",
-    "n_layers",
-    "layer",
-    "pooling",
-    "dtype",
-    "template_sha256",
-    "max_tokens",
-    "query_tokens",
-)
-# Said only where it is so; a head that says nothing was trained without.
-_SPECIAL = "special_tokens"
 
 
 @dataclass(frozen=True)
@@ -43,10 +31,16 @@ class Decision:
     Attributes:
         policy: the router's own decision, never changed.
         confidence: P(the policy is right), in [0, 1].
-        escalate: confidence is below the threshold.
+        escalate: by confidence, that it is below the threshold; by the gain, that the large model serves: that the gain
+            per relative extra cost is above the threshold.
         head_version: of the head that said so.
-        threshold: that it was compared with.
+        threshold: that confidence or gain was compared with.
         truncated: the query was longer than what is read of one; its middle part was not read.
+        gain: P(large model right) - P(medium model right), in [-1, 1]; None where the folder holds no outcome head.
+        medium_right, large_right: the two, in [0, 1].
+        decides_by: whether `threshold` is one of the "confidence" or of the "gain".
+        guarantee: what is promised for the threshold, as long as that holds.
+        no_guarantee: why nothing is promised, in a sentence; empty where something is.
     """
 
     policy: Policy
@@ -55,32 +49,54 @@ class Decision:
     head_version: str
     threshold: float
     truncated: bool = False
+    gain: float | None = None
+    medium_right: float | None = None
+    large_right: float | None = None
+    decides_by: str = "confidence"
+    guarantee: Guarantee | None = None
+    no_guarantee: str = ""
 
     @property
     def served_by(self) -> str:
-        """ "large" where the policy says so or doubt escalates, else "medium"; as `calib.escalation` counts it.
+        """ "large" or "medium".
+
+        By confidence large where the policy says so or doubt escalates, as `calib.escalation` counts it; by the gain
+        large where `escalate` says so, so that a complex query may go to the medium model.
 
         >>> Decision(Policy.AMBIGUOUS, 0.4, True, "", 0.5).served_by
         'large'
+        >>> Decision(Policy.COMPLEX, 0.9, False, "", 0.1, gain=0.02, decides_by="gain").served_by
+        'medium'
         """
-        return "large" if self.escalate or self.policy is Policy.COMPLEX else "medium"
+        is_kept_up = self.decides_by == "confidence" and self.policy is Policy.COMPLEX
+        return "large" if self.escalate or is_kept_up else "medium"
 
 
 class CalibratedRouter:
-    """A frozen router with its confidence head and an escalation threshold.
+    """A frozen router with its heads and a threshold.
 
     Args:
         router: reads the queries.
         head: of this very router.
-        serving: threshold, blocks and the head's version.
+        serving: rule, threshold, blocks and the head's version.
+        outcome_head: of this very router; without one the gain is not told.
 
     Raises:
-        FeatureMismatch: the head was trained on another router, or one that reads otherwise; names both sides.
+        FeatureMismatch: a head was trained on another router, or one that reads otherwise; names both sides.
+        NoOutcomeHead: the gain is to decide, and there is no outcome head.
     """
 
-    def __init__(self, router: FrozenRouter, head: LoadedHead, serving: Serving) -> None:
-        self.router, self.head, self.serving = router, head, serving
-        _check(head.config.get("lineage", {}).get("feature_schema", {}), router, serving)
+    def __init__(
+        self, router: FrozenRouter, head: LoadedHead, serving: Serving, outcome_head: OutcomeHead | None = None
+    ) -> None:
+        if serving.decides_by == "gain" and outcome_head is None:
+            raise NoOutcomeHead("this head's folder")
+        self.router, self.head, self.serving, self.outcome_head = router, head, serving, outcome_head
+        # What a monitor, or a person, says against the guarantee; empty: nothing.
+        self.alarm = ""
+        blocks = (*serving.blocks, *(() if outcome_head is None else outcome_head.blocks))
+        router_sha256 = check_router(head.config.get("lineage", {}).get("feature_schema", {}), router, blocks)
+        self._void = self._why_void(router_sha256)
 
     @classmethod
     def from_pretrained(
@@ -89,6 +105,7 @@ class CalibratedRouter:
         *,
         router: str | Path | None = None,
         threshold: float | None = None,
+        prices: Prices | tuple[float, float] | None = None,
         device: str | None = None,
         revision: str | None = None,
         cache_dir: str | Path | None = None,
@@ -102,6 +119,7 @@ class CalibratedRouter:
                 (s3://…), copy the folder first.
             router: where the router is, if not where the folder says (another machine).
             threshold: another than the folder's.
+            prices: of one answer of the medium and of the large model, where they changed since the folder was made.
             device: torch device of the router; None takes CUDA where there is one.
             revision: branch, tag or commit of the repository.
             cache_dir: where downloads are kept.
@@ -112,19 +130,26 @@ class CalibratedRouter:
             CheckpointMissing: no such folder or repository, a file is missing in it, or the router is not in its place.
             HeadUnusable: the head is damaged.
             NotServable: the folder holds a head but does not say which router it belongs to.
+            NoOutcomeHead: the folder decides by the gain, and its outcome head is gone.
             FeatureMismatch: the router that was found is not the head's; names both sides.
+            OutOfRange: a price is negative, or the large model is not the dearer one.
         """
         hub = (revision, cache_dir, token, endpoint)
         folder = Path(name).expanduser()
         if not folder.is_dir():
-            folder = fetch(str(name), (WEIGHTS, CONFIG, f"{ROUTER}/*"), *hub)
+            folder = fetch(str(name), FILES, *hub)
         head = load(folder)
-        serving = serving_of(head, str(name), router, threshold)
+        if isinstance(prices, tuple):
+            prices = Prices.of(*prices)
+        serving = serving_of(head, str(name), router, threshold, prices)
+        outcome_head = load_outcome_head(folder)[0] if holds_outcome_head(folder) else None
+        if serving.decides_by == "gain" and outcome_head is None:
+            raise NoOutcomeHead(str(name))
         place = router_folder(serving.router, folder, hub)
         if not serving.head_version:
             serving = serving.model_copy(update={"head_version": version_of(folder)})
-        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings"})
-        return cls(FrozenRouter(place, device=device, **read), head, serving)
+        read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings", "outcome_layers"})
+        return cls(FrozenRouter(place, device=device, **read), head, serving, outcome_head)
 
     def route(self, queries: str | Sequence[str]) -> list[Decision]:
         """A decision per query, in their order; one str is one query.
@@ -144,42 +169,62 @@ class CalibratedRouter:
         if not texts:
             return []
         output = self.router.read(texts)
-        p = self.head.confidence(self._hidden(output), output.logits)
+        blocks = self._blocks(output)
+        p = self.head.confidence(np.concatenate([blocks[name] for name in self.serving.blocks], axis=1), output.logits)
+        told, void = self._outcomes(blocks, output), self.no_guarantee
+        gain = None if self.outcome_head is None else np.array([outcome["gain"] for outcome in told])
+        escalated = self.serving.escalates(p, gain, output.n_tokens).tolist()
         return [
             Decision(
                 policy=POLICIES[policy],
-                confidence=float(confidence),
-                escalate=bool(confidence < self.serving.threshold),
+                confidence=confidence,
+                escalate=escalate,
                 head_version=self.serving.head_version,
                 threshold=self.serving.threshold,
                 truncated=truncated,
+                decides_by=self.serving.decides_by,
+                guarantee=self.serving.guarantee if not void else None,
+                no_guarantee=void,
+                **outcome,
             )
-            for policy, confidence, truncated in zip(output.policy.tolist(), p, output.truncated.tolist(), strict=True)
+            for policy, confidence, escalate, truncated, outcome in zip(
+                output.policy.tolist(), p.tolist(), escalated, output.truncated.tolist(), told, strict=True
+            )
         ]
 
-    def _hidden(self, output: RouterOutput) -> NDArray[np.float32]:
-        """The head's blocks side by side, rounded to float16 as the features that it was trained on were."""
-        whole = np.concatenate([output.blocks[name] for name in self.serving.blocks], axis=1)
-        with np.errstate(over="ignore"):
-            half = whole.astype(np.float16)
-        if too_large := tuple(np.flatnonzero(~np.isfinite(half).all(axis=1)).tolist()):
-            raise NonFinite("the router's hidden state, as float16,", too_large, len(half))
-        return half.astype(np.float32)
+    @property
+    def no_guarantee(self) -> str:
+        """Why nothing is promised of the decisions, in a sentence; empty where the folder's guarantee holds."""
+        return self._void or (f"no guarantee: {self.alarm}" if self.alarm else "")
 
+    def _why_void(self, router_sha256: str | None) -> str:
+        """What of the guarantee's ground is another one than when it was given; empty if nothing."""
+        guarantee = self.serving.guarantee
+        if guarantee is None:
+            return "no guarantee: the folder was packed without one"
+        bound = bound_to(self.serving, self.head, self.outcome_head, router_sha256 or folder_digest(self.router.path))
+        if (why := guarantee.void_because(guarantee.bound.model_copy(update=bound))) is not None:
+            return why
+        if not self.serving.is_promised_threshold:
+            return "no guarantee: the threshold is not the promised one; choose another with `routecal threshold`"
+        return ""
 
-def _check(trained_on: Mapping[str, str], router: FrozenRouter, serving: Serving) -> None:
-    """Refuse a router whose features are not those that the head was trained on."""
-    found = router.schema
-    for field in _MUST_MATCH:
-        if field in trained_on and trained_on[field] != found.get(field):
-            raise FeatureMismatch(field, trained_on[field], found.get(field))
-    if trained_on and trained_on.get(_SPECIAL) != found.get(_SPECIAL):
-        raise FeatureMismatch(_SPECIAL, trained_on.get(_SPECIAL), found.get(_SPECIAL))
-    if missing := [name for name in serving.blocks if name not in router.blocks]:
-        raise FeatureMismatch("blocks", " ".join(serving.blocks), f"{' '.join(router.blocks)} (no {missing[0]})")
-    if (wanted := trained_on.get("router_sha256")) is None:
-        return
-    # The Hub adds a file to every repository; a router that went through it is still the same router.
-    digest = folder_digest(router.path)
-    if wanted != digest and wanted != folder_digest(router.path, without={".gitattributes"}):
-        raise FeatureMismatch("router_sha256", wanted, digest)
+    def _outcomes(self, blocks: Mapping[str, NDArray[np.float32]], output: RouterOutput) -> list[dict[str, float]]:
+        """What is said of both models' answers to every query; nothing without an outcome head."""
+        if self.outcome_head is None:
+            return [{}] * len(output.policy)
+        cells, p = self.outcome_head.cells, self.outcome_head.probabilities(blocks, output.logits)
+        columns = {"gain": cells.gain(p), "medium_right": cells.medium_right(p), "large_right": cells.large_right(p)}
+        return [dict(zip(columns, row, strict=True)) for row in np.column_stack(list(columns.values())).tolist()]
+
+    def _blocks(self, output: RouterOutput) -> dict[str, NDArray[np.float32]]:
+        """The blocks that the heads read, rounded to float16 as the features that they were trained on were."""
+        names = {*self.serving.blocks, *(() if self.outcome_head is None else self.outcome_head.blocks)}
+        rounded = {}
+        for name in names:
+            with np.errstate(over="ignore"):
+                half = output.blocks[name].astype(np.float16)
+            if too_large := tuple(np.flatnonzero(~np.isfinite(half).all(axis=1)).tolist()):
+                raise NonFinite("the router's hidden state, as float16,", too_large, len(half))
+            rounded[name] = half.astype(np.float32)
+        return rounded

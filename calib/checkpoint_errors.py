@@ -70,6 +70,17 @@ class RouterUnusable(CalibError, ValueError):
     sentence = "the checkpoint at {path} cannot serve as a router: {reason}"
 
 
+class NoOutcomeHead(CalibError, ValueError):
+    """A folder should decide by the gain, and holds no head that tells it."""
+
+    path: str
+    sentence = (
+        "{path} holds no joint outcome head, as heads of before version 0.3 and heads of labels without grades do not, "
+        "so the gain of the large model is not known; run `routecal calibrate` on graded labels, or decide by "
+        "confidence"
+    )
+
+
 class NotServable(CalibError, ValueError):
     """A folder holds a head, but not what it takes to route with it."""
 

@@ -214,6 +214,21 @@ class NothingToSave(CalibError, ValueError):
     )
 
 
+class OutOfReach(CalibError, ValueError):
+    """No threshold does what was asked for.
+
+    Args:
+        asked: what was asked for, with its number.
+        why: what stands against it.
+        nearest: what can be had instead.
+    """
+
+    asked: str
+    why: str
+    nearest: str
+    sentence = "{asked} cannot be had: {why}; the nearest that can be had is {nearest}"
+
+
 class ColumnMissing(CalibError, ValueError):
     """A method needs a column that these examples do not hold."""
 

@@ -1,22 +1,30 @@
 """The folder that `CalibratedRouter` opens: what a head must say to be served, and where its router lies."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from routecal.calib.checkpoint_errors import CheckpointMissing, NotServable
-from routecal.calib.head import LoadedHead
+from routecal.calib.checkpoint_errors import CheckpointMissing, NoOutcomeHead, NotServable
+from routecal.calib.extra_cost import Prices
+from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
+from routecal.calib.heads_digest import heads_sha256
+from routecal.calib.outcome import outcome_folder
+from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.serving_rule import ServingRule
 
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"
+# What a folder may hold, as patterns.
+FILES = (CONFIG, WEIGHTS, outcome_folder.WEIGHTS, outcome_folder.CONFIG, f"{ROUTER}/*")
 
 
-class Serving(BaseModel, frozen=True):
+class Serving(ServingRule):
     """What a head folder must say, under "serving" in its lineage, so that it can be served."""
 
     router: str = Field(
@@ -28,12 +36,13 @@ class Serving(BaseModel, frozen=True):
     layers: tuple[int, ...] = Field(default=(-1,), description="layers read")
     poolings: tuple[str, ...] = Field(default=("last",), description="how each is pooled")
     blocks: tuple[str, ...] = Field(default=(DEFAULT,), description="what the head's hidden state is made of, in order")
-    threshold: float = Field(ge=0, description="a confidence below it escalates to the large model")
-    threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
+    outcome_layers: tuple[int, ...] | None = Field(
+        default=(), description="layers read for the outcome head, mean-pooled; None takes those in the middle"
+    )
     head_version: str = Field(default="", description="version of the head this was made of")
 
 
-def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
+def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: OutcomeHead | None = None) -> None:
     """Write a head folder that says how it is served: `CalibratedRouter.from_pretrained` opens it.
 
     The router itself is not copied. To carry it along (to the Hub, say), copy it to `router` in the folder and give
@@ -43,20 +52,52 @@ def pack(head: LoadedHead, serving: Serving, folder: Path) -> None:
         head: trained, with its recalibrator.
         serving: kept in config.json under lineage, "serving".
         folder: where; made if need be.
+        outcome_head: read off the same router; without one the folder decides by confidence.
+
+    Raises:
+        NoOutcomeHead: it is to decide by the gain, and there is no outcome head.
     """
-    lineage = {**head.config.get("lineage", {}), "serving": serving.model_dump(mode="json")}
+    if serving.decides_by == "gain" and outcome_head is None:
+        raise NoOutcomeHead(str(folder))
+    lineage = {**head.config.get("lineage", {}), "serving": json.loads(serving.model_dump_json())}
     metrics = head.config.get("metrics")
     head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
+    if outcome_head is not None:
+        outcome_folder.save_outcome_head(outcome_head, folder)
 
 
-def serving_of(head: LoadedHead, name: str, router: str | Path | None, threshold: float | None) -> Serving:
+def bound_to(
+    serving: Serving, head: LoadedHead, outcome_head: OutcomeHead | None, router_sha256: str
+) -> dict[str, str]:
+    """sha256 of what a guarantee rests on, as far as a packed folder holds it: fields of `calib.promise`'s `Bound`."""
+    return {
+        "head": heads_sha256(head, outcome_head),
+        "router": router_sha256,
+        "template": hashlib.sha256(serving.template.encode()).hexdigest(),
+        "prices": serving.prices_sha256,
+    }
+
+
+def serving_in(folder: Path) -> Serving:
+    """What a packed folder says.
+
+    Raises:
+        CheckpointMissing, HeadUnusable: it holds no head.
+        NotServable: the head was not packed.
+    """
+    return serving_of(load(folder), str(folder), None, None)
+
+
+def serving_of(
+    head: LoadedHead, name: str, router: str | Path | None, threshold: float | None, prices: Prices | None = None
+) -> Serving:
     """What the folder says, with what the caller says instead."""
     said: dict[str, Any] = dict(head.config.get("lineage", {}).get("serving", {}))
     given = {"router": None if router is None else str(router), "threshold": threshold}
     said |= {key: value for key, value in given.items() if value is not None}
     if missing := tuple(key for key in given if key not in said):
         raise NotServable(name, missing)
-    return Serving.model_validate(said)
+    return Serving.model_validate(said).at(threshold=threshold, prices=prices)
 
 
 def router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
@@ -76,6 +117,7 @@ def router_folder(router: str, head_folder: Path, hub: tuple[Any, ...]) -> Path:
 
 
 def version_of(folder: Path) -> str:
-    """A name for a head that has none: the digest of its two files, wherever they lie."""
-    content = b"".join(hashlib.sha256((folder / file).read_bytes()).digest() for file in (CONFIG, WEIGHTS))
+    """A name for a head that has none: the digest of its files, wherever they lie."""
+    files = [folder / name for name in FILES[:-1]]
+    content = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file())
     return hashlib.sha256(content).hexdigest()[:16]

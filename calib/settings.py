@@ -6,14 +6,17 @@ setting is, its unit, its default where the field does not, and when to change i
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 Pooling = Literal["last", "mean", "decision"]
+Risk = Literal["loss", "harm", "kept"]
 
 # One point: what "the same quality" may mean at most (DESIGN 5.9).
 MARGIN = 0.01
-# That the margin is kept on other rows, one-sided: what the claim will be judged by.
+# That it is kept on other rows, one-sided: what the claim will be judged by.
 CONFIDENCE = 0.95
+# Names of version 0.2 that command lines and stored parameters may still have.
+RENAMED = {"margin": "at_most", "margin_confidence": "probability"}
 
 
 class Reading(BaseModel):
@@ -48,6 +51,11 @@ class Reading(BaseModel):
         min_length=1,
         description="How the states of a prompt become one vector, one or more as last,mean: last takes its last "
         "token, mean all of them, decision the token that holds the decision.",
+    )
+    outcome_layers: tuple[int, ...] | None = Field(
+        default=None,
+        description="Layers that the outcome head reads, each the mean over the prompt's tokens, as 9,12. Default: "
+        "the one in the middle.",
     )
     verbal: bool = Field(
         default=False,
@@ -119,9 +127,13 @@ class EnsembleSettings(BaseModel):
 
 
 class EscalationTerms(BaseModel):
-    """What answers cost where labels do not say, and how much quality a saving may cost."""
+    """What answers cost where labels do not say, and what decides which queries the large model serves.
 
-    model_config = ConfigDict(frozen=True)
+    That is a promise (risk, at_most, probability), or one of the operator's other words: a budget, a call rate, or
+    what a right answer is worth.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     medium_price: float | None = Field(
         default=None,
@@ -138,19 +150,44 @@ class EscalationTerms(BaseModel):
     price_unit: str = Field(
         default="the unit of the prices given", description="Unit of the two prices, as the report names it."
     )
-    margin: float = Field(
-        default=MARGIN,
-        ge=0,
-        lt=1,
-        description="Quality that a saving may cost against sending all to the large model, as a share of queries "
-        "(0.01 is one point). Raise it to save more.",
+    risk: Risk = Field(
+        default="loss",
+        description="What is promised to stay rare: loss, quality lost against sending all to the large model; harm, a "
+        "kept query that only the large model answers right; kept, a wrong decision among the kept.",
     )
-    margin_confidence: float = Field(
+    at_most: float = Field(
+        default=MARGIN,
+        gt=0,
+        lt=1,
+        validation_alias=AliasChoices("at_most", "margin"),
+        description="Level of the risk that is promised, as a share of queries (0.01 is one point). Raise it to save "
+        "more.",
+    )
+    probability: float = Field(
         default=CONFIDENCE,
         ge=0.5,
         lt=1,
-        description="Confidence that the margin is also kept on other queries, one-sided. 0.5 takes the point "
-        "estimate.",
+        validation_alias=AliasChoices("probability", "with", "margin_confidence"),
+        description="Probability that the promise holds on other queries too, over the draw of the labels. Higher is "
+        "safer and saves less.",
+    )
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        description="Cost that 1,000 queries may have, in USD or the unit of the prices given, in place of a promise. "
+        "Default: none.",
+    )
+    call_rate: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of queries that the large model may serve, in place of a promise. Default: none.",
+    )
+    answer_value: float | None = Field(
+        default=None,
+        gt=0,
+        description="Worth of a right answer, in the unit of the prices, in place of a promise: the large model serves "
+        "where it gains more than it costs. Default: none.",
     )
 
 

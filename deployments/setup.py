@@ -22,6 +22,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.utilities.templating import apply_values
 from prefect.variables import Variable
 
+from routecal.calib.settings import RENAMED
 from routecal.deployments.automations import automations, renew
 from routecal.deployments.environment import complaint, environment
 from routecal.deployments.pools import Pool, make_pool, pool_of
@@ -35,7 +36,7 @@ FILE = Path(__file__).with_name("prefect.yaml")
 VARIABLE = "routecal_declared"
 # What people set in the UI, and how a deployment on the server says it in the file's words.
 SETTINGS: dict[str, Callable[[DeploymentResponse], Any]] = {
-    "parameters": lambda found: found.parameters,
+    "parameters": lambda found: renewed(found.parameters),
     "schedules": lambda found: [_declared(schedule) for schedule in found.schedules],
 }
 
@@ -117,10 +118,22 @@ def _merged(declared: dict[str, Any], found: DeploymentResponse | None, last: Ma
     return declared | {name: there[name] for name in SETTINGS if digests[name] != last.get(name)}
 
 
+def renewed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they were stored, under the names of now: a server refuses a field that its form does not have.
+
+    >>> renewed({"params": {"inbox": "/data", "margin": 0.02}})
+    {'params': {'inbox': '/data', 'at_most': 0.02}}
+    """
+    own = parameters.get("params")
+    if not isinstance(own, Mapping):
+        return dict(parameters)
+    return {**parameters, "params": {RENAMED.get(name, name): value for name, value in own.items()}}
+
+
 def _declared(found: DeploymentSchedule) -> dict[str, Any]:
     """A schedule of the server as prefect.yaml writes it."""
     when = found.schedule.model_dump(mode="json", exclude_defaults=True)
-    row = when | {"slug": found.slug, "active": found.active, "parameters": found.parameters}
+    row = when | {"slug": found.slug, "active": found.active, "parameters": renewed(found.parameters)}
     return {name: value for name, value in row.items() if value not in (None, {})}
 
 

@@ -1,6 +1,8 @@
 """Flows `benchmark` and `ablate`: every method, or one choice changed at a time, on recorded outcomes."""
 
 from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -15,6 +17,11 @@ from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.benchmark.ablation_tables import ablation_latex, ablation_page, ablation_plot, effects
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
+from routecal.tasks.benchmark.decision_bars import bars
+from routecal.tasks.benchmark.decision_cells import fit_decisions
+from routecal.tasks.benchmark.decision_pages import decisions_page
+from routecal.tasks.benchmark.decision_results import DecisionsScored, read_decisions_scored, score_decisions
+from routecal.tasks.benchmark.decision_tables import decision_differences, decision_scores, decision_tables
 from routecal.tasks.benchmark.features import extract_sets, headless
 from routecal.tasks.benchmark.fit_cells import choose_block, fit_cell, fit_router
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
@@ -23,6 +30,9 @@ from routecal.tasks.benchmark.results import RAW, TEMPERATURE, Compared, set_tab
 from routecal.tasks.make_router import convert_gemma, refer_checkpoint
 from routecal.tasks.progress import track
 
+# Cells by (set, router, division), a cell per group and seed.
+Fitted = dict[tuple[str, str, int], list[Artifact]]
+
 
 @flow(name="benchmark", flow_run_name="benchmark {params.data}")
 def benchmark(params: BenchmarkParams) -> Compared:
@@ -30,20 +40,31 @@ def benchmark(params: BenchmarkParams) -> Compared:
     check(params)
     run_id = runs.start("benchmark")
     sets, features = _prepared(params)
-    cells = _fitted(params, sets, features, list(METHODS), shifted=params.shifted)
-    own = _scored(sets, cells, shifted=False)
-    other = _scored(sets, cells, shifted=True) if params.shifted else []
+    cells = _cells(params, sets, features)
+    fitted = _fitted(params, cells, sets, features, list(METHODS), shifted=params.shifted)
+    own = _scored(sets, fitted, shifted=False)
+    other = _scored(sets, fitted, shifted=True) if params.shifted else []
+    decided = _decided(params, cells, sets, features)
     tables, ranks, shifted = [set_table(one) for one in own], standings(own), [set_table(one) for one in other]
-    title = f"Benchmark: {len(sets)} sets, {params.labels:,} labels, {params.seeds} seeds"
-    page = benchmark_page(tables, ranks, shifted, title)
+    rules, held = decision_tables(decided), bars(decided, own)
+    title = f"Benchmark: {_protocol(params, sets)}"
+    page = benchmark_page(tables, ranks, shifted, title, decisions=decisions_page(decided, rules, held))
     create_markdown_artifact(page, key="benchmark", description=title)
     compared = write_benchmark(
         run_id,
         page,
-        {"params": params, "ranks": [one._asdict() for one in ranks], "tables": tables, "shifted": shifted},
+        {
+            "params": params,
+            "ranks": [one._asdict() for one in ranks],
+            "tables": tables,
+            "shifted": shifted,
+            "decisions": rules,
+            "bars": [bar._asdict() for bar in held],
+        },
         own + other,
-        cells,
+        fitted,
         references=(DEFAULT, TEMPERATURE, RAW),
+        more={"scores": decision_scores(decided), "differences": decision_differences(decided)},
     )
     return _ended(params, features, compared, title)
 
@@ -54,10 +75,10 @@ def ablate(params: AblateParams) -> Compared:
     check(params)
     run_id = runs.start("ablate")
     sets, features = _prepared(params)
-    cells = _fitted(params, sets, features, [GROUP], shifted=False)
+    cells = _fitted(params, _cells(params, sets, features), sets, features, [GROUP], shifted=False)
     own = _scored(sets, cells, shifted=False)
     found = effects(own)
-    title = f"Ablation: {len(sets)} sets, {params.labels:,} labels, {params.seeds} seeds"
+    title = f"Ablation: {_protocol(params, sets)}"
     page = ablation_page(found, own, title)
     create_markdown_artifact(page, key="ablation", description=title)
     files = {
@@ -70,6 +91,11 @@ def ablate(params: AblateParams) -> Compared:
     return _ended(params, features, compared, title)
 
 
+def _protocol(params: TrialParams, sets: Sequence[OutcomeSet]) -> str:
+    """Sets, labels, divisions and seeds, for titles."""
+    return f"{len(sets)} sets, {params.labels:,} labels, {params.divisions} divisions, {params.seeds} seeds in each"
+
+
 def _ended(params: TrialParams, features: Artifact, compared: Compared, title: str) -> Compared:
     """Record the run, copy its report where the user wants it, and end with the title as the message."""
     runs.record_run(compared.run_id, features=features, **compared.artifacts, report=compared.report)
@@ -80,44 +106,117 @@ def _ended(params: TrialParams, features: Artifact, compared: Compared, title: s
 
 def _prepared(params: TrialParams) -> tuple[list[OutcomeSet], Artifact]:
     """The sets under the protocol, and the features of all their queries."""
-    sets = import_sets(params.data, names=params.sets, rows=params.rows)
+    sets = import_sets(params.data, names=params.sets, rows=params.rows, divisions=params.divisions)
     base = convert_gemma() if params.base_model is None else refer_checkpoint(params.base_model, kind="models")
     return sets, extract_sets(sets, headless(base), params.reading, params.shard_size)
 
 
-def _fitted(
-    params: TrialParams, sets: Sequence[OutcomeSet], features: Artifact, groups: Sequence[str], *, shifted: bool
-) -> dict[tuple[str, str], list[Artifact]]:
-    """Predictions by (set, router), a cell per group and seed; with `shifted` on the other sets' test rows as well."""
-    found: dict[tuple[str, str], list[Artifact]] = {}
+class _Cell(NamedTuple):
+    """One set, router, division and seed."""
+
+    one: OutcomeSet
+    kind: str
+    division: int
+    seed: int
+    router: Artifact
+
+    @property
+    def rows(self) -> Artifact:
+        return self.one.divisions[self.division]
+
+
+def _cells(params: TrialParams, sets: Sequence[OutcomeSet], features: Artifact) -> list[_Cell]:
+    """Every cell of the protocol, with its router."""
+    divided = list(product(sets, params.routers, range(params.divisions)))
     routers = {
-        (one.name, kind): fit_router(one.name, kind, one.rows, features)
-        for one, kind in track([(one, kind) for one in sets for kind in params.routers], "fit routers")
+        (one.name, kind, division): fit_router(one.name, kind, division, one.divisions[division], features)
+        for one, kind, division in track(divided, "fit routers")
     }
-    work = [(one, kind, seed) for one in sets for kind in params.routers for seed in range(params.seeds)]
-    for one, kind, seed in track(work, "fit methods"):
-        targets = {o.name: o.rows for o in sets if o.name == one.name or (shifted and o.family != one.family)}
-        router = routers[one.name, kind]
-        drawn = (one.name, kind, seed, params.labels, one.rows, features, router)
-        block = choose_block(*drawn) if params.block == "chosen" else DEFAULT_BLOCK
-        found.setdefault((one.name, kind), []).extend(
-            fit_cell(one.name, kind, seed, group, params.labels, one.rows, targets, features, router, block)
-            for group in groups
+    return [
+        _Cell(one, kind, division, seed, routers[one.name, kind, division])
+        for one, kind, division in divided
+        for seed in range(params.seeds)
+    ]
+
+
+def _fitted(
+    params: TrialParams,
+    cells: Sequence[_Cell],
+    sets: Sequence[OutcomeSet],
+    features: Artifact,
+    groups: Sequence[str],
+    *,
+    shifted: bool,
+) -> Fitted:
+    """Predictions of every group; with `shifted` those of the first division on the other sets' test rows as well."""
+    found: Fitted = {}
+    for cell in track(cells, "fit methods"):
+        others = [o for o in sets if shifted and cell.division == 0 and o.family != cell.one.family]
+        targets = {cell.one.name: cell.rows} | {o.name: o.rows for o in others}
+        place = (cell.one.name, cell.kind, cell.division, cell.seed)
+        drawn = (params.labels, cell.rows, features, cell.router)
+        block = choose_block(*place, *drawn) if params.block == "chosen" else DEFAULT_BLOCK
+        found.setdefault((cell.one.name, cell.kind, cell.division), []).extend(
+            fit_cell(*place, group, params.labels, cell.rows, targets, features, cell.router, block) for group in groups
         )
     return found
 
 
-def _scored(sets: Sequence[OutcomeSet], cells: dict[tuple[str, str], list[Artifact]], *, shifted: bool) -> list[Scored]:
+def _scored(sets: Sequence[OutcomeSet], cells: Fitted, *, shifted: bool) -> list[Scored]:
     """Scores of every (set, router) on its own test rows, or on those of each other set that shares no question."""
-    families = {one.name: one.family for one in sets}
-    relatives = {f: [one.rows for one in sets if one.family == f] for f in families.values()}
     work = [
         (name, target, kind)
-        for name, kind in cells
-        for target, family in families.items()
-        if (family != families[name] if shifted else target == name)
+        for name, kind in dict.fromkeys((name, kind) for name, kind, _ in cells)
+        for target in sets
+        if (target.family != _family(sets, name) if shifted else target.name == name)
     ]
     return [
-        read_scored(score_cells(name, target, kind, cells[name, kind], families[target], relatives[families[target]]))
+        read_scored(
+            score_cells(
+                name,
+                target.name,
+                kind,
+                [cell for key, own in cells.items() if key[:2] == (name, kind) and key[2] in divided for cell in own],
+                target.family,
+                _relatives(sets, target, len(divided)),
+            )
+        )
         for name, target, kind in track(work, "score under shift" if shifted else "score")
+        for divided in [range(1 if shifted else len(target.divisions))]
     ]
+
+
+def _decided(
+    params: BenchmarkParams, cells: Sequence[_Cell], sets: Sequence[OutcomeSet], features: Artifact
+) -> list[DecisionsScored]:
+    """Scores of every decision rule by set and router, at every number of labels."""
+    asked = list(dict.fromkeys([params.labels, *params.curve]))
+    found: dict[tuple[str, str, int], list[Artifact]] = {}
+    for cell, labels in track(list(product(cells, asked)), "fit decisions"):
+        place = (cell.one.name, cell.kind, cell.division, cell.seed)
+        found.setdefault((cell.one.name, cell.kind, labels), []).append(
+            fit_decisions(*place, labels, cell.rows, features, cell.router)
+        )
+    named = {one.name: one for one in sets}
+    return [
+        read_decisions_scored(
+            score_decisions(
+                name,
+                kind,
+                own,
+                named[name].divisions,
+                named[name].family,
+                _relatives(sets, named[name], params.divisions),
+            )
+        )
+        for (name, kind, _), own in track(list(found.items()), "score decisions")
+    ]
+
+
+def _family(sets: Sequence[OutcomeSet], name: str) -> str:
+    return next(one.family for one in sets if one.name == name)
+
+
+def _relatives(sets: Sequence[OutcomeSet], target: OutcomeSet, divisions: int) -> list[list[Artifact]]:
+    """Rows of every set of the target's family, by division."""
+    return [one.divisions[:divisions] for one in sets if one.family == target.family]

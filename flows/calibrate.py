@@ -9,7 +9,7 @@ from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
 from routecal.flows.params import CalibrateParams
-from routecal.flows.train import train_head
+from routecal.flows.train import outcome_head_for, train_head
 from routecal.tasks import runs
 from routecal.tasks.extract import check_router, n_truncated
 from routecal.tasks.load_examples import join
@@ -43,5 +43,6 @@ def calibrate(params: CalibrateParams) -> Evaluated:
         "Training": f"preset {params.preset}, seed {params.seed}, code {code_version()}",
     }
     inputs = {"queries": queries, "router": router, "labels": labels, "features": features, "examples": examples}
+    inputs |= outcome_head_for(examples, features)
     evaluated = evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed, reading=params.reading)
     return with_headline(evaluated)

@@ -121,7 +121,9 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         raise CommandUnknown(name, near[0] if near else None, known)
     command = COMMANDS[name]
     check_home()
-    params, as_json = parse(command.params, name, options)
+    params, as_json, notices = parse(command.params, name, options)
+    for notice in notices:
+        print(f"routecal: {notice}", file=sys.stderr)
     from routecal.flows.param_checks import check
 
     check(params)
@@ -133,7 +135,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
         run, show = _prepared(command, params, verbose=verbose, refresh=refresh)
         result = _run_flow(run, params)
     if as_json:
-        from routecal.flows.print_results import as_json as to_json
+        from routecal.flows.result_json import as_json as to_json
 
         print(to_json(result))
     else:

@@ -21,7 +21,7 @@ from routecal.flows.errors import (
     WrongValues,
 )
 from routecal.flows.form import allowed
-from routecal.flows.option_names import Option, closest, negated, options_of, spelled
+from routecal.flows.option_names import RENAMED, Option, closest, negated, options_of, spelled
 from routecal.flows.path_checks import input_file, local_path
 from routecal.storage.input_errors import InputUnreadable
 
@@ -52,10 +52,12 @@ class Parsed(NamedTuple, Generic[Model]):
     Attributes:
         params: the parameters of the command.
         as_json: whether the result is to be printed as JSON.
+        notices: what whoever wrote it should know, in sentences.
     """
 
     params: Model
     as_json: bool
+    notices: tuple[str, ...] = ()
 
 
 def parse(model: type[Model], command: str, words: Sequence[str]) -> Parsed[Model]:
@@ -110,7 +112,9 @@ def parse(model: type[Model], command: str, words: Sequence[str]) -> Parsed[Mode
     values = {
         option.field: _value(option, given[option.field], model) for option in options.values() if option.field in given
     }
-    return Parsed(_validated(model, command, values, given, config[0] if config else None), as_json)
+    params = _validated(model, command, values, given, config[0] if config else None)
+    old = dict.fromkeys(name for word in words if (name := word.partition("=")[0]) in RENAMED and name in options)
+    return Parsed(params, as_json, tuple(f"{name} is called {RENAMED[name]} now" for name in old))
 
 
 def _validated(

@@ -23,6 +23,7 @@ from routecal.flows.params import (
     TrainParams,
     TrainRouterParams,
 )
+from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ COMMANDS = {
     "extract": Command("Single steps", ExtractParams, lambda: (flows.extract.extract, show.print_artifact)),
     "train": Command("Single steps", TrainParams, lambda: (flows.train.train, show.print_head)),
     "evaluate": Command("Single steps", EvaluateParams, lambda: (flows.evaluate.evaluate, show.print_evaluation)),
+    "threshold": Command("Single steps", ThresholdParams, lambda: (flows.threshold.threshold, show.print_threshold)),
     "train-router": Command(
         "Single steps", TrainRouterParams, lambda: (flows.train.train_router_flow, show.print_artifact)
     ),

@@ -22,7 +22,7 @@ class DemoInputs(Params):
 class DemoParams(HeadParams, EscalationParams, DemoInputs):
     """Run the whole pipeline on world-facts questions and a real Gemma-3-270M; it needs no key and no data."""
 
-    FIRST: ClassVar[tuple[str, ...]] = ("questions", "margin", "seed")
+    FIRST: ClassVar[tuple[str, ...]] = ("questions", "risk", "at_most", "probability", "seed")
 
     medium_price: float | None = Field(default=1.0, ge=0, description="Price of a closed-book answer, in tokens.")
     large_price: float | None = Field(

@@ -11,11 +11,14 @@ from routecal.flows.params import EscalationParams, EvaluateParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.escalate import escalate, pack_router
+from routecal.tasks.escalate import escalate
+from routecal.tasks.escalation_result import serving_rule
 from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
+from routecal.tasks.outcome import OUTCOME, predict_outcomes
+from routecal.tasks.pack import pack_router
 from routecal.tasks.progress import underway
 from routecal.tasks.report import write_report
 from routecal.tasks.train import held_out_splits, refer_head
@@ -52,6 +55,7 @@ def evaluate(params: EvaluateParams) -> Evaluated:
         head = refer_head(params.head)
         source, inputs = runs.run_with(*INPUTS, run_id=params.run or runs.run_of(head, *INPUTS))
         heads = {FINAL: head}
+    inputs |= {name: made for name, made in runs.recorded(source).items() if name == OUTCOME}
     facts = {"Data": f"labels, features and examples of run {source}"}
     return with_headline(evaluate_heads(run_id, inputs, heads, facts, params, seed=params.seed))
 
@@ -76,7 +80,8 @@ def evaluate_heads(
 
     Args:
         run_id: names the report.
-        inputs: labels, examples and features, and whatever else belongs in the record.
+        inputs: labels, examples and features, the outcome head where there is one, and whatever else belongs in the
+            record.
         heads: by name.
         facts: what a reader of the report must know, by title.
         params: prices and margin of the escalation.
@@ -89,18 +94,19 @@ def evaluate_heads(
     with underway("evaluate"):
         predictions = predict(examples, inputs["features"], heads)
         found = score(predictions, seed)
+        outcomes = predict_outcomes(examples, inputs["features"], inputs[OUTCOME]) if OUTCOME in inputs else None
     methods = [name for name in ESCALATED if name in found.methods and name != final]
     chosen_on = held_out_splits(heads[final])
-    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms)
+    escalation = escalate(predictions, examples, [*methods, final], chosen_on, params.terms, outcomes)
     slices = score_slices(predictions, examples, final, seed)
     evaluation = found.model_copy(update={"slices": slices, "escalation": escalation})
     calibrated = None
-    if reading is not None and final in escalation.methods:
-        chosen = f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}, margin {params.margin:g}"
-        threshold = escalation.methods[final].point.threshold
-        calibrated = pack_router(heads[final], inputs["router"], reading, threshold, chosen)
+    if reading is not None and escalation.rule is not None:
+        rule = serving_rule(escalation, params.terms, f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}")
+        calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME), escalation.basis)
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
+    made |= {} if outcomes is None else {"outcome_predictions": outcomes}
     report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
     publish_evaluation(
         evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri

@@ -11,7 +11,7 @@ from routecal.flows.cli_options import COMMON
 from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.errors import WrongValues
 from routecal.flows.form import Params, allowed
-from routecal.flows.option_names import options_of, spelled
+from routecal.flows.option_names import RENAMED, options_of, spelled
 
 WIDTH = 110
 SHELLS = ("bash", "zsh", "fish")
@@ -97,7 +97,7 @@ def _add(parser: ArgumentParser, title: str, model: type[Params], fields: Iterab
     group = parser.add_argument_group(title)
     options = options_of(model)
     for field in fields:
-        names = [name for name, option in options.items() if option.field == field]
+        names = [name for name, option in options.items() if option.field == field and name not in RENAMED]
         info = model.model_fields[field]
         keywords: dict[str, Any] = {"dest": field, "help": _text(info).replace("%", "%%")}
         if options[names[0]].kind is bool:

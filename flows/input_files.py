@@ -29,6 +29,7 @@ from routecal.flows.params import (
     TrainParams,
     TrainRouterParams,
 )
+from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import TrialParams
 from routecal.tasks.errors import InboxMissing, OptionMissing
 from routecal.tasks.oracle.api_oracle import DECISION, LARGE, MEDIUM
@@ -146,6 +147,7 @@ INPUTS: tuple[tuple[Any, Any], ...] = (
     (TrialParams, _paths(path_checks.input_folder, "data")),
     (RejudgeParams, _file("labels", "queries")),
     (AuditParams, _file("labels", "file")),
+    (ThresholdParams, _output_folder("output_dir")),
     (EvaluateParams, _head("head")),
     (ExportParams, _paths(path_checks.output_file, "output_file")),
 )

@@ -133,7 +133,16 @@ def _demo(params: DemoInputs) -> None:
     require("demo")
 
 
-def _prices(params: EscalationParams) -> None:
+def _money(params: EscalationParams) -> None:
+    words = [field for field in ("budget", "call_rate", "answer_value") if getattr(params, field) is not None]
+    promise = [field for field in ("risk", "at_most", "probability") if _is_given(params, field)]
+    # Any of these alone says where the threshold lies.
+    if len(several := [*words, *promise[:1]]) > 1 and words:
+        raise OptionsConflict(
+            f"{spelled(several[0])} alone decides what the large model serves, so {spelled(several[1])} would be "
+            "ignored",
+            "give one of the two",
+        )
     medium, large = params.medium_price, params.large_price
     if medium is not None and large is not None and medium > large:
         raise OptionsConflict(
@@ -164,6 +173,6 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (TrialParams, _trial),
     (HeadParams, _head),
     (TrainParams, _train),
-    (EscalationParams, _prices),
+    (EscalationParams, _money),
     (DemoInputs, _demo),
 )

@@ -8,6 +8,8 @@ from typing import NamedTuple, Union, get_args, get_origin
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
+from routecal.calib import settings
+
 
 class Option(NamedTuple):
     """One field as an option.
@@ -24,13 +26,21 @@ class Option(NamedTuple):
     is_optional: bool
 
 
+# Fields whose option is a word that Python keeps for itself.
+_SPELLED = {"probability": "with"}
+
+
 def spelled(field: str) -> str:
     """The option of a field.
 
-    >>> spelled("max_usd")
-    '--max-usd'
+    >>> spelled("max_usd"), spelled("probability")
+    ('--max-usd', '--with')
     """
-    return "--" + field.replace("_", "-")
+    return "--" + _SPELLED.get(field, field).replace("_", "-")
+
+
+# Options of earlier versions, which still work, and what they are called now.
+RENAMED = {spelled(old): spelled(new) for old, new in settings.RENAMED.items()}
 
 
 def negated(flag: str) -> str:
@@ -66,7 +76,8 @@ def closest(name: str, options: dict[str, Option], more: Iterable[str] = ()) -> 
     is_short = len(bare) <= 4
     known = [*options, *flags, *(() if is_short else more)]
     begun = [] if is_short else [one for one in known if one.startswith(bare)]
-    return next(iter([one for one in known if one == bare] or begun or get_close_matches(bare, known, n=1)), None)
+    near = next(iter([one for one in known if one == bare] or begun or get_close_matches(bare, known, n=1)), None)
+    return None if near is None else RENAMED.get(near, near)
 
 
 def _kind(info: FieldInfo) -> tuple[type, bool]:

@@ -182,7 +182,7 @@ class TrainParams(HeadParams):
 
 
 class EscalationParams(Params, EscalationTerms):
-    """What answers cost, where labels do not say, and how much quality a saving may cost."""
+    """What answers cost, where labels do not say, and what decides which queries the large model serves."""
 
     GROUP: ClassVar[str] = "money"
 
@@ -197,7 +197,8 @@ class EvaluateParams(EscalationParams):
 
     EXAMPLE: ClassVar[str] = "--medium-price 1 --large-price 20"
     FIRST: ClassVar[tuple[str, ...]] = (
-        *("run", "head", "medium_price", "large_price", "price_unit", "margin", "margin_confidence", "seed"),
+        *("run", "head", "medium_price", "large_price", "price_unit", "risk", "at_most", "probability"),
+        *("budget", "call_rate", "answer_value", "seed"),
     )
 
     head: str | None = Field(default=None, description="Folder of a head. Default: the last head of the run.")
@@ -214,8 +215,8 @@ class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, 
 
     EXAMPLE: ClassVar[str] = "--queries questions.jsonl --router-path ./my-router"
     FIRST: ClassVar[tuple[str, ...]] = (
-        *("queries", "router_path", "oracle", "outcomes", "medium_price", "large_price", "margin", "limit", "columns"),
-        *("template", "max_usd", "rpm"),
+        *("queries", "router_path", "oracle", "outcomes", "medium_price", "large_price", "risk", "at_most"),
+        *("probability", "limit", "columns", "template", "max_usd", "rpm"),
     )
 
 

@@ -1,24 +1,19 @@
-"""What the command line prints: tables for people, on any terminal, and JSON for programs.
+"""What the command line prints for people: tables and sentences, on any terminal.
 
 Each `print_…` is named by a command as the one that prints its result.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter
 from rich.console import Console
 
 from routecal.calib.policy import Grade
 from routecal.flows.text_console import draw_table, fits
 from routecal.plain_text import plain
-from routecal.storage.artifact import Artifact, within
+from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import RegistryEntry
-from routecal.storage.layout import Home
 from routecal.tasks.oracle.planning.forecast import LabellingPlan
 from routecal.tasks.oracle.planning.plan_text import plan_lines
 from routecal.tasks.result_table import Table
@@ -29,6 +24,7 @@ if TYPE_CHECKING:
     from routecal.flows.evaluate import Evaluated
     from routecal.flows.label import Audited
     from routecal.flows.rejudge import Rejudged
+    from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
@@ -92,11 +88,16 @@ def print_audit(console: Console, result: AuditResult) -> None:
 
 
 def print_evaluation(console: Console, result: Evaluated) -> None:
-    """The table of methods, where things are, what speaks against the head, and what escalating saves."""
+    """The verdict, operating points, the table of methods, where things are, and what speaks against the head."""
+    from routecal.tasks.escalation_verdict import rule_line, sentence
     from routecal.tasks.evaluate import FINAL, RIVAL
-    from routecal.tasks.evaluation_verdict import head_warnings, sentence
+    from routecal.tasks.evaluation_summary import points_table
+    from routecal.tasks.evaluation_verdict import head_warnings
 
-    methods = result.evaluation.methods
+    _say(console, result.verdict)
+    methods, escalation = result.evaluation.methods, result.evaluation.escalation
+    if escalation is not None and escalation.points:
+        draw_table(console, "Operating points, measured on test queries", *points_table(escalation))
     first = next(iter(methods.values()))
     title = f"Test split: {first.n} queries, router right on {first.accuracy:.1%}"
     columns, rows, left_out = _methods(console.width, methods)
@@ -115,13 +116,24 @@ def print_evaluation(console: Console, result: Evaluated) -> None:
     _say(console, f"report  {result.report}")
     for one in head_warnings(result.evaluation):
         _say(console, one)
-    if (escalation := result.evaluation.escalation) is not None:
+    if escalation is not None:
         if escalation.note:
             _say(console, f"Costs: {escalation.note}")
-        _say(console, sentence(escalation))
+        for one in filter(None, (*escalation.remarks, sentence(escalation), rule_line(escalation))):
+            _say(console, one)
 
 
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="null"))
+def print_threshold(console: Console, result: NewThreshold) -> None:
+    """What a new threshold keeps, saves and promises, and where the router that is packed with it lies."""
+    for line in (result.verdict, result.details, result.instead):
+        if line:
+            _say(console, line)
+    _say(console, f"data    {result.data}")
+    if result.calibrated is not None:
+        _say(console, f"threshold  {result.threshold:g}")
+        _say(console, f"calibrated router  {result.folder or result.calibrated.uri}")
+
+
 # Least wanted first: what a narrow terminal leaves out.
 _OPTIONAL = ("AURC", "log loss", "noise ≤")
 
@@ -209,31 +221,3 @@ def _cell(value: Any, *, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:.{decimals}f}"
     return "–" if value is None else plain(str(value), at_most=2000)
-
-
-def as_json(result: Any) -> str:
-    """The result with the names that its Python type has; NaN and infinity are null.
-
-    >>> from typing import NamedTuple
-    >>> Exported = NamedTuple("Exported", [("path", str), ("n", int)])
-    >>> print(as_json(Exported("examples.jsonl", 3)))
-    {
-      "path": "examples.jsonl",
-      "n": 3
-    }
-    """
-    # Within no home: places are printed as they are opened, not as they are stored.
-    return _ANYTHING.dump_json(_plain(result), indent=2, context=within(Home(root=os.devnull))).decode()
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and lists of what pydantic can write; of named tuples mappings, where pydantic would write lists."""
-    if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value

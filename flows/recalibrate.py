@@ -94,7 +94,8 @@ def night_of(params: RecalibrateParams) -> Night:
         after=night_context.before,
         run_id=night_context.run_id,
         lineage=candidate.lineage(night_context)
-        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: candidate.escalated},
+        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: candidate.escalated}
+        | ({head_registry.ALARM: "; ".join(health.complaints)} if health is not None and health.complaints else {}),
     )
     if judged.asks:
         ending = await_answer(entry, hours=params.approval_hours)

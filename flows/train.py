@@ -1,5 +1,7 @@
 """Flows `train`, a calibrated head from labels and features, and `train-router`, for people who have no router yet."""
 
+import logging
+
 from prefect import flow
 
 from routecal.calib.router.pooling import DEFAULT
@@ -16,6 +18,7 @@ from routecal.tasks.load_examples import block_names, choose_blocks, join
 from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
 from routecal.tasks.old_tables import under_one_identity
 from routecal.tasks.oracle import check_labelled
+from routecal.tasks.outcome import OUTCOME, train_outcome_head, why_no_outcome_head
 from routecal.tasks.progress import underway
 from routecal.tasks.queries import import_decisions, import_queries
 from routecal.tasks.runs import check_together, features_for, name_of
@@ -23,6 +26,8 @@ from routecal.tasks.train import recalibrate_head, refer_head, train_rl, train_s
 
 # The stages' heads by the names that tables and manifests show.
 SFT, SFT_RECALIBRATED, RL = "SFT", "SFT + recalibration", "SFT + RL"
+
+logger = logging.getLogger(__name__)
 
 
 @flow(name="train", flow_run_name="train ({params.mode}, {params.preset})")
@@ -34,6 +39,7 @@ def train(params: TrainParams) -> Artifact:
     source_text = params.data_file or f"{name_of(data['labels'])} and {name_of(data['features'])}"
     data = under_one_identity(**data)
     examples, features = join(**data), data["features"]
+    outcome: dict[str, Artifact] = {}
     match params.mode:
         case "sft":
             heads = {
@@ -45,8 +51,9 @@ def train(params: TrainParams) -> Artifact:
             heads = {RL: train_rl(examples, features, start, params.rl)}
         case "all":
             heads = train_head(examples, features, params)
+            outcome |= outcome_head_for(examples, features)
     head = list(heads.values())[-1]
-    runs.record_run(run_id, **data, examples=examples, **heads, data=source_text)
+    runs.record_run(run_id, **data, examples=examples, **heads, **outcome, data=source_text)
     if params.output_dir is not None:
         runs.copy_to(head, params.output_dir)
     message = f"head {head.sha256[:16]}: {list(heads)[-1]}, trained on {examples.rows} examples"
@@ -63,6 +70,14 @@ def train_head(examples: Artifact, features: Artifact, params: HeadParams) -> di
         RL: rl,
         FINAL: recalibrate_head(examples, features, rl),
     }
+
+
+def outcome_head_for(examples: Artifact, features: Artifact) -> dict[str, Artifact]:
+    """The outcome head by its name in manifests; none, and a warning, where these rows cannot teach one."""
+    if (why := why_no_outcome_head(examples, features)) is not None:
+        logger.warning("no outcome head: %s", why)
+        return {}
+    return {OUTCOME: train_outcome_head(examples, features)}
 
 
 def blocks_for(examples: Artifact, features: Artifact, params: HeadParams) -> list[str]:

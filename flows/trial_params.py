@@ -1,6 +1,6 @@
 """The parameters of `benchmark` and `ablate`: recorded outcomes under one protocol."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,16 @@ class TrialParams(Params):
     """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
 
     EXAMPLE: ClassVar[str] = "--data ./outcomes"
-    FIRST: ClassVar[tuple[str, ...]] = ("data", "sets", "rows", "labels", "seeds", "base_model", "output_dir")
+    FIRST: ClassVar[tuple[str, ...]] = (
+        "data",
+        "sets",
+        "rows",
+        "labels",
+        "divisions",
+        "seeds",
+        "base_model",
+        "output_dir",
+    )
     GROUP: ClassVar[str] = "protocol"
 
     data: str = Field(
@@ -33,11 +42,19 @@ class TrialParams(Params):
         ge=60,
         description="Max. number of labelled rows per set and seed, for training, calibration and validation together.",
     )
+    divisions: int = Field(
+        default=3,
+        ge=1,
+        le=20,
+        description="How often the rows of a set are divided into router, labelled and test rows, so that no single "
+        "division decides. The test rows of the first are the test split of every other command.",
+    )
     seeds: int = Field(
-        default=5,
+        default=3,
         ge=1,
         le=100,
-        description="How often labels are drawn and everything is trained again. More seeds narrow the intervals.",
+        description="How often labels are drawn and everything is trained again in each division. More seeds narrow "
+        "the intervals.",
     )
     routers: list[Literal["regularised", "overconfident"]] = Field(
         default=["regularised", "overconfident"],
@@ -77,17 +94,24 @@ class TrialParams(Params):
 
 
 class BenchmarkParams(TrialParams):
-    """Compare every method on recorded outcomes, with intervals over queries and seeds, and two routers.
+    """Compare every method on recorded outcomes: calibration of confidences, and what decisions save.
 
     A hash of each query's text makes 40% of the rows train the router, 30% be labelled (at most --labels of them) and
-    30% test. The test part is always the same. Finished tasks are kept: repeat the command after an interruption, or
-    with more seeds.
+    30% test, anew in every division; near-identical queries stay together. Intervals are over queries, divisions and
+    seeds. Finished tasks are kept: repeat the command after an interruption, or with more divisions or seeds.
     """
 
-    FIRST: ClassVar[tuple[str, ...]] = (*TrialParams.FIRST, "shifted")
+    FIRST: ClassVar[tuple[str, ...]] = (*TrialParams.FIRST, "curve", "shifted")
+
+    curve: list[Annotated[int, Field(ge=60)]] = Field(
+        default=[],
+        description="Further numbers of labels that decisions are learned from, for the curve of what a label buys. A "
+        "number above the rows of a set's labelled part means all of them. Default: --labels alone.",
+    )
 
     shifted: bool = Field(
-        default=True, description="Test every method also on the sets that share no question with its own."
+        default=True,
+        description="Test every method also on the sets that share no question with its own, in the first division.",
     )
 
 
@@ -95,6 +119,6 @@ class AblateParams(TrialParams):
     """Compare the default head with heads that differ in one choice: RL or not, reward, loss terms, recalibration.
 
     All train on the same labels, for the same epochs, with the same early stopping; improper rewards run on purpose.
-    Differences to the default come with paired 95% intervals over test queries and training seeds, as a Parquet table,
-    a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
+    Differences to the default come with paired 95% intervals over test queries, divisions and training seeds, as a
+    Parquet table, a forest plot (PNG, PDF), Markdown and LaTeX (booktabs).
     """

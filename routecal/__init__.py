@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from routecal.calib.estimator import ConfidenceEstimator as ConfidenceEstimator
     from routecal.calib.head import ConfidenceHead as ConfidenceHead
     from routecal.calib.head import Ensemble as Ensemble
+    from routecal.calib.outcome.estimator import OutcomeEstimator as OutcomeEstimator
     from routecal.calib.policy import Grade as Grade
     from routecal.calib.policy import Policy as Policy
     from routecal.root_error import RoutecalError as RoutecalError
@@ -34,6 +35,7 @@ _HOMES = {
     "Decision": "routecal.calib.calibrated_router",
     "Ensemble": "routecal.calib.head",
     "Grade": "routecal.calib.policy",
+    "OutcomeEstimator": "routecal.calib.outcome.estimator",
     "Policy": "routecal.calib.policy",
     "RoutecalError": "routecal.root_error",
 }

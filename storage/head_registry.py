@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
 from fsspec import AbstractFileSystem
@@ -21,6 +22,9 @@ from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCo
 from routecal.storage.layout import Home
 
 FOLDER = "registry"
+# In an entry's lineage: what the candidate promises, in a sentence and whole; and what the night found against the head
+# that served before, whose promise holds no more.
+PROMISE, GUARANTEE, ALARM = "promise", "guarantee", "alarm"
 # Of entries. It rises when an older version would misread them; what is only added, older versions pass over.
 FORMAT = 1
 _NAME = re.compile(r"(\d{6})\.json")
@@ -77,6 +81,23 @@ def champions(entries: Sequence[RegistryEntry]) -> list[RegistryEntry]:
         if entry.champion is not None and (not found or found[-1].champion != entry.champion):
             found.append(entry)
     return found
+
+
+def alarm_against_champion(entries: Sequence[RegistryEntry]) -> str:
+    """What a night found against the head that serves, since it was promoted; empty if nothing.
+
+    A head that is put back brings the alarm along that was raised while it served.
+
+    Args:
+        entries: the whole registry, oldest first.
+    """
+    for before, entry in reversed(list(pairwise(entries))):
+        is_about_it = before.champion is not None and before.champion == entries[-1].champion
+        if is_about_it and ALARM in entry.lineage:
+            return str(entry.lineage[ALARM])
+        if entry.action == "promoted" and entry.champion == entries[-1].champion:
+            break
+    return ""
 
 
 def append_entry(

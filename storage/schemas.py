@@ -122,6 +122,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # query x method x split
     "predictions": _schema(query_id=_TEXT, method=_TEXT, split=_TEXT, p=_REAL, is_correct=pa.bool_()),
+    # query x split, by the outcome head: labelled rows by the regressions that left them out
+    "outcome_predictions": _schema(
+        query_id=_TEXT, split=_TEXT, gain=_REAL, medium_right=_REAL, large_right=_REAL, confidence=_REAL
+    ),
     # one night of recalibration
     "nights": _schema(
         run_id=_TEXT,

@@ -127,6 +127,24 @@ class RunLacks(TaskError, ValueError):
         )
 
 
+class NoJointOutcomes(TaskError, ValueError):
+    """A threshold is asked for that the outcome head chooses, of a run without one.
+
+    Args:
+        who: the run, or that there is none, as the subject of the sentence.
+    """
+
+    who: str
+
+    def __str__(self) -> str:
+        verb = "has" if self.who.startswith("no ") else "has no"
+        return (
+            f"{plain(self.who)} {verb} predictions of an outcome head, by which a threshold is chosen: heads of before "
+            "version 0.3 and labels without grades have none; run `routecal calibrate` on graded labels, or name "
+            "another run with --run"
+        )
+
+
 class OldIds(TaskError, ValueError):
     """A table of routecal 0.1 that cannot be used beside newer tables."""
 

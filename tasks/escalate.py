@@ -1,126 +1,142 @@
-"""Escalation: a threshold chosen on validation rows, what it saves on the test split, the folder it is served from."""
+"""Escalation: thresholds chosen on labelled rows, and what they save on the test split."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
 from routecal.calib import escalation
-from routecal.calib.errors import GradeUnknown, PriceUnknown
-from routecal.calib.escalation import Outcomes, Saving, ThresholdPoint
+from routecal.calib.errors import GradeUnknown, OutOfReach, PriceUnknown
+from routecal.calib.escalation import ALL_KEPT, Outcomes, need_by_confidence, need_by_gain, saving_at
 from routecal.calib.examples import WARN_BELOW
-from routecal.calib.head import load
-from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.settings import EscalationTerms, Reading
+from routecal.calib.extra_cost import ExtraCost
+from routecal.calib.settings import MARGIN, EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
-from routecal.storage.atomic import local_path
 from routecal.storage.example_join import rows_of
-from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.layout import Home
 from routecal.tasks.cache import step
+from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation
+from routecal.tasks.guarantees import basis_of
 from routecal.tasks.load_examples import policy_index
+from routecal.tasks.operating_table import by_topic, operating_points
+from routecal.tasks.thresholds import Labelled, promise_of, threshold_for
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
-CALLS = "calls of the large model"
 
 
-class Escalation(BaseModel, frozen=True):
-    """What escalating doubtful queries costs and brings, method by method."""
+class _Priced(NamedTuple):
+    """Outcomes, the unit of their costs, why that is not money, and extra costs (n,) where they were recorded."""
 
-    unit: str = Field(description="of every cost here")
-    margin: float = Field(description="quality that counts as none lost, as a share of queries")
-    n_chosen_on: int = Field(description="labelled rows that chose the thresholds; test rows never do")
-    note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
-    methods: dict[str, Saving] = Field(default={}, description="by method: its threshold, measured on the test split")
-    policies: dict[str, tuple[float, float]] = Field(
-        default={},
-        description="(cost, quality) on the test split of all-medium, all-large, router alone, perfect oracle",
-    )
-    curves: dict[str, list[ThresholdPoint]] = Field(
-        default={}, description="by method, over thresholds, on the test split"
-    )
-    band: list[tuple[float, float]] = Field(default=[], description="interval of quality along the last curve")
-    oracle: list[tuple[float, float]] = Field(default=[], description="(cost, quality): the best for every budget")
+    outcomes: Outcomes
+    unit: str
+    note: str
+    recorded: NDArray[np.float64] | None
 
 
 @step(
     "escalate",
     "escalate: what it saves on {examples.rows} examples",
-    on=("tasks.load_examples", "storage.example_join", "calib.escalation", "calib.metrics"),
+    on=(
+        *("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "tasks.guarantees"),
+        *("storage.example_join", "calib.escalation", "calib.promise", "calib.metrics"),
+    ),
 )
 def escalate(
-    predictions: Artifact, examples: Artifact, methods: Sequence[str], chosen_on: Sequence[str], terms: EscalationTerms
+    predictions: Artifact,
+    examples: Artifact,
+    methods: Sequence[str],
+    chosen_on: Sequence[str],
+    terms: EscalationTerms,
+    outcome_predictions: Artifact | None = None,
 ) -> Escalation:
-    """Threshold, saving and curve of each of `methods`, the one in question last, with intervals as `score` has them.
+    """Threshold, saving and curve of every rule, the one that decides last, with intervals as `score` has them.
 
     Thresholds come from the splits in `chosen_on`: those that the head in question was not trained on.
     Where costs are neither recorded nor given, calls of the large model are counted instead, and `note` says so.
+
+    Args:
+        predictions: confidences of `methods`.
+        examples: the same queries.
+        methods: whose confidences are compared; the last is the head in question, whose rule is called "confidence".
+        chosen_on: splits of the labelled rows.
+        terms: prices, and what decides the threshold.
+        outcome_predictions: of the outcome head; the rule "joint outcome" then decides, and else confidence does.
     """
     table = read_table(examples)
-    test, held_out = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], chosen_on))
-    found = Escalation(unit=terms.price_unit, margin=terms.margin, n_chosen_on=int(held_out.sum()))
+    test, labelled = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], chosen_on))
+    margin = terms.at_most if terms.risk == "loss" else MARGIN
+    found = Escalation(unit=terms.price_unit, margin=margin, n_chosen_on=int(labelled.sum()))
     try:
-        outcomes, unit, note = _outcomes(table, terms)
+        priced = _outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
-    policy = policy_index(table["router_policy"])
+    true_policy = policy_index(table["true_policy"])[labelled]
+    rows = Labelled(priced.outcomes.where(labelled), true_policy, priced.unit, priced.note)
+    extra_cost = _extra_cost(table, priced, labelled)
+    needs = _needs(predictions, table, methods, outcome_predictions, extra_cost)
+    chosen = {name: need[labelled] for name, need in needs.items()}
+    rule, thresholds = list(needs)[-1], dict[str, float]()
+    for name, need in chosen.items():
+        try:
+            thresholds[name] = threshold_for(name, need, rows, terms)
+        except OutOfReach as error:
+            if name == rule:
+                return found.model_copy(update={"unit": priced.unit, "note": str(error)})
+    here, at = priced.outcomes.where(test), {name: need[test] for name, need in needs.items()}
     level = 0.95 if table.num_rows >= WARN_BELOW else 0.99
-    here, there = outcomes.where(test), outcomes.where(held_out)
-    savings, curves = {}, {}
-    band: tuple[NDArray[np.float64], ...] = ()
-    for name, p in _confidences(predictions, table, methods).items():
-        threshold = escalation.choose_threshold(
-            there, policy[held_out], p[held_out], margin=terms.margin, confidence=terms.margin_confidence
-        )
-        at = (here, policy[test], p[test])
-        savings[name] = escalation.saving_at(*at, threshold=threshold, margin=terms.margin, level=level)
-        every = escalation.thresholds_of(policy[test], p[test])
-        # Both ends included, evenly by rank.
-        thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
-        drawn = escalation.curve(*at, thresholds=thresholds)
-        curves[name] = [drawn.point(i) for i in range(len(thresholds))]
-        band = escalation.quality_band(*at, thresholds=thresholds, level=level)
     return found.model_copy(
         update={
-            "unit": unit,
-            "note": note,
-            "methods": savings,
-            "policies": _policies(here, policy[test]),
-            "curves": curves,
-            "band": list(zip(*(ends.tolist() for ends in band), strict=True)),
+            "unit": priced.unit,
+            "note": priced.note,
+            "remarks": _remarks(priced.outcomes),
+            "promise": promise_of(chosen[rule], rows, terms),
+            "basis": basis_of(chosen[rule], rows.true_policy, rows.outcomes, terms, thresholds[rule]),
+            "extra_cost": extra_cost,
             "oracle": _oracle(here),
+            "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),
+            **_measured(table.filter(pa.array(test)), here, at, thresholds, margin=margin, level=level),
         }
     )
 
 
-@step("pack", "pack the router with threshold {threshold:.3f}", on=("calib.packed_folder",))
-def pack_router(head: Artifact, router: Artifact, reading: Reading, threshold: float, threshold_from: str) -> Artifact:
-    """The head's folder, with its router's place and the threshold: `CalibratedRouter.from_pretrained` opens it."""
-    loaded, home = load(local_folder(head)), Home.from_env()
-    inside = home.relative(router.uri)
-    # Of a router among the artifacts its place beside the head, so that both can be moved together.
-    is_beside = inside != router.uri and local_path(home.root) is not None
-    serving = Serving(
-        router=f"../../{inside}" if is_beside else router.uri,
-        **reading.model_dump(exclude={"verbal"}),
-        blocks=loaded.blocks,
-        threshold=threshold,
-        threshold_from=threshold_from,
-        head_version=head.sha256[:16],
-    )
+def _measured(
+    test: pa.Table,
+    here: Outcomes,
+    needs: dict[str, NDArray[np.float64]],
+    thresholds: dict[str, float],
+    *,
+    margin: float,
+    level: float,
+) -> dict[str, object]:
+    """Fields of an `Escalation`: every rule on the test rows, and the one that decides on parts of them."""
+    policy, (rule, threshold) = policy_index(test["router_policy"]), list(thresholds.items())[-1]
+    drawn = {name: _drawn(here, need, policy, level) for name, need in needs.items()}
+    areas = {name: escalation.area_over_random(need, here, level=level) for name, need in needs.items()}
+    ahead = None
+    if {JOINT, CONFIDENCE} <= needs.keys():
+        ahead = escalation.area_difference(needs[JOINT], needs[CONFIDENCE], here, level=level)
+    large = ~escalation.kept(needs[rule], threshold)
+    grades = (test["medium_grade"].to_pylist(), test["large_grade"].to_pylist())
+    topics = by_topic(test["topic"].to_pylist(), here, needs[rule], threshold, margin=margin, level=level)
+    return {
+        "methods": {
+            name: saving_at(here, needs[name], threshold=t, margin=margin, level=level, policy=policy)
+            for name, t in thresholds.items()
+        },
+        "policies": _policies(here, policy),
+        "curves": {name: points for name, (points, _) in drawn.items()},
+        "bands": {name: band for name, (_, band) in drawn.items()},
+        "areas": areas,
+        "area_difference": ahead,
+        "regret": escalation.regret_by_cell(here, *grades, large),
+        "topics": topics,
+    }
 
-    def build(folder: Path) -> None:
-        pack(loaded, serving, folder)
 
-    return write_folder("calibrated", build, home=home)
-
-
-def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, str]:
-    """(outcomes, unit, note): costs as given, else as recorded, else calls of the large model."""
+def _outcomes(table: pa.Table, terms: EscalationTerms) -> _Priced:
+    """Costs as given, else as recorded, else calls of the large model."""
     grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
     is_given = terms.medium_price is not None or terms.large_price is not None
     medium, large = (
@@ -131,11 +147,34 @@ def _outcomes(table: pa.Table, terms: EscalationTerms) -> tuple[Outcomes, str, s
     try:
         found = Outcomes.of(*grades, medium_cost=_number(medium), large_cost=_number(large))
         if found.large_cost.any():
-            return found, terms.price_unit if is_given else "USD", ""
+            recorded = None if is_given else found.large_cost - found.medium_cost
+            return _Priced(found, terms.price_unit if is_given else "USD", "", recorded)
         note = "the large model costs nothing here"
     except PriceUnknown as error:
         note = str(error)
-    return Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note
+    return _Priced(Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note, None)
+
+
+def _extra_cost(table: pa.Table, priced: _Priced, labelled: NDArray[np.bool_]) -> ExtraCost:
+    """By the length of the prompt where costs were recorded, and flat where they were given or are not known."""
+    if priced.recorded is None or not priced.recorded[labelled].mean() > 0:
+        return ExtraCost()
+    return escalation.fit_extra_cost(table["n_tokens"].to_numpy()[labelled], priced.recorded[labelled])
+
+
+def _needs(
+    predictions: Artifact, table: pa.Table, methods: Sequence[str], outcomes: Artifact | None, extra_cost: ExtraCost
+) -> dict[str, NDArray[np.float64]]:
+    """By rule, the need (n,) of every row of `table`; the rule that decides last."""
+    policy = policy_index(table["router_policy"])
+    found = {
+        CONFIDENCE if name == methods[-1] else name: need_by_confidence(policy, p)
+        for name, p in _confidences(predictions, table, methods).items()
+    }
+    if outcomes is not None:
+        gain = rows_of(read_table(outcomes, columns=["query_id", "gain"]), table["query_id"])["gain"].to_numpy()
+        found[JOINT] = need_by_gain(gain, extra_cost(table["n_tokens"].to_numpy()))
+    return found
 
 
 def _number(cost: object) -> NDArray[np.float64]:
@@ -149,9 +188,31 @@ def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[st
     return {name: rows_of(rows, examples["query_id"])["p"].to_numpy() for name, rows in found.items() if rows.num_rows}
 
 
+def _drawn(
+    here: Outcomes, need: NDArray[np.float64], policy: NDArray[np.int64], level: float
+) -> tuple[list[escalation.ThresholdPoint], list[tuple[float, float]]]:
+    """A curve of at most `POINTS` thresholds, both ends included, evenly by rank; and its band."""
+    every = escalation.thresholds_of(need)
+    thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
+    line = escalation.curve(here, need, thresholds=thresholds, policy=policy)
+    low, high = escalation.quality_band(here, need, thresholds=thresholds, level=level)
+    return [line.point(i) for i in range(len(thresholds))], list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _remarks(outcomes: Outcomes) -> list[str]:
+    better = int((outcomes.large_right > outcomes.medium_right).sum())
+    if not better:
+        return [
+            f"On none of {len(outcomes)} queries is the large model right where the medium model is not: nothing here "
+            "speaks for paying for it. Check which model is which, or add queries on which they differ."
+        ]
+    return []
+
+
 def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
     mix, best = escalation.random_mix(outcomes).line, escalation.oracle_line(outcomes)
-    alone = escalation.curve(outcomes, policy, np.zeros(len(policy)), thresholds=[0.0]).line
+    sure = need_by_confidence(policy, np.ones(len(policy)))
+    alone = escalation.curve(outcomes, sure, thresholds=[ALL_KEPT]).line
     lines: dict[str, tuple[escalation.CostQuality, int]] = {
         "all-medium": (mix, 0),
         "all-large": (mix, 1),

@@ -17,16 +17,16 @@ from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.example_join import rows_of
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
-from routecal.tasks.escalate import Escalation
+from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.load_examples import load_examples
+from routecal.tasks.operating_table import FEWEST
 from routecal.tasks.train import open_head
 
 # The head in question, and what it is compared with row by row.
 FINAL, RIVAL = "SFT + RL + recalibration", "temperature"
-# Whose escalation is measured, and whose curves are drawn.
-ESCALATED = ("entropy", RIVAL, FINAL)
-# Smaller topics are taken together: their noise bands hold nearly any ECE.
-FEWEST = 20
+# Whose confidences decide, beside the joint outcome, in a comparison of costs.
+ESCALATED = ("entropy", FINAL)
+# Topics of fewer test rows than `FEWEST` taken together: their noise bands hold nearly any ECE.
 OTHER = "(smaller topics)"
 
 
@@ -95,6 +95,12 @@ def score(predictions: Artifact, seed: int) -> Evaluation:
         methods={name: summarise(p, y, level=level, seed=seed) for name, (p, y) in test.items()},
         brier_difference=difference,
     )
+
+
+def compared(predictions: Artifact) -> list[str]:
+    """Methods whose escalation is compared, of those that were predicted; the head in question last."""
+    every = list(dict.fromkeys(read_table(predictions, columns=["method"])["method"].to_pylist()))
+    return [*(name for name in ESCALATED if name in every[:-1]), every[-1]]
 
 
 def test_rows(predictions: pa.Table, method: str) -> tuple[list[float], list[bool]]:

@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 
 from routecal.calib.metrics import Estimate
 from routecal.storage.atomic import resolve
+from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.markdown import SHORT, picture, pipe_table, report_line, report_link, safe
@@ -46,6 +47,9 @@ def evaluation_page(
         fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
         if fs.isfile(path):
             lines += [picture(fs.cat_file(path), text), ""]
+    if evaluation.escalation is not None and evaluation.escalation.points:
+        columns, points = points_table(evaluation.escalation)
+        lines += ["## Operating points", "", pipe_table(columns, points), ""]
     # The method in question first. One column more would not fit beside the UI's own.
     methods = sorted(evaluation.methods.items(), key=lambda method: method[0] != FINAL)
     rows = [
@@ -54,6 +58,19 @@ def evaluation_page(
     ]
     lines += ["## Every method", "", pipe_table(("method", "ECE", "noise ≤", "Brier", "AUROC"), rows)]
     return "\n".join([*lines, ""])
+
+
+def points_table(escalation: Escalation) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows) of the table of operating points; a dash where one cannot be had."""
+    rows = []
+    for one in escalation.points:
+        if one.saving is None:
+            rows.append([one.asked, "–", "–", f"not from {escalation.n_chosen_on} labels" if one.is_promised else "–"])
+        else:
+            s = one.saving
+            saved, change = f"{s.saving.times(100):.1f}", f"{s.quality_difference.times(100):+.1f}"
+            rows.append([one.asked, f"{1 - s.point.large:.1%}", saved, change])
+    return ["threshold for", "medium serves", "% saved", "points against all-large"], rows
 
 
 def _pictures(evaluation: Evaluation) -> dict[str, str]:

@@ -1,33 +1,14 @@
 """What an evaluation comes to, money first: one sentence, the figures behind it, warnings, and what to do next."""
 
-from typing import NamedTuple
-
-from routecal.calib.escalation import EVERYTHING, Saving
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.metrics import Estimate, Summary
 from routecal.calib.night.promotion_gate import GateRules
 from routecal.calib.policy import Policy
-from routecal.tasks.escalate import CALLS, Escalation
+from routecal.tasks.escalation_verdict import KeyFigure, escalation_figures, escalation_steps, money
 from routecal.tasks.evaluate import RIVAL, Evaluation
 
 _GOES_TO = {Policy.STANDARD: "the medium model", Policy.COMPLEX: "the large model", Policy.AMBIGUOUS: "neither model"}
-# Shares below are printed as 0.0 %.
-LEAST_SAVING = 0.0005
 TARGET_ECE: float = GateRules.model_fields["target_ece"].default
-
-
-class KeyFigure(NamedTuple):
-    """One line of the verdict.
-
-    Attributes:
-        name: what was measured.
-        value: with its interval.
-        meaning: what to hold the value against, in a sentence.
-    """
-
-    name: str
-    value: str
-    meaning: str
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -39,9 +20,7 @@ def headline(evaluation: Evaluation) -> str:
 def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
     """What the headline rests on: money, quality, calibration, Brier score and ranking, in this order."""
     last = _last(evaluation)
-    escalation, found = evaluation.escalation, list[KeyFigure]()
-    if escalation is not None and (saving := _saving(escalation)) is not None:
-        found += _of_escalation(escalation, saving)
+    found = [] if evaluation.escalation is None else escalation_figures(evaluation.escalation)
     found += [
         KeyFigure("Calibration error (ECE)", f"{last.ece:.3f}", _ece(last)),
         KeyFigure("Brier score", f"{last.brier:.3f}", _brier(evaluation, last)),
@@ -59,105 +38,10 @@ def next_steps(evaluation: Evaluation, calibrated: str | None) -> list[str]:
         evaluation: of the head.
         calibrated: folder that `CalibratedRouter` opens; None where none was made.
     """
-    against, escalation = head_warnings(evaluation), evaluation.escalation
-    steps = list(against)
-    if escalation is None or (saving := _saving(escalation)) is None:
-        return steps
-    if escalation.note:
-        steps.append(f"Costs are not in money: {escalation.note}.")
-    if not saving.non_inferior or _saves_nothing(saving):
-        steps.append(
-            f"Label more queries: {escalation.n_chosen_on} chose the threshold and {saving.n} measured it. Or allow a "
-            f"greater loss of quality than {_points(escalation.margin)} (--margin {escalation.margin:g})."
-        )
-    elif calibrated is not None and not against:
-        steps.append(f"Serve it: CalibratedRouter.from_pretrained({calibrated!r}).")
-    return steps
-
-
-def money(escalation: Escalation | None) -> str:
-    """What escalating saves, at what change of quality, and whether that is shown; or why nothing is known."""
-    saving = _saving(escalation)
-    if escalation is None or saving is None:
-        return "What escalating saves is not known" + (f" ({escalation.note})" if escalation is not None else "")
-    if _saves_nothing(saving):
-        share = f"{saving.point.large:.1%}"
-        return (
-            f"Saves nothing: the large model has to serve {'all' if share == '100.0%' else share + ' of'} test queries"
-        )
-    d, within = saving.quality_difference, _points(escalation.margin)
-    what = "calls of the large model" if escalation.unit == CALLS else "cost"
-    at = f"{d.value * 100:+.1f} points of quality against the large model alone"
-    claims = {"shown": f"within {within}: shown", "ruled out": f"more than {within} worse"}
-    claim = claims.get(_claim(saving, escalation.margin), f"within {within}: not shown")
-    sure = "Saves" if saving.saving.low > 0 else "May save"
-    return f"{sure} {saving.saving.value:.1%} of the {what} at {at} ({claim})"
-
-
-def sentence(escalation: Escalation) -> str:
-    """All of it in one line, of the last method: threshold, saving, quality, and what of it is shown."""
-    if (s := _saving(escalation)) is None:
-        return f"No escalation threshold: {escalation.note}."
-    within, rows = _points(escalation.margin), f"{escalation.n_chosen_on} labelled queries"
-    if s.point.threshold >= EVERYTHING:
-        saved, quality = _router_alone(escalation)
-        return (
-            f"Nothing is saved: on {rows} no confidence is high enough to stay within {within} of all-large, so the "
-            f"large model serves all {s.n} test queries (quality {s.point.quality:.1%}). More labelled queries or a "
-            f"wider --margin may change that. The router alone saves {saved} (in {escalation.unit}) at {quality} "
-            "points of quality."
-        )
-    claims = {
-        "shown": f"no worse than all-large within {within}: shown",
-        "ruled out": f"worse than all-large by more than {within}",
-    }
-    open_claim = f"within {within} of all-large: neither shown nor ruled out on {s.n} queries"
-    nothing = "Nothing is saved: escalating" if _saves_nothing(s) else "Escalating"
-    shown = "" if s.saving.low > 0 or _saves_nothing(s) else ", which may be nothing,"
-    mix = "" if s.random_saving is None else f" A random mix of that quality saves {s.random_saving:.1%}."
-    return (
-        f"{nothing} confidence below {s.point.threshold:.3f} (chosen on {rows}), the large model serves "
-        f"{s.point.large:.1%} of {s.n} test queries and {s.saving.times(100):.1f} % of its cost{shown} is saved (in "
-        f"{escalation.unit}); quality {s.point.quality:.1%}, {s.quality_difference.times(100):+.1f} points against "
-        f"all-large; {claims.get(_claim(s, escalation.margin), open_claim)}.{mix}"
-    )
-
-
-def _of_escalation(escalation: Escalation, saving: Saving) -> list[KeyFigure]:
-    alone = "{} at {} points".format(*_router_alone(escalation))
-    mix = "" if saving.random_saving is None else f" A random mix of the same quality saves {saving.random_saving:.1%}."
-    return [
-        KeyFigure(
-            "Calls saved" if escalation.unit == CALLS else "Cost saved",
-            f"{saving.saving.times(100):.1f} %",
-            f"Against the large model alone ({escalation.unit}). The router without confidence saves {alone}.{mix}",
-        ),
-        KeyFigure(
-            "Quality",
-            f"{saving.point.quality:.1%}",
-            f"Share of queries answered correctly: {saving.quality_difference.times(100):+.1f} points against the "
-            f"large model alone; that at most {_points(escalation.margin)} is lost is "
-            f"{_claim(saving, escalation.margin)}.",
-        ),
-        KeyFigure(
-            "Served by the large model",
-            f"{saving.point.large:.1%}",
-            f"Queries that the router sends there, and those whose confidence is below {saving.point.threshold:.3f}.",
-        ),
-    ]
-
-
-def _claim(saving: Saving, margin: float) -> str:
-    """Whether it is shown that no more than the margin of quality is lost."""
-    if saving.non_inferior:
-        return "shown"
-    return "ruled out" if saving.quality_difference.high < -margin else "neither shown nor ruled out"
-
-
-def _router_alone(escalation: Escalation) -> tuple[str, str]:
-    """(share of the cost saved, points of quality lost) by the router without confidence, against all-large."""
-    (cost, quality), (all_cost, best) = (escalation.policies[name] for name in ("router alone", "all-large"))
-    return f"{1 - cost / all_cost:.1%}", f"{100 * (quality - best):+.1f}"
+    against = head_warnings(evaluation)
+    if evaluation.escalation is None:
+        return against
+    return against + escalation_steps(evaluation.escalation, calibrated, is_doubtful=bool(against))
 
 
 def _ece(last: Summary) -> str:
@@ -177,21 +61,8 @@ def _brier(evaluation: Evaluation, last: Summary) -> str:
     return f"{meaning} {better.capitalize()} {RIVAL} scaling: {d:+.4f}."
 
 
-def _saving(escalation: Escalation | None) -> Saving | None:
-    """Of the method in question; None where nothing could be measured."""
-    return list(escalation.methods.values())[-1] if escalation is not None and escalation.methods else None
-
-
-def _saves_nothing(saving: Saving) -> bool:
-    return saving.point.threshold >= EVERYTHING or saving.saving.value < LEAST_SAVING
-
-
 def _last(evaluation: Evaluation) -> Summary:
     return list(evaluation.methods.values())[-1]
-
-
-def _points(margin: float) -> str:
-    return f"{100 * margin:g} point{'s' * (margin != 0.01)}"
 
 
 def head_warnings(evaluation: Evaluation) -> list[str]:

@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 # Bump when pooling, layer or truncation change what a feature is. 2: padded rows are read without an attention mask,
 # which moves a bfloat16 state by its last bit. 3: the token that a classifier's own head reads (encoders; texts that
-# end in a decoder's padding token), special tokens of the template once, 2,048 tokens of a query.
-EXTRACT_VERSION = "3"
+# end in a decoder's padding token), special tokens of the template once, 2,048 tokens of a query. 4: middle
+# layers for the outcome head.
+EXTRACT_VERSION = "4"
 # Bump when the check of a router looks for more.
 CHECK_VERSION = "1"
 

@@ -74,16 +74,23 @@ def load_examples(examples: Artifact, features: Artifact, *, blocks: Sequence[st
     return loaded
 
 
-def load_blocks(examples: Artifact, features: Artifact) -> dict[str, NDArray[np.float32]]:
-    """(n, d) vectors of every block by its name, in the rows of `load_examples`."""
-    names, ids = block_names(features), read_table(examples, columns=["query_id"])["query_id"]
+def load_blocks(
+    examples: Artifact, features: Artifact, names: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """(n, d) vectors of every block by its name, in the rows of `load_examples`; default: `block_names`."""
+    names, ids = names or block_names(features), read_table(examples, columns=["query_id"])["query_id"]
     rows = rows_of(read_table(features, columns=["query_id", *names]), ids)
     return {name: vectors_of(rows[name]).astype(np.float32) for name in names}
 
 
 def block_names(features: Artifact) -> tuple[str, ...]:
-    """The blocks that a features table holds, the default one first; files of before there were blocks hold that."""
+    """The blocks that a confidence head may read, the default one first, which old files hold without a word."""
     return tuple(read_metadata(features).get("blocks", DEFAULT).split())
+
+
+def outcome_block_names(features: Artifact) -> tuple[str, ...]:
+    """The blocks that an outcome head reads; none in files of before there were outcome heads."""
+    return tuple(read_metadata(features).get("outcome_blocks", "").split())
 
 
 def vectors_of(column: pa.ChunkedArray) -> NDArray[np.floating]:

@@ -74,6 +74,19 @@ def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, 
     return apart, rest
 
 
+def queries_of(rows: Artifact) -> Artifact:
+    """The queries in a table with `query_id` and `query`, as far as a router reads them."""
+    table = read_table(rows, columns=["query_id", "query"])
+    empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
+    known = {
+        **empty,
+        "source": pa.array([rows.kind] * table.num_rows),
+        **dict(zip(table.column_names, table.columns, strict=True)),
+    }
+    columns = [known[name] for name in SCHEMAS["queries"].names]
+    return write_table(pa.table(columns, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())
+
+
 def inbox_of(queries: Artifact) -> Artifact:
     """A folder that holds these queries and nothing else, for a night to gather."""
 

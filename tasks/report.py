@@ -19,13 +19,17 @@ from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
-from routecal.tasks.escalate import Escalation
-from routecal.tasks.evaluate import FEWEST, FINAL, RIVAL, Evaluation, test_rows
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
+from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation
+from routecal.tasks.escalation_verdict import rule_line, sentence
+from routecal.tasks.evaluate import FINAL, RIVAL, Evaluation, test_rows
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.train import read_log
 
 # Curves of the diagram, baselines first; more than these do not stay legible.
 DRAWN = ("entropy", "temperature", "SFT", FINAL)
+# Rules that are drawn with a band; what else is drawn is there for comparison.
+RULES = (CONFIDENCE, JOINT)
 # What the head is to make better, on a panel of its own beside it.
 BEFORE = "max_prob"
 
@@ -61,18 +65,18 @@ def write_report(run_id: str, evaluation: Evaluation, artifacts: dict[str, Artif
 
 
 def draw_escalation(found: Escalation) -> bytes:
-    """The cost-quality plane of what `escalate` measured, the threshold of the last method marked."""
+    """The cost-quality plane of what `escalate` measured, the threshold of the rule that decides marked."""
     lines = {name: _line([(point.cost, point.quality) for point in points]) for name, points in found.curves.items()}
     last = list(lines)[-1]
     chosen = found.methods[last].point
-    band = np.array(found.band)
     figure = plots.cost_quality(
         lines,
         random=_line([found.policies["all-medium"], found.policies["all-large"]]),
         oracle=_line(found.oracle),
         points={name: at for name, at in found.policies.items() if name != "perfect oracle"},
         chosen=(chosen.cost, chosen.quality),
-        band=plots.Band(lines[last].cost, band[:, 0], band[:, 1]),
+        bands={name: plots.Band(lines[name].cost, *np.array(found.bands[name]).T) for name in lines if name in RULES},
+        thin=[name for name in lines if name not in RULES],
         unit=found.unit,
     )
     return plots.render(figure)
@@ -149,11 +153,18 @@ def _page(
         rival=RIVAL,
         facts=facts,
         figures=figures,
-        escalation_line=None if evaluation.escalation is None else sentence(evaluation.escalation),
+        escalation_lines=_lines(evaluation.escalation),
+        topic_verdict=topic_verdict,
         tables={title: (table.column_names, table.to_pylist()) for title, table in tables.items()},
         artifacts=artifacts,
     )
     return text.encode()
+
+
+def _lines(escalation: Escalation | None) -> list[str]:
+    if escalation is None:
+        return []
+    return [line for line in (sentence(escalation), rule_line(escalation), *escalation.remarks) if line]
 
 
 def reliability_text(methods: dict[str, Summary], drawn: Sequence[str]) -> str:
@@ -205,14 +216,15 @@ def training_text(steps: Sequence[StepLog]) -> str:
 
 def cost_quality_text(found: Escalation) -> str:
     """Of quality against cost, with the threshold in use."""
-    name, saving = list(found.methods.items())[-1]
     policies = "; ".join(
         f"{policy}: quality {quality:.1%} at a cost of {cost:.3g}" for policy, (cost, quality) in found.policies.items()
     )
+    areas = "; ".join(f"{rule} {area:.3f}" for rule, area in found.areas.items() if area is not None)
+    point = found.methods[str(found.rule)].point
     return (
-        f"Quality against cost per query, in {found.unit}. {name} with the threshold in use, "
-        f"{saving.point.threshold:.3f}: quality {saving.point.quality:.1%} at a cost of {saving.point.cost:.3g}. "
-        f"{policies}."
+        f"Quality against cost per query, in {found.unit}. The {found.rule} rule with the threshold in use: quality "
+        f"{point.quality:.1%} at a cost of {point.cost:.3g}. {policies}. Area over random, where the perfect oracle "
+        f"has 1: {areas or 'undefined'}."
     )
 
 

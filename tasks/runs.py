@@ -12,7 +12,7 @@ from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
 from routecal.storage.query_identity import rough_half
-from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
+from routecal.tasks.errors import MixedQueries, NoJointOutcomes, OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.
 _MADE_BY = {
@@ -22,7 +22,10 @@ _MADE_BY = {
     "examples": "run `routecal train` first",
     "predictions": "run `routecal evaluate` first",
     "heads": "run `routecal train` first, or name one",
+    "calibrated": "run `routecal calibrate` first",
 }
+# Of what the outcome head says of every row.
+_OUTCOMES = "outcome_predictions"
 
 
 def start(flow: str) -> str:
@@ -83,6 +86,20 @@ def run_with(*kinds: str, run_id: str | None = None) -> tuple[str, dict[str, Art
         what = (lacking or kinds)[0]
         raise OptionMissing(what, _MADE_BY[what])
     return manifest.run_id, {kind: _main(manifest, kind) for kind in kinds}
+
+
+def with_joint_outcomes(*kinds: str, run_id: str | None = None) -> tuple[str, dict[str, Artifact]]:
+    """As `run_with`, of a run that has predictions of an outcome head, those among what it recorded.
+
+    Raises:
+        NoJointOutcomes: the run that was named has none, or no run has.
+        RunUnknown, RunLacks, OptionMissing: as `run_with`.
+    """
+    if run_id is not None and run_named(run_id).main(_OUTCOMES) is None:
+        raise NoJointOutcomes(f"the run {run_id}")
+    if run_id is None and latest_manifest(Home.from_env(), _OUTCOMES) is None:
+        raise NoJointOutcomes("no run here")
+    return run_with(*kinds, _OUTCOMES, run_id=run_id)
 
 
 def latest_with_any(*kinds: str) -> Manifest | None:

@@ -11,7 +11,7 @@ from routecal.calib.errors import CalibError
 from routecal.storage.artifact import Artifact
 from routecal.storage.errors import StorageError
 from routecal.storage.folder_artifact import local_folder
-from routecal.storage.head_registry import champion
+from routecal.storage.head_registry import alarm_against_champion, history, newest_entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
 
@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 class Champion:
     """The calibrated router that is in force, kept up to date while it routes.
 
-    Promotions and rollbacks take effect within `look_every_s`, without a restart. A head that cannot be opened, or a
+    Promotions and rollbacks take effect within `look_every_s`, without a restart, and so do alarms of a night, after
+    which decisions come without a guarantee. A head that cannot be opened, or a
     registry that cannot be read, leaves the one before in service and is logged. Threads may share one.
 
     Args:
@@ -37,10 +38,11 @@ class Champion:
     def __init__(self, home: Home | None = None, *, look_every_s: float = 5.0, **options: Any) -> None:
         self._home, self._look_every_s, self._options = home or Home.from_env(), look_every_s, options
         self._looking = threading.Lock()
-        artifact = champion(self._home)
-        if artifact is None:
+        entry = newest_entry(self._home)
+        if entry is None or entry.champion is None:
             raise NothingServes(self._home.root, self._home.absence)
-        self.router, self._serving = self._opened(artifact), artifact
+        self.router, self._serving, self._number = self._opened(entry.champion), entry.champion, entry.number
+        self.router.alarm = alarm_against_champion(history(self._home))
         self._looked, self._complaint = time.monotonic(), ""
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
@@ -53,10 +55,15 @@ class Champion:
         if time.monotonic() - self._looked < self._look_every_s or not self._looking.acquire(blocking=False):
             return
         try:
-            artifact = champion(self._home)
-            if artifact is not None and artifact != self._serving:
-                self.router, self._serving = self._opened(artifact), artifact
+            entry = newest_entry(self._home)
+            if entry is None or entry.champion is None or entry.number == self._number:
+                return
+            if entry.champion != self._serving:
+                self.router, self._serving = self._opened(entry.champion), entry.champion
                 logger.info("head %s serves from now on", self.router.serving.head_version)
+            if alarm := alarm_against_champion(history(self._home)):
+                logger.warning("the guarantee of the head that serves holds no more: %s", alarm)
+            self.router.alarm, self._number = alarm, entry.number
         except (StorageError, CalibError, OSError) as error:
             # It is tried again at every look, and complained of once.
             if self._complaint != (complaint := str(error)):

@@ -10,6 +10,8 @@ from routecal.storage.layout import Home
 
 # Metadata that is a JSON object with entries for some of the rows, or of the queries that got none.
 _BY_ROW = "unlabelled"
+# Metadata of features that names columns which not every part may have.
+_OUTCOME = "outcome_blocks"
 
 
 def shards(table: Artifact, size: int) -> list[Artifact]:
@@ -25,13 +27,32 @@ def shards(table: Artifact, size: int) -> list[Artifact]:
 
 
 def joined(parts: Sequence[Artifact]) -> Artifact:
-    """All rows of parts of one kind, in order, under the first part's metadata; its entries by row are joined, too."""
+    """All rows of parts of one kind, in order, under the first part's metadata; its entries by row are joined, too.
+
+    Of features, blocks for the outcome head stay where every part has them: what was read before there were outcome
+    heads lacks them.
+    """
     if len(parts) == 1:
         return parts[0]
-    table = pa.concat_tables([read_table(part) for part in parts])
-    stored = [read_metadata(part) for part in parts]
+    tables, stored = [read_table(part) for part in parts], [read_metadata(part) for part in parts]
+    dropped = _in_some({name for own in stored for name in own.get(_OUTCOME, "").split()}, tables)
+    table = pa.concat_tables([t.drop_columns([name for name in t.column_names if name in dropped]) for t in tables])
+    stored[0] = _without(dropped, stored[0])
     metadata, by_row = dict(stored[0]), [json.loads(own[_BY_ROW]) for own in stored if _BY_ROW in own]
     if by_row:
         merged = {query_id: reason for own in by_row for query_id, reason in own.items()}
         metadata[_BY_ROW] = json.dumps(merged, sort_keys=True)
     return write_table(table, parts[0].kind, home=Home.from_env(), metadata=metadata)
+
+
+def _in_some(names: set[str], tables: Sequence[pa.Table]) -> set[str]:
+    """Those that a table lacks and another one has."""
+    return {name for name in names if not all(name in table.column_names for table in tables)}
+
+
+def _without(dropped: set[str], metadata: dict[str, str]) -> dict[str, str]:
+    if not dropped or _OUTCOME not in metadata:
+        return metadata
+    kept = [name for name in metadata[_OUTCOME].split() if name not in dropped]
+    rest = {key: value for key, value in metadata.items() if key != _OUTCOME}
+    return rest | {_OUTCOME: " ".join(kept)} if kept else rest

@@ -91,7 +91,9 @@ def options(name: str) -> set[str]:
     }
     known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
     return known | {
-        "--" + str(a) for i in model.model_fields.values() for a in getattr(i.validation_alias, "choices", ())
+        "--" + str(a).replace("_", "-")
+        for i in model.model_fields.values()
+        for a in getattr(i.validation_alias, "choices", ())
     }
 
 

@@ -18,7 +18,7 @@ MAY_NOT = {
     "flows": {"torch", "duckdb", "pyarrow", "transformers"},
 }
 # The rooms of calib that may import each of these.
-ONLY_IN = {"transformers": {"router"}, "matplotlib": {"plots"}, "safetensors": {"head", "router"}}
+ONLY_IN = {"transformers": {"router"}, "matplotlib": {"plots"}, "safetensors": {"head", "outcome", "router"}}
 
 
 def imports(file: Path) -> Iterator[str]:

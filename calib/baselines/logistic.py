@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.predictors import N_FOLDS, Predictor, constant, deal, learnable, recalibrated
-from routecal.calib.baselines.standardised import Standard, router_columns
+from routecal.calib.baselines.router_columns import router_columns
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Standard
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows
 

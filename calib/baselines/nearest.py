@@ -7,8 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.predictors import Predictor, constant, learnable, recalibrated
-from routecal.calib.baselines.standardised import Reduced
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Reduced
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows
 

@@ -27,10 +27,12 @@ class Resampled:
     Attributes:
         value: (s,) on the rows as they are, one per training seed; NaN where it is undefined.
         drawn: (s, m) on each of m resamples of the queries.
+        divisions: how many divisions into router, labelled and test rows the seeds belong to, division by division.
     """
 
     value: FloatArray
     drawn: FloatArray
+    divisions: int = 1
 
 
 # What a method is compared by, of `calib.metrics.METRICS`.
@@ -100,7 +102,13 @@ def minus(a: Resampled, b: Resampled) -> Resampled:
     """
     if a.drawn.shape != b.drawn.shape:
         raise LengthMismatch("a", a.drawn.size, "b", b.drawn.size)
-    return Resampled(a.value - b.value, a.drawn - b.drawn)
+    return Resampled(a.value - b.value, a.drawn - b.drawn, a.divisions)
+
+
+def over_divisions(found: Sequence[Resampled]) -> Resampled:
+    """One metric of one method over several divisions, all measured on resamples of the same questions."""
+    values, drawn = ([getattr(one, field) for one in found] for field in ("value", "drawn"))
+    return Resampled(np.concatenate(values), np.concatenate(drawn), len(found))
 
 
 def _prepared(name: str, p: FloatArray, y: FloatArray) -> OnCounts:

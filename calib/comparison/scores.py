@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, Field
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.comparison.resampled import Resampled, resample
+from routecal.calib.comparison.resampled import Resampled, over_divisions, resample
 from routecal.calib.metrics import auroc, brier, ece, log_loss, noise_floor
 
 
@@ -50,6 +50,14 @@ def score_methods(p: Sequence[ArrayLike], y: ArrayLike, counts: Iterable[FloatAr
     0.25
     """
     return MethodScore(tuple(_alone(*checked(one, y), seed=seed) for one in p), resample(p, y, counts))
+
+
+def joined(divisions: Sequence[MethodScore]) -> MethodScore:
+    """One score of one method over several divisions, whose resamples are of the same questions."""
+    return MethodScore(
+        tuple(seed for one in divisions for seed in one.seeds),
+        {name: over_divisions([one.resampled[name] for one in divisions]) for name in divisions[0].resampled},
+    )
 
 
 def _alone(p: FloatArray, y: FloatArray, *, seed: int) -> SeedScore:

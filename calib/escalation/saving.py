@@ -1,21 +1,20 @@
-"""From curve to claim: a threshold chosen on validation rows, and what it saves on test rows, with intervals."""
-
-from statistics import NormalDist
+"""From curve to claim: what a threshold saves on rows that did not choose it, with intervals."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field
 from scipy.stats import t
 
-from routecal.calib.checks import FloatArray, checked_p
-from routecal.calib.errors import NothingToSave, OutOfRange
+from routecal.calib.checks import FloatArray
+from routecal.calib.errors import NothingToSave
+from routecal.calib.escalation.need import NOTHING_KEPT, kept
 from routecal.calib.escalation.outcomes import Outcomes
-from routecal.calib.escalation.paired import paired_difference_of_shares, score_statistic
-from routecal.calib.escalation.tradeoff import COMPLEX, ThresholdPoint, curve, served_by_large, thresholds_of
+from routecal.calib.escalation.paired import paired_difference_of_shares
+from routecal.calib.escalation.tradeoff import ThresholdPoint, curve
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
-from routecal.calib.settings import CONFIDENCE, MARGIN
+from routecal.calib.settings import MARGIN
 
 
 class Saving(BaseModel, frozen=True):
@@ -38,64 +37,14 @@ class Saving(BaseModel, frozen=True):
     )
 
 
-def choose_threshold(
-    outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, margin: float = MARGIN, confidence: float = CONFIDENCE
-) -> float:
-    """The lowest threshold to be had without losing more than `margin` of all-large's quality.
-
-    Starts at all-large and lowers the threshold as long as the queries that medium then serves pass, one-sided at
-    `confidence`, Tango's score test of
-
-        share answered right >= share that all-large answers right - margin      (`paired.score_statistic`)
-
-    and stops for good at the first that fails: a lucky dip further down is never looked at, which keeps the choice
-    among hundreds of thresholds from being a choice among lucky ones. Tests in a fixed sequence need no correction for
-    their number (Angelopoulos et al. 2021, arXiv:2110.01052, do it with exact p-values; the score test is approximate).
-    A margin of one point cannot pass at all below 268 rows at confidence .95: everything is escalated. At .5 it is the
-    point estimate that passes, and the loss on new rows exceeds the margin about half the time. The claim must come
-    from other rows: `saving_at`.
-
-    Args:
-        outcomes: n validation (or calibration) rows, never test rows.
-        policy: (n,) index into `POLICIES` of the router's decision.
-        p: (n,) confidence in it.
-        margin: share of queries whose loss counts as none, in [0, 1).
-        confidence: that the margin is kept, in [.5, 1).
-
-    Returns:
-        0 where the router alone keeps the margin, `EVERYTHING` where nothing else does.
-
-    Raises:
-        OutOfRange: margin or confidence outside their range.
-        InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
-
-    >>> three = Outcomes.of(["CORRECT", "CORRECT", "INCORRECT"], ["CORRECT"] * 3, medium_cost=1, large_cost=10)
-    >>> choose_threshold(three, [0, 0, 0], [0.75, 0.5, 0.25], confidence=0.5)  # medium is wrong at 0.25 only
-    0.375
-    """
-    if not 0 <= margin < 1:
-        raise OutOfRange("margin", margin, "at least 0 and below 1: the share of queries that may be lost")
-    if not 0.5 <= confidence < 1:
-        raise OutOfRange("confidence", confidence, "at least .5 and below 1")
-    at = thresholds_of(policy, p)
-    p, policy = checked_p(p), np.asarray(policy)
-    order = np.argsort(p, kind="stable")
-    d = np.where(policy == COMPLEX, 0.0, outcomes.medium_right - outcomes.large_right)[order]
-    kept_from = np.searchsorted(p[order], at, side="left")
-    gains, losses = (np.concatenate([np.cumsum(v[::-1])[::-1], [0.0]])[kept_from] for v in (d > 0, d < 0))
-    statistic = score_statistic(gains, losses, len(p), difference=-margin)
-    failed = np.flatnonzero(statistic[:-1] < NormalDist().inv_cdf(confidence))  # the last is all-large itself
-    return float(at[failed[-1] + 1] if len(failed) else at[0])
-
-
 def saving_at(
     outcomes: Outcomes,
-    policy: ArrayLike,
-    p: ArrayLike,
+    need: ArrayLike,
     *,
     threshold: float,
     margin: float = MARGIN,
     level: float = 0.95,
+    policy: ArrayLike | None = None,
 ) -> Saving:
     """What `threshold` saves against all-large, with paired intervals.
 
@@ -109,30 +58,30 @@ def saving_at(
 
     Args:
         outcomes: n rows that had no part in choosing the threshold.
-        policy: (n,) index into `POLICIES` of the router's decision.
-        p: (n,) confidence in it.
-        threshold: a confidence below it escalates.
+        need: (n,) of each, +inf where only the large model may serve it.
+        threshold: a need up to it is kept on the medium model.
         margin: share of queries whose loss counts as none.
         level: coverage of the intervals.
+        policy: (n,) index into `POLICIES` of the router's decision, for the shares that go against it.
 
     Raises:
         NothingToSave: the large model costs nothing on these rows.
-        InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
+        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=9)
-    >>> found = saving_at(two, [0, 0], [0.9, 0.3], threshold=0.5)
+    >>> found = saving_at(two, [-0.9, -0.3], threshold=-0.5)
     >>> round(found.saving.value, 4), found.quality_difference.value, found.random_saving  # cost 5 of 9
     (0.4444, 0.0, 0.0)
     """
     if not outcomes.large_cost.any():
         raise NothingToSave(len(outcomes))
-    point = curve(outcomes, policy, p, thresholds=[threshold]).point(0)
-    large = served_by_large(policy, p, threshold=threshold)
+    point = curve(outcomes, need, thresholds=[threshold], policy=policy).point(0)
+    large = ~kept(need, threshold)
     right = np.where(large, outcomes.large_right, outcomes.medium_right)
     gains, losses = (int((sign * (right - outcomes.large_right) > 0).sum()) for sign in (1, -1))
     difference = paired_difference_of_shares(gains, losses, len(right), level=level)
     saving = _saved(outcomes, large, level)
-    if threshold > 1:  # all-large against itself
+    if threshold == NOTHING_KEPT:  # all-large against itself
         difference = saving = Estimate(value=0.0, low=0.0, high=0.0)
     return Saving(
         n=len(right),
@@ -148,7 +97,7 @@ def saving_at(
 
 
 def quality_band(
-    outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, thresholds: ArrayLike, level: float = 0.95
+    outcomes: Outcomes, need: ArrayLike, *, thresholds: ArrayLike, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end (t,) of Wilson's interval of quality at each threshold; pointwise, not simultaneous.
 
@@ -157,25 +106,24 @@ def quality_band(
 
     Args:
         outcomes: n rows.
-        policy: (n,) index into `POLICIES` of the router's decision.
-        p: (n,) confidence in it.
-        thresholds: (t,) confidences below which to escalate.
+        need: (n,) of each, +inf where only the large model may serve it.
+        thresholds: (t,) needs up to which the medium model serves.
         level: coverage.
 
     >>> one = Outcomes.of(["CORRECT"], ["INCORRECT"], medium_cost=1, large_cost=9)
-    >>> [ends.round(2).tolist() for ends in quality_band(one, [0], [0.5], thresholds=[0.0, 1.0])]
-    [[0.21, 0.0], [1.0, 0.79]]
+    >>> [ends.round(2).tolist() for ends in quality_band(one, [0.5], thresholds=[0.0, 1.0])]
+    [[0.0, 0.21], [0.79, 1.0]]
     """
-    quality = curve(outcomes, policy, p, thresholds=thresholds).quality
+    quality = curve(outcomes, need, thresholds=thresholds).quality
     return wilson(quality * len(outcomes), np.full(len(quality), float(len(outcomes))), level=level)
 
 
 def _saved(outcomes: Outcomes, large: NDArray[np.bool_], level: float) -> Estimate:
     """1 - cost / cost of all-large, with an interval for how many queries medium serves and for what each costs."""
     extra = outcomes.large_cost - outcomes.medium_cost
-    price, kept = outcomes.large_cost.mean(), np.where(large, 0.0, extra)
-    value, share = float(kept.mean() / price), 1 - large.mean()
-    low, high = mean_interval(value + (kept - value * outcomes.large_cost) / price, level=level)
+    price, spared = outcomes.large_cost.mean(), np.where(large, 0.0, extra)
+    value, share = float(spared.mean() / price), 1 - large.mean()
+    low, high = mean_interval(value + (spared - value * outcomes.large_cost) / price, level=level)
     of_each = value / share if share else extra.mean() / price
     ends = [float(end) * of_each for end in wilson(np.array(share * len(large)), np.array(len(large)), level=level)]
     return Estimate(value=value, low=min(low, *ends), high=max(high, *ends))

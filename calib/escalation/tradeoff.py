@@ -1,28 +1,20 @@
 """Quality and cost of every threshold, and what they are measured against: random mix and the perfect oracle.
 
-Who serves a query. The router's policy does: Standard_Query and Ambiguous_Query go to the medium model, Complex_Query
-to the large one. A confidence *below* the threshold escalates the query to the large model, whatever the policy says; a
-doubted Complex_Query stays there, nothing is ever sent down. Confidence is read off the router before any model
-answers, so an escalated query pays for the large model alone: this is routing, not a cascade. What the router itself
-costs is the same at every threshold and is left out.
+Who serves a query says `need`: the medium model where it is at most the threshold, else the large one. What the router
+itself costs is the same at every threshold and is left out.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, Field
 
-from routecal.calib.checks import FloatArray, checked_p
+from routecal.calib.checks import FloatArray
 from routecal.calib.errors import LengthMismatch
+from routecal.calib.escalation.need import COMPLEX, Threshold, checked_need, thresholds_of
 from routecal.calib.escalation.outcomes import Outcomes
-from routecal.calib.policy import POLICIES, Policy
-
-COMPLEX = POLICIES.index(Policy.COMPLEX)
-# The threshold that even p = 1 lies below: everything is escalated.
-EVERYTHING = math.nextafter(1.0, 2.0)
 
 
 class CostQuality(NamedTuple):
@@ -35,13 +27,18 @@ class CostQuality(NamedTuple):
 class ThresholdPoint(BaseModel, frozen=True):
     """What one threshold comes to, on the rows it was measured on."""
 
-    threshold: float = Field(description="a confidence below it escalates; 0 is the router alone, above 1 all-large")
+    threshold: Threshold = Field(description="a need up to it is kept on the medium model; -inf is all-large")
     quality: float = Field(description="share of queries answered CORRECT by the model that serves them")
     cost: float = Field(description="mean cost per query, in the unit of the costs given")
-    escalated: float = Field(description="share of queries moved from the medium to the large model")
-    large: float = Field(description="share of queries served by the large model, by policy or by escalation")
+    large: float = Field(description="share of queries served by the large model")
     harmful_cheap: float = Field(description="share served by medium, which is wrong where large is right")
     wasteful_large: float = Field(description="share served by large where medium is right")
+    escalated: float | None = Field(
+        default=None, description="share served by large against the router's policy; None where that is not known"
+    )
+    downgraded: float | None = Field(
+        default=None, description="share of Complex queries served by medium; None where the policy is not known"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,11 @@ class Curve:
     threshold: FloatArray
     quality: FloatArray
     cost: FloatArray
-    escalated: FloatArray
     large: FloatArray
     harmful_cheap: FloatArray
     wasteful_large: FloatArray
+    escalated: FloatArray | None = None
+    downgraded: FloatArray | None = None
 
     @property
     def line(self) -> CostQuality:
@@ -63,88 +61,58 @@ class Curve:
 
     def point(self, i: int) -> ThresholdPoint:
         """The i-th threshold by name."""
-        return ThresholdPoint(**{name: float(values[i]) for name, values in vars(self).items()})
+        return ThresholdPoint(**{name: float(values[i]) for name, values in vars(self).items() if values is not None})
 
 
-def served_by_large(policy: ArrayLike, p: ArrayLike, *, threshold: float) -> NDArray[np.bool_]:
-    """Whether the large model serves each query, by the rule at the top of this file.
-
-        large = (policy is Complex_Query) or (p < threshold)
-
-    Args:
-        policy: (n,) index into `POLICIES` of the router's decision.
-        p: (n,) confidence in it.
-        threshold: at p = threshold nothing is escalated.
-
-    Raises:
-        InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
-
-    >>> served_by_large([0, 0, 1, 2], [0.2, 0.5, 0.9, 0.4], threshold=0.5).tolist()
-    [True, False, True, True]
-    """
-    p, policy = _decisions(policy, p)
-    return np.asarray((policy == COMPLEX) | (p < threshold))
-
-
-def thresholds_of(policy: ArrayLike, p: ArrayLike) -> FloatArray:
-    """Every threshold that makes a difference, ascending: 0, one between any two neighbours, and `EVERYTHING`.
-
-    Midway between two confidences, so that another machine's rounding turns no decision.
-
-    >>> thresholds_of([0, 0, 2, 1], [0.2, 0.6, 0.6, 0.5])[:2].tolist()  # 0.5 is Complex: it cannot be escalated
-    [0.0, 0.4]
-    """
-    p, policy = _decisions(policy, p)
-    seen = np.unique(p[policy != COMPLEX])
-    middle = (seen[:-1] + seen[1:]) / 2
-    between = np.where(middle > seen[:-1], middle, seen[1:])
-    return np.concatenate([[0.0], between, [EVERYTHING]])
-
-
-def curve(outcomes: Outcomes, policy: ArrayLike, p: ArrayLike, *, thresholds: ArrayLike | None = None) -> Curve:
+def curve(
+    outcomes: Outcomes, need: ArrayLike, *, thresholds: ArrayLike | None = None, policy: ArrayLike | None = None
+) -> Curve:
     """Quality, cost and the two kinds of error at every threshold, in one pass over the sorted rows.
 
     Of the two errors only `harmful_cheap` can be healed by escalating; `wasteful_large` is its price. Both-wrong
-    queries are neither. The end at `EVERYTHING` is all-large; the end at 0 is the router alone, *not* all-medium.
+    queries are neither. The end at `NOTHING_KEPT` is all-large; the end at `ALL_KEPT` is all-medium, or by the
+    confidence rule the router alone.
 
     Args:
         outcomes: n queries.
-        policy: (n,) index into `POLICIES` of the router's decision.
-        p: (n,) confidence in it.
+        need: (n,) of each, +inf where only the large model may serve it.
         thresholds: (t,) ascending; by default every one that makes a difference.
+        policy: (n,) index into `POLICIES` of the router's decision, for the shares that go against it.
 
     Raises:
-        InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
+        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=10)
-    >>> found = curve(two, [0, 0], [0.9, 0.3])  # thresholds 0, 0.6 and above 1
+    >>> found = curve(two, [-0.9, -0.3])  # thresholds NOTHING_KEPT, -0.6 and ALL_KEPT
     >>> found.quality.tolist(), found.cost.tolist(), found.wasteful_large.tolist()
-    ([0.5, 1.0, 1.0], [1.0, 5.5, 10.0], [0.0, 0.0, 0.5])
+    ([1.0, 1.0, 0.5], [10.0, 5.5, 1.0], [0.5, 0.0, 0.0])
     """
-    p, policy = _decisions(policy, p)
-    if len(p) != len(outcomes):
-        raise LengthMismatch("outcomes", len(outcomes), "p", len(p))
-    at = thresholds_of(policy, p) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
-    complex_ = policy == COMPLEX
-    order = np.flatnonzero(~complex_)[np.argsort(p[~complex_], kind="stable")]
-    n_escalated = np.searchsorted(p[order], at, side="left")  # of the rows in `order`, those with p < threshold
+    s, n = checked_need(need, len(outcomes)), len(outcomes)
+    at = thresholds_of(s) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    may_stay = s < np.inf
+    order = np.flatnonzero(may_stay)[np.argsort(-s[may_stay], kind="stable")]  # those of highest need first
+    n_sent = np.searchsorted(-s[order], -at, side="left")  # of the rows in `order`, those above the threshold
 
     def means(if_medium: FloatArray, if_large: FloatArray) -> FloatArray:
         """Mean at each threshold of what a query counts where medium serves it, and where large does."""
-        start = np.where(complex_, if_large, if_medium).sum()
+        start = np.where(may_stay, if_medium, if_large).sum()
         change = np.concatenate([[0.0], np.cumsum((if_large - if_medium)[order])])
-        return np.asarray((start + change[n_escalated]) / len(p))
+        return np.asarray((start + change[n_sent]) / n)
 
-    none, every = np.zeros(len(p)), np.ones(len(p))
+    none, every = np.zeros(n), np.ones(n)
     medium, large = outcomes.medium_right, outcomes.large_right
+    is_complex = None if policy is None else (np.asarray(policy, dtype=np.int64) == COMPLEX) * 1.0
+    if is_complex is not None and is_complex.shape != s.shape:
+        raise LengthMismatch("policy", is_complex.size, "need", n)
     return Curve(
         threshold=at,
         quality=means(medium, large),
         cost=means(outcomes.medium_cost, outcomes.large_cost),
-        escalated=n_escalated / len(p),
         large=means(none, every),
         harmful_cheap=means((1 - medium) * large, none),
         wasteful_large=means(none, medium),
+        escalated=None if is_complex is None else means(none, 1 - is_complex),
+        downgraded=None if is_complex is None else means(is_complex, none),
     )
 
 
@@ -168,7 +136,6 @@ def random_mix(outcomes: Outcomes, shares: ArrayLike = (0.0, 1.0)) -> Curve:
         threshold=s,
         quality=(1 - s) * medium.mean() + s * large.mean(),
         cost=(1 - s) * outcomes.medium_cost.mean() + s * outcomes.large_cost.mean(),
-        escalated=s,
         large=s,
         harmful_cheap=(1 - s) * ((1 - medium) * large).mean(),
         wasteful_large=s * medium.mean(),
@@ -199,10 +166,3 @@ def oracle_line(outcomes: Outcomes) -> CostQuality:
         cost=cost.mean() + np.concatenate([[0.0], np.cumsum(prices)]) / n,
         quality=(right.sum() + np.arange(len(prices) + 1)) / n,
     )
-
-
-def _decisions(policy: ArrayLike, p: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
-    p, chosen = checked_p(p), np.asarray(policy, dtype=np.int64)
-    if chosen.shape != p.shape:
-        raise LengthMismatch("policy", chosen.size, "p", len(p))
-    return p, chosen

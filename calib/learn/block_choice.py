@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.logistic import EMPHASIS, strength_path
 from routecal.calib.baselines.predictors import deal, learnable
-from routecal.calib.baselines.standardised import Standard, router_columns
+from routecal.calib.baselines.router_columns import router_columns
 from routecal.calib.checks import FloatArray
+from routecal.calib.components import Standard
 from routecal.calib.errors import ChosenOnTest, LengthMismatch, UnknownName
 from routecal.calib.examples import Examples
 from routecal.calib.metrics.proper import log_loss_rows

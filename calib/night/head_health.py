@@ -20,7 +20,7 @@ class Health(BaseModel, frozen=True):
     brier: Estimate | None = None
     noise_high: float | None = Field(default=None, description="an ECE up to here is no evidence of miscalibration")
     drift: Drift | None = Field(default=None, description="of new queries against those the head learned from")
-    escalated: float | None = Field(default=None, description="share of the held-out rows below its threshold")
+    escalated: float | None = Field(default=None, description="share of the held-out rows that it escalates")
 
     @property
     def drifted(self) -> bool:
@@ -52,14 +52,16 @@ class Health(BaseModel, frozen=True):
         return tuple(found)
 
 
-def examine(p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, threshold: float = 0.0, seed: int = 0) -> Health:
+def examine(
+    p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, escalated: ArrayLike | None = None, seed: int = 0
+) -> Health:
     """The health of a head by what it said of held-out rows.
 
     Args:
         p: (n,) its confidence in [0, 1]; n may be 0.
         y: (n,) {0, 1}.
         drift: of new queries, if there are any.
-        threshold: below which it escalates.
+        escalated: (n,) whether it sends the row to the large model; None: none.
         seed: of the redrawn labels.
 
     Raises:
@@ -76,7 +78,7 @@ def examine(p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, threshold
         brier=estimates["brier"],
         noise_high=noise_floor(p).high,
         drift=drift,
-        escalated=float((p < threshold).mean()),
+        escalated=0.0 if escalated is None else float(np.asarray(escalated, np.float64).mean()),
     )
 
 

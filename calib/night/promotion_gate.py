@@ -45,21 +45,28 @@ class Served(NamedTuple):
 
     Attributes:
         escalated: share of the queries that it escalates.
-        wrong: share of the queries that it keeps and on which the router is wrong.
+        wrong: share of the queries that it keeps and should not have: by confidence those on which the router is wrong,
+            by the gain those that need the large model.
     """
 
     escalated: float
     wrong: float
 
 
-def served(p: ArrayLike, y: ArrayLike, threshold: float) -> Served:
-    """The decisions of a head with confidence p (n,) on rows with outcome y (n,): below the threshold it escalates.
+def served(escalated: ArrayLike, wrong: ArrayLike) -> Served:
+    """The decisions of a head on n rows.
 
-    >>> served([0.2, 0.6, 0.9, 0.9], [0, 0, 1, 1], 0.5)
+    Args:
+        escalated: (n,) whether it sends the query to the large model.
+        wrong: (n,) whether it is wrong to keep the query.
+
+    >>> served([True, False, False, False], [True, True, False, False])
     Served(escalated=0.25, wrong=0.25)
     """
-    p, y = checked(p, y)
-    return Served(float((p < threshold).mean()), float(((p >= threshold) & (y == 0)).mean()))
+    sent, bad = np.asarray(escalated, bool), np.asarray(wrong, bool)
+    if sent.shape != bad.shape:
+        raise LengthMismatch("escalated", sent.size, "wrong", bad.size)
+    return Served(float(sent.mean()), float((~sent & bad).mean()))
 
 
 class GateVerdict(BaseModel, frozen=True):

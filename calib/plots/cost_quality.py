@@ -1,6 +1,6 @@
 """The cost-quality plane: what each threshold costs and brings, beside everything it has to be measured against."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +27,14 @@ def cost_quality(
     oracle: CostQuality,
     points: Mapping[str, tuple[float, float]] | None = None,
     chosen: tuple[float, float] | None = None,
-    band: Band | None = None,
+    bands: Mapping[str, Band] | None = None,
+    thin: Collection[str] = (),
     unit: str = "USD",
 ) -> Figure:
-    """Quality against cost per query, one line per method, from its router alone to all-large.
+    """Quality against cost per query, one line per rule, from what keeps all that it may to all-large.
 
-    The band belongs to the last curve and is pointwise; curves share its luck, so overlap is no test. Methods first
-    are what has to be beaten, last the one in question.
+    Bands are pointwise, and curves share their luck, so overlap is no test. Rules first are what has to be beaten, last
+    the one in question.
 
     Args:
         curves: name -> cost and quality of its thresholds (`Curve.line`); six at most keep a look of their own.
@@ -41,7 +42,8 @@ def cost_quality(
         oracle: the best assignment for every budget (`oracle_line`); drawn on to the right end.
         points: name -> (cost, quality) of single policies, such as all-medium.
         chosen: (cost, quality) of the threshold in use.
-        band: interval of quality of the last curve.
+        bands: intervals of quality by the name of their curve.
+        thin: names of curves that are there for comparison alone.
         unit: of cost, for the label.
 
     Raises:
@@ -55,23 +57,17 @@ def cost_quality(
         raise ValueError("a cost-quality plot needs at least one curve")
     figure = blank(6.6, 5.2 + 0.2 * len(curves))
     axes = figure.subplots()
-    if band is not None:
-        colour = series_styles(list(curves))[-1].colour
-        axes.fill_between(
-            np.asarray(band.cost),
-            np.asarray(band.low),
-            np.asarray(band.high),
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-            label="interval of the last curve",
-        )
+    styles = dict(zip(curves, series_styles(list(curves)), strict=True))
+    for name, band in (bands or {}).items():
+        cost, low, high = (np.asarray(values) for values in band)
+        colour = styles[name].colour
+        axes.fill_between(cost, low, high, color=colour, alpha=0.13, linewidth=0, label=f"interval of {name}")
     right = max(float(np.max(line.cost)) for line in (*curves.values(), random, oracle))
     best = CostQuality(np.append(oracle.cost, right), np.append(oracle.quality, oracle.quality[-1]))
     axes.plot(*best, color="#000000", linewidth=1.2, linestyle=":", label="perfect oracle")
     axes.plot(*random, color=GREY, linewidth=1.2, linestyle="--", label="random mix")
-    for i, ((name, line), style) in enumerate(zip(curves.items(), series_styles(list(curves)), strict=True)):
-        draw_curve(axes, i, name, *line, style, above=3 + i)
+    for i, (name, line) in enumerate(curves.items()):
+        draw_curve(axes, i, name, *line, styles[name], above=3 + i, width=0.8 if name in thin else 1.7)
     for name, at in (points or {}).items():
         _named(axes, name, at)
     if chosen is not None:

@@ -65,7 +65,15 @@ def series_styles(names: Sequence[str]) -> list[SeriesStyle]:
 
 
 def draw_curve(
-    axes: Axes, i: int, name: str, x: ArrayLike, y: ArrayLike, style: SeriesStyle, *, above: float = 2
+    axes: Axes,
+    i: int,
+    name: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    style: SeriesStyle,
+    *,
+    above: float = 2,
+    width: float = 1.7,
 ) -> None:
     """The i-th of several curves that cross one another, above what has a lower number; markers of two seldom meet."""
     axes.plot(
@@ -74,7 +82,7 @@ def draw_curve(
         label=name,
         color=style.colour,
         linestyle=style.line,
-        linewidth=1.7,
+        linewidth=width,
         marker=style.marker,
         markersize=5,
         markevery=(0.05 + 0.02 * i, 0.15),

@@ -43,6 +43,13 @@ def is_causal(model: Any) -> bool:
     return not bool((first[0] - first[1]).abs().max() > rounding)
 
 
+def inner_layers(model: Any) -> torch.nn.ModuleList | None:
+    """The layers of a model one by one; None where they cannot be read: it has two stacks of them, or no list."""
+    n_layers = model.config.get_text_config().num_hidden_layers
+    lists = (m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
+    return None if model.config.is_encoder_decoder else next(lists, None)
+
+
 class Body:
     """A loaded checkpoint, asked for some blocks.
 
@@ -65,8 +72,7 @@ class Body:
         if inner := {block.layer for block in blocks} - {n_layers}:
             if model.config.is_encoder_decoder:
                 raise RouterUnusable(path, "an encoder-decoder has two stacks of layers; read layer -1 only")
-            lists = (m for m in self._base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers)
-            if (layers := next(lists, None)) is None:
+            if (layers := inner_layers(model)) is None:
                 raise RouterUnusable(path, f"it has no list of {n_layers} layers to read; read layer -1 only")
             self._modules |= {layer: layers[layer - 1] for layer in sorted(inner)}
 

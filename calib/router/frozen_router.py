@@ -31,9 +31,9 @@ from routecal.calib.router.batch_invariance import (
     in_a_sentence,
     samples,
 )
-from routecal.calib.router.body import Body, batches, learned_positions, window_of
+from routecal.calib.router.body import Body, batches, inner_layers, learned_positions, window_of
 from routecal.calib.router.checkpoint import kind_of, label_order, load
-from routecal.calib.router.pooling import DEFAULT, Block, blocks_of
+from routecal.calib.router.pooling import DEFAULT, Block, blocks_of, middle_layer
 from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
 from routecal.calib.router.readers import QUESTION, Classifier, Speaker
 
@@ -72,6 +72,8 @@ class FrozenRouter:
         device: torch device; None takes CUDA where there is one.
         max_tokens: reading window; None takes the checkpoint's own, and of the query `QUERY_TOKENS` at most.
         layers, poolings: each layer is read under each pooling, beside the default block (`pooling.blocks_of`).
+        outcome_layers: layers that are read beside these, the mean over the prompt's tokens, for the outcome head. None
+            takes `pooling.middle_layer`, or the last layer of a model whose inner layers cannot be read.
         verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
 
     Raises:
@@ -92,6 +94,7 @@ class FrozenRouter:
         max_tokens: int | None = None,
         layers: Sequence[int] = (-1,),
         poolings: Sequence[str] = ("last",),
+        outcome_layers: Sequence[int] | None = (),
         verbal: bool = False,
     ) -> None:
         self.path, self.template, self.verbal = Path(path), template, verbal
@@ -110,8 +113,15 @@ class FrozenRouter:
         if self.kind == "sequence_classification":
             # What decides is the state that its head reads: one vector, stored under one name.
             poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
-        blocks = blocks_of(layers, poolings, self.n_layers)
+        own = blocks_of(layers, poolings, self.n_layers)
+        if outcome_layers is None:
+            outcome_layers = (middle_layer(self.n_layers) if inner_layers(self._model) is not None else -1,)
+        read = blocks_of(outcome_layers, ["mean"], self.n_layers)
+        self.outcome_blocks = tuple(block.name for block in read if block.pooling == "mean")
+        # One block of each name, the confidence head's first.
+        blocks = tuple({block.name: block for block in (*own, *read)}.values())
         self.blocks = tuple(block.name for block in blocks)
+        self._own_blocks = tuple(block.name for block in own)
         with in_a_sentence(str(path), self._model.config.model_type):
             self._rows = int(self._model.get_input_embeddings().num_embeddings)
             check_vocabulary(str(path), self._tokenizer, self._rows)
@@ -151,13 +161,15 @@ class FrozenRouter:
             asked["query_tokens"] = str(QUERY_TOKENS)
         if self._prompts.has_own_special_tokens:
             asked["special_tokens"] = "template"
+        if self.outcome_blocks:
+            asked["outcome_blocks"] = " ".join(self.outcome_blocks)
         return {
             "router_kind": self.kind,
             "width": str(self.width),
             "layer": "last",
             "pooling": self._reader.pooling,
             "n_layers": str(self.n_layers),
-            "blocks": " ".join(self.blocks),
+            "blocks": " ".join(self._own_blocks),
             "dtype": str(self._model.dtype).removeprefix("torch."),
             "template_sha256": _digest(self.template),
             "max_tokens": str(self.max_tokens),

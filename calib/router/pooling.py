@@ -77,6 +77,18 @@ def blocks_of(layers: Sequence[int], poolings: Sequence[str], n_layers: int) -> 
     return tuple(found.values())
 
 
+def middle_layer(n_layers: int) -> int:
+    """Half of the way up: what the outcome head reads where nobody says otherwise.
+
+    The last layers are about the router's own decision; which model will be right is told better by the middle: area
+    over random of layers 9, 12, 15 and 18 of 18 in LOG.md, 2026-11-29.
+
+    >>> middle_layer(18), middle_layer(26), middle_layer(1)
+    (9, 13, 1)
+    """
+    return (n_layers + 1) // 2
+
+
 @dataclass(frozen=True)
 class Places:
     """Where in a padded batch the tokens of b queries are.

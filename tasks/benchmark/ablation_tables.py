@@ -16,10 +16,10 @@ from routecal.tasks.markdown import pipe_table, safe
 TITLES = {"brier": "Brier", "auroc": "AUROC"}
 NOTE = """One choice of the default changed at a time, and the pairs that answer a question together; not the full
 product. Each variant has the default's rows, epochs, learning rates and early stopping. Differences to the default, in
-thousandths, with paired 95% intervals over test queries and training seeds (pigeonhole bootstrap), pooled over sets
-and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better than the
-default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference alone:
-that of two errors, each too large by its own noise, has no interval."""
+thousandths, with paired 95% intervals over test queries, divisions and training seeds (pigeonhole bootstrap), pooled
+over sets and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better
+than the default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference
+alone: that of two errors, each too large by its own noise, has no interval."""
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -78,7 +78,7 @@ def effects(scored: Sequence[Scored]) -> list[Effect]:
 
 
 def _mean_ece(scored: Scored, method: str) -> float:
-    """Over training seeds."""
+    """Over divisions and training seeds."""
     return float(np.mean([alone.ece for alone in scored.methods[method].seeds]))
 
 

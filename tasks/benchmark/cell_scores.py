@@ -1,6 +1,5 @@
 """Scores of one set's methods on one test set: cells in, one folder of numbers out."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from routecal.calib.comparison import Resampled, paired_counts
-from routecal.calib.comparison.scores import MethodScore, SeedScore, score_methods
+from routecal.calib.comparison import Resampled
+from routecal.calib.comparison.scores import MethodScore, SeedScore, joined, score_methods
 from routecal.storage.artifact import Artifact, read_metadata, read_table
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
+from routecal.tasks.benchmark.question_counts import counts_by_division
 from routecal.tasks.cache import step
 
 
@@ -23,8 +23,9 @@ class Scored(NamedTuple):
 
     Attributes:
         name, target, kind: of the set, of the set whose rows these are, and of the router.
-        n, n_labelled: test rows, and labelled rows (mean over seeds).
-        accuracy: share of the test rows on which the router was right.
+        n, n_labelled: test rows and labelled rows, means over divisions and seeds.
+        accuracy: share of the test rows on which the router was right, mean over divisions.
+        divisions: how many there are.
         methods: score by method, in the order of the groups.
     """
 
@@ -34,31 +35,41 @@ class Scored(NamedTuple):
     n: int
     n_labelled: float
     accuracy: float
+    divisions: int
     methods: dict[str, MethodScore]
 
 
-@step("score", "score {name} → {target}, {kind} router", on=("calib.comparison", "calib.metrics"))
+@step(
+    "score",
+    "score {name} → {target}, {kind} router",
+    on=("tasks.benchmark.question_counts", "calib.comparison", "calib.metrics"),
+)
 def score_cells(
-    name: str, target: str, kind: str, cells: list[Artifact], family: str, relatives: list[Artifact]
+    name: str, target: str, kind: str, cells: list[Artifact], family: str, relatives: list[list[Artifact]]
 ) -> Artifact:
     """Scores of every method in `cells` on the target's rows.
 
     Args:
         name, target, kind: see `Scored`.
-        cells: all groups and seeds of this set and router.
+        cells: all groups, divisions and seeds of this set and router.
         family: of the target.
-        relatives: rows of every set of that family: what they share is resampled alike.
+        relatives: rows of every set of that family by division: what they share is resampled alike.
     """
-    p, y, ids, n_labelled = _read(cells, target)
-    counts = list(paired_counts(_strata(ids, target, family, relatives)))
-    found = {method: score_methods(seeds, y, counts) for method, seeds in p.items()}
+    divisions, n_labelled = _read(cells, target)
+    counts = counts_by_division([one.ids for one in divisions], target, family, relatives)
+    scored = [
+        {method: score_methods(p, one.y, own) for method, p in one.p.items()}
+        for one, own in zip(divisions, counts, strict=True)
+    ]
+    found = {method: joined([one[method] for one in scored]) for method in scored[0]}
     facts = {
         "name": name,
         "target": target,
         "kind": kind,
-        "n": len(y),
+        "n": round(float(np.mean([len(one.y) for one in divisions]))),
         "n_labelled": n_labelled,
-        "accuracy": float(y.mean()),
+        "accuracy": float(np.mean([one.y.mean() for one in divisions])),
+        "divisions": len(divisions),
         "methods": {method: [one.model_dump() for one in s.seeds] for method, s in found.items()},
         "metrics": list(next(iter(found.values())).resampled),
     }
@@ -80,44 +91,39 @@ def read_scored(artifact: Artifact) -> Scored:
     methods = {
         method: MethodScore(
             tuple(SeedScore(**one) for one in seeds),
-            {metric: Resampled(value[i, j], drawn[i, j]) for j, metric in enumerate(facts["metrics"])},
+            {m: Resampled(value[i, j], drawn[i, j], facts["divisions"]) for j, m in enumerate(facts["metrics"])},
         )
         for i, (method, seeds) in enumerate(facts["methods"].items())
     }
     return Scored(**{name: facts[name] for name in Scored._fields if name != "methods"}, methods=methods)
 
 
-def _read(
-    cells: Sequence[Artifact], target: str
-) -> tuple[dict[str, list[NDArray[np.float64]]], NDArray[np.float64], list[str], float]:
-    """p by method, one array per seed in the order of seeds; y; ids, ascending; labelled rows."""
-    p: dict[str, dict[int, NDArray[np.float64]]] = {}
-    y, ids, labelled = np.empty(0), [], []
+class _Division(NamedTuple):
+    """p by method, an array per seed in the order of seeds; y; ids, ascending."""
+
+    p: dict[str, list[NDArray[np.float64]]]
+    y: NDArray[np.float64]
+    ids: list[str]
+
+
+def _read(cells: Sequence[Artifact], target: str) -> tuple[list[_Division], float]:
+    """What the cells say of the target's rows, by division, and the mean number of labelled rows."""
+    p: dict[int, dict[str, dict[int, NDArray[np.float64]]]] = {}
+    rows: dict[int, tuple[NDArray[np.float64], list[str]]] = {}
+    labelled = []
     for cell in cells:
         facts = read_metadata(cell)
         labelled.append(int(facts["labels"]))
+        division, seed = int(facts["division"]), int(facts["seed"])
         table = read_table(cell).filter(pa.compute.field("target") == target)
         methods = np.array(table["method"].to_pylist())
         for method in dict.fromkeys(methods.tolist()):
             own = table.filter(pa.array(methods == method)).sort_by("query_id")
-            p.setdefault(method, {})[int(facts["seed"])] = own["p"].to_numpy()
-            y, ids = own["is_correct"].to_numpy(zero_copy_only=False).astype(np.float64), own["query_id"].to_pylist()
-    return {m: [by_seed[s] for s in sorted(by_seed)] for m, by_seed in p.items()}, y, ids, float(np.mean(labelled))
-
-
-def _strata(
-    ids: Sequence[str], target: str, family: str, relatives: Sequence[Artifact]
-) -> list[tuple[NDArray[np.int64], int]]:
-    """(rows that every set of the family tests on, its seed), (the others, the target's own seed)."""
-    tested = [
-        set(table.filter(pa.compute.field("part") == "test")["query_id"].to_pylist())
-        for table in (read_table(rows, columns=["query_id", "part"]) for rows in relatives)
+            p.setdefault(division, {}).setdefault(method, {})[seed] = own["p"].to_numpy()
+            y = own["is_correct"].to_numpy(zero_copy_only=False).astype(np.float64)
+            rows[division] = y, own["query_id"].to_pylist()
+    found = [
+        _Division({m: [by_seed[s] for s in sorted(by_seed)] for m, by_seed in p[division].items()}, *rows[division])
+        for division in sorted(p)
     ]
-    shared = set.intersection(*tested)
-    here = np.array([query_id in shared for query_id in ids])
-    return [(np.flatnonzero(here), seed_of(family)), (np.flatnonzero(~here), seed_of(target))]
-
-
-def seed_of(name: str) -> int:
-    """A generator's seed that follows from a set's name."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    return found, float(np.mean(labelled))

@@ -19,7 +19,7 @@ from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
 from routecal.tasks.cache import step
 from routecal.tasks.extract import extract_shard
-from routecal.tasks.load_examples import block_names, vectors_of
+from routecal.tasks.load_examples import block_names, outcome_block_names, vectors_of
 from routecal.tasks.progress import track
 from routecal.tasks.sharding import joined, shards
 
@@ -69,7 +69,7 @@ class Features(NamedTuple):
 @lru_cache(maxsize=1)
 def load_features(features: Artifact) -> Features:
     """All blocks of the features; read once per process, as every cell of a benchmark starts from them."""
-    names = block_names(features)
+    names = list(dict.fromkeys((*block_names(features), *outcome_block_names(features))))
     table = read_table(features, columns=["query_id", *names])
     place = {query_id: row for row, query_id in enumerate(table["query_id"].to_pylist())}
     return Features(place, {name: vectors_of(table[name]) for name in names})

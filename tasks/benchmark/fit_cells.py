@@ -31,10 +31,10 @@ SHIFTED_ROWS = 1000
 
 @step(
     "fit router",
-    "fit the {kind} router of {name}",
+    "fit the {kind} router of {name}, division {division}",
     on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.routing_head"),
 )
-def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Artifact:
+def fit_router(name: str, kind: str, division: int, rows: Artifact, features: Artifact) -> Artifact:
     """A routing head on the last hidden state, fitted to the true policies of the set's router part."""
     table = read_table(rows, columns=["query_id", "true_policy", "part"])
     table = table.filter(pa.compute.field("part") == "router")
@@ -49,14 +49,15 @@ def fit_router(name: str, kind: str, rows: Artifact, features: Artifact) -> Arti
 
 @step(
     "choose block",
-    "choose a block for {name}, {kind} router, seed {seed}",
+    "choose a block for {name}, {kind} router, division {division}, seed {seed}",
     on=("tasks.benchmark.features", "tasks.load_examples", "calib.learn.block_choice", "calib.trial.protocol"),
 )
 def choose_block(
-    name: str, kind: str, seed: int, labels: int, rows: Artifact, features: Artifact, router: Artifact
+    name: str, kind: str, division: int, seed: int, labels: int, rows: Artifact, features: Artifact, router: Artifact
 ) -> str:
-    """The block that all methods of this set, router and seed read: the best one for a probe on the labelled rows."""
-    labelled, ids = _labelled(read_table(rows), features, _weights(router), DEFAULT, seed=seed, labels=labels)
+    """The block that all methods of this cell read: the best one for a probe on the labelled rows."""
+    drawn = labelled_table(read_table(rows), division=division, seed=seed, labels=labels)
+    labelled, ids = labelled_examples(drawn, features, weights_of(router), DEFAULT), drawn["query_id"].to_pylist()
     known = load_features(features)
     blocks = {block: known.of(ids, block) for block in known.blocks}
     (chosen,) = blocks_of.choose_blocks(blocks, labelled, candidates=[[block] for block in blocks], seed=seed).names
@@ -65,7 +66,7 @@ def choose_block(
 
 @step(
     "fit methods",
-    "fit {group} on {name}, {kind} router, seed {seed}",
+    "fit {group} on {name}, {kind} router, division {division}, seed {seed}",
     on=(
         "tasks.benchmark.features",
         "tasks.load_examples",
@@ -77,6 +78,7 @@ def choose_block(
 def fit_cell(
     name: str,
     kind: str,
+    division: int,
     seed: int,
     group: str,
     labels: int,
@@ -91,19 +93,21 @@ def fit_cell(
     The methods see the rows of the labelled part that the seed draws, and of test rows what the router sees.
     """
     torch.set_num_threads(1)  # a head is too small for two
-    weights = _weights(router)
-    labelled, _ = _labelled(read_table(rows), features, weights, block, seed=seed, labels=labels)
+    weights = weights_of(router)
+    drawn = labelled_table(read_table(rows), division=division, seed=seed, labels=labels)
+    labelled = labelled_examples(drawn, features, weights, block)
     predictors = _fit_of(group)(labelled, seed=seed)
     tables = []
     for target, own in targets.items():
-        test = _test_rows(read_table(own), limit=None if target == name else SHIFTED_ROWS)
+        test = tested_rows(read_table(own), limit=None if target == name else SHIFTED_ROWS)
         ids = test["query_id"].to_pylist()
-        unlabelled = _examples(ids, features, weights, block)
+        unlabelled = examples_of(ids, features, weights, block)
         correct = unlabelled.policy == policy_index(test["true_policy"])
         tables += [_predicted(target, ids, method, fit(unlabelled), correct) for method, fit in predictors.items()]
     facts = {
         "set": name,
         "router": kind,
+        "division": str(division),
         "seed": str(seed),
         "group": group,
         "labels": str(len(labelled)),
@@ -116,27 +120,39 @@ def _fit_of(group: str) -> Callable[..., Mapping[str, Predictor]]:
     return ablation.fit if group == ablation.GROUP else known("group of methods", group, methods.METHODS)
 
 
-def _weights(router: Artifact) -> NDArray[np.float32]:
+def weights_of(router: Artifact) -> NDArray[np.float32]:
+    """(3, d) of a routing head."""
     weights: NDArray[np.float32] = np.load(local_folder(router) / "weights.npy")
     return weights
 
 
-def _labelled(
-    table: pa.Table, features: Artifact, weights: NDArray[np.float32], block: str, *, seed: int, labels: int
-) -> tuple[Examples, list[str]]:
-    """The rows that this seed draws, with their splits, and their ids."""
+def labelled_table(table: pa.Table, *, division: int, seed: int, labels: int) -> pa.Table:
+    """The labelled rows that this seed draws in this division, with the columns `split` and `share`."""
     table = table.filter(pa.compute.field("part") == "labelled")  # hashes cost more than fits where sets are large
     texts = table["query"].to_pylist()
-    order, deal, fold = ([share_of(text, f"{what} {seed}") for text in texts] for what in ("draw", "deal", "fold"))
+    # Another division draws its own rows: those that two labelled parts share are not drawn in both the sooner.
+    name = str(seed) if division == 0 else f"{seed} of division {division}"
+    order, deal, fold = ([share_of(text, f"{what} {name}") for text in texts] for what in ("draw", "deal", "fold"))
     draw = draw_labelled(np.array(table["part"].to_pylist()), order, deal, labels=labels)
-    chosen = table.take(pa.array(draw.rows))
-    ids = chosen["query_id"].to_pylist()
-    true_policy = policy_index(chosen["true_policy"])
-    share = np.array(fold)[draw.rows]
-    return _examples(ids, features, weights, block, true_policy=true_policy, split=draw.split, share=share), ids
+    chosen = table.take(pa.array(draw.rows)).append_column("split", pa.array(draw.split.tolist()))
+    return chosen.append_column("share", pa.array(np.array(fold)[draw.rows]))
 
 
-def _test_rows(table: pa.Table, *, limit: int | None) -> pa.Table:
+def labelled_examples(drawn: pa.Table, features: Artifact, weights: NDArray[np.float32], block: str) -> Examples:
+    """What the router makes of rows from `labelled_table`, with their true policies."""
+    return examples_of(
+        drawn["query_id"].to_pylist(),
+        features,
+        weights,
+        block,
+        true_policy=policy_index(drawn["true_policy"]),
+        split=np.array(drawn["split"].to_pylist()),
+        share=drawn["share"].to_numpy(),
+    )
+
+
+def tested_rows(table: pa.Table, *, limit: int | None) -> pa.Table:
+    """The test part, at most `limit` rows of it."""
     test = table.filter(pa.compute.field("part") == "test")
     if limit is None or test.num_rows <= limit:
         return test
@@ -144,7 +160,7 @@ def _test_rows(table: pa.Table, *, limit: int | None) -> pa.Table:
     return test.take(pa.array(np.sort(np.argsort(drawn, kind="stable")[:limit])))
 
 
-def _examples(
+def examples_of(
     ids: Sequence[str],
     features: Artifact,
     weights: NDArray[np.float32],

@@ -8,17 +8,24 @@ from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT
 from routecal.tasks.benchmark.results import PROBE, RAW, TEMPERATURE, SetTable, is_better
 from routecal.tasks.markdown import pipe_table, safe
 
-NOTE = """ECE has 10 equal-width bins. Values are means over training seeds; ± is half the width of a 95% interval over
-test queries *and* seeds (pigeonhole bootstrap). ECE has none: read it beside noise, the mean ECE of a perfectly
-calibrated model with the same confidences, and in brackets what such a model stays at or below on 97.5% of test sets;
-in band: share of seeds with an ECE at most that. Δ Brier:
-minus the default head's, paired, in thousandths; ▲ the default is significantly better, ▼ significantly worse, = they
-tie. Intervals are not corrected for the number of comparisons."""
+NOTE = """ECE has 10 equal-width bins. Values are means over divisions and training seeds; ± is half the width of a 95%
+interval over test queries, divisions *and* seeds (pigeonhole bootstrap). ECE has none: read it beside noise, the mean
+ECE of a perfectly calibrated model with the same confidences, and in brackets what such a model stays at or below on
+97.5% of test sets; in band: share of seeds with an ECE at most that. Δ Brier: minus the default head's, paired, in
+thousandths; ▲ the default is significantly better, ▼ significantly worse, = they tie. Intervals are not corrected for
+the number of comparisons."""
 
 
-def benchmark_page(tables: Sequence[SetTable], ranks: Sequence[Rank], shifted: Sequence[SetTable], title: str) -> str:
-    """The whole page."""
-    parts = [f"# {title}", "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
+def benchmark_page(
+    tables: Sequence[SetTable],
+    ranks: Sequence[Rank],
+    shifted: Sequence[SetTable],
+    title: str,
+    *,
+    decisions: Sequence[str] = (),
+) -> str:
+    """The whole page; `decisions` are the parts that `decision_pages` makes."""
+    parts = [f"# {title}", *decisions, "## Ranks over sets and routers, by Brier", ranks_table(ranks)]
     parts += ["## Sets", NOTE]
     for table in tables:
         parts += [_heading(table), set_markdown(table)]
@@ -27,18 +34,18 @@ def benchmark_page(tables: Sequence[SetTable], ranks: Sequence[Rank], shifted: S
     return "\n\n".join(parts) + "\n"
 
 
-def ranks_table(ranks: Sequence[Rank]) -> str:
-    """Mean ranks; methods that tie with the first say so."""
+def ranks_table(ranks: Sequence[Rank], *, metric: str = "Brier", bold: str = DEFAULT) -> str:
+    """Mean ranks by a metric, one method in bold; methods that tie with the first say so."""
     rows = [
         (
-            _name(one.method),
+            f"**{one.method}**" if one.method == bold else one.method,
             f"{one.mean_rank:.2f}",
             f"{one.mean_tied_rank:.2f}",
             difference(one.behind) + (" =" if one.is_first and i else ""),
         )
         for i, one in enumerate(ranks)
     ]
-    columns = ("method", "mean rank", "mean rank, ties by interval", "mean Brier behind the first (10⁻³)")
+    columns = ("method", "mean rank", "mean rank, ties by interval", f"mean {metric} minus that of the first (10⁻³)")
     return pipe_table(columns, rows)
 
 

@@ -33,17 +33,25 @@ class OutcomeSet(BaseModel, frozen=True):
     """One outcomes file under the protocol."""
 
     name: str = Field(description="the file's name without folder and ending")
-    rows: Artifact = Field(description="kind benchmark_rows")
+    divisions: list[Artifact] = Field(description="kind benchmark_rows: the same rows, divided into parts anew in each")
     family: str = Field(description="the first set that shares questions with it, or itself: such sets are one sample")
 
+    @property
+    def rows(self) -> Artifact:
+        """Division 0, whose test part is the test split of every other command."""
+        return self.divisions[0]
 
-def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = None) -> list[OutcomeSet]:
+
+def import_sets(
+    folder: str, *, names: Sequence[str] = (), rows: int | None = None, divisions: int = 1
+) -> list[OutcomeSet]:
     """Every outcomes file of a folder, the smallest first; a file of another schema is passed over with a warning.
 
     Args:
         folder: local path or fsspec URL.
         names: only these sets; all when empty.
         rows: at most this many rows of each, drawn by a hash of their text, so that sets that share questions still do.
+        divisions: how often the rows are divided into router, labelled and test part.
 
     Raises:
         NoOutcomes: there is no outcomes file.
@@ -68,10 +76,8 @@ def import_sets(folder: str, *, names: Sequence[str] = (), rows: int | None = No
         raise NoOutcomes(folder)
     ordered = sorted(tables, key=lambda name: (tables[name].num_rows, name))
     families = _families({name: tables[name] for name in ordered})
-    home = Home.from_env()
     return [
-        OutcomeSet(name=name, rows=write_table(tables[name], "benchmark_rows", home=home), family=families[name])
-        for name in ordered
+        OutcomeSet(name=name, divisions=_divided(tables[name], divisions), family=families[name]) for name in ordered
     ]
 
 
@@ -85,23 +91,42 @@ def question_of(text: str) -> str:
 
 
 def _protocol_rows(path: str, limit: int | None) -> pa.Table:
-    """Kind `benchmark_rows`, one row per question, in the order of query_id."""
+    """Kind `benchmark_rows` but for the part, one row per question, in the order of query_id."""
     table, matrix = read_outcomes(path), OracleMatrix()
+    read = ["query", "context", "topic", "medium_label", "large_label", "medium_cost_usd", "large_cost_usd"]
     rows: dict[str, dict[str, Any]] = {}
-    for row in table.select(["query", "context", "topic", "medium_label", "large_label"]).to_pylist():
+    for row in table.select(read).to_pylist():
         text = question_of(row["query"])
-        # The salt is that of `split_of`: the test part is the test split of every other command.
         known = {
             "query_id": query_id(text, row["context"]),
             "query": text,
             "topic": row["topic"],
             "true_policy": matrix.true_policy(row["medium_label"], row["large_label"]).value,
-            "part": str(part_of([share_of(text, "split")])[0]),
+            "medium_grade": row["medium_label"],
+            "large_grade": row["large_label"],
+            "medium_cost_usd": row["medium_cost_usd"],
+            "large_cost_usd": row["large_cost_usd"],
             "cluster": hashlib.sha256(signature(text).encode()).hexdigest()[:16],
         }
         rows.setdefault(known["query_id"], known)
     drawn = sorted(rows.values(), key=lambda row: share_of(row["query"], "limit"))[:limit]
-    return pa.Table.from_pylist(sorted(drawn, key=lambda row: row["query_id"]), schema=SCHEMAS["benchmark_rows"])
+    schema = SCHEMAS["benchmark_rows"]
+    return pa.Table.from_pylist(
+        sorted(drawn, key=lambda row: row["query_id"]), schema=schema.remove(schema.get_field_index("part"))
+    )
+
+
+def _divided(table: pa.Table, divisions: int) -> list[Artifact]:
+    """The rows of a set, once for every division."""
+    texts, home, schema = table["query"].to_pylist(), Home.from_env(), SCHEMAS["benchmark_rows"]
+    found = []
+    for division in range(divisions):
+        # The salt of division 0 is that of `split_of`: its test part is the test split of every other command.
+        salt = "split" if division == 0 else f"split {division}"
+        part = pa.array(part_of([share_of(text, salt) for text in texts]).tolist())
+        whole = table.add_column(schema.get_field_index("part"), schema.field("part"), part)
+        found.append(write_table(whole, "benchmark_rows", home=home))
+    return found
 
 
 def _families(tables: Mapping[str, pa.Table]) -> dict[str, str]:

@@ -17,16 +17,20 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.atomic import write_files
 from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
-from routecal.tasks.benchmark.cell_scores import Scored, seed_of
+from routecal.tasks.benchmark.cell_scores import Scored
+from routecal.tasks.benchmark.question_counts import seed_of
 
 METRICS = {name: metrics.get_metric(name).lower_is_better for name in COMPARED}
 
 # Methods that differences are taken to, and that the tables of shift show.
 RAW, PROBE, TEMPERATURE = "max_prob", "probe", "temperature"
 
+# What a row of a table says of division and seed where it is over all of them.
+OVER_ALL: dict[str, int | None] = {"division": None, "seed": None}
+
 
 class ResultRow(BaseModel, frozen=True):
-    """One method in a table; means over seeds, intervals of Brier, AUROC and AURC over test queries and seeds."""
+    """One method in a table; means over divisions and seeds, intervals over test queries as well."""
 
     method: str
     ece: float = Field(description="10 equal-width bins; no interval, see `calib.metrics.intervals`")
@@ -48,8 +52,8 @@ class SetTable(BaseModel, frozen=True):
     name: str
     target: str
     router: str
-    n: int = Field(description="test rows")
-    n_labelled: float = Field(description="labelled rows, mean over seeds")
+    n: int = Field(description="test rows, mean over divisions")
+    n_labelled: float = Field(description="labelled rows, mean over divisions and seeds")
     accuracy: float = Field(description="share of the test rows on which the router was right")
     lines: list[ResultRow]
 
@@ -88,18 +92,18 @@ def pooled_difference(scored: Sequence[Scored], method: str, reference: str, met
 
 
 def differences(scored: Sequence[Scored], *, references: Sequence[str]) -> list[dict[str, object]]:
-    """Rows of kind `benchmark_differences`: every method minus each reference, per set, router and seed."""
+    """Rows of kind `benchmark_differences`: every method minus each reference, per set, router, division and seed."""
     rows: list[dict[str, object]] = []
     for one in scored:
-        place = {"set": one.name, "target": one.target, "router": one.kind}
+        place = {"set": one.name, "target": one.target, "router": one.kind, "labels": round(one.n_labelled)}
         for reference in references:
             for method, found in one.methods.items():
                 for metric in METRICS:
                     difference = minus(found.resampled[metric], one.methods[reference].resampled[metric])
                     estimates = [over_seeds(difference, seed=seed_of(one.name)), *by_seed(difference)]
                     rows += [
-                        {"metric": metric, "method": method, "reference": reference, **place, "seed": seed, **_flat(e)}
-                        for seed, e in zip([None, *range(len(difference.value))], estimates, strict=True)
+                        {"metric": metric, "method": method, "reference": reference, **place, **when, **flat(e)}
+                        for when, e in zip([OVER_ALL, *pairs_of(difference)], estimates, strict=True)
                     ]
     return rows
 
@@ -108,22 +112,29 @@ def scores(scored: Sequence[Scored]) -> list[dict[str, object]]:
     """Rows of kind `benchmark_scores`."""
     rows: list[dict[str, object]] = []
     for one in scored:
-        place = {"set": one.name, "target": one.target, "router": one.kind}
+        place = {"set": one.name, "target": one.target, "router": one.kind, "labels": round(one.n_labelled)}
         for method, found in one.methods.items():
             known = {**place, "method": method}
-            for seed, alone in enumerate(found.seeds):
+            pairs = pairs_of(next(iter(found.resampled.values())))
+            for when, alone in zip(pairs, found.seeds, strict=True):
                 rows += [
-                    {"metric": metric, **known, "seed": seed, "value": None if v is None else float(v)}
+                    {"metric": metric, **known, **when, "value": None if v is None else float(v)}
                     for metric, v in alone.model_dump().items()
                 ]
             for metric, resampled in found.resampled.items():
                 pooled = over_seeds(resampled, seed=seed_of(one.name))
-                rows.append({"metric": metric, **known, "seed": None, **_flat(pooled)})
+                rows.append({"metric": metric, **known, **OVER_ALL, **flat(pooled)})
     return rows
 
 
+def pairs_of(found: Resampled) -> list[dict[str, int | None]]:
+    """Division and seed of every value, in their order."""
+    seeds = len(found.value) // found.divisions
+    return [{"division": i // seeds, "seed": i % seeds} for i in range(len(found.value))]
+
+
 def by_seed(found: Resampled) -> list[Estimate | None]:
-    """The estimate of every seed alone, over queries."""
+    """The estimate of every division and seed alone, over queries."""
     return [over_seeds(Resampled(found.value[i : i + 1], found.drawn[i : i + 1])) for i in range(len(found.value))]
 
 
@@ -153,7 +164,8 @@ def _mean(found: MethodScore, field: str) -> float:
     return float(np.mean([getattr(one, field) for one in found.seeds]))
 
 
-def _flat(estimate: Estimate | None) -> dict[str, float | None]:
+def flat(estimate: Estimate | None) -> dict[str, float | None]:
+    """Value and interval as columns."""
     return dict.fromkeys(("value", "low", "high")) if estimate is None else estimate.model_dump()
 
 
@@ -171,9 +183,10 @@ def write_benchmark(
     page: str,
     results: Mapping[str, Any],
     scored: Sequence[Scored],
-    cells: Mapping[tuple[str, str], Sequence[Artifact]],
+    cells: Mapping[tuple[str, str, int], Sequence[Artifact]],
     *,
     references: Sequence[str],
+    more: Mapping[str, Sequence[Mapping[str, object]]] = {},
     files: Mapping[str, bytes] = {},
 ) -> Compared:
     """Store predictions, scores and differences as tables, and the page with everything else beside it.
@@ -183,15 +196,18 @@ def write_benchmark(
         page: Markdown.
         results: models, and lists of them, by name; the JSON.
         scored: whatever was scored.
-        cells: predictions by (set, router).
+        cells: predictions by (set, router, division).
         references: methods that differences are taken to.
+        more: further rows of scores and of differences, by the name of the artifact.
         files: further files of the folder by name.
     """
     home = Home.from_env()
     artifacts = {
         "predictions": _joined_cells([cell for own in cells.values() for cell in own], home),
-        "scores": _table(scores(scored), "benchmark_scores", home),
-        "differences": _table(differences(scored, references=references), "benchmark_differences", home),
+        "scores": _table([*scores(scored), *more.get("scores", ())], "benchmark_scores", home),
+        "differences": _table(
+            [*differences(scored, references=references), *more.get("differences", ())], "benchmark_differences", home
+        ),
     }
     plain = {name: TypeAdapter(type(value)).dump_python(value, mode="json") for name, value in results.items()}
     numbers = {"run_id": run_id, **plain, "artifacts": {name: a.model_dump() for name, a in artifacts.items()}}
@@ -214,7 +230,10 @@ def _joined_cells(cells: Sequence[Artifact], home: Home) -> Artifact:
         repeated = {
             "set": pa.repeat(facts["set"], table.num_rows),
             "router": pa.repeat(facts["router"], table.num_rows),
-            "seed": pa.repeat(pa.scalar(int(facts["seed"]), pa.int64()), table.num_rows),
+            **{
+                name: pa.repeat(pa.scalar(int(facts[name]), pa.int64()), table.num_rows)
+                for name in ("division", "seed")
+            },
         }
         columns = [repeated[name] if name in repeated else table[name] for name in schema.names]
         tables.append(pa.table(columns, schema=schema))

@@ -13,7 +13,7 @@ from routecal.calib.night.promotion_gate import GateRules, GateVerdict, decide, 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.cache import step
 from routecal.tasks.load_examples import load_examples
-from routecal.tasks.night.health_check import predict, threshold_of
+from routecal.tasks.night.health_check import decisions, predict
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
@@ -64,6 +64,8 @@ def _contender(
         "storage.example_join",
         "calib.night.promotion_gate",
         "calib.head",
+        "calib.outcome.outcome_folder",
+        "calib.serving_rule",
     ),
 )
 def judge(
@@ -86,8 +88,8 @@ def judge(
     serving = open_head(champion, window.features)
     other, _ = predict(serving, window)
     slices = _slices(window, rules.min_slice)
-    decisions = (served(p, y, threshold_of(head)), served(other, y, threshold_of(serving)))
-    return decide(p, other, y, slices=slices, renewal=renewal, decisions=decisions, rules=rules, seed=seed)
+    both = (served(*decisions(new, window)), served(*decisions(champion, window)))
+    return decide(p, other, y, slices=slices, renewal=renewal, decisions=both, rules=rules, seed=seed)
 
 
 def classes(rows: NightRows) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Does the serving head still hold? What labels of earlier nights say, and what new queries look like without any."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -9,8 +11,12 @@ from routecal.calib.head import LoadedHead
 from routecal.calib.night.head_health import Health, examine
 from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
 from routecal.calib.night.query_drift import Drift, columns, drift, principal_axes
+from routecal.calib.outcome.outcome_folder import load_outcome_head
+from routecal.calib.policy import Policy
+from routecal.calib.serving_rule import ServingRule
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
+from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.cache import step
 from routecal.tasks.load_examples import vectors_of
 from routecal.tasks.night.label_history import NightRows
@@ -23,6 +29,8 @@ _CODE = (
     "calib.night.head_health",
     "calib.night.outcome_shift",
     "calib.head",
+    "calib.outcome.outcome_folder",
+    "calib.serving_rule",
 )
 
 
@@ -41,8 +49,10 @@ def check_champion(
     """
     head = open_head(champion, learned.features)
     query_drift = None if new is None else _drift(head, learned, new)
-    p, y = predict(head, window) if window is not None else (np.empty(0), np.empty(0))
-    return examine(p, y, drift=query_drift, threshold=threshold_of(head), seed=seed)
+    if window is None:
+        return examine([], [], drift=query_drift, seed=seed)
+    p, y = predict(head, window)
+    return examine(p, y, drift=query_drift, escalated=decisions(champion, window).escalated, seed=seed)
 
 
 @step("check oracle", "compare tonight's outcomes with earlier ones", on=_CODE)
@@ -77,15 +87,38 @@ def arrays(
     return hidden.astype(np.float32), np.array(table["logits"].to_pylist(), np.float32)
 
 
+class Decisions(NamedTuple):
+    """What a packed head does with n rows.
+
+    Attributes:
+        escalated: (n,) it sends the query to the large model.
+        wrong: (n,) it would be wrong to keep the query: by confidence, the router's policy is not the true one; by the
+            gain, the query needs the large model.
+    """
+
+    escalated: NDArray[np.bool_]
+    wrong: NDArray[np.bool_]
+
+
+def decisions(calibrated: Artifact, rows: NightRows) -> Decisions:
+    """What a calibrated router does with rows, by the rule that it serves by."""
+    head, folder = open_head(calibrated, rows.features), local_folder(calibrated)
+    rule = ServingRule.model_validate(head.config["lineage"]["serving"])
+    p, y = predict(head, rows)
+    facts = read_table(rows.examples, columns=["query_id", "true_policy", "n_tokens"])
+    if rule.decides_by == "confidence":
+        return Decisions(rule.escalates(p, None, facts["n_tokens"].to_numpy()), y == 0)
+    outcome_head = load_outcome_head(folder)[0]
+    table = rows_of(read_table(rows.features, columns=["query_id", "logits", *outcome_head.blocks]), facts["query_id"])
+    blocks = {name: vectors_of(table[name]).astype(np.float32) for name in outcome_head.blocks}
+    told = outcome_head.probabilities(blocks, np.array(table["logits"].to_pylist(), np.float32))
+    needs_large = np.array(facts["true_policy"].to_pylist()) == Policy.COMPLEX.value
+    return Decisions(rule.escalates(p, outcome_head.cells.gain(told), facts["n_tokens"].to_numpy()), needs_large)
+
+
 def share_escalated(calibrated: Artifact, rows: NightRows) -> float:
-    """Share of the rows whose confidence lies below the threshold."""
-    head = open_head(calibrated, rows.features)
-    return float((predict(head, rows)[0] < threshold_of(head)).mean())
-
-
-def threshold_of(head: LoadedHead) -> float:
-    """Confidence below which a packed head escalates."""
-    return float(head.config["lineage"]["serving"]["threshold"])
+    """Share of the rows that a calibrated router sends to the large model, by the rule that it serves by."""
+    return float(decisions(calibrated, rows).escalated.mean())
 
 
 def _drift(head: LoadedHead, learned: NightRows, new: Artifact) -> Drift:

@@ -33,7 +33,7 @@ ROWS = "rows"
 def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
     """Nights of one router and one pair of models belong together; labels of other pairs mean something else."""
     models = [getattr(getattr(oracle, who, None), "model", getattr(oracle, f"{who}_model", "")) for who in _PAIR]
-    facts = (router.sha256, reading.model_dump_json(), oracle.kind, *models)
+    facts = (router.sha256, reading.model_dump_json(exclude={"outcome_layers"}), oracle.kind, *models)
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
 
@@ -102,9 +102,9 @@ def _ids(night: Manifest) -> list[str]:
     return [now.get(name, name) for name in ids]
 
 
-def pooled_rows(nights: Sequence[NightRows], *, at_most: int) -> NightRows:
-    """All rows of the newest nights that a head learns from, see `calib.night.row_roles.memory`."""
-    return _together(nights[-memory((rows.examples.rows for rows in reversed(nights)), at_most=at_most) :])
+def remembered(nights: Sequence[NightRows], *, at_most: int) -> Sequence[NightRows]:
+    """The newest nights, which a head learns from, see `calib.night.row_roles.memory`."""
+    return nights[-memory((rows.examples.rows for rows in reversed(nights)), at_most=at_most) :]
 
 
 def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
@@ -124,10 +124,11 @@ def held_out(nights: Sequence[NightRows], *, at_least: int) -> NightRows:
 
     used = nights[-window(sizes(), at_least=at_least) :]
     examples = write_table(pa.concat_tables(tests), "examples", home=Home.from_env())
-    return _together(used).model_copy(update={"examples": examples})
+    return together(used).model_copy(update={"examples": examples})
 
 
-def _together(nights: Sequence[NightRows]) -> NightRows:
+def together(nights: Sequence[NightRows]) -> NightRows:
+    """All rows of these nights."""
     return NightRows(**{kind: joined([getattr(rows, kind) for rows in nights]) for kind in NightRows.model_fields})
 
 

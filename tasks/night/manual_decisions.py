@@ -165,6 +165,12 @@ def _decision(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> str:
     return entry.action if since is None else f"waited until {since.number}"
 
 
+def _promise(entry: RegistryEntry) -> list[str]:
+    """What the candidate of an entry promises, and the alarm that its night raised against the head before."""
+    found = {"promise": entry.lineage.get(head_registry.PROMISE), "alarm": entry.lineage.get(head_registry.ALARM)}
+    return [f"{name}: {said}" for name, said in found.items() if said]
+
+
 def _nothing_before(past: Sequence[RegistryEntry]) -> str:
     """Why there is no head to go back to, and which heads a person can still put in force."""
     others = [e for e in past if e.champion != past[-1].champion]
@@ -195,7 +201,7 @@ def heads() -> Table:
             "decision": _decision(e, entries),
             "serves": "–" if e.champion is None else e.champion.sha256[:16],
             "candidate": "–" if e.candidate is None else e.candidate.sha256[:16],
-            "why": "; ".join(e.reasons),
+            "why": "; ".join([*_promise(e), *e.reasons]),
         }
         for e in reversed(entries)
     ]

@@ -25,7 +25,14 @@ SET, ROUTER, RAW = "simpleqa_gpt4o", "overconfident", "max_prob"
 
 def rows(table: pa.Table, method: str) -> tuple[FloatArray, FloatArray]:
     """(p, y) of the set's own test queries under one method, first seed."""
-    wanted = {"set": SET, "target": SET, "router": ROUTER, "method": method, "seed": pc.min(table["seed"]).as_py()}
+    wanted = {
+        "set": SET,
+        "target": SET,
+        "router": ROUTER,
+        "method": method,
+        "division": 0,
+        "seed": pc.min(table["seed"]).as_py(),
+    }
     for column, value in wanted.items():
         table = table.filter(pc.equal(table[column], value))
     if not len(table):

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from routecal.calib.comparison import over_seeds, paired_counts, resample
-from routecal.calib.escalation import Outcomes, quality_band, saving_at
+from routecal.calib.escalation import Outcomes, area_over_random, quality_band, saving_at
 from routecal.calib.metrics import METRICS, Estimate, intervals, paired_difference, reliability_bins
 from routecal.calib.metrics.bin_counts import bin_index
 from routecal.calib.metrics.registry import WITH_INTERVAL
@@ -118,14 +118,14 @@ def by_length(rng: Rng, p: Array, factor: float, longer: Array) -> tuple[Array, 
 def savings(prices: str, kept: float, n: int, draws: int) -> Iterator[Seen]:
     """Saving, quality lost and quality above random, where the medium model keeps a share of the queries."""
 
-    def world(rng: Rng, n: int) -> tuple[Outcomes, Array, Array]:
+    def world(rng: Rng, n: int) -> tuple[Outcomes, Array]:
         p = rng.beta(4, 2, n)
         medium, large = rng.random(n) < p, rng.random(n) < (2 + p) / 3
-        return Outcomes(medium * 1.0, large * 1.0, *PRICES[prices](rng, p)), np.zeros(n, int), p
+        return Outcomes(medium * 1.0, large * 1.0, *PRICES[prices](rng, p)), -p
 
     big = world(np.random.default_rng(97), N_TRUTH)
-    at = float(np.quantile(big[2], 1 - kept))
-    want = saving_at(*big, threshold=at)
+    at = float(np.quantile(big[1], kept))
+    want, area = saving_at(*big, threshold=at), area_over_random(big[1], big[0])
     rng = np.random.default_rng(n)
     for _ in range(draws):
         drawn = world(rng, n)
@@ -134,6 +134,8 @@ def savings(prices: str, kept: float, n: int, draws: int) -> Iterator[Seen]:
         yield Seen("quality difference", found.quality_difference, want.quality_difference.value)
         if want.above_random is not None:
             yield Seen("above random", found.above_random, want.above_random.value)
+        if area is not None:
+            yield Seen("area over random", area_over_random(drawn[1], drawn[0]), area.value)
         (low,), (high,) = quality_band(*drawn, thresholds=[at])
         yield Seen("quality band", Estimate(value=found.point.quality, low=low, high=high), want.point.quality)
 

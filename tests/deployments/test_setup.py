@@ -25,7 +25,7 @@ from tests.test_layering import ROOT
 DECLARED = yaml.safe_load(FILE.read_text())["deployments"]
 NAMES = {
     *("label", "extract", "train", "evaluate", "calibrate", "recalibrate-nightly", "ablate", "demo"),
-    *("promote", "decline", "rollback", "demo-night"),
+    *("promote", "decline", "rollback", "demo-night", "threshold"),
 }
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from routecal.calib.trial import ablation
 from routecal.calib.trial.ablation import REFERENCE
+from routecal.calib.trial.decisions import RULES
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT, METHODS
 from routecal.flows.benchmark import ablate, benchmark
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
 from routecal.storage.artifact import read_table
+from routecal.tasks.benchmark.decision_results import ORACLE
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 States = list[tuple[str, str]]
@@ -36,25 +38,31 @@ def of(states: States, state: str) -> Counter[str]:
 
 
 def test_benchmark_compares_extracts_once_and_resumes(
-    data: str, causal_checkpoint: Path, states: States, tmp_path: Path
+    data: str, causal_checkpoint: Path, states: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("routecal.calib.trial.learned_rules.MOST_TREES", 5)
     params = BenchmarkParams(
         data=data,
         base_model=str(causal_checkpoint),
         layers=[-1],
         poolings=["last"],
+        divisions=2,
         seeds=1,
         labels=60,
+        curve=[70],
         routers=["overconfident"],
         output_dir=str(tmp_path),
     )
     found = benchmark(params)
     # two shards of each different question, however many files ask it
     assert of(states, "Completed")["extract"] == 4
-    assert of(states, "Completed")["fit router"] == 3
-    assert of(states, "Completed")["fit methods"] == 3 * len(METHODS)
+    assert of(states, "Completed")["fit router"] == 3 * 2
+    assert of(states, "Completed")["fit methods"] == 3 * 2 * len(METHODS)
     # each set on its own rows, and on those of a set of another family: never first on cued
     assert of(states, "Completed")["score"] == 3 + 4
+    # every division at both numbers of labels
+    assert of(states, "Completed")["fit decisions"] == 3 * 2 * 2
+    assert of(states, "Completed")["score decisions"] == 3 * 2
     numbers = json.loads((Path(found.report) / "numbers.json").read_text())
     assert {(t["name"], t["target"]) for t in numbers["shifted"]} == {
         ("other", "first"),
@@ -64,8 +72,17 @@ def test_benchmark_compares_extracts_once_and_resumes(
     }
     assert {"constant", "temperature", "probe", AS_WRITTEN, DEFAULT} <= {r["method"] for r in numbers["ranks"]}
     assert (tmp_path / "page.md").read_text() == found.page
+    decisions = numbers["decisions"]
+    assert [(t["name"], t["asked"]) for t in decisions if t["name"] is None] == [(None, 60), (None, 70)]
+    assert {line["rule"] for line in decisions[0]["lines"]} == {*RULES, ORACLE}
+    assert len(numbers["bars"]) >= 10
+    assert "What a label buys" in found.page
+    scores = read_table(found.artifacts["scores"]).to_pylist()
+    assert {row["division"] for row in scores if row["metric"] == "area"} == {None, 0, 1}
+    assert {row["division"] for row in scores if row["set"] != row["target"]} == {None, 0}
     predictions = read_table(found.artifacts["predictions"])
     assert set(predictions["set"].to_pylist()) == {"first", "cued", "other"}
+    assert set(predictions["division"].to_pylist()) == {0, 1}
     states.clear()
     assert benchmark(params).artifacts == found.artifacts
     assert not of(states, "Completed")
@@ -82,6 +99,7 @@ def test_ablate_leaves_tables_for_people_and_for_a_paper(
         base_model=str(causal_checkpoint),
         layers=[-1],
         poolings=["last"],
+        divisions=1,
         seeds=2,
         routers=["regularised"],
         block="chosen",

@@ -20,7 +20,7 @@ from routecal.flows.params import (
 from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import read_table
 from routecal.tasks import runs
-from routecal.tasks.escalate import CALLS
+from routecal.tasks.escalation_result import CALLS, JOINT, serving_rule
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.oracle import ORACLES
 from routecal.tasks.report import Figure
@@ -53,13 +53,15 @@ def test_calibrate_from_files_to_report(
     assert labelled["true_policy"].to_pylist() == policies
 
     # it ends with what escalating saves, and with a router that does it
-    assert first.evaluation.escalation is not None
-    assert first.evaluation.escalation.unit == CALLS  # these outcomes have no costs
-    assert metrics["escalation"]["methods"][FINAL] == first.evaluation.escalation.methods[FINAL].model_dump()
+    escalation = first.evaluation.escalation
+    assert escalation is not None
+    assert escalation.unit == CALLS  # these outcomes have no costs
+    assert escalation.rule == JOINT
+    assert metrics["escalation"]["methods"][JOINT] == escalation.methods[JOINT].model_dump(mode="json")
     assert first.calibrated is not None
     router = CalibratedRouter.from_pretrained(first.calibrated.uri)
     decided = router.route(labelled["query_id"].to_pylist()[:3])
-    assert {d.threshold for d in decided} == {first.evaluation.escalation.methods[FINAL].point.threshold}
+    assert {d.threshold for d in decided} == {serving_rule(escalation, params.terms, "").threshold}
     assert {d.head_version for d in decided} == {first.head.sha256[:16]}
 
     # the same again: nothing but the report is made, whose figures were seen

@@ -10,7 +10,10 @@ import pytest
 
 from routecal.flows import cli
 from routecal.flows.cli import write_crash_report
+from routecal.flows.cli_options import parse
 from routecal.flows.commands import COMMANDS
+from routecal.flows.option_names import spelled
+from routecal.flows.params import EvaluateParams
 from routecal.tasks import runs
 from routecal.tasks.load_examples import block_names
 from tests.flows.refusal import Capture
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("_own_results")
 
 def options(command: str) -> set[str]:
     """Every option of a command, as its model names them."""
-    return {"--" + name.replace("_", "-") for name in COMMANDS[command].params.model_fields}
+    return {spelled(name) for name in COMMANDS[command].params.model_fields}
 
 
 # ---- help
@@ -74,6 +77,16 @@ def test_no_command_prints_the_help_and_fails(capsys: Capture) -> None:
 def test_the_method_s_names_mean_the_same(queries_file: str, outcomes_file: str) -> None:
     assert cli.main(["label", "--validation-file", queries_file, "--outcomes", outcomes_file, "--limit", "7"]) == 0
     assert runs.newest_artifact("labels").rows == 7
+
+
+def test_names_of_before_still_work_and_say_what_they_are_called_now() -> None:
+    words = ["--margin", ".02", "--margin-confidence=.9"]
+    now = parse(EvaluateParams, "evaluate", ["--at-most", ".02", "--with=.9"])
+    before = parse(EvaluateParams, "evaluate", words)
+    assert before.params == now.params == EvaluateParams.model_validate({"margin": 0.02, "margin_confidence": 0.9})
+    assert (now.params.at_most, now.params.probability) == (0.02, 0.9)
+    assert now.notices == ()
+    assert before.notices == ("--margin is called --at-most now", "--margin-confidence is called --with now")
 
 
 def test_json_is_all_that_a_run_prints(queries_file: str, outcomes_file: str, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ from routecal.flows.cli_options import Parsed, parse
 from routecal.flows.commands import COMMANDS
 from routecal.flows.oracle_params import LabelParams
 from routecal.flows.params import ExtractParams
-from routecal.flows.print_results import as_json
+from routecal.flows.result_json import as_json
 from routecal.storage.artifact import Artifact
 from routecal.storage.head_registry import append_entry, history
 from routecal.storage.layout import Home

@@ -15,6 +15,7 @@ from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
 from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
 from routecal.flows.form import Params
+from routecal.flows.option_names import spelled
 from tests.flows.refusal import Capture
 
 MODELS = {name: command.params for name, command in COMMANDS.items()}
@@ -65,8 +66,8 @@ def test_help_fits_a_screen_and_shows_an_example_that_parses(name: str, capsys: 
     command = COMMANDS[name]
     given = re.findall(r"--([\w-]+)", command.params.EXAMPLE)
     assert example.endswith(command.params.EXAMPLE)
-    required = {field for field, info in command.params.model_fields.items() if info.is_required()}
-    assert required <= {one.replace("-", "_") for one in given} <= command.params.model_fields.keys()
+    required = {spelled(field) for field, info in command.params.model_fields.items() if info.is_required()}
+    assert required <= {f"--{one}" for one in given} <= set(map(spelled, command.params.model_fields))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -74,9 +75,7 @@ def test_help_shows_what_people_set_first_and_counts_the_rest(name: str, capsys:
     model = MODELS[name]
     cli.main([name, "--help"])
     out = capsys.readouterr().out
-    shown = {
-        field for field in model.model_fields if re.search(rf"^  --{field.replace('_', '-')}[ ,]", out, re.MULTILINE)
-    }
+    shown = {field for field in model.model_fields if re.search(rf"^  {spelled(field)}[ ,]", out, re.MULTILINE)}
     rest = list(chain.from_iterable(model.advanced().values()))
     assert shown == set(model.first())
     assert shown | set(rest) == model.model_fields.keys()

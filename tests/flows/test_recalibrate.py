@@ -10,11 +10,14 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.sorting import FlowRunSort
 
 from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
+from routecal.calib.promise.guarantee import Guarantee
 from routecal.flows import recalibrate as night_flow
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.recalibrate import recalibrate
 from routecal.storage.artifact import read_table
 from routecal.storage.errors import RegistryChanged
+from routecal.storage.folder_artifact import local_folder
 from routecal.storage.head_registry import append_entry, champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
@@ -80,7 +83,11 @@ def test_a_head_is_promoted_serves_and_rests_while_all_is_well(params, world, st
     assert first.serving == entry.champion.sha256[:16]
     assert entry.reasons == first.reasons
     router = CalibratedRouter.from_pretrained(entry.champion.uri)
-    assert 0 <= router.route(world[0][:1])[0].confidence <= 1
+    (decision,) = router.route(world[0][:1])
+    assert (decision.decides_by, decision.no_guarantee) == ("gain", "")
+    assert str(decision.guarantee) == entry.lineage["promise"]
+    assert decision.guarantee == Guarantee.model_validate(entry.lineage["guarantee"])
+    assert manual_decisions.heads().rows[0]["why"].startswith(f"promise: {decision.guarantee}; ")
 
     # nothing new: nothing is asked, nothing is decided, and it is told all the same
     second = recalibrate(params)
@@ -133,6 +140,22 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
     assert manual_decisions.promote(2).champion == history(Home.from_env())[1].candidate
     assert manual_decisions.roll_back().champion != history(Home.from_env())[1].candidate
     assert manual_decisions.heads().rows[0]["decision"] == "rolled back"
+
+
+def test_a_night_of_before_outcome_heads_is_read_again_and_teaches_one(params, world) -> None:
+    recalibrate(params.model_copy(update={"outcome_layers": ()}))
+    old = champion(Home.from_env())
+    assert old is not None
+    assert not holds_outcome_head(local_folder(old))
+    (decision,) = CalibratedRouter.from_pretrained(old.uri).route(world[0][:1])
+    assert (decision.decides_by, decision.gain) == ("confidence", None)
+
+    drop(params, world[0][400:500], "tuesday.jsonl")
+    recalibrate(params.model_copy(update={"recheck_nights": 1, "renew_nights": 1}))
+    newest = manifests(Home.from_env(), "recalibrate")[-1].artifacts["calibrated"]
+    _, lineage = load_outcome_head(local_folder(newest))
+    # of 500 queries seven tenths are labelled rows, so both nights taught it
+    assert 300 < lineage["rows"] < 400
 
 
 def test_going_back_twice_goes_back_further(params, states) -> None:

@@ -10,6 +10,7 @@ from routecal.calib.metrics.summary import summarise
 from routecal.flows import print_results
 from routecal.flows.text_console import draw_table, fits
 from routecal.storage.artifact import Artifact
+from routecal.tasks.escalation_result import Escalation, OperatingPoint
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.result_table import Table
 
@@ -43,12 +44,13 @@ def show_evaluated(console: Console) -> None:
     """A run's table of methods."""
     head = Artifact(uri="/home/heads/1", sha256="a" * 64, rows=1, kind="heads")
     methods = {name: summarise([0.9, 0.8, 0.2, 0.3] * 20, [1, 0, 0, 1] * 20, n_replicates=50) for name in NAMES}
-    evaluation = Evaluation(methods=methods, brier_difference=None)
+    points = [OperatingPoint(asked="at most 1 point lost, with 95 %", is_promised=True, saving=None)]
+    escalation = Escalation(unit="USD", margin=0.01, n_chosen_on=1234, note="no grades", points=points)
+    evaluation = Evaluation(methods=methods, brier_difference=None, escalation=escalation)
     from routecal.flows.evaluate import Evaluated
 
-    print_results.print_evaluation(
-        console, Evaluated(run_id="r", verdict="", report="/home/reports/r.html", head=head, evaluation=evaluation)
-    )
+    facts = {"run_id": "r", "verdict": "Saves nothing", "report": "/home/reports/r.html"}
+    print_results.print_evaluation(console, Evaluated(**facts, head=head, evaluation=evaluation))
 
 
 NAMES = ("constant", "probe_with_logit", FINAL)
@@ -83,11 +85,20 @@ def test_a_narrow_table_of_methods_says_which_columns_it_leaves_out(
     width: int, shown: list[str], left_out: list[str]
 ) -> None:
     said = printed(width, show_evaluated)
-    header = next(line for line in said.splitlines() if line.startswith("┃"))
+    header = next(line for line in said.splitlines() if line.startswith("┃ method"))
     assert [cell.strip() for cell in header.strip("┃").split("┃")] == ["method", *shown]
     assert ("the report also show" in " ".join(said.split())) == bool(left_out)
     assert all(name in said for name in left_out)
     assert FINAL in said
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_verdict_is_printed_first_and_operating_points_next(width: int) -> None:
+    lines = printed(width, show_evaluated).splitlines()
+    assert lines[0] == "Saves nothing"
+    assert "Operating points" in lines[1]
+    assert any("not from 1234 labels" in line for line in lines)
+    assert lines[-1] == "No escalation threshold: no grades."
 
 
 def test_texts_stand_to_the_left_and_numbers_to_the_right() -> None:

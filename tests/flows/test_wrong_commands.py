@@ -114,6 +114,7 @@ RUNS = {
     "label": {"queries": "q.jsonl", "local_model": "router"},
     "extract": {"queries": "q.jsonl", "router_path": "empty"},
     "train": {"mode": "rl", "pca": 3},
+    "threshold": {"output_dir": "q.jsonl"},
     "evaluate": {"head": "empty"},
     "recalibrate": {"inbox": "nowhere", "router_path": "router"},
     "train-router": {"queries": "nowhere.jsonl", "base_model": "router"},

@@ -69,6 +69,9 @@ CONFLICTS = [
         f"{CALIBRATE} --medium-price 20 --large-price 1",
         "--medium-price 20 is above --large-price 1, and esc",
     ),
+    ("evaluate --budget 3 --call-rate .2", "--budget alone decides what the large model serves, so --call-rate would"),
+    (f"{CALIBRATE} --answer-value 3 --at-most .02", "so --at-most would be ignored; give one of the two"),
+    ("evaluate --call-rate .3 --with .9", "so --with would be ignored; give one of the two"),
     (f"{NIGHT} --medium-price 2 --large-price 1.5", "the large model is the dearer one; exchange the two"),
 ]
 
@@ -127,6 +130,7 @@ PLACES = [
     ("train --mode rl --init-checkpoint empty", "empty holds no confidence head (head.safetensors)"),
     ("train --mode rl --init-checkpoint nowhere", "nowhere holds no confidence head"),
     ("train --output-dir q.jsonl", "the folder of --output-dir q.jsonl cannot be written (Not a directory)"),
+    ("threshold --output-dir q.jsonl", "the folder of --output-dir q.jsonl cannot be written (Not a directory)"),
     ("train --output-dir q.jsonl/heads", "the folder of --output-dir q.jsonl/heads cannot be written"),
     ("benchmark --data empty --output-dir /proc/tables", "the folder of --output-dir /proc/tables cannot be written"),
     (f"{ROUTER} --output-dir notes.txt", "cannot be written (Not a directory); name another one"),

@@ -1,5 +1,6 @@
 """Escalation as a step: costs as recorded, as given, or not at all; thresholds that test rows have no say in."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,20 +9,25 @@ import pytest
 
 from routecal.calib import escalation
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.escalation import Outcomes
+from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes
 from routecal.calib.examples import LABELLED
+from routecal.calib.extra_cost import ExtraCost
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
+from routecal.calib.promise.walks import harm_at_most, keep_at_most, loss_at_most
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.folder_digest import folder_digest
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import CALLS, Escalation, escalate, pack_router
+from routecal.tasks.escalate import escalate
+from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation, Promised, serving_rule
+from routecal.tasks.escalation_verdict import money, rule_line, sentence
 from routecal.tasks.evaluate import FINAL, predict
-from routecal.tasks.evaluation_verdict import sentence
+from routecal.tasks.operating_table import FEWEST
+from routecal.tasks.pack import pack_router
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.made import Made
 
@@ -49,8 +55,9 @@ def measured(
     examples: Artifact,
     terms: EscalationTerms = FLAT,
     methods: Sequence[str] = ("entropy", FINAL),
+    outcomes: Artifact | None = None,
 ) -> Escalation:
-    return escalate.fn(predictions, examples, methods, LABELLED, terms)
+    return escalate.fn(predictions, examples, methods, LABELLED, terms, outcomes)
 
 
 def changed(examples: Artifact, **columns: list[object]) -> Artifact:
@@ -71,33 +78,220 @@ def examples(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         return changed(made.examples, router_policy=policies)
 
 
-def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifact) -> None:
-    found = measured(predictions, examples)
-    rows = read_table(examples).to_pylist()
-    said = {r["query_id"]: r["p"] for r in read_table(predictions).to_pylist() if r["method"] == FINAL}
+@pytest.fixture(scope="module")
+def gains(examples: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """As if an outcome head told most of what the large model gains."""
+    rows, rng = read_table(examples).to_pylist(), np.random.default_rng(0)
+    right = np.array([[row[f"{model}_grade"] == "CORRECT" for row in rows] for model in ("medium", "large")], float)
+    told = np.clip(0.5 + 0.3 * (right - 0.5) + rng.normal(0, 0.05, right.shape), 0, 1)
+    columns = {name: [row[name] for row in rows] for name in ("query_id", "split")}
+    columns |= {"gain": told[1] - told[0], "medium_right": told[0], "large_right": told[1], "confidence": told[0]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("gains")))
+        return write_table(pa.table(columns), "outcome_predictions", home=Home.from_env())
 
-    def part(*splits: str) -> tuple[Outcomes, list[int], list[float]]:
+
+def parts(examples: Artifact, values: Artifact, column: str) -> list[tuple[Outcomes, np.ndarray, np.ndarray]]:
+    """(outcomes, policy, values of the column) of the labelled rows and of the test rows, read anew."""
+    rows, said = read_table(examples).to_pylist(), {r["query_id"]: r for r in read_table(values).to_pylist()}
+    names = [policy.value for policy in POLICIES]
+    found = []
+    for splits in (LABELLED, ("test",)):
         kept = [r for r in rows if r["split"] in splits]
         grades = ([r["medium_grade"] for r in kept], [r["large_grade"] for r in kept])
-        policy = [[p.value for p in POLICIES].index(r["router_policy"]) for r in kept]
-        return Outcomes.of(*grades, medium_cost=1, large_cost=20), policy, [said[r["query_id"]] for r in kept]
+        policy = np.array([names.index(r["router_policy"]) for r in kept])
+        outcomes = Outcomes.of(*grades, medium_cost=1, large_cost=20)
+        found.append((outcomes, policy, np.array([said[r["query_id"]][column] for r in kept])))
+    return found
 
-    chosen_on, test = part(*LABELLED), part("test")
-    threshold = escalation.choose_threshold(*chosen_on, margin=0.01, confidence=0.5)
-    assert found.methods[FINAL] == escalation.saving_at(*test, threshold=threshold, margin=0.01)
-    assert list(found.methods) == list(found.curves) == ["entropy", FINAL]
-    assert (found.unit, found.note, found.n_chosen_on) == ("relative", "", len(chosen_on[2]))
-    whole = escalation.curve(*test)
-    ends = found.curves[FINAL][0], found.curves[FINAL][-1]
-    assert [(point.cost, point.quality) for point in ends] == [
+
+def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifact) -> None:
+    found = measured(predictions, examples, WIDE, methods=(FINAL,))
+    (there, *chosen_on), (here, policy, p) = parts(examples, predictions, "p")
+    need, at = escalation.need_by_confidence(*chosen_on), escalation.need_by_confidence(policy, p)
+    threshold = loss_at_most(need, there.medium_right - there.large_right, level=0.2, delta=0.5).threshold
+    saving = found.methods[CONFIDENCE]
+    assert saving == escalation.saving_at(here, at, threshold=threshold, margin=0.2, policy=policy)
+    assert list(found.methods) == list(found.curves) == list(found.bands) == [found.rule] == [CONFIDENCE]
+    assert (found.note, found.remarks, found.n_chosen_on, found.margin) == ("", [], len(need), 0.2)
+    share = float(escalation.kept(need, threshold).mean())
+    assert found.promise == Promised(sentence="at most 20 points lost, with 50 %", holds=True, kept=share)
+    whole, drawn = escalation.curve(here, at), found.curves[CONFIDENCE]
+    assert [(one.cost, one.quality) for one in (drawn[0], drawn[-1])] == [
         (pytest.approx(whole.cost[i]), pytest.approx(whole.quality[i])) for i in (0, -1)
     ]
-    assert found.policies["router alone"] == (ends[0].cost, ends[0].quality)
-    assert found.policies["all-large"] == pytest.approx((ends[1].cost, ends[1].quality))
+    assert found.policies["router alone"] == pytest.approx((drawn[-1].cost, drawn[-1].quality))
+    assert found.policies["all-large"] == pytest.approx((drawn[0].cost, drawn[0].quality))
     assert found.policies["perfect oracle"] == pytest.approx(found.oracle[-1])
-    assert len(found.band) == len(found.curves[FINAL]) <= 101
-    assert all(low <= point.quality <= high for (low, high), point in zip(found.band, found.curves[FINAL], strict=True))
+    band = found.bands[CONFIDENCE]
+    assert len(band) == len(drawn) <= 101
+    assert all(low <= one.quality <= high for (low, high), one in zip(band, drawn, strict=True))
+    assert found.areas == {CONFIDENCE: escalation.area_over_random(at, here)}
+    assert found.area_difference is None
+    large = ~escalation.kept(at, threshold)
+    assert sum(cell.cost for cell in found.regret) == pytest.approx(
+        np.where(large, 20, 1).mean() - found.policies["perfect oracle"][0]
+    )
     assert Escalation.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_joint_outcome_decides_where_it_is_there(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    found = measured(predictions, examples, outcomes=gains)
+    (there, _, gain), (here, policy, at) = parts(examples, gains, "gain")
+    threshold = loss_at_most(gain, there.medium_right - there.large_right, level=0.01, delta=0.5).threshold
+    assert list(found.methods) == ["entropy", CONFIDENCE, JOINT]
+    assert found.methods[JOINT] == escalation.saving_at(here, at, threshold=threshold, margin=0.01, policy=policy)
+    down = found.methods[JOINT].point.downgraded
+    assert down == pytest.approx(((policy == 1) & (at <= threshold)).mean())
+    assert down
+    assert found.extra_cost == ExtraCost()
+    area, d = found.areas[JOINT], found.area_difference
+    assert area == escalation.area_over_random(at, here)
+    assert area is not None
+    assert d is not None
+    assert d.low > 0
+    # the same confidence rule, whether or not it decides
+    alone = measured(predictions, examples)
+    assert found.methods[CONFIDENCE] == alone.methods[CONFIDENCE]
+    assert "by the joint outcome" in rule_line(found)
+    assert "by confidence" in rule_line(alone)
+    assert found.methods[JOINT].saving.value > alone.methods[CONFIDENCE].saving.value
+
+
+def test_what_is_packed_decides_as_was_measured_by_the_joint_outcome(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    n = examples.rows
+    tokens = read_table(examples)["n_tokens"].to_numpy()
+    priced = changed(examples, medium_cost_usd=[0.0] * n, large_cost_usd=(0.001 * tokens + 0.01).tolist())
+    found = measured(predictions, priced, HALF, outcomes=gains)
+    rule = serving_rule(found, HALF, "somewhere")
+    assert (rule.decides_by, rule.prices, rule.extra_cost) == ("gain", None, found.extra_cost)
+    assert found.extra_cost.per_token / found.extra_cost.flat == pytest.approx(0.1)
+    _, (_, _, gain) = parts(priced, gains, "gain")
+    in_test = np.array(read_table(priced)["split"].to_pylist()) == "test"
+    large = rule.escalates(np.zeros(len(gain)), gain, tokens[in_test])
+    assert large.mean() == pytest.approx(found.methods[JOINT].point.large)
+    assert 0 < large.mean() < 1
+    assert rule.threshold_from == "somewhere, at most 1 point lost, with 50 %"
+    flat = serving_rule(measured(predictions, examples, FLAT, outcomes=gains), FLAT, "")
+    assert flat.prices is not None
+    assert (flat.prices.medium, flat.prices.large, flat.extra_cost) == (1, 20, ExtraCost())
+
+
+@pytest.mark.parametrize("words", [{"budget": 9_000.0}, {"call_rate": 0.25}, {"answer_value": 100.0}])
+def test_the_operator_s_other_words_choose_the_threshold(
+    examples: Artifact, predictions: Artifact, gains: Artifact, words: dict[str, float]
+) -> None:
+    terms = EscalationTerms(medium_price=1, large_price=20, **words)
+    found = measured(predictions, examples, terms, outcomes=gains)
+    (there, _, gain), _ = parts(examples, gains, "gain")
+    want = {
+        "budget": lambda: escalation.threshold_at_budget(gain, there.medium_cost, there.large_cost, 9_000),
+        "call_rate": lambda: escalation.threshold_at_call_rate(gain, 0.25),
+        "answer_value": lambda: 19 / 100,
+    }[next(iter(words))]()
+    assert found.methods[JOINT].point.threshold == pytest.approx(want)
+    assert (CONFIDENCE in found.methods) == ("answer_value" not in words)  # which only a gain can be weighed with
+    assert found.promise is not None
+    assert not found.promise.holds
+    assert "no promise of quality" in money(found)
+
+
+def test_what_is_left_of_a_budget_is_not_spent_where_nothing_is_gained(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    terms = EscalationTerms(medium_price=1, large_price=20, call_rate=1)
+    found = measured(predictions, examples, terms, outcomes=gains)
+    assert found.methods[JOINT].point.threshold == 0
+    assert found.methods[CONFIDENCE].point.threshold == NOTHING_KEPT
+
+
+def test_confidence_has_no_threshold_for_a_value(examples: Artifact, predictions: Artifact) -> None:
+    found = measured(predictions, examples, EscalationTerms(medium_price=1, large_price=20, answer_value=100.0))
+    assert found.rule is None
+    assert "a confidence does not tell how much likelier the large model is right" in found.note
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [
+        ({"budget": 500.0, "medium_price": 1, "large_price": 20}, "a budget of 500 .* nearest .* is 1000"),
+        ({"budget": 500.0}, "a budget of 500 .* cannot be had: the cost of 200 of 200 answers .* is a call rate"),
+        ({"answer_value": 2.0}, "a right answer worth 2 cannot be had: the cost of 200"),
+        ({"answer_value": 2.0, "medium_price": 1, "large_price": 1}, "the large model is not the dearer one"),
+    ],
+)
+def test_words_that_cannot_be_kept_are_a_sentence(
+    examples: Artifact, predictions: Artifact, gains: Artifact, terms: dict[str, float], why: str
+) -> None:
+    found = measured(predictions, examples, EscalationTerms(**terms), methods=(FINAL,), outcomes=gains)
+    assert re.search(why, found.note)
+    assert found.rule is None
+    assert found.note in money(found)
+
+
+@pytest.mark.parametrize("risk", ["harm", "kept"])
+def test_another_risk_is_walked_for_what_it_counts(
+    examples: Artifact, predictions: Artifact, gains: Artifact, risk: str
+) -> None:
+    terms = EscalationTerms(medium_price=1, large_price=20, risk=risk, at_most=0.1, probability=0.5)
+    found = measured(predictions, examples, terms, outcomes=gains)
+    (there, _, gain), _ = parts(examples, gains, "gain")
+    rows = read_table(examples).to_pylist()
+    complex_ = np.array([r["true_policy"] == "Complex_Query" for r in rows if r["split"] in LABELLED])
+    harm = (there.medium_right == 0) & (there.large_right == 1)
+    walk, events = (harm_at_most, harm) if risk == "harm" else (keep_at_most, complex_)
+    assert found.methods[JOINT].point.threshold == walk(gain, events, level=0.1, delta=0.5).threshold
+    assert found.margin == 0.01  # of quality, which nothing was said of
+    assert "with 50 %" in money(found)
+
+
+def test_operating_points_are_chosen_on_labelled_rows_and_measured_on_test_rows(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    found = measured(predictions, examples, FLAT, outcomes=gains)
+    (there, _, gain), (here, _, at) = parts(examples, gains, "gain")
+    by_name = {one.asked: one for one in found.points}
+    assert list(by_name) == [
+        *(f"at most {lost} lost, with 50 %" for lost in ("0.5 points", "1 point", "2 points")),
+        *("10% saved", "20% saved", "30% saved"),
+    ]
+    promised = loss_at_most(gain, there.medium_right - there.large_right, level=0.02, delta=0.5).threshold
+    two = by_name["at most 2 points lost, with 50 %"]
+    assert two.is_promised
+    assert two.saving == escalation.saving_at(here, at, threshold=promised, margin=0.02)
+    aimed = escalation.threshold_at_saving(gain, there.medium_cost, there.large_cost, 0.2)
+    assert not by_name["20% saved"].is_promised
+    assert by_name["20% saved"].saving == escalation.saving_at(here, at, threshold=aimed)
+    strict = measured(predictions, examples, EscalationTerms(medium_price=1, large_price=20), outcomes=gains)
+    assert [one.saving is None for one in strict.points] == [True, True, True, False, False, False]
+
+
+def test_topics_of_enough_test_rows_are_measured_by_themselves(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    n, split = examples.rows, read_table(examples)["split"].to_pylist()
+    topics = ["tides" if i % 2 else "owls" if i % 3 else None for i in range(n)]
+    found = measured(predictions, changed(examples, topic=topics), FLAT, outcomes=gains)
+    tested = np.array([str(t) for t, s in zip(topics, split, strict=True) if s == "test"])
+    counts = {name: int((tested == name).sum()) for name in ("tides", "owls")}
+    assert {name: saving.n for name, saving in found.topics.items()} == {k: v for k, v in counts.items() if v >= FEWEST}
+    assert found.topics
+    _, (here, _, at) = parts(examples, gains, "gain")
+    rows = tested == "tides"
+    threshold = found.methods[JOINT].point.threshold
+    assert found.topics["tides"] == escalation.saving_at(here.where(rows), at[rows], threshold=threshold, margin=0.01)
+
+
+def test_a_large_model_that_is_never_better_is_said_to_be_so(examples: Artifact, predictions: Artifact) -> None:
+    grades = read_table(examples)["medium_grade"].to_pylist()
+    found = measured(predictions, changed(examples, large_grade=grades))
+    assert found.remarks[0].startswith("On none of 200 queries is the large model right where the medium model is not")
+    assert found.areas == {"entropy": None, CONFIDENCE: None}
+    assert found.methods[CONFIDENCE].point.threshold == ALL_KEPT
 
 
 def test_test_rows_choose_nothing(examples: Artifact, predictions: Artifact) -> None:
@@ -147,11 +341,11 @@ def test_without_prices_calls_are_counted_and_the_reason_is_given(
     found = measured(predictions, changed(examples, **columns), terms)
     assert found.unit == CALLS
     assert why in found.note
-    point = found.methods[FINAL].point
+    point = found.methods[CONFIDENCE].point
     assert point.cost == pytest.approx(point.large)
     assert found.policies["all-medium"][0] == 0
     # prices have no say in the threshold
-    assert point.threshold == measured(predictions, examples).methods[FINAL].point.threshold
+    assert point.threshold == measured(predictions, examples).methods[CONFIDENCE].point.threshold
 
 
 def test_one_missing_price_is_as_bad_as_all(examples: Artifact, predictions: Artifact) -> None:
@@ -172,20 +366,20 @@ def test_without_grades_there_is_a_sentence_instead(examples: Artifact, predicti
 
 def test_the_sentence_says_what_is_shown(examples: Artifact, predictions: Artifact) -> None:
     found = measured(predictions, examples, WIDE)
-    saving = found.methods[FINAL]
+    saving = found.methods[CONFIDENCE]
     d = saving.quality_difference
 
     def said(low: float, high: float, non_inferior: bool) -> str:
         other = d.model_copy(update={"low": low, "high": high})
         claim = saving.model_copy(update={"quality_difference": other, "non_inferior": non_inferior})
-        return sentence(found.model_copy(update={"methods": {FINAL: claim}}))
+        return sentence(found.model_copy(update={"methods": {CONFIDENCE: claim}}))
 
     assert "no worse than all-large within 20 points: shown" in said(-0.1, 0.02, True)
     assert "worse than all-large by more than 20 points" in said(-0.5, -0.3, False)
     assert f"neither shown nor ruled out on {saving.n} queries" in said(-0.3, 0.02, False)
     line = sentence(found)
     assert f"{saving.saving.value:.1%}"[:-1] in line
-    assert f"below {saving.point.threshold:.3f} (chosen on {found.n_chosen_on} labelled" in line
+    assert f"below {-saving.point.threshold:.3f} (chosen on {found.n_chosen_on} labelled" in line
     # fewer than 268 rows: at confidence .95 nothing but all-large passes
     everything = sentence(measured(predictions, examples, EscalationTerms(medium_price=1, large_price=20)))
     assert everything.startswith(
@@ -215,15 +409,15 @@ def test_a_saving_that_is_none_or_may_be_none_is_said_to_be_so(
     examples: Artifact, predictions: Artifact, value: float, low: float, begins: str, hedged: bool
 ) -> None:
     found = measured(predictions, examples, WIDE)
-    saving = found.methods[FINAL].model_copy(update={"saving": Estimate(value=value, low=low, high=0.05)})
-    line = sentence(found.model_copy(update={"methods": {FINAL: saving}}))
+    saving = found.methods[CONFIDENCE].model_copy(update={"saving": Estimate(value=value, low=low, high=0.05)})
+    line = sentence(found.model_copy(update={"methods": {CONFIDENCE: saving}}))
     assert line.startswith(begins)
     assert ("which may be nothing," in line) == hedged
 
 
 def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predictions: Artifact) -> None:
-    threshold = measured(predictions, made.examples).methods[FINAL].point.threshold
-    packed = pack_router.fn(head, made.router, Reading(), threshold, "somewhere")
+    rule = serving_rule(measured(predictions, made.examples), FLAT, "somewhere")
+    packed = pack_router.fn(head, made.router, Reading(), rule)
     assert packed.kind == "calibrated"
     router = CalibratedRouter.from_pretrained(local_folder(packed))
     table = read_table(made.examples)
@@ -235,8 +429,8 @@ def test_what_is_packed_routes_as_was_measured(made: Made, head: Artifact, predi
     assert [d.confidence for d in decisions] == pytest.approx(
         [said[i] for i in table["query_id"].to_pylist()], abs=2e-3
     )
-    assert {(d.threshold, d.head_version) for d in decisions} == {(threshold, head.sha256[:16])}
-    assert router.serving.threshold_from == "somewhere"
+    assert {(d.threshold, d.head_version) for d in decisions} == {(rule.threshold, head.sha256[:16])}
+    assert router.serving.threshold_from.startswith("somewhere, at most 1 point lost")
     # a packed head is still a head, and the same one
     open_head(packed.model_copy(update={"kind": "heads"}), made.features)
 

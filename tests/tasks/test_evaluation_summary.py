@@ -1,12 +1,14 @@
 """The page of an evaluation in the UI: what it comes to stands first, then what speaks against the head."""
 
 import httpx
+import numpy as np
 import pytest
 
+from routecal.calib.escalation import Outcomes, saving_at
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
 from routecal.tasks import evaluation_summary
-from routecal.tasks.escalate import Escalation
+from routecal.tasks.escalation_result import Escalation, OperatingPoint
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import head_warnings
 from routecal.tasks.markdown import report_link
@@ -53,6 +55,27 @@ def test_the_method_in_question_is_the_first_of_a_table_that_fits_the_page(tmp_p
     assert [row.split(" | ")[0] for row in rows] == [f"| **{FINAL}**", "| entropy"]
     assert head.count("|") == 6
     assert max(map(len, rows)) < 120
+
+
+def test_operating_points_are_a_table_of_what_can_be_had(tmp_path) -> None:
+    same = Outcomes(np.ones(40), np.ones(40), np.ones(40), np.full(40, 10.0))
+    had = saving_at(same, np.arange(40.0), threshold=9.5)  # a quarter is kept
+    points = [
+        OperatingPoint(asked="at most 1 point lost, with 95 %", is_promised=True, saving=None),
+        OperatingPoint(asked="20% saved", is_promised=False, saving=had),
+        OperatingPoint(asked="95% saved", is_promised=False, saving=None),
+    ]
+    found = evaluation(None)
+    assert found.escalation is not None
+    found = found.model_copy(update={"escalation": found.escalation.model_copy(update={"points": points})})
+    text = evaluation_summary.evaluation_page(found, str(tmp_path / "report.html"))
+    table = text[text.index("## Operating points") : text.index("## Every method")]
+    _, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    assert rows[0] == ["at most 1 point lost, with 95 %", "–", "–", "not from 9 labels"]
+    assert rows[1][:2] == ["20% saved", "25.0%"]
+    assert rows[1][2].startswith("22.5 ")
+    assert rows[1][3].startswith("+0.0 ")
+    assert rows[2] == ["95% saved", "–", "–", "–"]
 
 
 def test_pictures_have_texts_that_say_what_they_show(tmp_path) -> None:

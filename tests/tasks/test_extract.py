@@ -43,6 +43,7 @@ def test_metadata_say_how_the_features_were_made(router_checkpoint: Path) -> Non
         "pooling": "last_token",
         "n_layers": "2",
         "blocks": "hidden",
+        "outcome_blocks": "hidden_L1_mean",
         "dtype": "float32",
         "template_sha256": hashlib.sha256(b"Q: {query}").hexdigest()[:16],
         "max_tokens": "64",

@@ -12,18 +12,19 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.benchmark.features import extract_sets, headless, load_features
 from routecal.tasks.benchmark.fit_cells import fit_cell, fit_router
 from routecal.tasks.benchmark.outcome_sets import import_sets
-from routecal.tasks.escalate import pack_router
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import join, load_examples
 from routecal.tasks.make_router import convert_gemma, train_router
 from routecal.tasks.oracle.local_model import LocalModel
 from routecal.tasks.oracle.prompt_files import prompt
+from routecal.tasks.pack import pack_router
 from routecal.tasks.train import open_head, train_sft
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_labels, store_queries, texts
@@ -78,7 +79,7 @@ def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact)
     features = extract_shard.fn(queries, router, Reading())
     examples = join.fn(queries, labels, features)
     head = train_sft.fn(examples, features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=3))
-    packed = pack_router.fn(head, router, Reading(), 0.5, "a test")
+    packed = pack_router.fn(head, router, Reading(), ServingRule(threshold=0.5))
     data, rows = load_examples(examples, features), read_table(examples).to_pylist()[:16]
     decisions = CalibratedRouter.from_pretrained(local_folder(packed)).route([row["query"] for row in rows])
     assert [d.policy.value for d in decisions] == [row["router_policy"] for row in rows]

@@ -17,13 +17,14 @@ from routecal.calib.head import load
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.packed_folder import Serving, pack
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.head_registry import append_entry, history
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import pack_router
 from routecal.tasks.night import manual_decisions
+from routecal.tasks.pack import pack_router
 from routecal.tasks.runs import copy_to
 from routecal.tasks.serving import Champion
 from routecal.tasks.train import train_sft
@@ -62,7 +63,7 @@ def promoted(heads: list[Artifact]) -> None:
 @pytest.fixture
 def _serving(head: Artifact, router: Artifact) -> None:
     """Two heads, of which the second serves; told apart by their thresholds."""
-    promoted([pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (OLD, NEW)])
+    promoted([pack_router.fn(head, router, Reading(), ServingRule(threshold=threshold)) for threshold in (OLD, NEW)])
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ except PermissionError:
 def test_another_user_serves_from_a_home_that_he_may_only_read(
     head: Artifact, router: Artifact, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    promoted([pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (OLD, NEW)])
+    promoted([pack_router.fn(head, router, Reading(), ServingRule(threshold=threshold)) for threshold in (OLD, NEW)])
     with TemporaryDirectory() as shared:
         os.chmod(shared, 0o755)
         place = shutil.copytree(home, Path(shared) / "artifacts")

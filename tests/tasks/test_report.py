@@ -5,17 +5,23 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from routecal.calib.examples import LABELLED
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.settings import EscalationTerms
-from routecal.storage.artifact import Artifact, read_table
+from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.layout import Home
 from routecal.tasks.escalate import escalate
-from routecal.tasks.evaluate import FEWEST, FINAL, Evaluation, predict, score, score_slices
-from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps, sentence
+from routecal.tasks.escalation_result import CONFIDENCE, JOINT
+from routecal.tasks.escalation_verdict import rule_line, sentence
+from routecal.tasks.evaluate import FINAL, Evaluation, predict, score, score_slices
+from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
 from routecal.tasks.load_examples import join
+from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.report import write_report
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made, store_queries, texts
@@ -60,13 +66,23 @@ class Page(HTMLParser):
             self._in_heading = False
 
 
+def gains_of(examples: Artifact) -> Artifact:
+    """As if an outcome head told most of what the large model gains; topics that are large enough to be shown."""
+    table = read_table(examples)
+    right = np.array([[g == "CORRECT" for g in table[f"{m}_grade"].to_pylist()] for m in ("medium", "large")], float)
+    told = np.clip(0.5 + 0.3 * (right - 0.5) + np.random.default_rng(0).normal(0, 0.05, right.shape), 0, 1)
+    columns = {name: table[name] for name in ("query_id", "split")}
+    columns |= {"gain": told[1] - told[0], "medium_right": told[0], "large_right": told[1], "confidence": told[0]}
+    return write_table(pa.table(columns), "outcome_predictions", home=Home.from_env())
+
+
 @pytest.fixture(scope="module")
 def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a report whose topics and model names are hostile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("report")))
         asked = texts(200)
-        queries = store_queries(asked, topic=[HOSTILE[i % len(HOSTILE)] for i in range(200)])
+        queries = store_queries(asked, topic=[HOSTILE[0 if i % 2 else i % len(HOSTILE)] for i in range(200)])
         examples = join.fn(queries, made.labels, made.features)
         head = train_sft.fn(examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
         predictions = predict.fn(examples, made.features, {"SFT": head, FINAL: head})
@@ -81,7 +97,8 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 examples,
                 ["entropy", FINAL],
                 LABELLED,
-                EscalationTerms(medium_price=1, large_price=9, price_unit=HOSTILE[0], margin_confidence=0.5),
+                EscalationTerms(medium_price=1, large_price=9, price_unit=HOSTILE[0], at_most=0.1, probability=0.8),
+                gains_of(examples),
             ),
         }
         found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)
@@ -151,8 +168,9 @@ def evaluation_of(report: Path) -> Evaluation:
 def test_the_page_begins_with_the_verdict_and_ends_with_the_hashes(report: Path, page: Page) -> None:
     evaluation = evaluation_of(report)
     assert page.headings[0] == ("h1", headline(evaluation))
-    assert [row[0].strip() for row in page.rows[:6]] == [figure.name for figure in key_figures(evaluation)]
-    assert [row[1].strip() for row in page.rows[:6]] == [figure.value for figure in key_figures(evaluation)]
+    figures = key_figures(evaluation)
+    assert [row[0].strip() for row in page.rows[: len(figures)]] == [figure.name for figure in figures]
+    assert [row[1].strip() for row in page.rows[: len(figures)]] == [figure.value for figure in figures]
     for step in next_steps(evaluation, None):
         assert page.text.index(step) < page.text.index("Calibration of every method")
     titles = [title for level, title in page.headings if level == "h2"]
@@ -160,15 +178,51 @@ def test_the_page_begins_with_the_verdict_and_ends_with_the_hashes(report: Path,
     assert titles[-2:] == ["Training", "Artifacts"]
 
 
-def test_the_escalation_table_is_that_of_the_evaluation(report: Path, page: Page) -> None:
+def in_table(report: Path, name: str) -> dict[str, list[str]]:
+    """Cells of a table by what its rows begin with, spaces made one."""
+    html = (report / "report.html").read_text(encoding="utf-8")
+    start = html.index(f'<table id="{name}">')
+    rows = Page(html[start : html.index("</table>", start)]).rows[1:]
+    return {cells[0]: cells[1:] for row in rows for cells in [[" ".join(cell.split()) for cell in row]]}
+
+
+def test_the_table_of_rules_is_that_of_the_evaluation(report: Path, page: Page) -> None:
     escalation = evaluation_of(report).escalation
     assert escalation is not None
-    assert sentence(escalation) in page.text
-    rows = {row[0].strip(): [cell.strip() for cell in row] for row in page.rows if len(row) == 10}
+    for line in (sentence(escalation), rule_line(escalation)):
+        assert line in page.text
+    rows = in_table(report, "rules")
+    assert list(rows)[:3] == [JOINT, CONFIDENCE, "entropy"]
     for name, found in escalation.methods.items():
-        assert rows[name][1:4] == [f"{x:.3f}" for x in (found.point.threshold, found.point.large, found.point.quality)]
-    assert rows["all-large"][5] == "0.000"
+        assert rows[name][:2] == [f"{x:.3f}" for x in (found.point.large, found.point.quality)]
+        assert rows[name][3] == f"{found.saving:.3f}"
+        assert rows[name][6] == f"{escalation.areas[name]:.3f}"
+    assert rows["all-large"][3] == "0.000"
     assert {"all-medium", "router alone", "perfect oracle"} <= rows.keys()
+
+
+def test_operating_points_regret_and_topics_are_those_of_the_evaluation(report: Path, page: Page) -> None:
+    escalation = evaluation_of(report).escalation
+    assert escalation is not None
+    rows = in_table(report, "points")
+    assert list(rows) == [one.asked for one in escalation.points]
+    for one in escalation.points:
+        if one.saving is None:
+            assert rows[one.asked][0] == "–"
+        else:
+            assert rows[one.asked][1:3] == [f"{one.saving.saving:.3f}", f"{one.saving.quality_difference:.3f}"]
+            assert rows[one.asked][3] == ("promised" if one.is_promised else "aimed at, no promise")
+    assert {one.saving is None for one in escalation.points} == {True, False}
+    rows = in_table(report, "regret")
+    assert len(rows) == 10
+    for cell in escalation.regret:
+        shown = rows[f"{cell.medium} × {cell.large}"]
+        assert shown[0] == str(cell.n)
+        assert shown[2] == (f"{1000 * cell.cost:+.4g}" if cell.n else "–")
+    assert rows["all"][3] == f"{1000 * sum(cell.lost for cell in escalation.regret):+.1f}"
+    assert list(in_table(report, "topics")) == list(escalation.topics) == [HOSTILE[0]]
+    for name, saving in escalation.topics.items():
+        assert in_table(report, "topics")[name][-1] == topic_verdict(saving)
 
 
 def test_headings_of_tables_say_what_they_head(page: Page) -> None:
@@ -190,7 +244,7 @@ def test_alternative_texts_say_what_a_picture_shows_with_its_numbers(report: Pat
     assert evaluation.escalation is not None
     texts = [str(attrs["alt"]) for tag, attrs in page.tags if tag == "img"]
     final = evaluation.methods[FINAL]
-    point = evaluation.escalation.methods[FINAL].point
+    point = evaluation.escalation.methods[JOINT].point
     wanted = [
         ("Quality against cost", f"quality {point.quality:.1%}"),
         ("Reliability diagram", f"{FINAL}: mean confidence {final.mean_p:.3f}, ECE {final.ece.value:.3f}"),

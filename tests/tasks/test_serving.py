@@ -11,14 +11,17 @@ import pytest
 from routecal.calib.head.head_folder import WEIGHTS
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
+from routecal.calib.promise.asked import Promise
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder
-from routecal.storage.head_registry import Action, append_entry, newest_entry
+from routecal.storage.head_registry import ALARM, Action, append_entry, newest_entry
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingServes
-from routecal.tasks.escalate import pack_router
+from routecal.tasks.guarantees import Basis
 from routecal.tasks.make_router import refer_checkpoint
+from routecal.tasks.pack import pack_router, with_rule
 from routecal.tasks.serving import Champion
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made
@@ -32,7 +35,7 @@ def packed(made: Made, router_checkpoint: Path) -> list[Artifact]:
     """Two heads of the same router, told apart by their thresholds."""
     head = train_sft.fn(made.examples, made.features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=2))
     router = refer_checkpoint(str(router_checkpoint))
-    return [pack_router.fn(head, router, Reading(), threshold, "by hand") for threshold in (0.25, 0.75)]
+    return [pack_router.fn(head, router, Reading(), ServingRule(threshold=threshold)) for threshold in (0.25, 0.75)]
 
 
 @pytest.fixture
@@ -68,6 +71,33 @@ def test_promotions_and_rollbacks_take_effect_without_a_restart(packed: list[Art
     assert thresholds(serving) == {0.75}
     decide(packed[0], "rolled back")
     assert thresholds(serving) == {0.25}
+
+
+def test_an_alarm_of_a_night_voids_the_guarantee_of_the_head_that_serves_on(made: Made, packed: list[Artifact]) -> None:
+    promise = Promise(risk="kept", at_most=0.2, probability=0.9)
+    basis = Basis(promise=promise, n=99, threshold=-0.5, kept=0.4, needs_sha256="a" * 64, labels_sha256="b" * 64)
+    guaranteed = [with_rule.fn(packed[0], ServingRule(threshold=0.5, threshold_from=who), basis) for who in "ab"]
+
+    def write(action: Action, champion: Artifact, alarm: str = "") -> None:
+        before = newest_entry(Home.from_env())
+        lineage = {ALARM: alarm} if alarm else {}
+        after = before.number if before else 0
+        append_entry(Home.from_env(), action, champion=champion, after=after, lineage=lineage)
+
+    def said(serving: Champion) -> set[str]:
+        return {decision.no_guarantee for decision in serving.route(ASKED)}
+
+    write("promoted", guaranteed[0])
+    serving = Champion(look_every_s=0)
+    assert said(serving) == {""}
+    write("refused", guaranteed[0], "queries drifted")
+    assert said(serving) == said(Champion()) == {"no guarantee: queries drifted"}
+    write("promoted", guaranteed[1], "queries drifted")  # by hand, what waited until then
+    assert said(serving) == said(Champion()) == {""}
+    write("rolled back", guaranteed[0])
+    assert said(serving) == said(Champion()) == {"no guarantee: queries drifted"}
+    write("promoted", guaranteed[1])
+    assert said(serving) == {""}
 
 
 def test_it_looks_no_more_often_than_it_was_told(packed: list[Artifact], decide: Decide) -> None:

@@ -31,3 +31,18 @@ def test_metadata_survives_joining(made: Made) -> None:
     whole = joined(parts)
     assert whole.sha256 == made.features.sha256
     assert read_metadata(whole) == metadata
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["old first", "new first"])
+def test_features_of_before_outcome_heads_join_those_of_now(made: Made, order: tuple[int, int]) -> None:
+    rows, metadata, home = read_table(made.features), read_metadata(made.features), Home.from_env()
+    names = metadata["outcome_blocks"].split()
+    old = {key: value for key, value in metadata.items() if key != "outcome_blocks"}
+    parts = [
+        write_table(rows.slice(0, 90).drop_columns(names), "features", home=home, metadata=old),
+        write_table(rows.slice(90), "features", home=home, metadata=metadata),
+    ]
+    whole = joined([parts[i] for i in order])
+    assert whole.rows == 200
+    assert read_metadata(whole) == old
+    assert not set(names) & set(read_table(whole).column_names)

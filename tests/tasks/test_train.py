@@ -15,13 +15,14 @@ from routecal.calib.learn.cross_fit import CrossFitPlan, Deal
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import pack_router
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, choose_blocks, join, load_examples
+from routecal.tasks.pack import pack_router
 from routecal.tasks.train import held_out_splits, open_head, read_log, recalibrate_head, refer_head, train_rl, train_sft
 from tests.tasks.made import Made, store_labels, store_queries, texts
 
@@ -99,7 +100,7 @@ def test_a_head_reads_the_blocks_that_the_labelled_queries_chose(made: Made) -> 
     head = train_rl.fn(examples, features, warm, RL)
     assert open_head(head, features).blocks == tuple(blocks)
     assert open_head(head, features).head.config.width == 2 * load_examples(examples, features).hidden.shape[1]
-    packed = pack_router.fn(head, made.router, reading, 0.5, "somewhere")
+    packed = pack_router.fn(head, made.router, reading, ServingRule(threshold=0.5, threshold_from="somewhere"))
     router = CalibratedRouter.from_pretrained(local_folder(packed))
     test = load_examples(examples, features, blocks=blocks).only("test")
     table = read_table(examples).filter(pa.compute.field("split") == "test")

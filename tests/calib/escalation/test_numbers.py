@@ -4,82 +4,43 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch, OutOfRange
+from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch
 from routecal.calib.escalation import (
-    EVERYTHING,
+    ALL_KEPT,
+    NOTHING_KEPT,
     Outcomes,
-    choose_threshold,
     curve,
     paired_difference_of_shares,
     quality_band,
     random_mix,
     saving_at,
     score_statistic,
-    served_by_large,
     thresholds_of,
 )
 from routecal.calib.escalation.saving import _random_saving
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
-from routecal.calib.settings import CONFIDENCE, MARGIN
-from tests.calib.escalation.made import POLICY, SIX, P, simulated
-
-
-def test_one_point_of_quality_may_be_lost_at_confidence_95_percent() -> None:
-    assert (MARGIN, CONFIDENCE) == (0.01, 0.95)
-    # gains make room: 15 of 2,000 queries, those of highest confidence, are lost, and the score test still passes
-    medium = np.ones(2000)
-    medium[:40] = 0
-    lossy = Outcomes(medium, np.ones(2000), np.ones(2000), np.full(2000, 9.0))
-    p = np.linspace(0, 1, 2000)[::-1]
-    chosen = choose_threshold(lossy, np.zeros(2000, int), p)
-    assert chosen == choose_threshold(lossy, np.zeros(2000, int), p, margin=0.01, confidence=0.95)
-    others = [{"margin": 0.015}, {"margin": 0.008}, {"confidence": 0.9}, {"confidence": 0.99}]
-    assert chosen not in [choose_threshold(lossy, np.zeros(2000, int), p, **other) for other in others]
-
-
-def test_everything_is_the_next_number_above_one() -> None:
-    assert EVERYTHING == 1 + 2**-52
-    assert served_by_large([0], [1.0], threshold=EVERYTHING).tolist() == [True]
-    assert served_by_large([0], [1.0], threshold=1.0).tolist() == [False]
-
-
-def test_parameters_may_take_their_limits() -> None:
-    assert choose_threshold(SIX, POLICY, P, margin=0, confidence=0.5) == pytest.approx(0.8)
-    assert choose_threshold(SIX, POLICY, P, margin=0.999, confidence=0.999) == 0
-    for margin in (-1e-9, 1.0):
-        with pytest.raises(OutOfRange, match="margin"):
-            choose_threshold(SIX, POLICY, P, margin=margin)
-    for confidence in (0.4999, 1.0):
-        with pytest.raises(OutOfRange, match="confidence"):
-            choose_threshold(SIX, POLICY, P, confidence=confidence)
-
-
-def test_a_score_at_the_critical_value_passes() -> None:
-    # 267 rows without a loss have Z = sqrt(267 × .01 / .99) = 1.6422 < 1.6449 = z(.95); 268 have 1.6453
-    for n, chosen in ((267, EVERYTHING), (268, 0.0)):
-        same = Outcomes(np.ones(n), np.ones(n), np.ones(n), np.full(n, 9.0))
-        assert choose_threshold(same, np.zeros(n, int), np.full(n, 0.5)) == chosen
+from tests.calib.escalation.made import NEED, SIX, simulated
 
 
 def test_a_claim_is_made_at_95_percent_unless_told_otherwise() -> None:
     case = simulated(300, 1, own_prices=True)
-    assert saving_at(*case, threshold=0.7) == saving_at(*case, threshold=0.7, margin=0.01, level=0.95)
-    assert np.array_equal(quality_band(*case, thresholds=[0.7]), quality_band(*case, thresholds=[0.7], level=0.95))
+    assert saving_at(*case, threshold=-0.7) == saving_at(*case, threshold=-0.7, margin=0.01, level=0.95)
+    assert np.array_equal(quality_band(*case, thresholds=[-0.7]), quality_band(*case, thresholds=[-0.7], level=0.95))
 
 
 def test_a_band_is_wilson_s_interval_of_the_share_answered_right() -> None:
-    outcomes, policy, p = simulated(200, 2, own_prices=True)
-    right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right).sum()
-    found = quality_band(outcomes, policy, p, thresholds=[0.7], level=0.8)
+    outcomes, need = simulated(200, 2, own_prices=True)
+    right = np.where(-need < 0.7, outcomes.large_right, outcomes.medium_right).sum()
+    found = quality_band(outcomes, need, thresholds=[-0.7], level=0.8)
     assert [end[0] for end in found] == pytest.approx([float(e) for e in wilson(right, np.array(200.0), level=0.8)])
 
 
 def test_the_quality_difference_counts_the_queries_that_differ() -> None:
-    outcomes, policy, p = simulated(200, 2, own_prices=True)
-    right = np.where(p < 0.7, outcomes.large_right, outcomes.medium_right)
+    outcomes, need = simulated(200, 2, own_prices=True)
+    right = np.where(-need < 0.7, outcomes.large_right, outcomes.medium_right)
     gains, losses = ((sign * (right - outcomes.large_right) > 0).sum() for sign in (1, -1))
-    found = saving_at(outcomes, policy, p, threshold=0.7, level=0.8)
+    found = saving_at(outcomes, need, threshold=-0.7, level=0.8)
     assert found.quality_difference == paired_difference_of_shares(int(gains), int(losses), 200, level=0.8)
 
 
@@ -88,20 +49,20 @@ def test_the_saving_is_at_least_as_wide_as_that_of_a_share_served_by_medium() ->
     n = 100
     same = Outcomes(np.ones(n), np.ones(n), np.ones(n), np.full(n, 9.0))
     p = np.where(np.arange(n) < 30, 0.9, 0.1)
-    found = saving_at(same, np.zeros(n, int), p, threshold=0.5)
+    found = saving_at(same, -p, threshold=-0.5)
     ends = [float(end) * 8 / 9 for end in wilson(np.array(30.0), np.array(100.0), level=0.95)]
     assert found.saving.value == pytest.approx(0.3 * 8 / 9)
     assert found.saving.low <= ends[0] + 1e-12
     assert found.saving.high >= ends[1] - 1e-12
     # at a threshold that sends everything to large without being above 1 the whole is of the mean price difference
-    none = saving_at(same, np.zeros(n, int), np.full(n, 0.5), threshold=0.9).saving
+    none = saving_at(same, np.full(n, -0.5), threshold=-0.9).saving
     assert (none.value, none.low) == (0.0, 0.0)
     assert none.high == pytest.approx(8 / 9 * float(wilson(np.array(0.0), np.array(100.0), level=0.95)[1]))
 
 
 def test_quality_above_random_is_that_of_the_mix_of_the_same_cost() -> None:
-    outcomes, policy, p = simulated(300, 3, own_prices=True)
-    found = saving_at(outcomes, policy, p, threshold=0.7, level=0.9)
+    outcomes, need = simulated(300, 3, own_prices=True)
+    found = saving_at(outcomes, need, threshold=-0.7, level=0.9)
     point, ends = found.point, random_mix(outcomes)
     share = (point.cost - ends.cost[0]) / (ends.cost[1] - ends.cost[0])
     assert found.above_random is not None
@@ -109,7 +70,7 @@ def test_quality_above_random_is_that_of_the_mix_of_the_same_cost() -> None:
         point.quality - ends.quality[0] - share * (ends.quality[1] - ends.quality[0])
     )
     # influence of each row on quality minus the mix's at the same cost, and Student's interval of their mean
-    large, extra = p < 0.7, outcomes.large_cost - outcomes.medium_cost
+    large, extra = -need < 0.7, outcomes.large_cost - outcomes.medium_cost
     better = outcomes.large_right - outcomes.medium_right
     slope = better.mean() / extra.mean()
     influence = (large - share) * (better - slope * extra)
@@ -128,7 +89,7 @@ def test_an_interval_above_random_ends_at_the_farther_of_the_skewed_end_and_stud
     p, n = rng.random(200), 200
     medium, large_right = (rng.random(n) < 0.5) * 1.0, (rng.random(n) < 0.97) * 1.0
     outcomes = Outcomes(medium, large_right, np.ones(n), 1 + rng.lognormal(1, 1.5, n))
-    found = saving_at(outcomes, np.zeros(n, int), p, threshold=threshold).above_random
+    found = saving_at(outcomes, -p, threshold=-threshold).above_random
     large, extra, better = p < threshold, outcomes.large_cost - 1, large_right - medium
     share = (large * extra).mean() / extra.mean()
     influence = (large - share) * (better - better.mean() / extra.mean() * extra)
@@ -147,7 +108,7 @@ def test_a_saving_varies_with_what_each_query_saves_and_with_what_all_large_cost
     n, p = 2000, rng.random(2000)
     price = 2 + rng.lognormal(1, 1.0, n)
     outcomes = Outcomes(np.ones(n), np.ones(n), np.full(n, 0.5), price)
-    found = saving_at(outcomes, np.zeros(n, int), p, threshold=0.5).saving
+    found = saving_at(outcomes, -p, threshold=-0.5).saving
     saved = np.where(p < 0.5, 0.0, price - 0.5)
     assert found.value == pytest.approx(saved.mean() / price.mean())
     ends = mean_interval(found.value + (saved - found.value * price) / price.mean(), level=0.95)
@@ -155,24 +116,24 @@ def test_a_saving_varies_with_what_each_query_saves_and_with_what_all_large_cost
 
 
 def test_one_model_for_every_query_is_no_mix_to_be_above() -> None:
-    outcomes, policy, p = simulated(50, 4, own_prices=True)
-    assert saving_at(outcomes, policy, p, threshold=0.0).above_random is None
-    assert saving_at(outcomes, policy, p, threshold=1.0).above_random is None
-    assert saving_at(outcomes, policy, p, threshold=0.7).above_random is not None
+    outcomes, need = simulated(50, 4, own_prices=True)
+    assert saving_at(outcomes, need, threshold=ALL_KEPT).above_random is None
+    assert saving_at(outcomes, need, threshold=-1.0).above_random is None
+    assert saving_at(outcomes, need, threshold=-0.7).above_random is not None
 
 
 def test_no_quality_is_lost_where_the_interval_ends_at_the_margin() -> None:
     case = simulated(300, 1, own_prices=True)
-    low = saving_at(*case, threshold=0.9).quality_difference.low
-    assert saving_at(*case, threshold=0.9, margin=-low).non_inferior
-    assert not saving_at(*case, threshold=0.9, margin=np.nextafter(-low, 0)).non_inferior
-    assert saving_at(*case, threshold=EVERYTHING, margin=0.0).non_inferior
+    low = saving_at(*case, threshold=-0.9).quality_difference.low
+    assert saving_at(*case, threshold=-0.9, margin=-low).non_inferior
+    assert not saving_at(*case, threshold=-0.9, margin=np.nextafter(-low, 0)).non_inferior
+    assert saving_at(*case, threshold=NOTHING_KEPT, margin=0.0).non_inferior
 
 
-def test_only_a_threshold_above_one_is_all_large() -> None:
-    """At 1 a query of confidence 1 stays with the medium model: nothing was lost, but it might have been."""
+def test_only_the_threshold_that_keeps_nothing_is_all_large() -> None:
+    """At -1 a query of confidence 1 stays with the medium model: nothing was lost, but it might have been."""
     same = Outcomes(np.ones(50), np.ones(50), np.ones(50), np.full(50, 9.0))
-    found = saving_at(same, np.zeros(50, int), np.ones(50), threshold=1.0)
+    found = saving_at(same, -np.ones(50), threshold=-1.0)
     assert found.quality_difference.low < 0 < found.quality_difference.high
 
 
@@ -205,21 +166,16 @@ def test_a_bad_grade_or_cost_is_named_with_its_row() -> None:
 
 def test_a_random_mix_has_every_number_of_a_curve_and_is_its_two_ends_unless_told_otherwise() -> None:
     ends = random_mix(SIX)
-    assert ends.threshold.tolist() == ends.escalated.tolist() == ends.large.tolist() == [0.0, 1.0]
+    assert ends.threshold.tolist() == ends.large.tolist() == [0.0, 1.0]
     assert ends.quality.tolist() == pytest.approx([2 / 6, 5 / 6])
 
 
-def test_neighbours_with_nothing_between_are_split_by_the_upper_one_wherever_they_stand() -> None:
-    just = np.nextafter(0.5, 1)
-    assert thresholds_of([0, 0, 0], [0.25, 0.5, just]).tolist() == [0.0, 0.375, just, EVERYTHING]
-
-
 def test_thresholds_given_are_kept_as_they_are() -> None:
-    found = curve(SIX, POLICY, P, thresholds=[0.1, 0.5])
-    assert found.threshold.tolist() == [0.1, 0.5]
+    found = curve(SIX, NEED, thresholds=[-0.5, -0.1])
+    assert found.threshold.tolist() == [-0.5, -0.1]
     assert found.line.cost.tolist() == found.cost.tolist()
     assert found.line.quality.tolist() == found.quality.tolist()
-    assert thresholds_of(POLICY, P).tolist() == curve(SIX, POLICY, P).threshold.tolist()
+    assert thresholds_of(NEED).tolist() == curve(SIX, NEED).threshold.tolist()
 
 
 @pytest.mark.parametrize(

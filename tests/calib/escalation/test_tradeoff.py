@@ -5,46 +5,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routecal.calib.errors import InvalidProbability, LengthMismatch
-from routecal.calib.escalation import (
-    EVERYTHING,
-    Outcomes,
-    curve,
-    oracle_line,
-    random_mix,
-    served_by_large,
-    thresholds_of,
-)
-from tests.calib.escalation.made import POLICY, SIX, A, C, P, S, cases
-
-
-def test_the_router_serves_until_confidence_is_below_the_threshold() -> None:
-    assert served_by_large([S, C, A], [0.5, 0.9, 0.5], threshold=0.5).tolist() == [False, True, False]
-    assert served_by_large([S, C, A], [0.49, 0.9, 0.51], threshold=0.5).tolist() == [True, True, False]
-
-
-def test_thresholds_lie_between_the_confidences_that_can_be_escalated() -> None:
-    # Complex rows (0.2 and 0.8) make no difference; 0.4 is there twice
-    assert thresholds_of(POLICY, P) == pytest.approx([0.0, 0.55, 0.8, EVERYTHING])
-    assert thresholds_of([C], [0.3]).tolist() == [0.0, EVERYTHING]
-    just = np.nextafter(0.5, 1)  # nothing lies between the two: the upper one splits them
-    assert thresholds_of([S, S], [0.5, just]).tolist() == [0.0, just, EVERYTHING]
+from routecal.calib.errors import LengthMismatch, NonFinite
+from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes, curve, oracle_line, random_mix
+from tests.calib.escalation.made import NEED, POLICY, SIX, C, cases
 
 
 def test_every_number_by_hand() -> None:
-    found = curve(SIX, POLICY, P)
-    # threshold            0            .55 (+1, 3)   .8 (+4)       above 1 (+0)
-    # large serves         2, 5         1, 2, 3, 5    1-5           all
-    # right                0, 2, 5      0, 1, 2, 5    all but 3     all but 3
-    assert found.quality == pytest.approx([3 / 6, 4 / 6, 5 / 6, 5 / 6])
-    assert found.cost == pytest.approx([54 / 6, 72 / 6, 81 / 6, 90 / 6])
-    assert found.escalated == pytest.approx([0, 2 / 6, 3 / 6, 4 / 6])
-    assert found.large == pytest.approx([2 / 6, 4 / 6, 5 / 6, 1])
+    found = curve(SIX, NEED, policy=POLICY)
+    # threshold            -inf         -.8 (-0)      -.55 (-4)     inf (-1, 3)
+    # large serves         all          1-5           1, 2, 3, 5    2, 5
+    # right                all but 3    all but 3     0, 1, 2, 5    0, 2, 5
+    assert found.quality == pytest.approx([5 / 6, 5 / 6, 4 / 6, 3 / 6])
+    assert found.cost == pytest.approx([90 / 6, 81 / 6, 72 / 6, 54 / 6])
+    assert found.escalated == pytest.approx([4 / 6, 3 / 6, 2 / 6, 0])
+    assert found.downgraded == pytest.approx([0, 0, 0, 0])
+    assert found.large == pytest.approx([1, 5 / 6, 4 / 6, 2 / 6])
     # medium wrong and large right: 1, 4 (and 5, which large serves anyhow); medium right where large serves: 2, then 0
-    assert found.harmful_cheap == pytest.approx([2 / 6, 1 / 6, 0, 0])
-    assert found.wasteful_large == pytest.approx([1 / 6, 1 / 6, 1 / 6, 2 / 6])
-    point = found.point(1)
-    assert (point.threshold, point.quality, point.escalated) == pytest.approx((0.55, 4 / 6, 2 / 6))
+    assert found.harmful_cheap == pytest.approx([0, 0, 1 / 6, 2 / 6])
+    assert found.wasteful_large == pytest.approx([2 / 6, 1 / 6, 1 / 6, 1 / 6])
+    point = found.point(2)
+    assert (point.threshold, point.quality, point.escalated) == pytest.approx((-0.55, 4 / 6, 2 / 6))
+
+
+def test_complex_queries_may_go_down_where_their_need_is_small() -> None:
+    found = curve(SIX, [0.1, 0.6, 0.2, 0.7, 0.3, 0.9], thresholds=[0.25, 0.95], policy=POLICY)
+    assert found.downgraded == pytest.approx([1 / 6, 2 / 6])  # row 2, then row 5 too
+    assert found.escalated == pytest.approx([3 / 6, 0])  # rows 1, 3 and 4
+    unknown = curve(SIX, NEED)
+    assert unknown.escalated is None
+    assert (unknown.point(0).escalated, unknown.point(0).downgraded) == (None, None)
+    with pytest.raises(LengthMismatch, match="policy"):
+        curve(SIX, NEED, policy=[0, 1])
 
 
 def test_random_mix_by_hand() -> None:
@@ -73,28 +64,29 @@ def test_the_oracle_starts_at_the_cheaper_model_whichever_that_is() -> None:
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_the_ends_are_the_router_alone_and_all_large(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
-    outcomes, policy, p = case
-    found = curve(outcomes, policy, p)
+    outcomes, policy, need = case
+    found = curve(outcomes, need, policy=policy)
     alone = np.where(policy == C, outcomes.large_right, outcomes.medium_right)
-    assert found.threshold[0] == 0
-    assert found.quality[0] == pytest.approx(alone.mean())
-    assert found.escalated[0] == 0
-    assert found.quality[-1] == pytest.approx(outcomes.large_right.mean())
-    assert found.cost[-1] == pytest.approx(outcomes.large_cost.mean())
-    assert found.large[-1] == pytest.approx(1)
-    assert found.harmful_cheap[-1] == pytest.approx(0)
+    assert (found.threshold[0], found.threshold[-1]) == (NOTHING_KEPT, ALL_KEPT)
+    assert found.quality[-1] == pytest.approx(alone.mean())
+    assert found.escalated is not None
+    assert found.escalated[-1] == 0
+    assert found.quality[0] == pytest.approx(outcomes.large_right.mean())
+    assert found.cost[0] == pytest.approx(outcomes.large_cost.mean())
+    assert found.large[0] == pytest.approx(1)
+    assert found.harmful_cheap[0] == pytest.approx(0)
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases(), st.lists(st.floats(0, 1.1), min_size=1, max_size=8))
+@given(cases(), st.lists(st.floats(-1.1, 0.1), min_size=1, max_size=8))
 def test_one_pass_equals_counting_at_each_threshold(
     case: tuple[Outcomes, np.ndarray, np.ndarray], thresholds: list[float]
 ) -> None:
-    outcomes, policy, p = case
-    at = np.sort([*thresholds, *p[:3]])
-    found = curve(outcomes, policy, p, thresholds=at)
+    outcomes, policy, need = case
+    at = np.sort([*thresholds, *need[:3]])
+    found = curve(outcomes, need, thresholds=at, policy=policy)
     for i, t in enumerate(at):
-        large = (policy == C) | (p < t)
+        large = (policy == C) | (need > t)
         right = np.where(large, outcomes.large_right, outcomes.medium_right)
         cost = np.where(large, outcomes.large_cost, outcomes.medium_cost)
         harm = ~large & (outcomes.medium_right == 0) & (outcomes.large_right == 1)
@@ -107,21 +99,23 @@ def test_one_pass_equals_counting_at_each_threshold(
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
-def test_escalation_only_grows(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
-    found = curve(*case)
-    assert (np.diff(found.escalated) >= 0).all()
-    assert (np.diff(found.large) >= 0).all()
-    assert (np.diff(found.wasteful_large) >= -1e-12).all()
-    assert (np.diff(found.harmful_cheap) <= 1e-12).all()
+def test_escalation_only_shrinks_with_the_threshold(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
+    outcomes, policy, need = case
+    found = curve(outcomes, need, policy=policy)
+    assert found.escalated is not None
+    assert (np.diff(found.escalated) <= 0).all()
+    assert (np.diff(found.large) <= 0).all()
+    assert (np.diff(found.wasteful_large) <= 1e-12).all()
+    assert (np.diff(found.harmful_cheap) >= -1e-12).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_no_assignment_beats_the_oracle(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
-    outcomes, policy, p = case
+    outcomes, _, need = case
     best = oracle_line(outcomes)
     assert best.quality[-1] == pytest.approx(np.maximum(outcomes.medium_right, outcomes.large_right).mean())
-    for line in (curve(outcomes, policy, p).line, random_mix(outcomes, np.linspace(0, 1, 7)).line):
+    for line in (curve(outcomes, need).line, random_mix(outcomes, np.linspace(0, 1, 7)).line):
         assert (line.cost >= best.cost[0] - 1e-9).all()
         assert (line.quality <= np.interp(line.cost + 1e-9, best.cost, best.quality) + 1e-9).all()
 
@@ -134,10 +128,7 @@ def test_random_mix_is_a_straight_line(case: tuple[Outcomes, np.ndarray, np.ndar
         assert np.diff(values, n=2) == pytest.approx(0, abs=1e-9)
 
 
-def test_decisions_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(LengthMismatch):
-        curve(SIX, POLICY[:2], P[:2])
-    with pytest.raises(LengthMismatch):
-        curve(SIX, POLICY[:2], P)
-    with pytest.raises(InvalidProbability):
-        curve(SIX, POLICY, P * 2)
+@pytest.mark.parametrize("need", [NEED[:2], NEED[None], [np.nan, *NEED[1:]], [-np.inf, *NEED[1:]]])
+def test_a_need_that_does_not_fit_is_refused(need: np.ndarray) -> None:
+    with pytest.raises((LengthMismatch, NonFinite), match="need"):
+        curve(SIX, need)

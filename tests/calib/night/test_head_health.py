@@ -62,17 +62,11 @@ def test_a_head_is_examined_from_a_hundred_rows_on() -> None:
     p, y = world(100)
     assert examine(p[:99], y[:99]) == Health(n=99)
     assert examine(p[:99], y[:99], drift=DRIFT) == Health(n=99, drift=DRIFT)
-    found = examine(p, y, drift=DRIFT, threshold=0.5, seed=3)
+    found = examine(p, y, drift=DRIFT, escalated=p < 0.5, seed=3)
     assert (found.n, found.drift, found.escalated) == (100, DRIFT, float((p < 0.5).mean()))
     assert found.ece is not None
     assert found.brier is not None
     assert found.brier.value == pytest.approx(float(np.square(p - y).mean()))
-
-
-def test_a_confidence_at_the_threshold_is_not_escalated() -> None:
-    p = np.repeat([0.4, 0.6], 50)
-    assert examine(p, np.ones(100), threshold=0.6).escalated == 0.5
-    assert examine(p, np.ones(100), threshold=0.4).escalated == 0.0
 
 
 def test_a_calibrated_head_is_well_and_one_that_is_off_is_not() -> None:

@@ -168,8 +168,10 @@ def test_a_promotion_that_escalates_more_says_so_with_both_shares() -> None:
     assert not any("costs more" in reason for reason in refused.reasons)
 
 
-def test_what_is_served_is_decided_at_the_threshold_and_above_it_is_kept() -> None:
-    assert served([0.4, 0.5, 0.9], [0, 0, 1], 0.5) == Served(1 / 3, 1 / 3)
+def test_what_is_served_wrongly_is_what_is_kept_and_should_not_be() -> None:
+    assert served([True, False, False], [True, True, False]) == Served(1 / 3, 1 / 3)
+    with pytest.raises(LengthMismatch):
+        served([True], [True, False])
 
 
 def test_the_first_head_must_beat_every_constant() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from routecal.calib.escalation import CostQuality
 from routecal.calib.plots import Band, cost_quality, render
@@ -20,7 +21,8 @@ def test_every_line_point_and_band_is_there() -> None:
         oracle=ORACLE,
         points={"all-medium": (1.0, 0.5), "all-large": (10.0, 0.8)},
         chosen=(6.0, 0.78),
-        band=Band(HEAD.cost, HEAD.quality - 0.02, HEAD.quality + 0.02),
+        bands={"head": Band(HEAD.cost, HEAD.quality - 0.02, HEAD.quality + 0.02)},
+        thin=("entropy",),
         unit="relative",
     )
     (axes,) = figure.axes
@@ -31,7 +33,10 @@ def test_every_line_point_and_band_is_there() -> None:
     assert lines["perfect oracle"].get_xydata().tolist() == [[1, 0.5], [4, 0.85], [10, 0.85]]
     assert lines["threshold in use"].get_xydata().tolist() == [[6, 0.78]]
     assert [text.get_text() for text in axes.texts] == ["all-medium", "all-large"]
-    assert len(axes.collections) == 1
+    (band,) = axes.collections
+    assert band.get_label() == "interval of head"
+    assert band.get_facecolor()[0][:3].tolist() == pytest.approx(to_rgb(lines["head"].get_color()))
+    assert lines["entropy"].get_linewidth() < lines["head"].get_linewidth()
     assert axes.get_xlabel() == "cost per query (relative)"
     assert len({lines[name].get_linestyle() for name in ("head", "entropy")}) == 2
 

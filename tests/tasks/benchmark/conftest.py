@@ -35,7 +35,7 @@ def small(causal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         backbone = headless.fn(folder_at(str(causal_checkpoint), "models"))
         reading = Reading(layers=(1, -1), poolings=("last", "mean"))
         features = extract_sets(sets, backbone, reading, 200)
-        router = fit_router.fn(sets[0].name, "regularised", sets[0].rows, features)
+        router = fit_router.fn(sets[0].name, "regularised", 0, sets[0].rows, features)
     return Small(sets, features, router)
 
 

@@ -40,11 +40,12 @@ def write_outcomes(path: Path, asked: Sequence[str], *, seed: int = 0) -> str:
 
 
 def permuted(rows: Artifact, part: str) -> Artifact:
-    """The rows of a set with the true policies of one part dealt anew."""
+    """The rows of a set with the grades and true policies of one part dealt anew."""
     table = read_table(rows)
     inside = np.flatnonzero(np.array(table["part"].to_pylist()) == part)
-    true = np.array(table["true_policy"].to_pylist(), dtype=object)
-    true[inside] = np.random.default_rng(5).permutation(true[inside])
-    at = table.column_names.index("true_policy")
-    changed = table.set_column(at, SCHEMAS["benchmark_rows"].field(at), pa.array(true.tolist()))
-    return write_table(changed, "benchmark_rows", home=Home.from_env())
+    order = np.arange(table.num_rows)
+    order[inside] = np.random.default_rng(5).permutation(inside)
+    for name in ("true_policy", "medium_grade", "large_grade"):
+        at = table.column_names.index(name)
+        table = table.set_column(at, SCHEMAS["benchmark_rows"].field(at), table[name].take(pa.array(order)))
+    return write_table(table, "benchmark_rows", home=Home.from_env())

@@ -33,7 +33,7 @@ def scored(kind: str) -> Scored:
     spoilt = {name: 0.5 if name == WORSE else 1.0 for name in VARIANTS}
     p = {name: [s * np.clip(q + 0.01 * i, 0, 1) for i in range(2)] for name, s in spoilt.items()}
     return Scored(
-        "a_set", "a_set", kind, 300, 90.0, 0.5, {name: score_methods(seeds, y, counts) for name, seeds in p.items()}
+        "a_set", "a_set", kind, 300, 90.0, 0.5, 1, {name: score_methods(seeds, y, counts) for name, seeds in p.items()}
     )
 
 

@@ -23,7 +23,7 @@ FEW = {name: ablation.VARIANTS[name] for name in (ablation.REFERENCE, "SFT twice
 
 def cell(small: Small, rows: Artifact, group: str, *, router: Artifact | None = None, **changes: Any) -> Artifact:
     one = small.sets[0]
-    how = {"targets": {one.name: rows}, "seed": 0, "block": LAST} | changes
+    how = {"targets": {one.name: rows}, "division": 0, "seed": 0, "block": LAST} | changes
     return fit_cell.fn(
         name=one.name,
         kind="regularised",
@@ -71,10 +71,10 @@ def test_labels_of_the_labelled_part_do(small: Small) -> None:
 def test_the_router_is_made_of_its_own_part_alone(small: Small, kind: str) -> None:
     one = small.sets[0]
     made = {
-        part: fit_router.fn(one.name, kind, permuted(one.rows, part), small.features)
+        part: fit_router.fn(one.name, kind, 0, permuted(one.rows, part), small.features)
         for part in ("test", "labelled", "router")
     }
-    plain = fit_router.fn(one.name, kind, one.rows, small.features)
+    plain = fit_router.fn(one.name, kind, 0, one.rows, small.features)
     assert [made[part].sha256 == plain.sha256 for part in made] == [True, True, False]
 
 
@@ -85,7 +85,7 @@ def test_the_overconfident_router_is_surer_than_it_is_right(small: Small) -> Non
     hidden = load_features(small.features).of(test["query_id"].to_pylist())
     sure = {}
     for kind in ("regularised", "overconfident"):
-        logits = hidden @ weights(fit_router.fn(one.name, kind, one.rows, small.features)).T
+        logits = hidden @ weights(fit_router.fn(one.name, kind, 0, one.rows, small.features)).T
         q = np.exp(logits - logits.max(axis=1, keepdims=True))
         sure[kind] = float((q.max(axis=1) / q.sum(axis=1)).mean())
     assert sure["overconfident"] > sure["regularised"] + 0.05
@@ -97,7 +97,7 @@ def test_the_block_is_chosen_without_test_labels(small: Small, monkeypatch: pyte
     monkeypatch.setattr(fit_cells.blocks_of, "choose_blocks", lambda b, e, **how: seen.append(e) or choose(b, e, **how))
     one = small.sets[0]
     chosen = [
-        choose_block.fn(one.name, "regularised", 0, 1000, rows, small.features, small.router)
+        choose_block.fn(one.name, "regularised", 0, 0, 1000, rows, small.features, small.router)
         for rows in (one.rows, permuted(one.rows, "test"))
     ]
     assert chosen[0] == chosen[1]

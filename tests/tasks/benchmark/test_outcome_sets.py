@@ -7,15 +7,16 @@ import pytest
 
 from routecal.storage.artifact import read_table
 from routecal.storage.input_errors import InputMissing, MissingColumn
+from routecal.storage.query_identity import split_of
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets, question_of
 from routecal.tasks.errors import NoOutcomes, UnknownSet
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import write_jsonl
 
 
-def parts(one: OutcomeSet) -> dict[str, str]:
+def parts(one: OutcomeSet, division: int = 0) -> dict[str, str]:
     """query_id -> part."""
-    table = read_table(one.rows)
+    table = read_table(one.divisions[division])
     return dict(zip(table["query_id"].to_pylist(), table["part"].to_pylist(), strict=True))
 
 
@@ -50,16 +51,43 @@ def test_rows_are_drawn_by_hash_so_that_files_still_share_them(folder: str) -> N
     assert some["plain"].items() <= more["plain"].items()
 
 
-def test_near_identical_queries_share_their_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("division", [0, 1])
+def test_near_identical_queries_share_their_part(tmp_path: Path, division: int) -> None:
     asked = questions(200, about="home")
     write_outcomes(tmp_path / "twice.jsonl", [*asked, *(f"{text.upper()} …" for text in asked)])
-    table = read_table(import_sets(str(tmp_path))[0].rows)
+    table = read_table(import_sets(str(tmp_path), divisions=2)[0].divisions[division])
     assert table.num_rows == 400
     found: dict[str, set[str]] = {}
     for cluster, part in zip(table["cluster"].to_pylist(), table["part"].to_pylist(), strict=True):
         found.setdefault(cluster, set()).add(part)
     assert len(found) == 200
     assert all(len(parts_of) == 1 for parts_of in found.values())
+
+
+def test_every_division_deals_the_same_rows_anew_and_the_first_is_that_of_all_commands(folder: str) -> None:
+    alone, (one, *_), sets = import_sets(folder)[0], import_sets(folder, divisions=3), import_sets(folder, divisions=2)
+    assert one.rows == alone.rows
+    tests = [{query for query, part in parts(one, d).items() if part == "test"} for d in range(3)]
+    texts = dict(zip(*(read_table(one.rows)[name].to_pylist() for name in ("query_id", "query")), strict=True))
+    assert tests[0] == {query for query, text in texts.items() if split_of(text) == "test"}
+    assert parts(one).keys() == parts(one, 1).keys() == parts(one, 2).keys()
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        # 30 % of 30 % of 250, were they dealt independently
+        assert 10 <= len(tests[a] & tests[b]) <= 36
+    cued, plain = sets[1:]
+    assert parts(cued, 1) == parts(plain, 1) != parts(plain)
+
+
+def test_grades_and_costs_are_those_of_the_file(tmp_path: Path) -> None:
+    rows = [
+        {"query": "Sum?", "medium_label": 0, "large_label": 1, "medium_cost_usd": 0.1, "large_cost_usd": 2},
+        {"query": "Why?", "medium_label": 1, "large_label": "NOT_ATTEMPTED"},
+    ]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+    table = read_table(import_sets(str(tmp_path))[0].rows).sort_by("query")
+    assert table["medium_grade"].to_pylist() == ["INCORRECT", "CORRECT"]
+    assert table["large_grade"].to_pylist() == ["CORRECT", "NOT_ATTEMPTED"]
+    assert table["large_cost_usd"].to_pylist() == [2.0, None]
 
 
 def test_the_first_of_two_equal_questions_stays(tmp_path: Path) -> None:

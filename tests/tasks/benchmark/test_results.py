@@ -1,5 +1,6 @@
 """From scores to tables, ranks and bars: on made predictions whose truth is known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from routecal.storage.layout import Home
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
-from routecal.tasks.benchmark.results import differences, scores, set_table, standings, write_benchmark
+from routecal.tasks.benchmark.results import differences, pairs_of, scores, set_table, standings, write_benchmark
 from tests.bench.acceptance import Bar, bars
 
 N, SEEDS = 600, 3
@@ -33,7 +34,7 @@ def made(name: str = "set", kind: str = "overconfident", *, spoilt: str = DEFAUL
         if method in ("max_prob", AS_WRITTEN):
             p = [np.clip(one + 0.3, 0, 1) for one in p]
         found[method] = score_methods(p, y, counts)
-    return Scored(name, name, kind, N, 100.0, float(y.mean()), found)
+    return Scored(name, name, kind, N, 100.0, float(y.mean()), 1, found)
 
 
 def held(scored: list[Scored], shifted: list[Scored] | None = None) -> dict[str, Bar]:
@@ -113,18 +114,20 @@ def test_rows_of_the_tables_are_complete_and_of_their_schemas() -> None:
     assert alone["low"] < alone["value"] < alone["high"]
 
 
-def store_cell(p: np.ndarray, ids: list[str], y: np.ndarray, *, seed: int, method: str = "head") -> Artifact:
+def store_cell(p: np.ndarray, ids: list[str], y: np.ndarray, *, seed: int, division: int = 0) -> Artifact:
     n = len(ids)
-    columns = {"query_id": ids, "target": ["a"] * n, "method": [method] * n, "p": p, "is_correct": y.astype(bool)}
-    facts = {"set": "a", "router": "regularised", "seed": str(seed), "labels": "100", "group": method}
+    columns = {"query_id": ids, "target": ["a"] * n, "method": ["head"] * n, "p": p, "is_correct": y.astype(bool)}
+    which = {"division": str(division), "seed": str(seed), "labels": "100", "group": "head"}
+    facts = {"set": "a", "router": "regularised", **which}
     table = pa.table(columns, schema=SCHEMAS["benchmark_cell"])
     return write_table(table, "benchmark_cell", home=Home.from_env(), metadata=facts)
 
 
-def store_rows(ids: list[str]) -> Artifact:
-    same = dict.fromkeys(("query", "true_policy", "cluster"), ids)
-    columns = {"query_id": ids, "topic": [None] * len(ids), "part": ["test"] * len(ids), **same}
-    table = pa.table([columns[name] for name in SCHEMAS["benchmark_rows"].names], schema=SCHEMAS["benchmark_rows"])
+def store_rows(ids: list[str], *, tested: Sequence[str] | None = None) -> Artifact:
+    schema = SCHEMAS["benchmark_rows"]
+    known = {"part": ["test" if tested is None or one in tested else "router" for one in ids]}
+    columns = [known.get(f.name, [None] * len(ids) if f.nullable else ids) for f in schema]
+    table = pa.table(columns, schema=schema)
     return write_table(table, "benchmark_rows", home=Home.from_env())
 
 
@@ -134,7 +137,7 @@ def test_scoring_puts_rows_and_seeds_in_order_and_survives_storage() -> None:
     y, p = (rng.random(80) < 0.6).astype(float), rng.random((3, 80))
     order = rng.permutation(80)
     cells = [store_cell(p[s][order], [ids[i] for i in order], y[order], seed=s) for s in (2, 0, 1)]
-    arguments = ("a", "a", "regularised", cells, "a", [store_rows(ids)])
+    arguments = ("a", "a", "regularised", cells, "a", [[store_rows(ids)]])
     stored = score_cells.fn(*arguments)
     assert stored == score_cells.fn(*arguments)
     found = read_scored(stored)
@@ -144,6 +147,22 @@ def test_scoring_puts_rows_and_seeds_in_order_and_survives_storage() -> None:
     assert found.methods["head"].resampled["brier"].value == pytest.approx(briers)
 
 
+def test_divisions_are_scored_on_their_own_rows_and_keep_their_order() -> None:
+    rng = np.random.default_rng(0)
+    ids = [f"q{i:03}" for i in range(120)]
+    tested = [ids[:60], ids[30:90]]
+    y, p = (rng.random(120) < 0.6).astype(float), rng.random((2, 2, 60))
+    right = [y[:60], y[30:90]]
+    cells = [store_cell(p[d, s], tested[d], right[d], seed=s, division=d) for d, s in ((1, 1), (0, 1), (1, 0), (0, 0))]
+    rows = [store_rows(ids, tested=tested[d]) for d in range(2)]
+    found = read_scored(score_cells.fn("a", "a", "regularised", cells, "a", [rows])).methods["head"]
+    briers = [((p[d, s] - right[d]) ** 2).mean() for d in range(2) for s in range(2)]
+    assert [one.brier for one in found.seeds] == pytest.approx(briers)
+    assert found.resampled["brier"].value == pytest.approx(briers)
+    assert found.resampled["brier"].divisions == 2
+    assert pairs_of(found.resampled["brier"])[2] == {"division": 1, "seed": 0}
+
+
 def test_a_report_has_the_page_the_numbers_and_the_tables(tmp_path: Path) -> None:
     ids = ["x", "y"]
     cell = store_cell(np.array([0.25, 0.5]), ids, np.array([1.0, 0.0]), seed=4)
@@ -151,7 +170,7 @@ def test_a_report_has_the_page_the_numbers_and_the_tables(tmp_path: Path) -> Non
     tables = [set_table(one)]
     made_of = {"ranks": [rank._asdict() for rank in standings([one])], "tables": tables}
     found = write_benchmark(
-        "benchmark-1", "# page", made_of, [one], {("a", "r"): [cell]}, references=[DEFAULT], files={"x.tex": b"x"}
+        "benchmark-1", "# page", made_of, [one], {("a", "r", 0): [cell]}, references=[DEFAULT], files={"x.tex": b"x"}
     )
     assert {f.name for f in Path(found.report).iterdir()} == {"page.md", "numbers.json", "x.tex"}
     (first, second) = read_table(found.artifacts["predictions"]).to_pylist()

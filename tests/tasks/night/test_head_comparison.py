@@ -11,14 +11,15 @@ from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.night import candidate
 from routecal.calib.night.candidate import Contender
 from routecal.calib.night.promotion_gate import GateRules
+from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import pack_router
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.label_history import NightRows
+from routecal.tasks.pack import pack_router
 from routecal.tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
@@ -89,12 +90,14 @@ def test_rows_of_both_classes_are_counted(made: Made) -> None:
 def test_the_gate_is_asked_with_slices_reasons_to_renew_and_what_both_heads_decide(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_comparison, "served", lambda p, y, threshold: (p.tolist(), y.tolist(), threshold))
+    monkeypatch.setattr(head_comparison, "served", lambda escalated, wrong: (escalated.tolist(), wrong.tolist()))
     seen: list[tuple[object, ...]] = []
     monkeypatch.setattr(head_comparison, "decide", lambda *facts, **more: seen.append((facts, more)))
     reading, rules = Reading(), GateRules(min_slice=30)
     plain = head(made, folds=0)
-    heads = [pack_router.fn(h, made.router, reading, t, "here") for h, t in ((head(made), 0.25), (plain, 0.5))]
+    heads = [
+        pack_router.fn(h, made.router, reading, ServingRule(threshold=t)) for h, t in ((head(made), 0.25), (plain, 0.5))
+    ]
     judge.fn(heads[0], heads[1], rows(made), ("it is old",), rules, 7)
     ((p, other, y), more) = seen[0]
     data = load_examples(made.examples, made.features)
@@ -102,7 +105,8 @@ def test_the_gate_is_asked_with_slices_reasons_to_renew_and_what_both_heads_deci
         assert np.array_equal(said, open_head(packed, made.features).confidence(data.hidden, data.logits))
     assert np.array_equal(y, data.y)
     assert more["renewal"] == ("it is old",)
-    assert more["decisions"] == ((p.tolist(), y.tolist(), 0.25), (other.tolist(), y.tolist(), 0.5))
+    wrong = (y == 0).tolist()
+    assert more["decisions"] == (((p < 0.25).tolist(), wrong), ((other < 0.5).tolist(), wrong))
     assert (more["rules"], more["seed"]) == (rules, 7)
     policies = {row: n for row, n in zip(*np.unique(data.policy, return_counts=True), strict=True) if 30 <= n < 200}
     assert sorted(mask.sum() for mask in more["slices"].values()) == sorted(policies.values())

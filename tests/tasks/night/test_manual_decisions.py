@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from routecal.storage.artifact import Artifact
-from routecal.storage.head_registry import Action, append_entry, history
+from routecal.storage.head_registry import ALARM, PROMISE, Action, append_entry, history
 from routecal.storage.layout import Home
 from routecal.tasks.errors import NothingToPromote
 from routecal.tasks.night import manual_decisions
@@ -163,3 +163,9 @@ def test_heads_tells_what_waits_from_what_waited(heads: list[Artifact]) -> None:
         "waited until 3",
         "promoted",
     ]
+
+
+def test_heads_lists_what_is_promised_and_what_speaks_against_it(heads: list[Artifact]) -> None:
+    lineage = {PROMISE: "At most 1 point", ALARM: "queries drifted"}
+    append_entry(Home.from_env(), "refused", champion=None, after=0, reasons=["it is worse"], lineage=lineage)
+    assert manual_decisions.heads().rows[0]["why"] == "promise: At most 1 point; alarm: queries drifted; it is worse"

@@ -1,16 +1,13 @@
-"""Numbers that the learned baselines see: standardised hidden states, their principal components, router outputs."""
+"""Hidden states as few numbers: standardised columns, and their principal components."""
 
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.examples import Examples
-from routecal.calib.head import residual_start
-from routecal.calib.head.head_inputs import CLIP_STD, as_tensor
+from routecal.calib.head.head_inputs import CLIP_STD
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +37,9 @@ class Reduced:
     @classmethod
     def of(cls, hidden: NDArray[np.floating], *, n_components: int) -> Self:
         """At most `n_components` components of hidden (n, d), by the eigenvectors of its covariance."""
+        # Here: a head that is served projects on components that were found before, and opens without scikit-learn.
+        from sklearn.decomposition import PCA
+
         standard = Standard.of(hidden)
         n = min(n_components, hidden.shape[1], len(hidden) - 1)
         # where no column varies, PCA divides 0 by 0 for a share of variance that nobody reads
@@ -48,8 +48,3 @@ class Reduced:
 
     def __call__(self, hidden: NDArray[np.floating]) -> FloatArray:
         return np.asarray(self.standard(hidden) @ self.components.T)
-
-
-def router_columns(examples: Examples) -> FloatArray:
-    """(n, 8): what a residual head starts from, see `calib.head.residual_start`."""
-    return np.asarray(residual_start.router_columns(as_tensor(examples.logits)).numpy())

@@ -1,0 +1,136 @@
+"""How much a query needs the large model: the one number that a decision compares with a threshold.
+
+A query is *kept* on the medium model iff its need is at most the threshold; else the large model serves it. Need is
+read off the router before any model answers, so an escalated query pays for the large model alone: this is routing, not
+a cascade.
+"""
+
+import math
+import sys
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import PlainSerializer
+
+from routecal.calib.checks import FloatArray, checked_p
+from routecal.calib.errors import InvalidCost, LengthMismatch, NonFinite
+from routecal.calib.policy import POLICIES, Policy
+
+COMPLEX = POLICIES.index(Policy.COMPLEX)
+# Below every need: the large model serves all.
+NOTHING_KEPT = -math.inf
+# At or above every finite need: all are kept but those of need +inf.
+ALL_KEPT = sys.float_info.max
+# A threshold of confidence that even p = 1 lies below.
+_ABOVE_ONE = math.nextafter(1.0, 2.0)
+
+# A threshold on need. JSON has no infinity: `NOTHING_KEPT` is a word there, which pydantic reads back.
+Threshold = Annotated[
+    float,
+    PlainSerializer(
+        lambda t: t if math.isfinite(t) else "-Infinity",
+        return_type=float | str,
+        when_used="json",
+    ),
+]
+
+
+def need_by_confidence(policy: ArrayLike, p: ArrayLike) -> FloatArray:
+    """(n,) need by the confidence rule: a confidence *below* t escalates, where -t is the threshold of need.
+
+    Complex queries need the large model whatever the confidence, +inf: they are never sent down.
+
+    Args:
+        policy: (n,) index into `POLICIES` of the router's decision.
+        p: (n,) confidence in it.
+
+    Raises:
+        InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
+
+    >>> need_by_confidence([0, 1, 2], [0.9, 0.9, 0.4]).tolist()
+    [-0.9, inf, -0.4]
+    """
+    p, chosen = checked_p(p), np.asarray(policy, dtype=np.int64)
+    if chosen.shape != p.shape:
+        raise LengthMismatch("policy", chosen.size, "p", len(p))
+    return np.where(chosen == COMPLEX, np.inf, -p)
+
+
+def need_by_gain(gain: ArrayLike, extra_cost: ArrayLike | None = None) -> FloatArray:
+    """(n,) need by the joint outcome: what the large model gains per relative extra cost.
+
+    The large model is worth its price where gain * value > extra cost, with the value of a right answer: a threshold of
+    need, whatever the value. Complex queries may go down to the medium model.
+
+    Args:
+        gain: (n,) P(large right) - P(medium right), in [-1, 1].
+        extra_cost: (n,) expected cost of the large model minus that of the medium one, above 0, relative to its mean
+            over the rows that thresholds are chosen on (`ExtraCost`). None: 1 for every query.
+
+    Raises:
+        LengthMismatch, NonFinite: the arguments are not of this kind.
+        InvalidCost: an extra cost is not above 0: where the large model is not dearer there is nothing to weigh.
+
+    >>> need_by_gain([0.2, 0.2], [0.5, 1.5]).round(3).tolist()
+    [0.4, 0.133]
+    """
+    g = np.asarray(gain, np.float64)
+    if len(bad := np.flatnonzero(~np.isfinite(g))):
+        raise NonFinite("gain", tuple(bad.tolist()), len(g))
+    if extra_cost is None:
+        return g
+    extra = np.asarray(extra_cost, np.float64)
+    if extra.shape != g.shape:
+        raise LengthMismatch("gain", len(g), "extra_cost", extra.size)
+    if len(bad := np.flatnonzero(~((extra > 0) & np.isfinite(extra)))):
+        raise InvalidCost("extra", int(bad[0]), float(extra[bad[0]]))
+    return np.asarray(g / extra)
+
+
+def kept(need: ArrayLike, threshold: float) -> NDArray[np.bool_]:
+    """(n,) whether the medium model serves each query.
+
+    >>> kept([0.1, 0.3, float("inf")], 0.3).tolist(), kept([0.1, float("inf")], ALL_KEPT).tolist()
+    ([True, True, False], [True, False])
+    """
+    return np.asarray(np.asarray(need, np.float64) <= threshold)
+
+
+def confidence_threshold(threshold: float) -> float:
+    """The confidence below which a threshold of `need_by_confidence` escalates; above 1 where everything is.
+
+    >>> confidence_threshold(-0.75), confidence_threshold(ALL_KEPT), confidence_threshold(NOTHING_KEPT) > 1
+    (0.75, 0.0, True)
+    """
+    return min(max(-threshold, 0.0), _ABOVE_ONE)
+
+
+def thresholds_of(need: ArrayLike) -> FloatArray:
+    """Every threshold that makes a difference, ascending: `NOTHING_KEPT`, one between any two needs, and `ALL_KEPT`.
+
+    Midway between neighbours, so that another machine's rounding turns no decision.
+
+    >>> thresholds_of([-0.2, -0.6, -0.6, float("inf")]).tolist() == [NOTHING_KEPT, -0.4, ALL_KEPT]
+    True
+    """
+    s = checked_need(need)
+    seen = np.unique(s[s < np.inf])
+    middle = (seen[:-1] + seen[1:]) / 2
+    between = np.where(middle < seen[1:], middle, seen[:-1])
+    return np.concatenate([[NOTHING_KEPT], between, [ALL_KEPT]])
+
+
+def checked_need(need: ArrayLike, n: int | None = None) -> FloatArray:
+    """Need as (n,) float64, refused unless every entry is a number or +inf.
+
+    Raises:
+        LengthMismatch: it is not one-dimensional, or not of the n outcomes.
+        NonFinite: a need is NaN or -inf.
+    """
+    s = np.asarray(need, np.float64)
+    if s.ndim != 1 or (n is not None and len(s) != n):
+        raise LengthMismatch("need", s.size, "outcomes", len(s) if n is None and s.ndim else n or 1)
+    if len(bad := np.flatnonzero(np.isnan(s) | (s == -np.inf))):
+        raise NonFinite("need", tuple(bad.tolist()), len(s))
+    return s

@@ -1,0 +1,103 @@
+"""A promise that was made: on which rows, at which threshold, bound to what. Void when any of that changes."""
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from routecal.calib.errors import OutOfRange
+from routecal.calib.promise.asked import Promise
+from routecal.calib.promise.wording import counted
+
+if TYPE_CHECKING:  # a folder that is served says what is promised, and opens without the statistics behind it
+    from routecal.calib.promise.promise import Promised
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+# What each hash is of, as a sentence names it; in the order in which they are compared.
+_NAMES = {
+    "head": "head",
+    "router": "router",
+    "template": "prompt template",
+    "needs": "needs of the labelled queries",
+    "labels": "labels",
+    "prices": "prices",
+}
+
+
+class Bound(BaseModel):
+    """sha256 of everything that a promise rests on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    head: Sha256 = Field(description="weights and configuration of the head")
+    router: Sha256 = Field(description="weights of the router")
+    template: Sha256 = Field(description="prompt that the router reads a query in")
+    needs: Sha256 = Field(description="needs of the labelled queries: the thresholds that were walked along")
+    labels: Sha256 = Field(description="true policies and grades of the same queries")
+    prices: Sha256 = Field(description="prices that the needs were made with")
+
+
+class Guarantee(BaseModel):
+    """A promise as it was made.
+
+    As JSON it comes back to the last bit: numbers are written in full, and the threshold at which nothing is kept as
+    the text "-Infinity", since JSON has no such number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    promise: Promise = Field(description="risk, level and probability")
+    n: int = Field(ge=1, description="labelled queries that it was made from")
+    threshold: float = Field(
+        ge=-math.inf, description="a query that needs the large model at most so much stays on the medium one"
+    )
+    kept: float = Field(ge=0, le=1, description="share of the labelled queries that do")
+    bound: Bound = Field(description="what it rests on")
+    made_at: datetime = Field(description="when it was made, in UTC")
+
+    @classmethod
+    def of(cls, found: "Promised", bound: Bound, *, made_at: datetime) -> Self:
+        """The guarantee of a threshold that keeps what was asked, even where it keeps nothing.
+
+        Args:
+            found: from `promised`.
+            bound: hashes of what it was made from.
+            made_at: now, with its time zone.
+
+        Raises:
+            OutOfRange: it was asked on average, which guarantees nothing.
+        """
+        if found.asked.probability is None:
+            raise OutOfRange("probability", float("nan"), "one from .5 to 1: a bound on average is no guarantee")
+        walk = found.walk
+        return cls(
+            promise=found.asked,
+            n=found.n,
+            threshold=walk.threshold,
+            kept=walk.kept,
+            bound=bound,
+            made_at=made_at.astimezone(UTC),
+        )
+
+    def __str__(self) -> str:
+        """ "At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""
+        said = f"{self.promise} over the draw of {counted(self.n, 'label', 'labels')}"
+        return said[0].upper() + said[1:]
+
+    def void_because(self, now: Bound, *, alarm: str | None = None) -> str | None:
+        """Why it no longer holds, in one sentence; None while it does.
+
+        Args:
+            now: hashes of what is there now. Where a part is not at hand (a served folder holds no labels), leave it as
+                it was: `guarantee.bound.model_copy(update={"head": …})`.
+            alarm: what a monitor says against it.
+        """
+        for field, name in _NAMES.items():
+            was, is_ = getattr(self.bound, field), getattr(now, field)
+            if was != is_:
+                verb, other = ("are", "others") if name.endswith("s") else ("is", "another one")
+                changed = f"the {name} {verb} {other} (sha256 {is_[:12]} instead of {was[:12]})"
+                return f"no guarantee: {changed}; make the promise again"
+        return f"no guarantee: {alarm}" if alarm else None
