@@ -142,7 +142,7 @@ class CalibratedRouter:
         if isinstance(prices, tuple):
             prices = Prices.of(*prices)
         serving = serving_of(head, str(name), router, threshold, prices)
-        outcome_head = load_outcome_head(folder)[0] if holds_outcome_head(folder) else None
+        outcome_head = load_outcome_head(folder) if holds_outcome_head(folder) else None
         if serving.decides_by == "gain" and outcome_head is None:
             raise NoOutcomeHead(str(name))
         place = router_folder(serving.router, folder, hub)

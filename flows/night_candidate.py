@@ -1,6 +1,5 @@
 """Tonight's candidate: trained from scratch and from the serving head, the better one measured and judged."""
 
-import logging
 from typing import Any, NamedTuple
 
 from routecal.calib.night.action import doubts, renewal_reasons
@@ -8,23 +7,18 @@ from routecal.calib.night.candidate import may_warm_start
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.promotion_gate import GateVerdict
 from routecal.flows.evaluate import evaluate_heads
-from routecal.flows.extract import extract_queries
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import outcome_head_for, train_head
 from routecal.storage.artifact import Artifact
 from routecal.tasks.escalation_verdict import money
 from routecal.tasks.evaluate import FINAL
-from routecal.tasks.load_examples import outcome_block_names
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
 from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, remembered, together
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.pack import promise_in
-from routecal.tasks.queries import queries_of
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version
-
-logger = logging.getLogger(__name__)
 
 # Held-out rows of the nights just before, which tonight's outcomes are compared with.
 RECENT = 300
@@ -72,8 +66,7 @@ def contest(
     night_context: NightContext, tonight: NightRows, window: NightRows, health: Health | None, params: RecalibrateParams
 ) -> Contest:
     """Train, choose, measure and judge a candidate."""
-    nights = remembered([*night_context.history.labelling, tonight], at_most=params.memory)
-    rows = together([_with_middle_layer(rows, night_context, params) for rows in nights])
+    rows = together(remembered([*night_context.labelling, tonight], at_most=params.memory))
     doubted = _doubts(night_context, tonight, health)
     head = _candidate(rows, tonight, night_context.champion, params, is_doubted=bool(doubted))
     facts = {
@@ -101,15 +94,6 @@ def contest(
     )
 
 
-def _with_middle_layer(rows: NightRows, night_context: NightContext, params: RecalibrateParams) -> NightRows:
-    """A night's rows. Those that were read before there were outcome heads are read once more, which costs no label."""
-    if outcome_block_names(rows.features) or params.outcome_layers == ():
-        return rows
-    logger.info("%d queries of an earlier night are read again, for the outcome head", rows.examples.rows)
-    features = extract_queries(queries_of(rows.examples), night_context.router, params.reading, params.shard_size)
-    return rows.model_copy(update={"features": features})
-
-
 def _candidate(
     rows: NightRows, tonight: NightRows, serving: Artifact | None, params: RecalibrateParams, *, is_doubted: bool
 ) -> Artifact:
@@ -126,7 +110,7 @@ def _candidate(
 
 def _doubts(night_context: NightContext, tonight: NightRows, health: Health | None) -> tuple[str, ...]:
     """What changed in the outcomes that no change of the queries explains."""
-    if night_context.champion is None or not night_context.history.labelling:
+    if night_context.champion is None or not night_context.labelling:
         return ()
-    before = held_out(night_context.history.labelling, at_least=RECENT)
+    before = held_out(night_context.labelling, at_least=RECENT)
     return doubts(check_oracle(night_context.champion, before, tonight), health)

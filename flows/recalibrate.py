@@ -22,7 +22,7 @@ from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
 from routecal.tasks import runs
-from routecal.tasks.load_examples import join
+from routecal.tasks.load_examples import join, outcome_block_names
 from routecal.tasks.make_router import refer_checkpoint, trained_on
 from routecal.tasks.night import head_decisions
 from routecal.tasks.night.head_decisions import ASKS, ESCALATED, entry_asked_by
@@ -32,6 +32,7 @@ from routecal.tasks.night.label_history import DOUBTED, NIGHT, LabelHistory, Nig
 from routecal.tasks.night.night_report import cost_of, headline, publish_night
 from routecal.tasks.night.night_result import ENDING, FLOW, KEY, Ending, Night
 from routecal.tasks.oracle.label_shards import check_labelled
+from routecal.tasks.queries import queries_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def night_of(params: RecalibrateParams) -> Night:
         return _end(ending, night_context.history.records)
     tonight = _labelled(night_context, features, params)
     artifacts = {"queries": queries, **dict(tonight)}
-    window = held_out([*night_context.history.labelling, tonight], at_least=judged_on(params.window, health))
+    window = held_out([*night_context.labelling, tonight], at_least=judged_on(params.window, health))
     few = missing(window.examples.rows, held_out_frac=FRACTIONS["test"])
     if few is not None:
         return _end(_ending(night_context, "gathering", (few,), artifacts, health), night_context.history.records)
@@ -115,7 +116,17 @@ def _night_context(run_id: str, params: RecalibrateParams) -> NightContext:
     gathered = gather(
         params.inbox, history.labelled, params.night_queries, seen=trained_on(router), columns=params.columns
     )
-    return NightContext(run_id, router, oracle, key, history, before, in_force, gathered)
+    labelling = tuple(_with_middle_layer(rows, router, params) for rows in history.labelling)
+    return NightContext(run_id, router, oracle, key, history, labelling, before, in_force, gathered)
+
+
+def _with_middle_layer(rows: NightRows, router: Artifact, params: RecalibrateParams) -> NightRows:
+    """A night's rows. Those that were read before there were outcome heads are read once more, which costs no label."""
+    if outcome_block_names(rows.features) or params.outcome_layers == ():
+        return rows
+    logger.info("%d queries of an earlier night are read again, for the outcome head", rows.examples.rows)
+    features = extract_queries(queries_of(rows.examples), router, params.reading, params.shard_size)
+    return rows.model_copy(update={"features": features})
 
 
 def _health(night_context: NightContext, features: Artifact | None, params: RecalibrateParams) -> Health | None:
@@ -123,7 +134,7 @@ def _health(night_context: NightContext, features: Artifact | None, params: Reca
     champion, learned = night_context.champion, night_context.learned
     if champion is None or learned is None:
         return None
-    labelling = night_context.history.labelling
+    labelling = night_context.labelling
     window = held_out(labelling, at_least=params.window) if labelling else None
     return check_champion(champion, learned, window, features, params.seed)
 

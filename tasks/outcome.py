@@ -1,5 +1,6 @@
 """The outcome head: fitted on the labelled rows, and what it says of every row."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,8 @@ def train_outcome_head(examples: Artifact, features: Artifact) -> Artifact:
         "tried": [tried._asdict() for tried in found.table],
         "code": code_version(),
     }
-    return write_folder(
-        "outcome_heads", lambda folder: save_outcome_head(found.head, folder, lineage=lineage), home=Home.from_env()
-    )
+    head = replace(found.head, lineage=lineage)
+    return write_folder("outcome_heads", lambda folder: save_outcome_head(head, folder), home=Home.from_env())
 
 
 @step(
@@ -80,7 +80,7 @@ def train_outcome_head(examples: Artifact, features: Artifact) -> Artifact:
 )
 def predict_outcomes(examples: Artifact, features: Artifact, outcome_head: Artifact) -> Artifact:
     """Gain, P(medium right), P(large right) and the confidence that follows; labelled rows are told out of fold."""
-    head, _ = load_outcome_head(local_folder(outcome_head))
+    head = load_outcome_head(local_folder(outcome_head))
     rows, table = load_examples(examples, features), read_table(examples, columns=["query_id", "split"])
     p = said_of(head, rows, load_blocks(examples, features, head.blocks))
     columns = {

@@ -42,7 +42,7 @@ def pack_router(
         NoOutcomeHead: the rule is to decide by the gain, and no outcome head is given.
     """
     loaded, home = load(local_folder(head)), Home.from_env()
-    outcomes = None if outcome_head is None else load_outcome_head(local_folder(outcome_head))[0]
+    outcomes = None if outcome_head is None else load_outcome_head(local_folder(outcome_head))
     inside = home.relative(router.uri)
     # Of a router among the artifacts its place beside the head, so that both can be moved together.
     is_beside = inside != router.uri and local_path(home.root) is not None
@@ -113,7 +113,7 @@ class _Opened(NamedTuple):
 
 
 def _open(folder: Path) -> _Opened:
-    outcome_head = load_outcome_head(folder)[0] if holds_outcome_head(folder) else None
+    outcome_head = load_outcome_head(folder) if holds_outcome_head(folder) else None
     return _Opened(load(folder), serving_in(folder), outcome_head)
 
 

@@ -1,7 +1,8 @@
 """The outcome head: calibrated probabilities of the joint outcome of both models, read off a frozen router."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +55,12 @@ class OutcomeHead:
     Attributes:
         cells: what the columns of its probabilities mean, k of them.
         readers: at least one, each of a block of its own.
+        lineage: JSON of where it comes from; nothing that it says depends on it.
     """
 
     cells: Cells
     readers: tuple[Reader, ...]
+    lineage: dict[str, Any] = field(default_factory=dict)
 
     @property
     def blocks(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -19,20 +18,19 @@ from routecal.calib.outcome.start import OutcomeStart
 WEIGHTS, CONFIG = "outcome.safetensors", "outcome.json"
 
 
-def save_outcome_head(head: OutcomeHead, folder: Path, *, lineage: dict[str, Any] | None = None) -> None:
+def save_outcome_head(head: OutcomeHead, folder: Path) -> None:
     """Write outcome.safetensors and outcome.json into `folder`, which may hold a confidence head as well.
 
     Args:
-        head: to be kept.
+        head: to be kept, with its lineage.
         folder: made if need be; the caller makes it atomic.
-        lineage: JSON of where it comes from; kept as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, FloatArray] = {}
     for i, reader in enumerate(head.readers):
         arrays |= {f"{i}.{name}": array for name, array in arrays_of(reader).items()}
     cells = {"medium": head.cells.medium, "large": head.cells.large, "policy": head.cells.policy}
-    config = {"cells": cells, "blocks": head.blocks, "lineage": lineage or {}}
+    config = {"cells": cells, "blocks": head.blocks, "lineage": head.lineage}
     (folder / WEIGHTS).write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -42,8 +40,8 @@ def holds_outcome_head(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
-def load_outcome_head(folder: Path) -> tuple[OutcomeHead, dict[str, Any]]:
-    """(the head, its lineage), the same to the last bit.
+def load_outcome_head(folder: Path) -> OutcomeHead:
+    """The head, the same to the last bit.
 
     Raises:
         CheckpointMissing: the folder holds none.
@@ -58,7 +56,7 @@ def load_outcome_head(folder: Path) -> tuple[OutcomeHead, dict[str, Any]]:
         readers = tuple(_reader(name, i, arrays) for i, name in enumerate(config["blocks"]))
         if not readers:
             raise ValueError("it reads no block")
-        return OutcomeHead(cells, readers), config["lineage"]
+        return OutcomeHead(cells, readers, config["lineage"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise HeadUnusable(str(folder), str(error).splitlines()[0]) from error
 

@@ -108,7 +108,7 @@ def decisions(calibrated: Artifact, rows: NightRows) -> Decisions:
     facts = read_table(rows.examples, columns=["query_id", "true_policy", "n_tokens"])
     if rule.decides_by == "confidence":
         return Decisions(rule.escalates(p, None, facts["n_tokens"].to_numpy()), y == 0)
-    outcome_head = load_outcome_head(folder)[0]
+    outcome_head = load_outcome_head(folder)
     table = rows_of(read_table(rows.features, columns=["query_id", "logits", *outcome_head.blocks]), facts["query_id"])
     blocks = {name: vectors_of(table[name]).astype(np.float32) for name in outcome_head.blocks}
     told = outcome_head.probabilities(blocks, np.array(table["logits"].to_pylist(), np.float32))

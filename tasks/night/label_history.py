@@ -141,6 +141,7 @@ class NightContext(NamedTuple):
         oracle: who labels.
         key: whose nights belong together, see `key_of`.
         history: the nights before.
+        labelling: what those of them made that labelled something and may teach, oldest first.
         before: the registry's newest entry; a decision is made upon it.
         in_force: the entry that put the serving head in its place.
         gathered: new queries.
@@ -151,6 +152,7 @@ class NightContext(NamedTuple):
     oracle: OracleSpec
     key: str
     history: LabelHistory
+    labelling: tuple[NightRows, ...]
     before: RegistryEntry | None
     in_force: RegistryEntry | None
     gathered: Gathered

@@ -23,6 +23,8 @@ FACTS = {
     "PriceUnknown": ("large", 3, 40),
     "InvalidCost": ("large", 3, -1.0),
     "NothingToSave": (40,),
+    "OutOfReach": ("a budget of 3 USD", "all-medium costs 4 USD", "4 USD"),
+    "NoOutcomeHead": ("head",),
     "ColumnMissing": ("verbal", "extract it"),
     "ChosenOnTest": ("a block is chosen", 7),
     "NotBinary": ("continuous",),

@@ -153,7 +153,7 @@ def test_a_night_of_before_outcome_heads_is_read_again_and_teaches_one(params, w
     drop(params, world[0][400:500], "tuesday.jsonl")
     recalibrate(params.model_copy(update={"recheck_nights": 1, "renew_nights": 1}))
     newest = manifests(Home.from_env(), "recalibrate")[-1].artifacts["calibrated"]
-    _, lineage = load_outcome_head(local_folder(newest))
+    lineage = load_outcome_head(local_folder(newest)).lineage
     # of 500 queries seven tenths are labelled rows, so both nights taught it
     assert 300 < lineage["rows"] < 400
 

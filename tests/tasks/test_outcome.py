@@ -43,9 +43,9 @@ def test_a_middle_layer_is_extracted_beside_what_the_confidence_head_reads(made:
 def test_what_it_says_of_a_row_is_what_the_stored_head_says(made: Made) -> None:
     assert why_no_outcome_head(made.examples, made.features) is None
     stored = train_outcome_head.fn(made.examples, made.features)
-    head, lineage = load_outcome_head(local_folder(stored))
-    assert lineage["examples_sha256"] == made.examples.sha256
-    assert {row["block"] for row in lineage["tried"]} == set(head.blocks)
+    head = load_outcome_head(local_folder(stored))
+    assert head.lineage["examples_sha256"] == made.examples.sha256
+    assert {row["block"] for row in head.lineage["tried"]} == set(head.blocks)
     said = read_table(predict_outcomes.fn(made.examples, made.features, stored))
     rows, test = load_examples(made.examples, made.features), np.array(in_test(made.examples).to_pylist())
     p = head.probabilities(load_blocks(made.examples, made.features, head.blocks), rows.logits)
@@ -64,7 +64,7 @@ def test_what_it_says_of_a_row_is_what_the_stored_head_says(made: Made) -> None:
 def test_grades_of_test_rows_teach_nothing(made: Made) -> None:
     changed = with_grades(made.examples, in_test(made.examples), "INCORRECT", "CORRECT")
     one, other = (
-        load_outcome_head(local_folder(train_outcome_head.fn(examples, made.features)))[0]
+        load_outcome_head(local_folder(train_outcome_head.fn(examples, made.features)))
         for examples in (made.examples, changed)
     )
     for mine, theirs in zip(one.readers, other.readers, strict=True):
