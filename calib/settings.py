@@ -190,6 +190,11 @@ class EscalationTerms(BaseModel):
         "where it gains more than it costs. Default: none.",
     )
 
+    @property
+    def is_promise(self) -> bool:
+        """Whether a promise decides, and none of the operator's other words."""
+        return self.budget is None and self.call_rate is None and self.answer_value is None
+
 
 class PromotionMargins(BaseModel):
     """What a new head must keep to be promoted."""

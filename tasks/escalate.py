@@ -20,7 +20,7 @@ from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalatio
 from routecal.tasks.guarantees import basis_of
 from routecal.tasks.load_examples import policy_index
 from routecal.tasks.operating_table import by_topic, operating_points
-from routecal.tasks.thresholds import Labelled, promise_of, threshold_for
+from routecal.tasks.thresholds import Labelled, promise_in_slices, promise_of, threshold_for
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
@@ -93,6 +93,7 @@ def escalate(
             "remarks": _remarks(priced.outcomes),
             "promise": promise_of(chosen[rule], rows, terms),
             "basis": basis_of(chosen[rule], rows.true_policy, rows.outcomes, terms, thresholds[rule]),
+            "slices": promise_in_slices(chosen[rule], rows, terms, _slices(table, labelled), thresholds[rule]),
             "extra_cost": extra_cost,
             "oracle": _oracle(here),
             "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),
@@ -197,6 +198,11 @@ def _drawn(
     line = escalation.curve(here, need, thresholds=thresholds, policy=policy)
     low, high = escalation.quality_band(here, need, thresholds=thresholds, level=level)
     return [line.point(i) for i in range(len(thresholds))], list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _slices(table: pa.Table, rows: NDArray[np.bool_]) -> dict[str, list[str | None]]:
+    part = table.select(["router_policy", "topic"]).filter(pa.array(rows))
+    return {"router's policy": part["router_policy"].to_pylist(), "topic": part["topic"].to_pylist()}
 
 
 def _remarks(outcomes: Outcomes) -> list[str]:

@@ -59,6 +59,9 @@ class Escalation(BaseModel, frozen=True):
     )
     area_difference: Estimate | None = Field(default=None, description="the joint outcome's area minus confidence's")
     points: list[OperatingPoint] = Field(default=[], description="other thresholds of the rule that decides")
+    slices: dict[str, str] = Field(
+        default={}, description="by kind of slice: where the promise also holds by itself, in a sentence"
+    )
     regret: list[CellRegret] = Field(default=[], description="of the rule that decides, by pair of grades")
     topics: dict[str, Saving] = Field(default={}, description="the same threshold on topics of the test split")
 

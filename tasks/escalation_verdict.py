@@ -131,7 +131,7 @@ def escalation_figures(escalation: Escalation) -> list[KeyFigure]:
                 "Promise" if holds else "No promise",
                 escalation.promise.sentence.removeprefix("no promise of quality: "),
                 f"Over the draw of the {escalation.n_chosen_on} labelled queries that chose the threshold, for queries "
-                "like them."
+                f"like them.{_slices(escalation)}"
                 if holds
                 else (escalation.promise.instead or "Nothing is said of other queries than the test queries."),
             ),
@@ -163,6 +163,10 @@ def escalation_steps(escalation: Escalation, calibrated: str | None, *, is_doubt
     elif calibrated is not None and not is_doubtful:
         steps.append(f"Serve it: CalibratedRouter.from_pretrained({calibrated!r}).")
     return steps
+
+
+def _slices(escalation: Escalation) -> str:
+    return "".join(f" By {kind}: {said[0].lower()}{said[1:]}." for kind, said in escalation.slices.items())
 
 
 def _promise(escalation: Escalation) -> str:

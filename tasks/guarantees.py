@@ -42,7 +42,7 @@ def basis_of(
         terms: what was asked.
         threshold: that the labelled rows chose for it.
     """
-    if terms.budget is not None or terms.call_rate is not None or terms.answer_value is not None:
+    if not terms.is_promise:
         return None
     return Basis(
         promise=Promise(risk=terms.risk, at_most=terms.at_most, probability=terms.probability),

@@ -1,5 +1,6 @@
 """The threshold that the operator's words mean on labelled rows, and what is promised for it."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from routecal.calib.errors import OutOfReach
 from routecal.calib.escalation import NOTHING_KEPT, Outcomes
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.promise import events_of, promised, walker
+from routecal.calib.promise.slices import promised_slices
 from routecal.calib.settings import EscalationTerms, Risk
 from routecal.tasks.escalation_result import CALLS, JOINT, Promised
 
@@ -80,6 +82,34 @@ def promise_of(need: NDArray[np.float64], rows: Labelled, terms: EscalationTerms
         kept=found.walk.kept,
         instead="" if found.is_worthwhile else str(found),
     )
+
+
+def promise_in_slices(
+    need: NDArray[np.float64],
+    rows: Labelled,
+    terms: EscalationTerms,
+    slices: Mapping[str, Sequence[str | None]],
+    threshold: float,
+) -> dict[str, str]:
+    """By kind of slice: in which of them what is promised of all queries holds by itself, in a sentence.
+
+    Args:
+        need: (n,) of the labelled rows.
+        rows: these.
+        terms: what was asked; nothing is said where that is no promise.
+        slices: by kind, the slice (n,) of every row; a kind of one slice alone is left out.
+        threshold: that serves.
+    """
+    if threshold == NOTHING_KEPT or not terms.is_promise:
+        return {}
+    asked = Promise(risk=terms.risk, at_most=terms.at_most, probability=terms.probability)
+    right = (rows.outcomes.medium_right, rows.outcomes.large_right)
+    found = {}
+    for kind, own in slices.items():
+        named = [name or f"no {kind}" for name in own]
+        if len(set(named)) > 1:
+            found[kind] = promised_slices(need, rows.true_policy, *right, named, asked).at(threshold)
+    return found
 
 
 def _walked(risk: Risk, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> float:

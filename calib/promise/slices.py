@@ -49,6 +49,28 @@ class SlicePromises:
         """Slices of which some queries may stay on the medium model."""
         return tuple(one for one in self.each if one.walk is not None and one.walk.n_kept)
 
+    def at(self, threshold: float) -> str:
+        """Where the promise also holds at one threshold for all queries, in a sentence.
+
+        It does where a slice's own walk went at least as far: every threshold on its way has passed.
+
+        >>> nothing = np.zeros(90)
+        >>> asked = Promise(risk="harm", at_most=0.05, probability=0.9)
+        >>> found = promised_slices(nothing, nothing, nothing, nothing, ["law"] * 80 + ["tax"] * 10, asked)
+        >>> print(found.at(0.0))
+        Holds in law (80) by itself too; not covered for want of 59 labels: tax (10)
+        """
+        tested = [one for one in self.each if one.walk is not None]
+        holds = [one for one in tested if one.walk is not None and one.walk.threshold >= threshold]
+        said = f"holds in {_names(holds)} by itself too" if holds else "is shown in no slice by itself"
+        if len(tested) > 1:
+            said += f" (Bonferroni over the {len(tested)} slices tested)"
+        if others := [one for one in tested if one not in holds]:
+            said += f"; not shown in {_names(others)}"
+        if few := [one for one in self.each if one.walk is None]:
+            said += f"; not covered for want of {self.least:,} labels: {_names(few)}"
+        return said[0].upper() + said[1:]
+
     def __str__(self) -> str:
         said = f"{self.asked}, at once in {_names(self.covered)}" if self.covered else f"{self.asked}: in no slice"
         if self.n_tested:

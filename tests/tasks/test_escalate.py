@@ -16,6 +16,8 @@ from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
 from routecal.calib.policy import POLICIES
+from routecal.calib.promise.asked import Promise
+from routecal.calib.promise.slices import promised_slices
 from routecal.calib.promise.walks import harm_at_most, keep_at_most, loss_at_most
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.folder_digest import folder_digest
@@ -24,7 +26,7 @@ from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import escalate
 from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation, Promised, serving_rule
-from routecal.tasks.escalation_verdict import money, rule_line, sentence
+from routecal.tasks.escalation_verdict import escalation_figures, money, rule_line, sentence
 from routecal.tasks.evaluate import FINAL, predict
 from routecal.tasks.operating_table import FEWEST
 from routecal.tasks.pack import pack_router
@@ -284,6 +286,25 @@ def test_topics_of_enough_test_rows_are_measured_by_themselves(
     rows = tested == "tides"
     threshold = found.methods[JOINT].point.threshold
     assert found.topics["tides"] == escalation.saving_at(here.where(rows), at[rows], threshold=threshold, margin=0.01)
+
+
+def test_it_is_said_in_which_slices_the_promise_holds_by_itself(
+    examples: Artifact, predictions: Artifact, gains: Artifact
+) -> None:
+    topics: list[object] = ["tides" if i % 3 else None for i in range(examples.rows)]
+    asked = changed(examples, topic=topics)
+    found = measured(predictions, asked, FLAT, outcomes=gains)
+    (there, _, gain), _ = parts(asked, gains, "gain")
+    rows = [r for r in read_table(asked).to_pylist() if r["split"] in LABELLED]
+    true = [[policy.value for policy in POLICIES].index(r["true_policy"]) for r in rows]
+    own = {"router's policy": [r["router_policy"] for r in rows], "topic": [r["topic"] or "no topic" for r in rows]}
+    promise, threshold = Promise(risk="loss", at_most=0.01, probability=0.5), found.methods[JOINT].point.threshold
+    for kind, slices in own.items():
+        by_slice = promised_slices(gain, true, there.medium_right, there.large_right, slices, promise)
+        assert found.slices[kind] == by_slice.at(threshold)
+    assert any(f"By topic: {found.slices['topic'][0].lower()}" in one.meaning for one in escalation_figures(found))
+    other = measured(predictions, asked, FLAT.model_copy(update={"call_rate": 0.5}), outcomes=gains)
+    assert other.slices == {}
 
 
 def test_a_large_model_that_is_never_better_is_said_to_be_so(examples: Artifact, predictions: Artifact) -> None:
