@@ -13,6 +13,7 @@ from routecal.calib.escalation import ALL_KEPT, Outcomes, need_by_confidence, ne
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.extra_cost import ExtraCost
 from routecal.calib.settings import MARGIN, EscalationTerms
+from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
 from routecal.tasks.cache import step
@@ -24,6 +25,8 @@ from routecal.tasks.thresholds import Labelled, promise_in_slices, promise_of, t
 
 # Thresholds of a drawn curve, at most.
 POINTS = 101
+# Characters of a topic that tell it from the others.
+LONGEST_TOPIC = 200
 
 
 class _Priced(NamedTuple):
@@ -120,7 +123,7 @@ def _measured(
         ahead = escalation.area_difference(needs[JOINT], needs[CONFIDENCE], here, level=level)
     large = ~escalation.kept(needs[rule], threshold)
     grades = (test["medium_grade"].to_pylist(), test["large_grade"].to_pylist())
-    topics = by_topic(test["topic"].to_pylist(), here, needs[rule], threshold, margin=margin, level=level)
+    topics = by_topic(_topics(test), here, needs[rule], threshold, margin=margin, level=level)
     return {
         "methods": {
             name: saving_at(here, needs[name], threshold=t, margin=margin, level=level, policy=policy)
@@ -202,7 +205,12 @@ def _drawn(
 
 def _slices(table: pa.Table, rows: NDArray[np.bool_]) -> dict[str, list[str | None]]:
     part = table.select(["router_policy", "topic"]).filter(pa.array(rows))
-    return {"router's policy": part["router_policy"].to_pylist(), "topic": part["topic"].to_pylist()}
+    return {"router's policy": part["router_policy"].to_pylist(), "topic": _topics(part)}
+
+
+def _topics(table: pa.Table) -> list[str | None]:
+    """The topic of every row, as it can be shown: some files have whole texts for topics."""
+    return [topic and plain(topic, at_most=LONGEST_TOPIC) for topic in table["topic"].to_pylist()]
 
 
 def _remarks(outcomes: Outcomes) -> list[str]:

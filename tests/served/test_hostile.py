@@ -114,7 +114,8 @@ def test_the_page_of_the_evaluation_shows_text(served: Served, hostile: Hostile,
     assert not CONTROL.search(prose.encode())
     watched.goto(f"{served.ui}/artifacts/artifact/{found['id']}")
     watched.locator('img[src^="data:image/png;base64,"]').first.wait_for()
-    assert watched.locator("table").first.locator("tr").count() > 10
+    tables = watched.locator("table")
+    assert max(tables.nth(i).locator("tr").count() for i in range(tables.count())) > 10
     assert watched.get_by_role("heading", name="hacked", exact=True).count() == 0
 
 
