@@ -75,7 +75,15 @@ def test_a_call_rate_is_kept_on_the_labelled_rows_and_served_as_chosen(
     assert all(is_large == should for is_large, should in clear)
 
 
-def test_a_promise_that_cannot_be_had_leaves_all_to_the_large_model_and_says_what_can(calibrated: Evaluated) -> None:
+def test_promises_are_walked_anew_and_the_command_prints_what_comes(calibrated: Evaluated, capsys: Capture) -> None:
+    kept = [
+        1 - found.escalation.methods[str(found.escalation.rule)].point.large
+        for found in (chosen(risk="harm", at_most=level) for level in (0.02, 0.1, 0.3))
+    ]
+    assert kept == sorted(kept)
+    assert kept[0] < kept[-1]
+
+    # one that cannot be had leaves all to the large model, and says what can
     found = chosen(risk="loss", at_most=0.001)
     assert found.escalation.methods[str(found.escalation.rule)].point.large == 1.0
     assert found.verdict.startswith("Saves nothing: the large model has to serve all test queries")
@@ -83,14 +91,13 @@ def test_a_promise_that_cannot_be_had_leaves_all_to_the_large_model_and_says_wha
     router = CalibratedRouter.from_pretrained(local_folder(found.calibrated))
     assert {d.served_by for d in router.route(["a?", "b?"])} == {"large"}
 
-
-def test_a_looser_promise_keeps_more(calibrated: Evaluated) -> None:
-    kept = [
-        1 - found.escalation.methods[str(found.escalation.rule)].point.large
-        for found in (chosen(risk="harm", at_most=level) for level in (0.02, 0.1, 0.3))
-    ]
-    assert kept == sorted(kept)
-    assert kept[0] < kept[-1]
+    assert cli.main(["threshold", "--call-rate", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(("Send these", "Saves nothing"))
+    assert "calibrated router  " in out
+    assert cli.main(["threshold", "--call-rate", "0.5", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {"verdict", "threshold", "calibrated", "escalation"} <= set(printed)
 
 
 def test_words_of_money_without_prices_are_one_sentence(params: CalibrateParams, states: States) -> None:
@@ -107,13 +114,3 @@ def test_a_run_without_joint_outcomes_is_refused(params: CalibrateParams, states
     done = calibrate(params.model_copy(update={"outcome_layers": ()}))
     with pytest.raises(NoJointOutcomes, match=f"the run {done.run_id} has no predictions of an outcome head"):
         chosen(run=done.run_id)
-
-
-def test_the_command_prints_the_verdict_and_where_the_router_is(calibrated: Evaluated, capsys: Capture) -> None:
-    assert cli.main(["threshold", "--call-rate", "0.5"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith(("Send these", "Saves nothing"))
-    assert "calibrated router  " in out
-    assert cli.main(["threshold", "--call-rate", "0.5", "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert {"verdict", "threshold", "calibrated", "escalation"} <= set(printed)
