@@ -97,7 +97,8 @@ def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("routecal.tasks.benchmark.features.extract_shard", extract_shard.fn)
         features = extract_sets([one], backbone, reading, 50)
-    assert set(load_features(features).blocks) == {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
+    chosen = {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
+    assert set(load_features(features).blocks) == {*chosen, "hidden_L9_mean"}  # the middle one of 18 layers
     router = fit_router.fn(one.name, "overconfident", one.rows, features)
     weights = np.load(local_folder(router) / "weights.npy")
     assert weights.shape == (3, 640)
