@@ -99,7 +99,7 @@ def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_
         features = extract_sets([one], backbone, reading, 50)
     chosen = {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
     assert set(load_features(features).blocks) == {*chosen, "hidden_L9_mean"}  # the middle one of 18 layers
-    router = fit_router.fn(one.name, "overconfident", one.rows, features)
+    router = fit_router.fn(one.name, "overconfident", 0, one.rows, features)
     weights = np.load(local_folder(router) / "weights.npy")
     assert weights.shape == (3, 640)
     # the linear map on stored states is what the checkpoint with this head would say, but for bfloat16
@@ -109,5 +109,6 @@ def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_
     said = FrozenRouter(tmp_path / "router").read([texts_of[i] for i in ids]).logits
     ours = load_features(features).of(ids) @ weights.T
     assert np.abs(said - ours).max() < 0.05 * np.abs(ours).max()
-    cell = fit_cell.fn(one.name, "overconfident", 0, "as-written", 60, one.rows, {one.name: one.rows}, features, router)
+    drawn = (one.name, "overconfident", 0, 0, "as-written", 60, one.rows, {one.name: one.rows})
+    cell = fit_cell.fn(*drawn, features, router)
     assert 0 < read_table(cell).num_rows < 90
