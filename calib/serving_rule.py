@@ -12,16 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.extra_cost import ExtraCost, Prices
+from routecal.calib.need import confidence_threshold
 from routecal.calib.promise.guarantee import Guarantee
-
-# A threshold of the confidence that every confidence lies below.
-_ABOVE_ONE = math.nextafter(1.0, 2.0)
 
 
 class ServingRule(BaseModel):
     """What decides which model serves a query; all of it may change without training anything."""
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")  # of the guarantee's threshold
+    model_config = ConfigDict(frozen=True)
 
     decides_by: Literal["confidence", "gain"] = Field(
         default="confidence",
@@ -88,7 +86,7 @@ class ServingRule(BaseModel):
             return False
         promised = self.guarantee.threshold
         if self.decides_by == "confidence":  # kept where -p <= threshold of the need
-            promised = min(max(-promised, 0.0), _ABOVE_ONE)
+            promised = confidence_threshold(promised)
         return self.threshold == self._finite(promised)
 
     def escalates(self, p: FloatArray, gain: FloatArray | None, n_tokens: ArrayLike) -> NDArray[np.bool_]:

@@ -12,8 +12,9 @@ from routecal.flows.evaluate import Evaluated, with_headline
 from routecal.flows.night_lock import one_night
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.param_checks import check
-from routecal.flows.params import CalibrateParams, EscalationParams, HeadParams
+from routecal.flows.params import CalibrateParams, HeadParams
 from routecal.flows.recalibrate import end_night, night_of
+from routecal.flows.threshold_params import EscalationParams
 from routecal.storage.artifact import Artifact
 from routecal.storage.layout import Home
 from routecal.tasks import runs

@@ -7,7 +7,8 @@ from pydantic import Field
 from routecal.flows.form import Params
 from routecal.flows.night_params import NightSteps
 from routecal.flows.oracle_params import ShardSize
-from routecal.flows.params import EscalationParams, HeadParams, Seed
+from routecal.flows.params import HeadParams, Seed
+from routecal.flows.threshold_params import EscalationParams
 
 
 class DemoInputs(Params):

@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from routecal.calib.settings import Reading
 from routecal.flows.param_checks import check
-from routecal.flows.params import EscalationParams, EvaluateParams
+from routecal.flows.params import EvaluateParams
 from routecal.flows.run_messages import completed
+from routecal.flows.threshold_params import EscalationParams
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.escalate import escalate

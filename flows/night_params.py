@@ -9,7 +9,8 @@ from pydantic import Field
 from routecal.calib.settings import PromotionMargins
 from routecal.flows.form import Params
 from routecal.flows.oracle_params import OracleParams
-from routecal.flows.params import EscalationParams, HeadParams, RouterParams
+from routecal.flows.params import HeadParams, RouterParams
+from routecal.flows.threshold_params import EscalationParams
 
 if TYPE_CHECKING:
     from routecal.calib.night.promotion_gate import GateRules

@@ -17,7 +17,8 @@ from routecal.flows.oracle_params import (
     QueryParams,
     RejudgeParams,
 )
-from routecal.flows.params import EscalationParams, HeadParams, RouterParams, TrainParams
+from routecal.flows.params import HeadParams, RouterParams, TrainParams
+from routecal.flows.threshold_params import EscalationParams
 from routecal.flows.trial_params import TrialParams
 from routecal.storage.column_names import mapping_of
 from routecal.tasks.errors import NothingToPlan, OptionMissing

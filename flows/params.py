@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from routecal.calib.learn.reward_names import RewardName
-from routecal.calib.settings import EnsembleSettings, EscalationTerms, HeadSettings, Reading, RewardSettings
+from routecal.calib.settings import EnsembleSettings, HeadSettings, Reading, RewardSettings
 from routecal.flows.form import Params
 from routecal.flows.oracle_params import OracleParams, QueryParams, ShardSize
+from routecal.flows.threshold_params import EscalationParams
 
 if TYPE_CHECKING:
     from routecal.calib.learn.cross_fit import CrossFitPlan
@@ -179,17 +180,6 @@ class TrainParams(HeadParams):
     output_dir: str | None = Field(
         default=None, description="Folder that the head is copied to as well. Default: none; it is an artifact."
     )
-
-
-class EscalationParams(Params, EscalationTerms):
-    """What answers cost, where labels do not say, and what decides which queries the large model serves."""
-
-    GROUP: ClassVar[str] = "money"
-
-    @property
-    def terms(self) -> EscalationTerms:
-        """All of it."""
-        return EscalationTerms(**self.model_dump(include=set(EscalationTerms.model_fields)))
 
 
 class EvaluateParams(EscalationParams):

@@ -18,7 +18,7 @@ from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.storage import head_registry
-from routecal.storage.artifact import Artifact
+from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import FRACTIONS
 from routecal.tasks import runs
@@ -125,7 +125,8 @@ def _with_middle_layer(rows: NightRows, router: Artifact, params: RecalibratePar
     if outcome_block_names(rows.features) or params.outcome_layers == ():
         return rows
     logger.info("%d queries of an earlier night are read again, for the outcome head", rows.examples.rows)
-    features = extract_queries(queries_of(rows.examples), router, params.reading, params.shard_size)
+    queries = queries_of(read_table(rows.examples, columns=["query_id", "query"]), rows.examples.kind)
+    features = extract_queries(queries, router, params.reading, params.shard_size)
     return rows.model_copy(update={"features": features})
 
 

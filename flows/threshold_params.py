@@ -1,10 +1,22 @@
-"""The parameters of `threshold`: what decides which queries the large model serves, for heads that are trained."""
+"""What decides which queries the large model serves, as parameters; and those of `threshold`, for trained heads."""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from routecal.flows.params import EscalationParams
+from routecal.calib.settings import EscalationTerms
+from routecal.flows.form import Params
+
+
+class EscalationParams(Params, EscalationTerms):
+    """What answers cost, where labels do not say, and what decides which queries the large model serves."""
+
+    GROUP: ClassVar[str] = "money"
+
+    @property
+    def terms(self) -> EscalationTerms:
+        """All of it."""
+        return EscalationTerms(**self.model_dump(include=set(EscalationTerms.model_fields)))
 
 
 class ThresholdParams(EscalationParams):

@@ -11,7 +11,6 @@ from routecal.calib.examples import LABELLED, Examples
 from routecal.calib.learn.cross_fit import FOLDS, fold_of
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.fit import fit_outcome
-from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import load_outcome_head, save_outcome_head
 from routecal.calib.policy import OracleMatrix
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
@@ -82,7 +81,8 @@ def predict_outcomes(examples: Artifact, features: Artifact, outcome_head: Artif
     """Gain, P(medium right), P(large right) and the confidence that follows; labelled rows are told out of fold."""
     head = load_outcome_head(local_folder(outcome_head))
     rows, table = load_examples(examples, features), read_table(examples, columns=["query_id", "split"])
-    p = said_of(head, rows, load_blocks(examples, features, head.blocks))
+    fold = np.where(rows.split == "test", -1, _fold(rows))
+    p = head.out_of_fold(load_blocks(examples, features, head.blocks), rows.logits, fold)
     columns = {
         "query_id": table["query_id"],
         "split": table["split"],
@@ -92,11 +92,6 @@ def predict_outcomes(examples: Artifact, features: Artifact, outcome_head: Artif
         "confidence": head.cells.confidence(p, rows.policy),
     }
     return write_table(pa.table(columns), "outcome_predictions", home=Home.from_env())
-
-
-def said_of(head: OutcomeHead, rows: Examples, blocks: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-    """(n, k) probabilities of the cells: of test rows by all of the head, of labelled ones by what left them out."""
-    return head.out_of_fold(blocks, rows.logits, np.where(rows.split == "test", -1, _fold(rows)))
 
 
 def _fold(rows: Examples) -> NDArray[np.int64]:

@@ -74,16 +74,16 @@ def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, 
     return apart, rest
 
 
-def queries_of(rows: Artifact) -> Artifact:
-    """The queries in a table with `query_id` and `query`, as far as a router reads them."""
-    table = read_table(rows, columns=["query_id", "query"])
-    empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
-    known = {
-        **empty,
-        "source": pa.array([rows.kind] * table.num_rows),
-        **dict(zip(table.column_names, table.columns, strict=True)),
-    }
-    columns = [known[name] for name in SCHEMAS["queries"].names]
+def queries_of(rows: pa.Table, source: str) -> Artifact:
+    """The queries in a table with `query_id` and `query`, as far as a router reads them.
+
+    Args:
+        rows: one per query.
+        source: in words. The same for rows of several files, so that what they share is read once.
+    """
+    empty = {field.name: pa.nulls(rows.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
+    known = {"query_id": rows["query_id"], "query": rows["query"], "source": pa.array([source] * rows.num_rows)}
+    columns = [(empty | known)[name] for name in SCHEMAS["queries"].names]
     return write_table(pa.table(columns, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())
 
 

@@ -51,13 +51,13 @@ def boosting(labelled: Examples, *, seed: int = 0) -> Predictor:
         best, held_out = _staged(x, y, deal(y, seed=seed), seed=seed)
         if not best:
             return constant(labelled)
-        kept = _boosting(best, seed=seed).fit(x, y)
+        kept = small_trees(best, seed=seed).fit(x, y)
     return recalibrated(Boosted(reduced, kept), held_out, y, seed=seed)
 
 
 def _staged(x: FloatArray, y: FloatArray, fold: NDArray[np.int64], *, seed: int) -> tuple[int, FloatArray]:
     """(number of trees, its held-out p) of least log loss; the path ends a step behind its best."""
-    folds = [(fold == k, _boosting(STEP, seed=seed)) for k in range(N_FOLDS)]
+    folds = [(fold == k, small_trees(STEP, seed=seed)) for k in range(N_FOLDS)]
     # row t: held-out confidences after t trees
     staged = np.empty((MOST_TREES + 1, len(y)))
     for out, _ in folds:
@@ -77,8 +77,8 @@ def _columns(examples: Examples, reduced: Reduced) -> FloatArray:
     return np.hstack([reduced(examples.hidden), router_columns(examples)])
 
 
-def _boosting(trees: int, *, seed: int) -> HistGradientBoostingClassifier:
-    """Small, slow trees: on 1,000 rows the defaults of scikit-learn fit noise from the first tree on."""
+def small_trees(trees: int, *, seed: int) -> HistGradientBoostingClassifier:
+    """So many small, slow trees: on 1,000 rows the defaults of scikit-learn fit noise from the first tree on."""
     return HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=trees,

@@ -6,15 +6,6 @@ Thresholds that come with a promise are `calib.promise`'s.
 
 from routecal.calib.escalation.area import area_difference, area_of_counts, area_over_random
 from routecal.calib.escalation.expected_cost import fit_extra_cost
-from routecal.calib.escalation.need import (
-    ALL_KEPT,
-    NOTHING_KEPT,
-    confidence_threshold,
-    kept,
-    need_by_confidence,
-    need_by_gain,
-    thresholds_of,
-)
 from routecal.calib.escalation.operating_points import (
     threshold_at_budget,
     threshold_at_call_rate,
@@ -32,6 +23,15 @@ from routecal.calib.escalation.tradeoff import (
     curve,
     oracle_line,
     random_mix,
+)
+from routecal.calib.need import (
+    ALL_KEPT,
+    NOTHING_KEPT,
+    confidence_threshold,
+    kept,
+    need_by_confidence,
+    need_by_gain,
+    thresholds_of,
 )
 
 __all__ = [

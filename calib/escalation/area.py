@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.escalation.need import checked_need
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
+from routecal.calib.need import checked_need
 
 
 def area_over_random(need: ArrayLike, outcomes: Outcomes, *, level: float = 0.95) -> Estimate | None:

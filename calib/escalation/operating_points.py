@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import LengthMismatch, OutOfRange, OutOfReach
-from routecal.calib.escalation.need import checked_need, thresholds_of
+from routecal.calib.need import checked_need, thresholds_of
 
 
 def threshold_at_call_rate(need: ArrayLike, rate: float) -> float:
@@ -24,7 +24,7 @@ def threshold_at_call_rate(need: ArrayLike, rate: float) -> float:
     Raises:
         OutOfRange: the rate is not a share.
         OutOfReach: more queries than that may not be kept at all.
-        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
+        LengthMismatch, NonFinite: see `calib.need.checked_need`.
 
     >>> round(threshold_at_call_rate([0.1, 0.2, 0.3, 0.4], 0.5), 3)
     0.25
@@ -50,7 +50,7 @@ def threshold_at_budget(need: ArrayLike, medium_cost: ArrayLike, large_cost: Arr
 
     Raises:
         OutOfReach: the budget is below what the medium model costs; says what it costs.
-        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
+        LengthMismatch, NonFinite: see `calib.need.checked_need`.
 
     >>> round(threshold_at_budget([0.1, 0.2, 0.3, 0.4], [1.0] * 4, [9.0] * 4, 3_000.0), 3)  # one of four
     0.35

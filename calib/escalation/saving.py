@@ -7,13 +7,13 @@ from scipy.stats import t
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import NothingToSave
-from routecal.calib.escalation.need import NOTHING_KEPT, kept
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares
 from routecal.calib.escalation.tradeoff import ThresholdPoint, curve
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
+from routecal.calib.need import NOTHING_KEPT, kept
 from routecal.calib.settings import MARGIN
 
 
@@ -66,7 +66,7 @@ def saving_at(
 
     Raises:
         NothingToSave: the large model costs nothing on these rows.
-        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
+        LengthMismatch, NonFinite: see `calib.need.checked_need`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=9)
     >>> found = saving_at(two, [-0.9, -0.3], threshold=-0.5)

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import LengthMismatch
-from routecal.calib.escalation.need import COMPLEX, Threshold, checked_need, thresholds_of
 from routecal.calib.escalation.outcomes import Outcomes
+from routecal.calib.need import COMPLEX, Threshold, checked_need, thresholds_of
 
 
 class CostQuality(NamedTuple):
@@ -80,7 +80,7 @@ def curve(
         policy: (n,) index into `POLICIES` of the router's decision, for the shares that go against it.
 
     Raises:
-        LengthMismatch, NonFinite: see `calib.escalation.need.checked_need`.
+        LengthMismatch, NonFinite: see `calib.need.checked_need`.
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"], ["CORRECT", "CORRECT"], medium_cost=1, large_cost=10)
     >>> found = curve(two, [-0.9, -0.3])  # thresholds NOTHING_KEPT, -0.6 and ALL_KEPT

@@ -14,8 +14,6 @@ from routecal.calib.head.residual_start import router_columns
 # Principal components of the standardised state, each at its own scale: strong ones then count for more, and the
 # penalty leaves the weak ones nearly out.
 COMPONENTS = 160
-# The router's columns are few and known to matter: scaled by this they are penalised a ninth as much.
-EMPHASIS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class OutcomeInputs:
 
     def __call__(self, hidden: NDArray[np.floating], logits: NDArray[np.floating]) -> FloatArray:
         """(n, components + 2 + 2c) float64."""
-        return np.hstack([self.hidden(hidden), EMPHASIS * self.router(_router(logits))])
+        return np.hstack([self.hidden(hidden), self.router(_router(logits))])
 
 
 def _router(logits: NDArray[np.floating]) -> FloatArray:

@@ -1,7 +1,8 @@
 """Where the outcome head starts: the base rates of the cells, or the router's own opinion at a temperature.
 
 A router that was fitted with care knows much of what the hidden state can say, and few labels improve on it. An
-overconfident one knows little, and the base rates are the better start. Cross-validation says which.
+overconfident one knows little, and the base rates are the better start. The head starts from both and takes the mean
+(`calib.outcome.fit`).
 """
 
 from dataclasses import dataclass

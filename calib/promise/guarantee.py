@@ -2,16 +2,13 @@
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from routecal.calib.errors import OutOfRange
+from routecal.calib.need import Threshold
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.wording import counted
-
-if TYPE_CHECKING:  # a folder that is served says what is promised, and opens without the statistics behind it
-    from routecal.calib.promise.promise import Promised
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -46,40 +43,28 @@ class Guarantee(BaseModel):
     the text "-Infinity", since JSON has no such number.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     promise: Promise = Field(description="risk, level and probability")
     n: int = Field(ge=1, description="labelled queries that it was made from")
-    threshold: float = Field(
+    threshold: Threshold = Field(
         ge=-math.inf, description="a query that needs the large model at most so much stays on the medium one"
     )
     kept: float = Field(ge=0, le=1, description="share of the labelled queries that do")
     bound: Bound = Field(description="what it rests on")
-    made_at: datetime = Field(description="when it was made, in UTC")
+    made_at: AwareDatetime = Field(description="when it was made, in UTC")
 
+    @field_validator("made_at")
     @classmethod
-    def of(cls, found: "Promised", bound: Bound, *, made_at: datetime) -> Self:
-        """The guarantee of a threshold that keeps what was asked, even where it keeps nothing.
+    def _in_utc(cls, made_at: datetime) -> datetime:
+        return made_at.astimezone(UTC)
 
-        Args:
-            found: from `promised`.
-            bound: hashes of what it was made from.
-            made_at: now, with its time zone.
-
-        Raises:
-            OutOfRange: it was asked on average, which guarantees nothing.
-        """
-        if found.asked.probability is None:
-            raise OutOfRange("probability", float("nan"), "one from .5 to 1: a bound on average is no guarantee")
-        walk = found.walk
-        return cls(
-            promise=found.asked,
-            n=found.n,
-            threshold=walk.threshold,
-            kept=walk.kept,
-            bound=bound,
-            made_at=made_at.astimezone(UTC),
-        )
+    @field_validator("promise")
+    @classmethod
+    def _promises_something(cls, promise: Promise) -> Promise:
+        if promise.probability is None:
+            raise ValueError("a bound on average is no guarantee: give a probability from .5 to 1")
+        return promise
 
     def __str__(self) -> str:
         """ "At most 1 point of quality lost against all-large, with 95 % over the draw of 1,540 labels"."""

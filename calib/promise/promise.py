@@ -8,14 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import GradeUnknown, LengthMismatch, OutOfRange
-from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.need import COMPLEX
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.reach import WORTHWHILE, labels_needed, smallest_level
 from routecal.calib.promise.walks import Walk, harm_at_most, harm_on_average, keep_at_most, loss_at_most
 from routecal.calib.promise.wording import counted, level_in_words
 from routecal.calib.settings import Risk
-
-COMPLEX = POLICIES.index(Policy.COMPLEX)
 
 
 @dataclass(frozen=True)

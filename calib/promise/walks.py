@@ -8,7 +8,6 @@ arXiv:2110.01052). The order comes from the needs alone; labels decide only wher
 whose need is at most the threshold is *kept* on the medium model. A need of +inf is never kept.
 """
 
-import sys
 from dataclasses import dataclass
 from math import ceil, log
 
@@ -17,13 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import LengthMismatch, NonFinite, OutOfRange, TooFewExamples
+from routecal.calib.errors import LengthMismatch, OutOfRange, TooFewExamples
+from routecal.calib.need import NOTHING_KEPT, checked_need, thresholds_of
 from routecal.calib.promise.exact_margin import passes
 
-# Below every need: nothing is kept, the large model serves all.
-NOTHING_KEPT = -np.inf
-# At or above every finite need: all are kept but those of need +inf.
-ALL_KEPT = sys.float_info.max
 # Of the thresholds that a risk among the kept is tried at: every fiftieth of the queries.
 _STEP = 0.02
 # A promise of at most 5 % is walked to from the strict end; a looser one from three places, each at a third of delta.
@@ -160,16 +156,10 @@ def loss_at_most(need: ArrayLike, difference: ArrayLike, *, level: float, delta:
 def _every_threshold(
     s: FloatArray, events: NDArray[np.integer] | NDArray[np.bool_]
 ) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """(thresholds, rows kept at each, events among them), from nothing to all that may be kept.
-
-    Midway between neighbours, so that rounding turns no decision.
-    """
+    """(thresholds, rows kept at each, events among them), from nothing to all that may be kept."""
     order = np.argsort(s, kind="stable")
-    seen = np.unique(s[np.isfinite(s)])
-    if not len(seen):
-        return np.array([NOTHING_KEPT]), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    middle = seen[:-1] + (seen[1:] - seen[:-1]) / 2
-    at = np.concatenate([[NOTHING_KEPT], np.where(middle < seen[1:], middle, seen[:-1]), [ALL_KEPT]])
+    # Where no row may be kept there is no threshold but the first.
+    at = thresholds_of(s) if np.isfinite(s).any() else np.array([NOTHING_KEPT])
     kept = np.searchsorted(s[order], at, side="right")
     return at, kept, np.concatenate([[0], np.cumsum(events[order])])[kept]
 
@@ -191,8 +181,7 @@ def _checked(need: ArrayLike, events: ArrayLike, level: float, delta: float) -> 
         raise TooFewExamples(0, 1)
     if e.shape != s.shape:
         raise LengthMismatch("need", len(s), "events", e.size)
-    if len(bad := np.flatnonzero(np.isnan(s) | (s == NOTHING_KEPT))):
-        raise NonFinite("need", tuple(bad.tolist()), len(s))
+    checked_need(s)
     if not 0 < level < 1:
         raise OutOfRange("level", level, "above 0 and below 1: a share of queries that may go wrong")
     if not 0 < delta <= 0.5:

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.examples import Examples
-from routecal.calib.learn.cross_fit import fold_of
+from routecal.calib.learn.cross_fit import FOLDS, fold_of
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.head import Blocks
 from routecal.calib.outcome.inputs import OutcomeInputs
-
-FOLDS = 5
 
 
 class Decided(NamedTuple):

@@ -12,7 +12,7 @@ from routecal.calib.escalation.area import area_of_counts
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.metrics import brier, ece, noise_floor
 from routecal.calib.metrics.replicates import OnCounts
-from routecal.calib.promise.walks import NOTHING_KEPT, loss_at_most
+from routecal.calib.promise.walks import loss_at_most
 from routecal.calib.trial.decision_rows import Answer, Decided
 
 # Margins of quality that a promise is asked for, by the name in the tables, and how surely it is to be kept.
@@ -104,23 +104,6 @@ def score_rule(
     return DecisionScore(tuple(alone), resampled)
 
 
-def promised_threshold(need: FloatArray, difference: FloatArray, margin: float) -> float:
-    """The need up to which queries are kept, so that at most `margin` is lost against all-large with 1 - DELTA.
-
-    Args:
-        need: (n,) of labelled rows, each by models that it did not teach.
-        difference: (n,) medium right minus large right.
-        margin: in (0, 1).
-    """
-    able = np.isfinite(need)
-    if not able.any():
-        return NOTHING_KEPT
-    most = float(need[able].max())
-    # Rows that are never kept count among those that nothing is lost on; the walk may not go on to them.
-    walk = loss_at_most(np.where(able, need, most + 1), difference, level=margin, delta=DELTA)
-    return min(walk.threshold, most)
-
-
 def _measure(answer: Answer, sample: Sample) -> tuple[SeedDecision, dict[str, OnCounts]]:
     """One seed by itself, and its metrics as functions of resampling counts."""
     test, said = sample.test, answer.test
@@ -130,7 +113,8 @@ def _measure(answer: Answer, sample: Sample) -> tuple[SeedDecision, dict[str, On
     measured: dict[str, OnCounts] = {"area": area_of_counts(said.need, alike)}
     promised = {}
     for name, margin in MARGINS.items():
-        kept = said.need <= promised_threshold(answer.labelled.need, sample.labelled_difference, margin)
+        walk = loss_at_most(answer.labelled.need, sample.labelled_difference, level=margin, delta=DELTA)
+        kept = said.need <= walk.threshold
         cost = np.where(kept, test.medium_cost, test.large_cost)
         measured[f"saving, {name}"] = _saving(cost, test.large_cost)
         measured[f"quality, {name}"] = _mean(np.where(kept, -gain, 0.0))

@@ -10,10 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.router_outputs import statistic
 from routecal.calib.checks import FloatArray
-from routecal.calib.escalation.need import need_by_confidence
 from routecal.calib.examples import Examples
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe, train
+from routecal.calib.need import need_by_confidence
 from routecal.calib.trial.decision_rows import Answer, Decided, DecisionRows
 from routecal.calib.trial.learned_rules import (
     boosting,

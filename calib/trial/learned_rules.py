@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import NearestNeighbors
 
+from routecal.calib.baselines.boosted import small_trees
 from routecal.calib.baselines.router_columns import router_columns
 from routecal.calib.checks import FloatArray
+from routecal.calib.learn.cross_fit import FOLDS
 from routecal.calib.metrics.proper import log_loss_rows
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.fit import fit_outcome
-from routecal.calib.trial.decision_rows import FOLDS, Answer, Decided, DecisionRows
+from routecal.calib.trial.decision_rows import Answer, Decided, DecisionRows
 
 # Inverse penalties of logistic regressions, penalties of ridge regressions: half a decade apart.
 STRENGTHS = tuple(float(c) for c in np.logspace(-4, -1, 7))
@@ -88,7 +89,7 @@ def boosting(rows: DecisionRows, *, seed: int = 0) -> Answer:
     n, k = len(rows.cell), len(rows.cells)
     held, forests = np.empty((MOST_TREES, n, k)), []
     for taught in _folds(rows):
-        forests.append(_trees(seed).fit(x[taught], rows.cell[taught]))
+        forests.append(small_trees(MOST_TREES, seed=seed).fit(x[taught], rows.cell[taught]))
         for t, p in enumerate(forests[-1].staged_predict_proba(x[~taught])):
             held[t][~taught] = _all_cells(p, forests[-1].classes_, k)
     loss = -np.log(np.maximum(held[:, np.arange(n), rows.cell], 1e-12)).mean(axis=1)
@@ -148,19 +149,6 @@ def _few_columns(rows: DecisionRows, x: FloatArray) -> FloatArray:
     per_block = x.shape[1] // len(rows.blocks)
     components = per_block - router_columns(rows.test).shape[1]
     return np.hstack([x[:, : min(FEW, components)], x[:, components:per_block]])
-
-
-def _trees(seed: int) -> HistGradientBoostingClassifier:
-    """Small, slow trees, as of the baseline of the confidence."""
-    return HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=MOST_TREES,
-        max_leaf_nodes=8,
-        min_samples_leaf=20,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
-    )
 
 
 def _all_cells(p: FloatArray, known: NDArray[np.int64], k: int) -> FloatArray:

@@ -1,20 +1,16 @@
 """Scores of one set's methods on one test set: cells in, one folder of numbers out."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from routecal.calib.comparison import Resampled
 from routecal.calib.comparison.scores import MethodScore, SeedScore, joined, score_methods
 from routecal.storage.artifact import Artifact, read_metadata, read_table
-from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.layout import Home
 from routecal.tasks.benchmark.question_counts import counts_by_division
+from routecal.tasks.benchmark.scored_folder import read_scores, write_scores
 from routecal.tasks.cache import step
 
 
@@ -42,7 +38,7 @@ class Scored(NamedTuple):
 @step(
     "score",
     "score {name} → {target}, {kind} router",
-    on=("tasks.benchmark.question_counts", "calib.comparison", "calib.metrics"),
+    on=("tasks.benchmark.question_counts", "tasks.benchmark.scored_folder", "calib.comparison", "calib.metrics"),
 )
 def score_cells(
     name: str, target: str, kind: str, cells: list[Artifact], family: str, relatives: list[list[Artifact]]
@@ -70,32 +66,19 @@ def score_cells(
         "n_labelled": n_labelled,
         "accuracy": float(np.mean([one.y.mean() for one in divisions])),
         "divisions": len(divisions),
-        "methods": {method: [one.model_dump() for one in s.seeds] for method, s in found.items()},
-        "metrics": list(next(iter(found.values())).resampled),
+        "seeds": {method: [one.model_dump() for one in s.seeds] for method, s in found.items()},
     }
-
-    def build(folder: Path) -> None:
-        (folder / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        for field in ("value", "drawn"):
-            arrays = [[getattr(r, field) for r in s.resampled.values()] for s in found.values()]
-            np.save(folder / f"{field}.npy", np.array(arrays, np.float64))
-
-    return write_folder("benchmark_scored", build, home=Home.from_env())
+    return write_scores("benchmark_scored", facts, {method: s.resampled for method, s in found.items()})
 
 
 def read_scored(artifact: Artifact) -> Scored:
     """What `score_cells` wrote."""
-    folder = local_folder(artifact)
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    value, drawn = np.load(folder / "value.npy"), np.load(folder / "drawn.npy")
+    facts, resampled = read_scores(artifact)
     methods = {
-        method: MethodScore(
-            tuple(SeedScore(**one) for one in seeds),
-            {m: Resampled(value[i, j], drawn[i, j], facts["divisions"]) for j, m in enumerate(facts["metrics"])},
-        )
-        for i, (method, seeds) in enumerate(facts["methods"].items())
+        method: MethodScore(tuple(SeedScore(**one) for one in seeds), resampled[method])
+        for method, seeds in facts.pop("seeds").items()
     }
-    return Scored(**{name: facts[name] for name in Scored._fields if name != "methods"}, methods=methods)
+    return Scored(**facts, methods=methods)
 
 
 class _Division(NamedTuple):

@@ -1,22 +1,18 @@
 """Scores of one set's decision rules: cells and outcomes in, one folder of numbers out."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from routecal.calib.comparison import Resampled
 from routecal.calib.escalation import Outcomes
 from routecal.calib.trial.decision_rows import Answer, Decided
 from routecal.calib.trial.decision_scores import DecisionScore, Sample, SeedDecision, oracle, score_rule
 from routecal.storage.artifact import Artifact, read_metadata, read_table
-from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.layout import Home
 from routecal.tasks.benchmark.question_counts import counts_by_division
+from routecal.tasks.benchmark.scored_folder import read_scores, write_scores
 from routecal.tasks.cache import step
 
 # What an answer costs where outcomes have no costs of their own; only the ratio matters.
@@ -49,7 +45,12 @@ class DecisionsScored(NamedTuple):
 @step(
     "score decisions",
     "score decisions of {name}, {kind} router",
-    on=("tasks.benchmark.question_counts", "calib.trial.decision_scores", "calib.comparison"),
+    on=(
+        "tasks.benchmark.question_counts",
+        "tasks.benchmark.scored_folder",
+        "calib.trial.decision_scores",
+        "calib.comparison",
+    ),
 )
 def score_decisions(
     name: str,
@@ -89,32 +90,19 @@ def score_decisions(
         "n": round(float(np.mean([len(sample.test) for sample in samples]))),
         "divisions": len(divisions),
         "priced": _costs(tables[0]) is not None,
-        "rules": {rule: [one.model_dump() for one in score.seeds] for rule, score in rules.items()},
-        "metrics": list(rules[ORACLE].resampled),
+        "seeds": {rule: [one.model_dump() for one in score.seeds] for rule, score in rules.items()},
     }
-
-    def build(folder: Path) -> None:
-        (folder / "facts.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
-        for field in ("value", "drawn"):
-            arrays = [[getattr(r, field) for r in score.resampled.values()] for score in rules.values()]
-            np.save(folder / f"{field}.npy", np.array(arrays, np.float64))
-
-    return write_folder("benchmark_decisions_scored", build, home=Home.from_env())
+    return write_scores("benchmark_decisions_scored", whole, {rule: score.resampled for rule, score in rules.items()})
 
 
 def read_decisions_scored(artifact: Artifact) -> DecisionsScored:
     """What `score_decisions` wrote."""
-    folder = local_folder(artifact)
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    value, drawn = np.load(folder / "value.npy"), np.load(folder / "drawn.npy")
+    facts, resampled = read_scores(artifact)
     rules = {
-        rule: DecisionScore(
-            tuple(SeedDecision(**one) for one in seeds),
-            {m: Resampled(value[i, j], drawn[i, j], facts["divisions"]) for j, m in enumerate(facts["metrics"])},
-        )
-        for i, (rule, seeds) in enumerate(facts["rules"].items())
+        rule: DecisionScore(tuple(SeedDecision(**one) for one in seeds), resampled[rule])
+        for rule, seeds in facts.pop("seeds").items()
     }
-    return DecisionsScored(**{name: facts[name] for name in DecisionsScored._fields if name != "rules"}, rules=rules)
+    return DecisionsScored(**facts, rules=rules)
 
 
 def _read(cell: Artifact, rows: pa.Table) -> tuple[Mapping[str, Answer], Sample]:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
-from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
-from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
 from routecal.tasks.cache import step
 from routecal.tasks.extract import extract_shard
 from routecal.tasks.load_examples import block_names, outcome_block_names, vectors_of
 from routecal.tasks.progress import track
+from routecal.tasks.queries import queries_of
 from routecal.tasks.sharding import joined, shards
 
 # Bump when a backbone without a head becomes another router than it is.
@@ -46,7 +46,7 @@ def extract_sets(sets: Sequence[OutcomeSet], backbone: Artifact, reading: Readin
         new = [query_id not in seen for query_id in table["query_id"].to_pylist()]
         seen.update(table["query_id"].to_pylist())
         if any(new):
-            parts += shards(_as_queries(table.filter(pa.array(new))), shard_size)
+            parts += shards(queries_of(table.filter(pa.array(new)), "benchmark"), shard_size)
     return joined([extract_shard(part, backbone, reading) for part in track(parts, "extract")])
 
 
@@ -73,11 +73,3 @@ def load_features(features: Artifact) -> Features:
     table = read_table(features, columns=["query_id", *names])
     place = {query_id: row for row, query_id in enumerate(table["query_id"].to_pylist())}
     return Features(place, {name: vectors_of(table[name]) for name in names})
-
-
-def _as_queries(table: pa.Table) -> Artifact:
-    """Kind `queries`; of the source nothing is kept, so that files that share questions share their shards."""
-    empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMAS["queries"] if field.nullable}
-    known = {"query_id": table["query_id"], "query": table["query"], "source": pa.array(["benchmark"] * table.num_rows)}
-    columns = [(empty | known)[name] for name in SCHEMAS["queries"].names]
-    return write_table(pa.table(columns, schema=SCHEMAS["queries"]), "queries", home=Home.from_env())

@@ -5,8 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from routecal.calib.errors import CalibError, GradeUnknown, InvalidLabel, LengthMismatch, OutOfRange
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from routecal.calib.promise.promise import Promise, promised
-from routecal.calib.promise.walks import ALL_KEPT, NOTHING_KEPT, harm_at_most, keep_at_most, loss_at_most
+from routecal.calib.promise.walks import harm_at_most, keep_at_most, loss_at_most
 
 RNG = np.random.default_rng(0)
 NEED = RNG.random(1000)

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from routecal.calib.errors import LengthMismatch, NonFinite, OutOfRange, TooFewExamples
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from routecal.calib.promise.exact_margin import passes
 from routecal.calib.promise.walks import (
-    ALL_KEPT,
-    NOTHING_KEPT,
     Walk,
     harm_at_most,
     harm_on_average,

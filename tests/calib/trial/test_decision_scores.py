@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from routecal.calib.escalation.outcomes import Outcomes
+from routecal.calib.promise.walks import loss_at_most
 from routecal.calib.trial.decision_rows import Answer, Decided
-from routecal.calib.trial.decision_scores import DELTA, MARGINS, Sample, oracle, promised_threshold, score_rule
+from routecal.calib.trial.decision_scores import DELTA, MARGINS, Sample, oracle, score_rule
 
 N = 1000
 
@@ -59,15 +60,19 @@ def test_a_promise_is_kept_as_often_as_it_says() -> None:
     for _ in range(200):
         need = rng.random(N)
         # losses of a query are as likely as half its need: the true loss of keeping up to t is t² / 4
-        threshold = promised_threshold(need, -(rng.random(N) < need / 2).astype(float), margin)
+        lost = -(rng.random(N) < need / 2).astype(float)
+        threshold = loss_at_most(need, lost, level=margin, delta=DELTA).threshold
         broken += max(threshold, 0) ** 2 / 4 > margin
     assert broken / 200 <= DELTA + 2 * (DELTA / 200) ** 0.5
 
 
 def test_a_query_that_is_never_kept_is_not_kept_however_safe_it_would_be() -> None:
     need = np.r_[np.arange(500.0), np.full(500, np.inf)]
-    assert promised_threshold(need, np.zeros(N), 0.01) == 499
-    assert promised_threshold(np.full(N, np.inf), np.zeros(N), 0.01) == -np.inf
+    right = np.ones(N)
+    for one, share in ((need, 0.5), (np.full(N, np.inf), 0.0)):
+        answer = Answer(Decided(one), Decided(one))
+        (seed,) = score_rule([answer], [sample(right, right, np.zeros(N))], [ones(N)], divisions=1).seeds
+        assert {promised.kept for promised in seed.promised.values()} == {share}
 
 
 def test_the_oracle_is_the_best_there_is() -> None:

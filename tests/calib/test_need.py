@@ -16,7 +16,7 @@ from routecal.calib.escalation import (
     need_by_gain,
     thresholds_of,
 )
-from routecal.calib.escalation.need import Threshold, checked_need
+from routecal.calib.need import Threshold, checked_need
 from tests.calib.escalation.made import NEED, POLICY, A, C, P, S
 
 

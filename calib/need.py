@@ -5,6 +5,7 @@ read off the router before any model answers, so an escalated query pays for the
 a cascade.
 """
 
+import json
 import math
 import sys
 from typing import Annotated
@@ -25,11 +26,11 @@ ALL_KEPT = sys.float_info.max
 # A threshold of confidence that even p = 1 lies below.
 _ABOVE_ONE = math.nextafter(1.0, 2.0)
 
-# A threshold on need. JSON has no infinity: `NOTHING_KEPT` is a word there, which pydantic reads back.
+# A threshold on need. JSON has no infinity: `NOTHING_KEPT` is the text "-Infinity" there, which pydantic reads back.
 Threshold = Annotated[
     float,
     PlainSerializer(
-        lambda t: t if math.isfinite(t) else "-Infinity",
+        lambda t: t if math.isfinite(t) else json.dumps(t),
         return_type=float | str,
         when_used="json",
     ),
