@@ -6,16 +6,18 @@ from routecal.calib.night.action import doubts, renewal_reasons
 from routecal.calib.night.candidate import may_warm_start
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.promotion_gate import GateVerdict
-from routecal.flows.evaluate import evaluate_heads
+from routecal.flows.evaluate import NIGHTS_HEAD, evaluate_heads
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import outcome_head_for, train_head
 from routecal.storage.artifact import Artifact
+from routecal.tasks import runs
 from routecal.tasks.escalation_verdict import money
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
 from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, remembered, together
 from routecal.tasks.night.night_result import KEY
+from routecal.tasks.outcome import OUTCOME
 from routecal.tasks.pack import promise_in
 from routecal.tasks.train import recalibrate_head, train_on, train_rl
 from routecal.tasks.version import code_version
@@ -23,14 +25,16 @@ from routecal.tasks.version import code_version
 # Held-out rows of the nights just before, which tonight's outcomes are compared with.
 RECENT = 300
 SCRATCH, WARM = "from scratch", "from the serving head"
+# Of what `evaluate_heads` records, what the night's manifest keeps; labels, features and examples there are tonight's.
+KEPT = ("predictions", "outcome_predictions", "calibrated", OUTCOME)
 
 
 class Contest(NamedTuple):
     """The candidate and what the gate says of it.
 
     Attributes:
-        head: the candidate.
-        calibrated: the same, packed with its router and threshold.
+        calibrated: the candidate, packed with its router and threshold.
+        made: what the night's manifest has of it: with this `routecal threshold` chooses another threshold.
         rows: what it learned from.
         verdict: of the gate.
         doubts: why the outcomes themselves are not to be trusted without a person; empty if they are.
@@ -39,8 +43,8 @@ class Contest(NamedTuple):
         money: what it saves by that evaluation, in a sentence.
     """
 
-    head: Artifact
     calibrated: Artifact
+    made: dict[str, Artifact]
     rows: NightRows
     verdict: GateVerdict
     doubts: tuple[str, ...]
@@ -83,8 +87,9 @@ def contest(
     # An oracle's labels have grades, so a threshold was chosen and the head packed.
     assert evaluated.calibrated is not None
     return Contest(
-        head=head,
         calibrated=evaluated.calibrated,
+        made={NIGHTS_HEAD: head, runs.POOLED: rows.examples}
+        | {name: made for name, made in runs.recorded(night_context.run_id).items() if name in KEPT},
         rows=rows,
         verdict=judge(evaluated.calibrated, night_context.champion, window, renewal, params.rules, params.seed),
         doubts=doubted,

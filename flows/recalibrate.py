@@ -86,7 +86,7 @@ def night_of(params: RecalibrateParams) -> Night:
         candidate.verdict, candidate.doubts, require_approval=params.require_approval, displaced=night_context.displaced
     )
     action, reasons = judged.action, judged.reasons
-    artifacts |= {"head": candidate.head, "calibrated": candidate.calibrated, "window": window.examples}
+    artifacts |= candidate.made | {"window": window.examples}
     ending = _ending(night_context, action, reasons, artifacts, health, candidate)
     entry = head_decisions.write_decision(
         action,

@@ -55,7 +55,7 @@ def threshold(params: ThresholdParams) -> NewThreshold:
     runs.record_run(run_id, **(inputs | made), data=f"run {source}")
     result = NewThreshold(
         run_id=run_id,
-        data=f"heads, labels and predictions of run {source}",
+        data=f"heads, labels and predictions of run {source}{_of_a_night(source)}",
         verdict=money(found),
         details=sentence(found),
         instead="" if found.promise is None else found.promise.instead,
@@ -66,3 +66,9 @@ def threshold(params: ThresholdParams) -> NewThreshold:
     )
     router = {name: artifact.uri for name, artifact in made.items()}
     return completed(result, result.verdict, **router)
+
+
+def _of_a_night(run_id: str) -> str:
+    """What its night decided about the head, which may not be the one that serves."""
+    action = runs.run_named(run_id).facts.get("action")
+    return "" if action is None else f", whose head was {action} that night"

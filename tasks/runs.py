@@ -26,6 +26,8 @@ _MADE_BY = {
 }
 # Of what the outcome head says of every row.
 _OUTCOMES = "outcome_predictions"
+# In a night's manifest, whose `examples` are tonight's: all rows that its head learned from and was measured on.
+POOLED = "pooled examples"
 
 
 def start(flow: str) -> str:
@@ -91,6 +93,8 @@ def run_with(*kinds: str, run_id: str | None = None) -> tuple[str, dict[str, Art
 def with_joint_outcomes(*kinds: str, run_id: str | None = None) -> tuple[str, dict[str, Artifact]]:
     """As `run_with`, of a run that has predictions of an outcome head, those among what it recorded.
 
+    Of a night the examples are all that it pooled, which its predictions are of, not tonight's alone.
+
     Raises:
         NoJointOutcomes: the run that was named has none, or no run has.
         RunUnknown, RunLacks, OptionMissing: as `run_with`.
@@ -99,7 +103,9 @@ def with_joint_outcomes(*kinds: str, run_id: str | None = None) -> tuple[str, di
         raise NoJointOutcomes(f"the run {run_id}")
     if run_id is None and latest_manifest(Home.from_env(), _OUTCOMES) is None:
         raise NoJointOutcomes("no run here")
-    return run_with(*kinds, _OUTCOMES, run_id=run_id)
+    source, found = run_with(*kinds, _OUTCOMES, run_id=run_id)
+    pooled = recorded(source).get(POOLED)
+    return source, found if pooled is None else found | {"examples": pooled}
 
 
 def latest_with_any(*kinds: str) -> Manifest | None:

@@ -11,10 +11,13 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
+from routecal.calib.packed_folder import serving_in
 from routecal.calib.promise.guarantee import Guarantee
 from routecal.flows import recalibrate as night_flow
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.recalibrate import recalibrate
+from routecal.flows.threshold import threshold
+from routecal.flows.threshold_params import ThresholdParams
 from routecal.storage.artifact import read_table
 from routecal.storage.errors import RegistryChanged
 from routecal.storage.folder_artifact import local_folder
@@ -151,11 +154,19 @@ def test_a_night_of_before_outcome_heads_is_read_again_and_teaches_one(params, w
     assert (decision.decides_by, decision.gain) == ("confidence", None)
 
     drop(params, world[0][400:500], "tuesday.jsonl")
-    recalibrate(params.model_copy(update={"recheck_nights": 1, "renew_nights": 1}))
-    newest = manifests(Home.from_env(), "recalibrate")[-1].artifacts["calibrated"]
-    lineage = load_outcome_head(local_folder(newest)).lineage
+    second = recalibrate(params.model_copy(update={"recheck_nights": 1, "renew_nights": 1, "call_rate": 0.3}))
+    night = manifests(Home.from_env(), "recalibrate")[-1]
+    newest = local_folder(night.artifacts["calibrated"])
+    lineage = load_outcome_head(newest).lineage
     # of 500 queries seven tenths are labelled rows, so both nights taught it
     assert 300 < lineage["rows"] < 400
+
+    # and the threshold of the night follows from what it recorded: of both nights' rows, on the same terms
+    for run in (None, night.run_id):
+        found = threshold(ThresholdParams(run=run, call_rate=0.3))
+        assert found.data.endswith(f"of run {second.run_id}, whose head was {second.action} that night")
+        assert found.escalation.n_chosen_on == lineage["rows"]
+        assert found.threshold == serving_in(newest).threshold > 0
 
 
 def test_going_back_twice_goes_back_further(params, states) -> None:
