@@ -6,6 +6,7 @@ from routecal.calib.night.action import doubts, renewal_reasons
 from routecal.calib.night.candidate import may_warm_start
 from routecal.calib.night.head_health import Health
 from routecal.calib.night.promotion_gate import GateVerdict
+from routecal.calib.settings import EscalationTerms
 from routecal.flows.evaluate import NIGHTS_HEAD, evaluate_heads
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.train import outcome_head_for, train_head
@@ -15,7 +16,16 @@ from routecal.tasks.escalation_verdict import money
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import check_oracle, share_escalated
-from routecal.tasks.night.label_history import ROWS, RUN, NightContext, NightRows, held_out, remembered, together
+from routecal.tasks.night.label_history import (
+    ROWS,
+    RUN,
+    TERMS,
+    NightContext,
+    NightRows,
+    held_out,
+    remembered,
+    together,
+)
 from routecal.tasks.night.night_result import KEY
 from routecal.tasks.outcome import OUTCOME
 from routecal.tasks.pack import promise_in
@@ -36,6 +46,7 @@ class Contest(NamedTuple):
         calibrated: the candidate, packed with its router and threshold.
         made: what the night's manifest has of it: with this `routecal threshold` chooses another threshold.
         rows: what it learned from.
+        terms: what its threshold was asked to keep.
         verdict: of the gate.
         doubts: why the outcomes themselves are not to be trusted without a person; empty if they are.
         escalated: share of the held-out rows below its threshold.
@@ -46,6 +57,7 @@ class Contest(NamedTuple):
     calibrated: Artifact
     made: dict[str, Artifact]
     rows: NightRows
+    terms: EscalationTerms
     verdict: GateVerdict
     doubts: tuple[str, ...]
     escalated: float
@@ -58,6 +70,7 @@ class Contest(NamedTuple):
             KEY: night_context.key,
             RUN: night_context.run_id,
             ROWS: self.rows.model_dump(),
+            TERMS: self.terms.model_dump(mode="json"),
             "router_sha256": night_context.router.sha256,
             "code": code_version(),
             "verdict": self.verdict.model_dump(mode="json"),
@@ -91,7 +104,13 @@ def contest(
         made={NIGHTS_HEAD: head, runs.POOLED: rows.examples}
         | {name: made for name, made in runs.recorded(night_context.run_id).items() if name in KEPT},
         rows=rows,
-        verdict=judge(evaluated.calibrated, night_context.champion, window, renewal, params.rules, params.seed),
+        terms=params.terms,
+        verdict=judge(
+            *(evaluated.calibrated, night_context.champion, window, renewal),
+            terms=(params.terms, night_context.terms),
+            rules=params.rules,
+            seed=params.seed,
+        ),
         doubts=doubted,
         escalated=share_escalated(evaluated.calibrated, window),
         report=evaluated.report,

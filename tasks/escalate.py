@@ -29,7 +29,7 @@ POINTS = 101
 LONGEST_TOPIC = 200
 
 
-class _Priced(NamedTuple):
+class Priced(NamedTuple):
     """Outcomes, the unit of their costs, why that is not money, and extra costs (n,) where they were recorded."""
 
     outcomes: Outcomes
@@ -72,7 +72,7 @@ def escalate(
     margin = terms.at_most if terms.risk == "loss" else MARGIN
     found = Escalation(unit=terms.price_unit, margin=margin, n_chosen_on=int(labelled.sum()))
     try:
-        priced = _outcomes(table, terms)
+        priced = priced_outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
     true_policy = policy_index(table["true_policy"])[labelled]
@@ -139,8 +139,12 @@ def _measured(
     }
 
 
-def _outcomes(table: pa.Table, terms: EscalationTerms) -> _Priced:
-    """Costs as given, else as recorded, else calls of the large model."""
+def priced_outcomes(table: pa.Table, terms: EscalationTerms) -> Priced:
+    """Outcomes of examples at costs as given, else as recorded, else in calls of the large model.
+
+    Raises:
+        GradeUnknown: labels say the policy alone.
+    """
     grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
     is_given = terms.medium_price is not None or terms.large_price is not None
     medium, large = (
@@ -152,14 +156,14 @@ def _outcomes(table: pa.Table, terms: EscalationTerms) -> _Priced:
         found = Outcomes.of(*grades, medium_cost=_number(medium), large_cost=_number(large))
         if found.large_cost.any():
             recorded = None if is_given else found.large_cost - found.medium_cost
-            return _Priced(found, terms.price_unit if is_given else "USD", "", recorded)
+            return Priced(found, terms.price_unit if is_given else "USD", "", recorded)
         note = "the large model costs nothing here"
     except PriceUnknown as error:
         note = str(error)
-    return _Priced(Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note, None)
+    return Priced(Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note, None)
 
 
-def _extra_cost(table: pa.Table, priced: _Priced, labelled: NDArray[np.bool_]) -> ExtraCost:
+def _extra_cost(table: pa.Table, priced: Priced, labelled: NDArray[np.bool_]) -> ExtraCost:
     """By the length of the prompt where costs were recorded, and flat where they were given or are not known."""
     if priced.recorded is None or not priced.recorded[labelled].mean() > 0:
         return ExtraCost()

@@ -35,7 +35,7 @@ class GateRules(PromotionMargins):
 class Condition(BaseModel, frozen=True):
     """One thing that was asked, and what was found."""
 
-    name: str = Field(default="", description="rows, brier, better, ece or slice")
+    name: str = Field(default="", description="rows, brier, better, ece, slice or served")
     is_met: bool
     reason: str = Field(description="a sentence with the numbers")
 
@@ -99,6 +99,7 @@ def decide(
     slices: Mapping[str, ArrayLike] | None = None,
     renewal: Sequence[str] = (),
     decisions: tuple[Served, Served] | None = None,
+    quality: Condition | None = None,
     rules: GateRules | None = None,
     seed: int = 0,
 ) -> GateVerdict:
@@ -111,9 +112,10 @@ def decide(
     3. Brier is lower than the champion's on these rows; or there is a reason to renew the champion.
     4. ECE: its interval ends below `target_ece`, or it is not above the champion's, or inside its noise band.
     5. On no slice of `min_slice` rows is Brier significantly worse, with Bonferroni over the slices.
+    6. The quality served is not significantly lower, unless that was asked for (`calib.night.served_quality`).
 
     Without a champion the constant at the holdout's own base rate stands in its place for 2; it is as good as any
-    constant can be, so a head that passes knows something; 3 and 5 are not asked.
+    constant can be, so a head that passes knows something; 3, 5 and 6 are not asked.
 
     Args:
         candidate: (n,) confidence in [0, 1].
@@ -123,6 +125,7 @@ def decide(
         renewal: why the champion should go even for a head that is only no worse, in sentences; see
             `calib.night.action.renewal_reasons`.
         decisions: what users get of the candidate and of the champion; a promotion that escalates more says so.
+        quality: the sixth condition, as it was found; None: not asked.
         rules: thresholds.
         seed: of the redrawn labels.
 
@@ -142,6 +145,7 @@ def decide(
     if champion is not None:
         conditions.insert(1, _better(brier, renewal))
         conditions += _slices(p, other, y, slices or {}, rules)
+        conditions += [] if quality is None else [quality]
     return GateVerdict(
         n=len(y),
         conditions=tuple(conditions),

@@ -5,16 +5,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from routecal.calib.errors import GradeUnknown
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import LoadedHead
 from routecal.calib.learn.cross_fit import unseen
 from routecal.calib.night import candidate
-from routecal.calib.night.promotion_gate import GateRules, GateVerdict, decide, served
+from routecal.calib.night.promotion_gate import Condition, GateRules, GateVerdict, decide, served
+from routecal.calib.night.served_quality import not_compared, served_quality
+from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.cache import step
-from routecal.tasks.load_examples import load_examples
-from routecal.tasks.night.health_check import decisions, predict
+from routecal.tasks.escalate import priced_outcomes
+from routecal.tasks.load_examples import load_examples, policy_index
+from routecal.tasks.night.health_check import Decisions, decisions, predict
 from routecal.tasks.night.label_history import NightRows
+from routecal.tasks.pack import rule_in
 from routecal.tasks.train import open_head
 
 # Topics of fewer held-out rows have no veto, so they need no slice.
@@ -61,15 +66,23 @@ def _contender(
     on=(
         "tasks.night.health_check",
         "tasks.load_examples",
+        "tasks.escalate",
         "storage.example_join",
         "calib.night.promotion_gate",
+        "calib.night.served_quality",
         "calib.head",
         "calib.outcome.outcome_folder",
         "calib.serving_rule",
     ),
 )
 def judge(
-    new: Artifact, champion: Artifact | None, window: NightRows, renewal: Sequence[str], rules: GateRules, seed: int
+    new: Artifact,
+    champion: Artifact | None,
+    window: NightRows,
+    renewal: Sequence[str],
+    terms: tuple[EscalationTerms, EscalationTerms | None],
+    rules: GateRules,
+    seed: int,
 ) -> GateVerdict:
     """The candidate against the serving head on held-out rows, whole and by policy and topic.
 
@@ -78,6 +91,7 @@ def judge(
         champion: the calibrated router that serves; None if there is none yet.
         window: the held-out rows.
         renewal: why the champion is to be renewed, see `calib.night.action.renewal_reasons`.
+        terms: that chose the candidate's threshold, and the champion's; None: those are not known.
         rules: of the gate.
         seed: of its redrawn labels.
     """
@@ -88,8 +102,38 @@ def judge(
     serving = open_head(champion, window.features)
     other, _ = predict(serving, window)
     slices = _slices(window, rules.min_slice)
-    both = (served(*decisions(new, window)), served(*decisions(champion, window)))
-    return decide(p, other, y, slices=slices, renewal=renewal, decisions=both, rules=rules, seed=seed)
+    both = (decisions(new, window), decisions(champion, window))
+    return decide(
+        *(p, other, y),
+        slices=slices,
+        renewal=renewal,
+        decisions=(served(*both[0]), served(*both[1])),
+        quality=_quality({"the candidate": new, "the champion": champion}, both, window, terms, rules.level),
+        rules=rules,
+        seed=seed,
+    )
+
+
+def _quality(
+    packed: Mapping[str, Artifact],
+    both: tuple[Decisions, Decisions],
+    window: NightRows,
+    terms: tuple[EscalationTerms, EscalationTerms | None],
+    level: float,
+) -> Condition:
+    """Whether fewer are answered right with the candidate; or why that cannot be compared."""
+    now, before = terms
+    if by_confidence := [name for name, one in packed.items() if rule_in(one).decides_by == "confidence"]:
+        return not_compared(f"no outcome head decides for {' or '.join(by_confidence)}")
+    if before is None:
+        return not_compared("the terms of the champion's threshold are not known")
+    table = read_table(window.examples)
+    try:
+        outcomes = priced_outcomes(table, now).outcomes
+    except GradeUnknown as error:
+        return not_compared(str(error))
+    policy, (own, theirs) = policy_index(table["true_policy"]), both
+    return served_quality(own.escalated, theirs.escalated, outcomes, policy, now, before, level=level)
 
 
 def classes(rows: NightRows) -> tuple[int, int]:

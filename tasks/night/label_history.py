@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from routecal.calib.night.row_roles import may_teach, memory, window
-from routecal.calib.settings import Reading
+from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.head_registry import RegistryEntry, history
 from routecal.storage.layout import Home
@@ -26,8 +26,8 @@ from routecal.tasks.sharding import joined
 NIGHT, EXAMPLES, QUERIES = "night", "examples", "queries"
 # A fact of a night whose outcomes changed without a reason; and in an entry of the registry, the run that wrote it.
 DOUBTED, RUN = "doubted", "run_id"
-# In an entry of the registry: the rows that its head learned from.
-ROWS = "rows"
+# In an entry of the registry: the rows that its head learned from, and what its threshold was asked to keep.
+ROWS, TERMS = "rows", "terms"
 
 
 def key_of(router: Artifact, reading: Reading, oracle: OracleSpec) -> str:
@@ -170,6 +170,12 @@ class NightContext(NamedTuple):
             if self.in_force is not None and self._is_ours
             else None
         )
+
+    @property
+    def terms(self) -> EscalationTerms | None:
+        """What the serving head's threshold was asked to keep; None where that was not entered."""
+        found = None if self.in_force is None else self.in_force.lineage.get(TERMS)
+        return None if found is None else EscalationTerms.model_validate(found)
 
     @property
     def displaced(self) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from routecal.calib.examples import LABELLED
@@ -10,19 +11,24 @@ from routecal.calib.learn.cross_fit import CrossFitPlan, Deal, unseen
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.night import candidate
 from routecal.calib.night.candidate import Contender
-from routecal.calib.night.promotion_gate import GateRules
+from routecal.calib.night.promotion_gate import Condition, GateRules
+from routecal.calib.night.served_quality import not_compared, served_quality
 from routecal.calib.serving_rule import ServingRule
-from routecal.calib.settings import Reading
+from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
-from routecal.tasks.load_examples import load_examples
+from routecal.tasks.escalate import priced_outcomes
+from routecal.tasks.load_examples import load_examples, policy_index
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
+from routecal.tasks.night.health_check import decisions
 from routecal.tasks.night.label_history import NightRows
+from routecal.tasks.outcome import train_outcome_head
 from routecal.tasks.pack import pack_router
 from routecal.tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
+RATE = EscalationTerms(call_rate=0.5, medium_price=1, large_price=9)
 SFT = SFTConfig(epochs=3, lr=1e-2, early_stopping=False)
 
 
@@ -98,7 +104,7 @@ def test_the_gate_is_asked_with_slices_reasons_to_renew_and_what_both_heads_deci
     heads = [
         pack_router.fn(h, made.router, reading, ServingRule(threshold=t)) for h, t in ((head(made), 0.25), (plain, 0.5))
     ]
-    judge.fn(heads[0], heads[1], rows(made), ("it is old",), rules, 7)
+    judge.fn(heads[0], heads[1], rows(made), ("it is old",), (RATE, RATE), rules, 7)
     ((p, other, y), more) = seen[0]
     data = load_examples(made.examples, made.features)
     for said, packed in zip((p, other), heads, strict=True):
@@ -108,10 +114,38 @@ def test_the_gate_is_asked_with_slices_reasons_to_renew_and_what_both_heads_deci
     wrong = (y == 0).tolist()
     assert more["decisions"] == (((p < 0.25).tolist(), wrong), ((other < 0.5).tolist(), wrong))
     assert (more["rules"], more["seed"]) == (rules, 7)
+    assert more["quality"] == not_compared("no outcome head decides for the candidate or the champion")
     policies = {row: n for row, n in zip(*np.unique(data.policy, return_counts=True), strict=True) if 30 <= n < 200}
     assert sorted(mask.sum() for mask in more["slices"].values()) == sorted(policies.values())
 
-    judge.fn(heads[0], None, rows(made), (), rules, 7)
+    judge.fn(heads[0], None, rows(made), (), (RATE, None), rules, 7)
     ((p, other, y), more) = seen[1]
     assert other is None
     assert set(more) == {"rules", "seed"}
+
+
+def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are_known(made: Made) -> None:
+    own, outcome_head = head(made), train_outcome_head.fn(made.examples, made.features)
+    rules = {t: ServingRule(decides_by="gain", threshold=t) for t in (-1.0, 0.0, 1.0)}
+    packed = {t: pack_router.fn(own, made.router, Reading(), rule, outcome_head) for t, rule in rules.items()}
+    table = read_table(made.examples)
+    outcomes, policy = priced_outcomes(table, RATE).outcomes, policy_index(table["true_policy"])
+
+    def found(new: Artifact, champion: Artifact, window: NightRows, before: EscalationTerms | None) -> Condition:
+        return judge.fn(new, champion, window, (), (RATE, before), GateRules(level=0.9), 7).conditions[-1]
+
+    for new, champion in ((0.0, -1.0), (1.0, -1.0), (-1.0, 1.0)):
+        sides = [decisions(packed[t], rows(made)).escalated for t in (new, champion)]
+        said = found(packed[new], packed[champion], rows(made), RATE)
+        assert said == served_quality(*sides, outcomes, policy, RATE, RATE, level=0.9)
+    assert not found(packed[1.0], packed[-1.0], rows(made), RATE).is_met  # all-medium after all-large, unasked
+    assert found(packed[1.0], packed[-1.0], rows(made), RATE.model_copy(update={"call_rate": 0.6})).is_met
+
+    plain = pack_router.fn(own, made.router, Reading(), ServingRule(threshold=0.5))
+    assert found(packed[0.0], plain, rows(made), RATE) == not_compared("no outcome head decides for the champion")
+    unknown = not_compared("the terms of the champion's threshold are not known")
+    assert found(packed[0.0], packed[1.0], rows(made), None) == unknown
+    blank = table.set_column(table.column_names.index("large_grade"), "large_grade", pa.nulls(200, pa.string()))
+    ungraded = rows(made).model_copy(update={"examples": write_table(blank, "examples", home=Home.from_env())})
+    assert "grade" in found(packed[1.0], packed[-1.0], ungraded, RATE).reason
+    assert found(packed[1.0], packed[-1.0], ungraded, RATE).is_met
