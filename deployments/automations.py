@@ -38,6 +38,12 @@ WEBHOOK_EVENTS = (
         ("routecal.night.refused", "routecal.night.waiting"),
         '{"text": {{ event.payload.headline | tojson }} }',
     ),
+    (
+        "alarms against the head that serves",
+        "routecal.night.*",
+        ("routecal.night.alarm",),
+        '{"text": {{ event.payload.headline | tojson }} }',
+    ),
 )
 
 

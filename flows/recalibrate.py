@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, runtime
 
 from routecal.calib.night.action import judgement
-from routecal.calib.night.head_health import Health, may_rest
+from routecal.calib.night.head_health import Health, alarming, may_rest
 from routecal.calib.night.row_roles import judged_on, missing
 from routecal.flows.approval import await_answer
 from routecal.flows.extract import extract_queries
@@ -72,6 +72,10 @@ def night_of(params: RecalibrateParams) -> Night:
         extract_queries(queries, night_context.router, params.reading, params.shard_size) if queries.rows else None
     )
     health = _health(night_context, features, params)
+    if found := alarming(health, is_news=night_context.age > 1):
+        night_context = night_context._replace(
+            before=head_decisions.raise_alarm(found, after=night_context.before, run_id=run_id)
+        )
     if features is None or may_rest(health, quiet=night_context.history.quiet, recheck=params.recheck_nights):
         ending = _ending(night_context, "quiet", _why_quiet(night_context, health), {}, health)
         return _end(ending, night_context.history.records)
@@ -95,8 +99,7 @@ def night_of(params: RecalibrateParams) -> Night:
         after=night_context.before,
         run_id=night_context.run_id,
         lineage=candidate.lineage(night_context)
-        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: candidate.escalated}
-        | ({head_registry.ALARM: "; ".join(health.complaints)} if health is not None and health.complaints else {}),
+        | {ENDING: ending.model_dump(mode="json"), ASKS: judged.asks, ESCALATED: candidate.escalated},
     )
     if judged.asks:
         ending = await_answer(entry, hours=params.approval_hours)
@@ -188,6 +191,7 @@ def _ending(
         health=health,
         verdict=None if contest is None else contest.verdict,
         escalated=escalated,
+        alarm="" if promoted else head_registry.alarm_against_champion(head_registry.history(Home.from_env())),
         serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
         money="" if contest is None else contest.money,

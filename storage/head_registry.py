@@ -25,17 +25,18 @@ FOLDER = "registry"
 # In an entry's lineage: what the candidate promises, in a sentence and whole; and what the night found against the head
 # that served before, whose promise holds no more.
 PROMISE, GUARANTEE, ALARM = "promise", "guarantee", "alarm"
-# Of entries. It rises when an older version would misread them; what is only added, older versions pass over.
-FORMAT = 1
+# Of entries, the highest there is. It rises when an older version would misread them; what is only added, older
+# versions pass over. Only alarms have 2: they came with version 0.3, and are no decision.
+FORMAT, DECISION = 2, 1
 _NAME = re.compile(r"(\d{6})\.json")
 
-Action = Literal["promoted", "refused", "waiting", "rolled back"]
+Action = Literal["promoted", "refused", "waiting", "rolled back", "alarm"]
 
 
 class RegistryEntry(BaseModel, frozen=True):
-    """One decision, and what is in force since."""
+    """One decision, or an alarm against the head that serves; and what is in force since."""
 
-    format: int = Field(default=FORMAT, description="see `FORMAT`; absent in version 0.1, which wrote 1")
+    format: int = Field(default=DECISION, description="see `FORMAT`; absent in version 0.1, which wrote 1")
     number: int = Field(ge=1, description="1, 2, 3 …")
     at: datetime = Field(description="UTC")
     action: Action
@@ -130,6 +131,7 @@ def append_entry(
         if not fs.exists(path):
             raise ArtifactMissing(champion.uri)
     entry = RegistryEntry(
+        format=FORMAT if action == "alarm" else DECISION,
         number=after + 1,
         at=datetime.now(UTC),
         action=action,

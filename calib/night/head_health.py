@@ -52,6 +52,19 @@ class Health(BaseModel, frozen=True):
         return tuple(found)
 
 
+def alarming(health: Health | None, *, is_news: bool) -> tuple[str, ...]:
+    """What speaks against the guarantee of the serving head, in sentences: its complaints.
+
+    Args:
+        health: of the serving head; None: none serves.
+        is_news: something was labelled since the head was trained. Else held-out rows say what they said when the gate
+            let the head in, and only queries can have changed.
+    """
+    if health is None:
+        return ()
+    return health.complaints if is_news else health.model_copy(update={"ece": None}).complaints
+
+
 def examine(
     p: ArrayLike, y: ArrayLike, *, drift: Drift | None = None, escalated: ArrayLike | None = None, seed: int = 0
 ) -> Health:

@@ -77,6 +77,33 @@ def write_decision(
     )
 
 
+def raise_alarm(complaints: Sequence[str], *, after: RegistryEntry | None, run_id: str) -> RegistryEntry:
+    """Enter what a night found against the head that serves: from now on it decides without a guarantee.
+
+    It is entered as soon as it is found: a night may end without a decision, or fail. Nothing is entered that stands
+    already.
+
+    Args:
+        complaints: in sentences, at least one.
+        after: the newest entry.
+        run_id: of the night.
+
+    Returns:
+        The entry that is the newest now.
+
+    Raises:
+        RegistryChanged: somebody decided since `after`; nothing was written.
+    """
+    assert after is not None  # which put the head there that is complained of
+    home, said = Home.from_env(), {head_registry.ALARM: "; ".join(complaints)}
+    standing = head_registry.alarm_against_champion(head_registry.history(home))
+    if all(complaint in standing for complaint in complaints):
+        return after
+    return head_registry.append_entry(
+        home, "alarm", champion=after.champion, after=after.number, run_id=run_id, lineage=said
+    )
+
+
 def entry_asked_by(flow_run: str) -> RegistryEntry | None:
     """The entry that a flow run has written to ask a person about; None once it has written an answer, or if none.
 
@@ -147,6 +174,8 @@ def _answered(entry: RegistryEntry, action: str, answer: str, serving: str | Non
     """The ending that the entry was written with, with another action and its reason."""
     ending = Ending.model_validate(entry.lineage[ENDING])
     changed: dict[str, Any] = {"action": action, "reasons": (answer, *ending.night.reasons)}
+    if action in ("promoted", "overtaken"):  # an alarm was against the head before
+        changed["alarm"] = ""
     if action == "promoted" and entry.candidate is not None:
         changed |= {"serving": entry.candidate.sha256[:16], "escalated": entry.lineage.get(ESCALATED)}
     if serving is not None:

@@ -166,7 +166,7 @@ def _decision(entry: RegistryEntry, entries: Sequence[RegistryEntry]) -> str:
 
 
 def _promise(entry: RegistryEntry) -> list[str]:
-    """What the candidate of an entry promises, and the alarm that its night raised against the head before."""
+    """What the candidate of an entry promises, and the alarm that its night raised against the serving head."""
     found = {"promise": entry.lineage.get(head_registry.PROMISE), "alarm": entry.lineage.get(head_registry.ALARM)}
     return [f"{name}: {said}" for name, said in found.items() if said]
 

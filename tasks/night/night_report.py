@@ -74,14 +74,20 @@ def publish_night(night: Night, earlier: Sequence[Artifact], router: str) -> Art
     create_table_artifact(_listed(trend), key=f"nights-{router[:SHORT]}", description=shown)
     # Automations listen to these.
     resource = {"prefect.resource.id": f"routecal.night.{night.run_id}", "prefect.resource.name": night.run_id}
-    emit_event(f"routecal.night.{night.action}", resource=resource, payload={"headline": headline(night)})
+    found_tonight = night.alarm and night.health is not None and night.health.complaints
+    for what in (night.action, *(["alarm"] if found_tonight else [])):
+        emit_event(f"routecal.night.{what}", resource=resource, payload={"headline": headline(night)})
     return own
 
 
 def headline(night: Night) -> str:
-    """The night in one line: what was decided, and what that means for cost and quality, or why nothing was."""
+    """The night in one line: what was decided, and what that means for cost and quality, or why nothing was.
+
+    And the alarm against the head that serves on, if one stands.
+    """
     means = _meaning(night)
-    return f"{_WHAT[night.action]}: {means}" if means else _WHAT[night.action]
+    alarm = f"; alarm against the serving head, whose guarantee is void: {night.alarm}" if night.alarm else ""
+    return f"{_WHAT[night.action]}: {means}{alarm}" if means else f"{_WHAT[night.action]}{alarm}"
 
 
 def _meaning(night: Night) -> str:
@@ -107,7 +113,7 @@ def lines(night: Night) -> dict[str, list[str]]:
         "serving": [_serving(night)],
         "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "to do": [_TO_DO[night.action]],
-        "why": [reason for reason in night.reasons if not first_line.endswith(reason)],
+        "why": [reason for reason in night.reasons if reason not in first_line],
         "checked": checked,
     }
     return {title: sentences for title, sentences in sections.items() if sentences}
@@ -159,7 +165,7 @@ def _serving(night: Night) -> str:
         return "no head serves yet"
     # On quiet nights it is a share of the new queries, else of the held-out ones.
     share = "" if night.escalated is None else f", which escalates {night.escalated:.1%} of queries to the large model"
-    return f"head {night.serving}{share}"
+    return f"head {night.serving}{share}{'; without a guarantee, for an alarm stands' if night.alarm else ''}"
 
 
 def _listed(trend: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -32,6 +32,9 @@ class Night(BaseModel, frozen=True):
     verdict: GateVerdict | None = None
     escalated: float | None = Field(default=None, description="share that the serving head escalates afterwards")
     money: str = Field(default="", description="what the candidate saves by its own evaluation, in a sentence")
+    alarm: str = Field(
+        default="", description="what nights found against the head that serves afterwards: its guarantee is void"
+    )
     serving: str = Field(default="", description="version of the head that serves afterwards")
     report: str | None = None
 

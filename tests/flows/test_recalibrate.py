@@ -21,13 +21,14 @@ from routecal.flows.threshold_params import ThresholdParams
 from routecal.storage.artifact import read_table
 from routecal.storage.errors import RegistryChanged
 from routecal.storage.folder_artifact import local_folder
-from routecal.storage.head_registry import append_entry, champion, history
+from routecal.storage.head_registry import alarm_against_champion, append_entry, champion, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
 from routecal.tasks.errors import InboxMissing, NothingToPromote
 from routecal.tasks.night import manual_decisions
 from routecal.tasks.night.label_history import NIGHT
 from routecal.tasks.night.night_report import headline
+from routecal.tasks.serving import Champion
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 pytestmark = pytest.mark.usefixtures("plain_report")
@@ -135,6 +136,9 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
     after = recalibrate(params.model_copy(update={"recheck_nights": 1}))
     assert (after.n_new, after.n_labelled) == (400, 400)
     assert WARM_START in states
+    assert after.verdict is not None
+    (quality,) = [c.reason for c in after.verdict.conditions if c.name == "served"]
+    assert "significantly lower than the champion's: " in quality
     rows = history(Home.from_env())[-1].lineage["rows"]
     assert isinstance(rows, dict)
     assert rows["examples"]["rows"] == 800
@@ -143,6 +147,34 @@ def test_outcomes_that_change_while_queries_do_not_wait_for_a_person(params, wor
     assert manual_decisions.promote(2).champion == history(Home.from_env())[1].candidate
     assert manual_decisions.roll_back().champion != history(Home.from_env())[1].candidate
     assert manual_decisions.heads().rows[0]["decision"] == "rolled back"
+
+
+def test_an_alarm_is_raised_and_said_whatever_becomes_of_the_night(params, world, monkeypatch) -> None:
+    recalibrate(params)
+    serving = Champion(look_every_s=0)
+    odd = [text for text in world[0][400:] if "odd" in text]
+    drop(params, odd[:60], "tuesday.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(night_flow, "missing", lambda *_, **__: "too few")
+        night = recalibrate(params)
+    assert (night.action, night.reasons) == ("gathering", ("too few",))
+    assert night.alarm.startswith("queries drifted")
+    assert headline(night).endswith(f"void: {night.alarm}")
+    first, alarm = history(Home.from_env())
+    assert (alarm.action, alarm.champion, alarm.run_id) == ("alarm", first.champion, night.run_id)
+    assert serving.route(world[0][:1])[0].no_guarantee == f"no guarantee: {night.alarm}"
+
+    # It stands until another head serves, is entered once, and a decision is made upon it.
+    recalibrate(params)  # which tests the new labels, and may find more
+    entries = history(Home.from_env())
+    quiet = recalibrate(params)
+    assert (quiet.action, quiet.alarm) == ("quiet", alarm_against_champion(entries))
+    assert history(Home.from_env()) == entries
+    drop(params, odd[60:], "wednesday.jsonl")
+    decided = recalibrate(params)
+    *_, before, entry = history(Home.from_env())
+    assert (before.action, entry.action, entry.run_id) == ("alarm", decided.action, decided.run_id)
+    assert bool(decided.alarm) is (decided.action == "refused")
 
 
 def test_a_night_of_before_outcome_heads_is_read_again_and_teaches_one(params, world) -> None:
@@ -155,6 +187,8 @@ def test_a_night_of_before_outcome_heads_is_read_again_and_teaches_one(params, w
 
     drop(params, world[0][400:500], "tuesday.jsonl")
     second = recalibrate(params.model_copy(update={"recheck_nights": 1, "renew_nights": 1, "call_rate": 0.3}))
+    assert second.verdict is not None
+    assert second.verdict.conditions[-1].reason.endswith("no outcome head decides for the champion")
     night = manifests(Home.from_env(), "recalibrate")[-1]
     newest = local_folder(night.artifacts["calibrated"])
     lineage = load_outcome_head(newest).lineage

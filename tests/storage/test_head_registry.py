@@ -9,7 +9,14 @@ import pytest
 from routecal.storage.artifact import Artifact, within
 from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
 from routecal.storage.folder_artifact import write_folder
-from routecal.storage.head_registry import append_entry, champion, champions, history
+from routecal.storage.head_registry import (
+    ALARM,
+    alarm_against_champion,
+    append_entry,
+    champion,
+    champions,
+    history,
+)
 from routecal.storage.layout import Home
 
 
@@ -123,14 +130,23 @@ def written(home: Home, **changes: object) -> Path:
 
 
 def test_an_entry_in_a_format_of_later_is_not_read_as_one_of_now(home: Home) -> None:
-    path = written(home, format=2, action="promoted by a vote", champion=["several"])
+    path = written(home, format=3, action="promoted by a vote", champion=["several"])
     with pytest.raises(
         RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 2, this one reads 1\); upgrade"
     ):
         champion(home)
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
     with pytest.raises(RegistryCorrupt, match="it is not an entry"):
         champion(home)
+
+
+def test_only_an_alarm_is_more_than_earlier_versions_read(home: Home) -> None:
+    one = head(home, "1")
+    append_entry(home, "promoted", champion=one, after=0)
+    append_entry(home, "alarm", champion=one, after=1, lineage={ALARM: "queries drifted"})
+    append_entry(home, "refused", champion=one, after=2)
+    assert [entry.format for entry in history(home)] == [1, 2, 1]
+    assert alarm_against_champion(history(home)) == "queries drifted"
 
 
 def test_what_other_versions_add_or_lack_is_no_damage(home: Home) -> None:

@@ -90,7 +90,7 @@ def test_an_alarm_of_a_night_voids_the_guarantee_of_the_head_that_serves_on(made
     write("promoted", guaranteed[0])
     serving = Champion(look_every_s=0)
     assert said(serving) == {""}
-    write("refused", guaranteed[0], "queries drifted")
+    write("alarm", guaranteed[0], "queries drifted")
     assert said(serving) == said(Champion()) == {"no guarantee: queries drifted"}
     write("promoted", guaranteed[1], "queries drifted")  # by hand, what waited until then
     assert said(serving) == said(Champion()) == {""}
@@ -98,6 +98,8 @@ def test_an_alarm_of_a_night_voids_the_guarantee_of_the_head_that_serves_on(made
     assert said(serving) == said(Champion()) == {"no guarantee: queries drifted"}
     write("promoted", guaranteed[1])
     assert said(serving) == {""}
+    write("refused", guaranteed[1], "it is off")  # as entered before alarms had entries of their own
+    assert said(serving) == {"no guarantee: it is off"}
 
 
 def test_it_looks_no_more_often_than_it_was_told(packed: list[Artifact], decide: Decide) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from routecal.calib.metrics import Estimate
-from routecal.calib.night.head_health import MIN_WINDOW, Health, examine, may_rest
+from routecal.calib.night.head_health import MIN_WINDOW, Health, alarming, examine, may_rest
 from routecal.calib.night.query_drift import Drift
 
 ECE = Estimate(value=0.03, low=0.0, high=0.06)
@@ -39,6 +39,13 @@ def test_an_ece_at_the_end_of_its_noise_band_is_no_complaint_and_one_above_it_is
     assert WELL.complaints == ()
     (above,) = WELL.model_copy(update={"noise_high": 0.0299}).complaints
     assert above == "ECE is 0.030 on the 500 newest held-out rows, outside its noise band (up to 0.030)"
+
+
+def test_what_the_gate_saw_is_no_alarm_and_drift_is_one_at_any_time() -> None:
+    off = WELL.model_copy(update={"noise_high": 0.02, "drift": DRIFT})
+    assert alarming(off, is_news=True) == off.complaints
+    assert alarming(off, is_news=False) == off.complaints[1:] != ()
+    assert alarming(WELL, is_news=True) == alarming(None, is_news=True) == ()
 
 
 def test_too_few_rows_are_a_concern_and_no_complaint() -> None:

@@ -14,7 +14,8 @@ from routecal.storage.layout import Home
 from routecal.storage.query import connect, run
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.markdown import safe
-from routecal.tasks.night.night_report import _row, cost_of, headline, lines, night_page
+from routecal.tasks.night import night_report
+from routecal.tasks.night.night_report import _row, cost_of, headline, lines, night_page, publish_night
 from routecal.tasks.night.night_result import Night
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) `code` | \x1b[31mred\n# heading"
@@ -112,6 +113,30 @@ def test_the_table_of_nights_is_short_and_rounded() -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:] == ["refused", "9", "5", "1.25", "0.030", "0.200", "8.1%"]
     assert len(row) < 90
+
+
+def test_an_alarm_is_in_the_headline_once_and_an_event_where_it_was_found_tonight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(night_report, "emit_event", lambda event, **_: events.append(event))
+    monkeypatch.setattr(night_report, "create_markdown_artifact", lambda *_, **__: None)
+    monkeypatch.setattr(night_report, "create_table_artifact", lambda *_, **__: None)
+    off = Health(n=200, ece=Estimate(value=0.2, low=0.1, high=0.3), noise_high=0.1)
+    (complaint,) = off.complaints
+    one = night(action="quiet", reasons=("nothing came", complaint), verdict=None, alarm=complaint, serving="abc")
+    assert headline(one) == (
+        f"Nothing was labelled: nothing came; alarm against the serving head, whose guarantee is void: {complaint}"
+    )
+    assert "why" not in lines(one)
+    assert "without a guarantee" in told(one)
+    for health, found in ((off, ["quiet", "alarm"]), (Health(n=200), ["quiet"]), (None, ["quiet"])):
+        events.clear()
+        publish_night.fn(one.model_copy(update={"health": health}), [], "r" * 64)
+        assert events == [f"routecal.night.{what}" for what in found]
+    events.clear()
+    publish_night.fn(one.model_copy(update={"health": off, "alarm": ""}), [], "r" * 64)  # a better head serves
+    assert events == ["routecal.night.quiet"]
 
 
 @pytest.mark.parametrize("action", ["promoted", "refused", "waiting", "quiet", "gathering"])
