@@ -86,8 +86,8 @@ def headline(night: Night) -> str:
     And the alarm against the head that serves on, if one stands.
     """
     means = _meaning(night)
-    alarm = f"; alarm against the serving head, whose guarantee is void: {night.alarm}" if night.alarm else ""
-    return f"{_WHAT[night.action]}: {means}{alarm}" if means else f"{_WHAT[night.action]}{alarm}"
+    alarm = f"; alarm, so nothing is promised of the serving head: {night.alarm}" if night.alarm else ""
+    return f"{_WHAT[night.action]}{means and f': {means}'}{alarm}"
 
 
 def _meaning(night: Night) -> str:
@@ -165,7 +165,7 @@ def _serving(night: Night) -> str:
         return "no head serves yet"
     # On quiet nights it is a share of the new queries, else of the held-out ones.
     share = "" if night.escalated is None else f", which escalates {night.escalated:.1%} of queries to the large model"
-    return f"head {night.serving}{share}{'; without a guarantee, for an alarm stands' if night.alarm else ''}"
+    return f"head {night.serving}{share}{'; its guarantee is void, for an alarm stands' if night.alarm else ''}"
 
 
 def _listed(trend: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def waiting_night(hours: float) -> dict[str, Any]:
 
 def wait(heads: list[Artifact]) -> RegistryEntry:
     """A head serves, and another waits."""
-    night = Night(run_id="night", action="waiting", reasons=("Brier is lower",), n_new=9, serving="1" * 16)
+    night = Night(run_id="night", action="waiting", reasons=("Brier is lower",), n_new=9, serving="1" * 16, alarm="off")
     ending = Ending(night=night, key="key", made={}).model_dump(mode="json")
     append_entry(Home.from_env(), "promoted", champion=heads[0], candidate=heads[0], after=0)
     return append_entry(
@@ -82,6 +82,7 @@ def test_an_answer_in_the_ui_is_written_after_the_entry_that_waited(
     assert entry.champion == heads[serves]
     assert (night["action"], night["serving"]) == (action, heads[serves].sha256[:16])
     assert night["escalated"] == (0.25 if promote else None)
+    assert night["alarm"] == ("" if promote else "off")  # it was against the head before
     # The run's Retry finds its decision, and the candidate waits no more.
     assert entry_asked_by("own") is None
     assert waiting(history(Home.from_env())) == []
@@ -126,7 +127,7 @@ def test_an_answer_does_not_overrule_a_head_that_was_put_in_force_meanwhile(head
     night = beside(meanwhile, lambda: waiting_night(hours=0.1))["night"]
     assert actions() == ["promoted", "waiting", "promoted"]
     assert history(Home.from_env())[-1].champion == heads[2]
-    assert (night["action"], night["serving"]) == ("overtaken", "3" * 16)
+    assert (night["action"], night["serving"], night["alarm"]) == ("overtaken", "3" * 16, "")
     assert night["reasons"][0].startswith("entry 3 has put another head in force since")
 
 

@@ -159,7 +159,7 @@ def test_an_alarm_is_raised_and_said_whatever_becomes_of_the_night(params, world
         night = recalibrate(params)
     assert (night.action, night.reasons) == ("gathering", ("too few",))
     assert night.alarm.startswith("queries drifted")
-    assert headline(night).endswith(f"void: {night.alarm}")
+    assert headline(night).endswith(f"nothing is promised of the serving head: {night.alarm}")
     first, alarm = history(Home.from_env())
     assert (alarm.action, alarm.champion, alarm.run_id) == ("alarm", first.champion, night.run_id)
     assert serving.route(world[0][:1])[0].no_guarantee == f"no guarantee: {night.alarm}"

@@ -122,14 +122,15 @@ def test_an_alarm_is_in_the_headline_once_and_an_event_where_it_was_found_tonigh
     monkeypatch.setattr(night_report, "emit_event", lambda event, **_: events.append(event))
     monkeypatch.setattr(night_report, "create_markdown_artifact", lambda *_, **__: None)
     monkeypatch.setattr(night_report, "create_table_artifact", lambda *_, **__: None)
-    off = Health(n=200, ece=Estimate(value=0.2, low=0.1, high=0.3), noise_high=0.1)
+    ece = Estimate(value=0.2, low=0.1, high=0.3)
+    off = Health(n=200, ece=ece, brier=ece, noise_high=0.1)
     (complaint,) = off.complaints
     one = night(action="quiet", reasons=("nothing came", complaint), verdict=None, alarm=complaint, serving="abc")
     assert headline(one) == (
-        f"Nothing was labelled: nothing came; alarm against the serving head, whose guarantee is void: {complaint}"
+        f"Nothing was labelled: nothing came; alarm, so nothing is promised of the serving head: {complaint}"
     )
     assert "why" not in lines(one)
-    assert "without a guarantee" in told(one)
+    assert "its guarantee is void" in told(one)
     for health, found in ((off, ["quiet", "alarm"]), (Health(n=200), ["quiet"]), (None, ["quiet"])):
         events.clear()
         publish_night.fn(one.model_copy(update={"health": health}), [], "r" * 64)
