@@ -23,7 +23,6 @@ from routecal.calib.checks import FloatArray
 from routecal.calib.errors import LengthMismatch
 from routecal.calib.escalation import Outcomes, paired_difference_of_shares, saving_at
 from routecal.calib.night.promotion_gate import Condition
-from routecal.calib.promise.promise import events_of
 from routecal.calib.promise.wording import risk_in_words
 from routecal.calib.settings import EscalationTerms
 
@@ -43,7 +42,7 @@ def served_quality(
     candidate: ArrayLike,
     champion: ArrayLike,
     outcomes: Outcomes,
-    true_policy: ArrayLike,
+    needs_large: ArrayLike,
     terms: EscalationTerms,
     before: EscalationTerms,
     *,
@@ -55,7 +54,7 @@ def served_quality(
         candidate: (n,) whether it sends the query to the large model, at its own threshold.
         champion: (n,) the same of the head that serves.
         outcomes: of the n queries; none of them chose a threshold.
-        true_policy: (n,) index into `POLICIES`.
+        needs_large: (n,) whether the true policy is one that the large model serves.
         terms: that chose the candidate's threshold.
         before: that chose the champion's.
         level: coverage of every interval, in (0, 1).
@@ -65,7 +64,7 @@ def served_quality(
 
     >>> two = Outcomes.of(["CORRECT", "INCORRECT"] * 50, ["CORRECT"] * 100, medium_cost=1, large_cost=9)
     >>> terms = EscalationTerms(call_rate=0.5)
-    >>> found = served_quality([True, False] * 50, [False, True] * 50, two, [0, 2] * 50, terms, terms, level=0.95)
+    >>> found = served_quality([True, False] * 50, [False, True] * 50, two, [False] * 100, terms, terms, level=0.95)
     >>> found.is_met
     False
     >>> print(found.reason.split(";")[0])
@@ -79,7 +78,7 @@ def served_quality(
     gains, losses = int((change > 0).sum()), int((change < 0).sum())
     difference = paired_difference_of_shares(gains, losses, len(outcomes), level=level)
     is_lower = difference.high < 0
-    why = _asked_for(large, other, outcomes, true_policy, terms, before) if is_lower else ""
+    why = _asked_for(large, other, outcomes, needs_large, terms, before) if is_lower else ""
     own, theirs = (_against_all_large(side, outcomes, level) for side in (large, other))
     reason = (
         f"the quality served is {'' if is_lower else 'not '}significantly lower than the champion's: "
@@ -93,7 +92,7 @@ def _asked_for(
     large: NDArray[np.bool_],
     other: NDArray[np.bool_],
     outcomes: Outcomes,
-    true_policy: ArrayLike,
+    needs_large: ArrayLike,
     terms: EscalationTerms,
     before: EscalationTerms,
 ) -> str:
@@ -104,9 +103,8 @@ def _asked_for(
     if terms.answer_value is not None and worth > 0:
         return f"a right answer is worth {terms.answer_value:g}, and more is saved than lost"
     if terms.is_promise and worth > 0:
-        events = events_of(true_policy, outcomes.medium_right, outcomes.large_right, terms.risk)[~large]
-        n = len(events) if terms.risk == "kept" else len(large)
-        risk = float((-events if terms.risk == "loss" else events).sum()) / max(n, 1)
+        lost, wrong = outcomes.large_right - _right(large, outcomes), np.asarray(needs_large, bool)[~large]
+        risk = {"loss": lost.mean(), "harm": (lost > 0).mean(), "kept": wrong.sum() / max(len(wrong), 1)}[terms.risk]
         if risk <= terms.at_most:
             return f"{risk_in_words(terms.risk, terms.at_most)}, {100 * risk:.1f} here, and it saves more"
     return ""

@@ -16,7 +16,7 @@ from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.cache import step
 from routecal.tasks.escalate import priced_outcomes
-from routecal.tasks.load_examples import load_examples, policy_index
+from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night.health_check import Decisions, decisions, predict
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.pack import rule_in
@@ -127,13 +127,12 @@ def _quality(
         return not_compared(f"no outcome head decides for {' or '.join(by_confidence)}")
     if before is None:
         return not_compared("the terms of the champion's threshold are not known")
-    table = read_table(window.examples)
     try:
-        outcomes = priced_outcomes(table, now).outcomes
+        outcomes = priced_outcomes(read_table(window.examples), now).outcomes
     except GradeUnknown as error:
         return not_compared(str(error))
-    policy, (own, theirs) = policy_index(table["true_policy"]), both
-    return served_quality(own.escalated, theirs.escalated, outcomes, policy, now, before, level=level)
+    own, theirs = both
+    return served_quality(own.escalated, theirs.escalated, outcomes, own.wrong, now, before, level=level)
 
 
 def classes(rows: NightRows) -> tuple[int, int]:

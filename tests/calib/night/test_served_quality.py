@@ -22,13 +22,13 @@ def judged(
     right: tuple[np.ndarray, np.ndarray],
     terms: EscalationTerms = RATE,
     before: EscalationTerms | None = None,
-    policy: np.ndarray | None = None,
+    needs_large: np.ndarray | None = None,
 ) -> Condition:
     """With the medium model at 1 and the large one at 9; on the same terms as the champion unless others are given."""
     n = len(candidate)
     outcomes = Outcomes(right[0].astype(float), right[1].astype(float), np.full(n, 1.0), np.full(n, 9.0))
-    policy = np.zeros(n, int) if policy is None else policy
-    return served_quality(candidate, champion, outcomes, policy, terms, before or terms, level=LEVEL)
+    needs_large = np.zeros(n, bool) if needs_large is None else needs_large
+    return served_quality(candidate, champion, outcomes, needs_large, terms, before or terms, level=LEVEL)
 
 
 def losing(n_lost: int, n_kept: int = 400) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -108,9 +108,8 @@ def test_the_reason_gives_both_heads_quality_and_saving_with_intervals() -> None
 def test_a_lower_quality_is_let_in_where_the_operator_s_words_ask_for_it(
     terms: dict[str, Any], before: dict[str, Any] | None, word: str
 ) -> None:
-    policy = np.where(np.arange(N) < 20, 1, 0)  # index 1 is Complex_Query
     was = None if before is None else EscalationTerms(**before)
-    found = judged(*losing(20), EscalationTerms(**terms), was, policy)
+    found = judged(*losing(20), EscalationTerms(**terms), was, np.arange(N) < 20)
     assert found.is_met is bool(word)
     assert word in found.reason
     assert ("as was asked for" in found.reason) is bool(word)
@@ -143,7 +142,7 @@ def test_decisions_on_other_queries_are_named() -> None:
             served_quality(
                 *sides,
                 Outcomes(right[0].astype(float), right[1].astype(float), np.ones(N), np.ones(N)),
-                np.zeros(N, int),
+                np.zeros(N, bool),
                 RATE,
                 RATE,
                 level=LEVEL,

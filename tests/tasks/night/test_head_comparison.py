@@ -13,12 +13,13 @@ from routecal.calib.night import candidate
 from routecal.calib.night.candidate import Contender
 from routecal.calib.night.promotion_gate import Condition, GateRules
 from routecal.calib.night.served_quality import not_compared, served_quality
+from routecal.calib.policy import Policy
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
 from routecal.tasks.escalate import priced_outcomes
-from routecal.tasks.load_examples import load_examples, policy_index
+from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
 from routecal.tasks.night.health_check import decisions
@@ -129,7 +130,8 @@ def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are
     rules = {t: ServingRule(decides_by="gain", threshold=t) for t in (-1.0, 0.0, 1.0)}
     packed = {t: pack_router.fn(own, made.router, Reading(), rule, outcome_head) for t, rule in rules.items()}
     table = read_table(made.examples)
-    outcomes, policy = priced_outcomes(table, RATE).outcomes, policy_index(table["true_policy"])
+    outcomes = priced_outcomes(table, RATE).outcomes
+    needs_large = np.array(table["true_policy"].to_pylist()) == Policy.COMPLEX.value
 
     def found(new: Artifact, champion: Artifact, window: NightRows, before: EscalationTerms | None) -> Condition:
         return judge.fn(new, champion, window, (), (RATE, before), GateRules(level=0.9), 7).conditions[-1]
@@ -137,7 +139,7 @@ def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are
     for new, champion in ((0.0, -1.0), (1.0, -1.0), (-1.0, 1.0)):
         sides = [decisions(packed[t], rows(made)).escalated for t in (new, champion)]
         said = found(packed[new], packed[champion], rows(made), RATE)
-        assert said == served_quality(*sides, outcomes, policy, RATE, RATE, level=0.9)
+        assert said == served_quality(*sides, outcomes, needs_large, RATE, RATE, level=0.9)
     assert not found(packed[1.0], packed[-1.0], rows(made), RATE).is_met  # all-medium after all-large, unasked
     assert found(packed[1.0], packed[-1.0], rows(made), RATE.model_copy(update={"call_rate": 0.6})).is_met
 
