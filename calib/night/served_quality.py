@@ -129,5 +129,5 @@ def _worth(large: NDArray[np.bool_], outcomes: Outcomes, value: float) -> float:
 
 
 def _against_all_large(large: NDArray[np.bool_], outcomes: Outcomes, level: float) -> str:
-    found = saving_at(outcomes, large.astype(np.float64), threshold=0.5, level=level)
+    found = saving_at(outcomes, large, threshold=0.5, level=level)
     return f"{found.quality_difference.times(100):+.1f} points, {found.saving.times(100):.0f} % saved"
