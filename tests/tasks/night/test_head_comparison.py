@@ -133,8 +133,10 @@ def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are
     outcomes = priced_outcomes(table, RATE).outcomes
     needs_large = np.array(table["true_policy"].to_pylist()) == Policy.COMPLEX.value
 
-    def found(new: Artifact, champion: Artifact, window: NightRows, before: EscalationTerms | None) -> Condition:
-        return judge.fn(new, champion, window, (), (RATE, before), GateRules(level=0.9), 7).conditions[-1]
+    def found(
+        new: Artifact, champion: Artifact, window: NightRows, before: EscalationTerms | None, now: EscalationTerms = RATE
+    ) -> Condition:
+        return judge.fn(new, champion, window, (), (now, before), GateRules(level=0.9), 7).conditions[-1]
 
     for new, champion in ((0.0, -1.0), (1.0, -1.0), (-1.0, 1.0)):
         sides = [decisions(packed[t], rows(made)).escalated for t in (new, champion)]
@@ -142,6 +144,10 @@ def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are
         assert said == served_quality(*sides, outcomes, needs_large, RATE, RATE, level=0.9)
     assert not found(packed[1.0], packed[-1.0], rows(made), RATE).is_met  # all-medium after all-large, unasked
     assert found(packed[1.0], packed[-1.0], rows(made), RATE.model_copy(update={"call_rate": 0.6})).is_met
+
+    loose, strict = (RATE.model_copy(update={"call_rate": None, "at_most": level}) for level in (0.02, 0.01))
+    assert found(packed[1.0], packed[-1.0], rows(made), strict, now=loose).is_met
+    assert not found(packed[1.0], packed[-1.0], rows(made), loose, now=strict).is_met
 
     plain = pack_router.fn(own, made.router, Reading(), ServingRule(threshold=0.5))
     assert found(packed[0.0], plain, rows(made), RATE) == not_compared("no outcome head decides for the champion")
