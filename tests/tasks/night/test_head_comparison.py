@@ -134,7 +134,11 @@ def test_what_both_serve_is_compared_where_gains_decide_and_grades_and_terms_are
     needs_large = np.array(table["true_policy"].to_pylist()) == Policy.COMPLEX.value
 
     def found(
-        new: Artifact, champion: Artifact, window: NightRows, before: EscalationTerms | None, now: EscalationTerms = RATE
+        new: Artifact,
+        champion: Artifact,
+        window: NightRows,
+        before: EscalationTerms | None,
+        now: EscalationTerms = RATE,
     ) -> Condition:
         return judge.fn(new, champion, window, (), (now, before), GateRules(level=0.9), 7).conditions[-1]
 
