@@ -132,7 +132,7 @@ def written(home: Home, **changes: object) -> Path:
 def test_an_entry_in_a_format_of_later_is_not_read_as_one_of_now(home: Home) -> None:
     path = written(home, format=3, action="promoted by a vote", champion=["several"])
     with pytest.raises(
-        RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 2, this one reads 1\); upgrade"
+        RegistryNewer, match=r"a newer routecal wrote .*000001.json \(format 3, this one reads 2\); upgrade"
     ):
         champion(home)
     path.write_text(path.read_text().replace('"format": 3', '"format": 2'))

@@ -136,7 +136,7 @@ def test_a_head_that_cannot_be_opened_leaves_the_one_before_in_service(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"format": 2, "number": 2, "decision": {"by": "vote"}}', "a newer routecal wrote"),
+        ('{"format": 3, "number": 2, "decision": {"by": "vote"}}', "a newer routecal wrote"),
         ('{"number": 2, "at": "2026-1', "it is not an entry"),
         ('{"number": 2, "at": "2199-01-01T00:00:00Z", "action": "promoted", "champion": null}', ""),
     ],
