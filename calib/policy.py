@@ -137,8 +137,9 @@ class PolicyMap(BaseModel, frozen=True):
         Raises:
             PolicyMapUnusable: that is no map.
         """
-        changed = {**self.models, **models}
-        return type(self)(models={**changed, _A: changed[_C if _A in self.to_large else _S], **models})
+        changed: dict[Any, str] = {**self.models, **models}
+        third = changed[_C if _A in self.to_large else _S]
+        return type(self).model_validate({"models": {**changed, _A: third, **models}})
 
 
 def _as_option(models: Mapping[Any, Any]) -> str:
