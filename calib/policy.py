@@ -76,7 +76,8 @@ class PolicyMap(BaseModel, frozen=True):
     """
 
     models: dict[Policy, str] = Field(
-        default={_S: "medium", _C: "large", _A: "medium"}, description="policy -> name of the model that serves it"
+        default={_S: "medium", _C: "large", _A: "medium"},
+        description="policy -> name of the model that serves it, in the order of `Policy`",
     )
 
     @field_validator("models", mode="before")
@@ -84,7 +85,6 @@ class PolicyMap(BaseModel, frozen=True):
     def _divides(cls, models: Any) -> Any:
         if not isinstance(models, Mapping):
             return models
-
         unknown = [name for name in models if name not in POLICIES]
         missing = [policy for policy in POLICIES if not str(models.get(policy) or "").strip()]
         if unknown:
@@ -96,7 +96,7 @@ class PolicyMap(BaseModel, frozen=True):
         elif models[_A] not in (models[_S], models[_C]):
             wrong = "names three models, and queries go to two", f"give {_A} the model of {_S} or that of {_C}"
         else:
-            return models
+            return {policy: models[policy] for policy in POLICIES}
         raise PolicyMapUnusable(_as_option(models), *wrong)
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ class PolicyMap(BaseModel, frozen=True):
     @property
     def sha256(self) -> str:
         """Of the policies and their models."""
-        return hashlib.sha256(repr([self.models[policy] for policy in POLICIES]).encode()).hexdigest()
+        return hashlib.sha256(repr(list(self.models.values())).encode()).hexdigest()
 
     def serves(self, policy: Policy) -> Literal["medium", "large"]:
         """Which of the two serves a policy."""

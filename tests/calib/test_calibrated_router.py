@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from routecal.calib.checkpoint_errors import (
 )
 from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.packed_folder import Serving, pack
-from routecal.calib.policy import DEFAULT_MAP, POLICIES, Policy
+from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.folder_digest import folder_digest
@@ -79,10 +79,10 @@ def test_decisions_are_those_of_router_head_and_threshold(router: FrozenRouter, 
 )
 def test_who_serves(policy: Policy, escalate: bool, served_by: str) -> None:
     assert Decision(policy, 0.5, escalate, "v", 0.4).served_by == served_by
-    named = DEFAULT_MAP.changed({"Complex_Query": "pro", "Ambiguous_Query": "pro"})
-    mapped = Decision(policy, 0.5, escalate, "v", 0.4, policy_map=named)
+    mapped = Decision(policy, 0.5, escalate, "v", 0.4, models=("medium", "pro", "pro"))
     assert mapped.served_by == ("large" if policy is Policy.AMBIGUOUS else served_by)
     assert mapped.model == {"medium": "medium", "large": "pro"}[mapped.served_by]
+    assert json.loads(json.dumps(asdict(mapped)))["models"] == ["medium", "pro", "pro"]  # plain, as logs want it
     by_gain = replace(mapped, decides_by="gain")
     assert by_gain.model == ("pro" if escalate else "medium")  # whatever the policy
 

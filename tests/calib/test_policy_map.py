@@ -44,6 +44,7 @@ def test_what_is_not_named_is_as_by_default(given: dict[str, str], whole: str) -
     found = EscalationTerms(policy_map=given).whole_map
     assert str(found) == whole
     assert PolicyMap.model_validate_json(found.model_dump_json()) == found
+    assert str(PolicyMap(models=dict(reversed(found.models.items())))) == whole
     assert (found == DEFAULT_MAP) == (found.sha256 == DEFAULT_MAP.sha256) == (not given)
 
 
