@@ -1,6 +1,6 @@
 """Flows `benchmark` and `ablate`: every method, or one choice changed at a time, on recorded outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from routecal.calib.router.pooling import DEFAULT as DEFAULT_BLOCK
 from routecal.calib.trial.ablation import GROUP, REFERENCE
+from routecal.calib.trial.decisions import REGRESSION
 from routecal.calib.trial.methods import DEFAULT, METHODS
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
@@ -19,7 +20,7 @@ from routecal.tasks.benchmark.ablation_tables import ablation_latex, ablation_pa
 from routecal.tasks.benchmark.cell_scores import Scored, read_scored, score_cells
 from routecal.tasks.benchmark.decision_bars import bars
 from routecal.tasks.benchmark.decision_cells import fit_decisions
-from routecal.tasks.benchmark.decision_pages import decisions_page
+from routecal.tasks.benchmark.decision_pages import decisions_page, variants_table
 from routecal.tasks.benchmark.decision_results import DecisionsScored, read_decisions_scored, score_decisions
 from routecal.tasks.benchmark.decision_tables import decision_differences, decision_scores, decision_tables
 from routecal.tasks.benchmark.features import extract_sets, headless
@@ -44,7 +45,7 @@ def benchmark(params: BenchmarkParams) -> Compared:
     fitted = _fitted(params, cells, sets, features, list(METHODS), shifted=params.shifted)
     own = _scored(sets, fitted, shifted=False)
     other = _scored(sets, fitted, shifted=True) if params.shifted else []
-    decided = _decided(params, cells, sets, features)
+    decided = _decided(cells, sets, features, dict.fromkeys([params.labels, *params.curve]))
     tables, ranks, shifted = [set_table(one) for one in own], standings(own), [set_table(one) for one in other]
     rules, held = decision_tables(decided), bars(decided, own)
     title = f"Benchmark: {_protocol(params, sets)}"
@@ -71,15 +72,17 @@ def benchmark(params: BenchmarkParams) -> Compared:
 
 @flow(name="ablate", flow_run_name="ablate on {params.data}")
 def ablate(params: AblateParams) -> Compared:
-    """Fit every variant under every seed with both routers, and compare each with the default."""
+    """Fit every variant of both heads under every seed with both routers, and compare each with the default."""
     check(params)
     run_id = runs.start("ablate")
     sets, features = _prepared(params)
-    cells = _fitted(params, _cells(params, sets, features), sets, features, [GROUP], shifted=False)
-    own = _scored(sets, cells, shifted=False)
+    cells = _cells(params, sets, features)
+    fitted = _fitted(params, cells, sets, features, [GROUP], shifted=False)
+    own = _scored(sets, fitted, shifted=False)
+    decided = _decided(cells, sets, features, [params.labels], group="outcome variants")
     found = effects(own)
     title = f"Ablation: {_protocol(params, sets)}"
-    page = ablation_page(found, own, title)
+    page = ablation_page(found, own, title, variants_table(decided))
     create_markdown_artifact(page, key="ablation", description=title)
     files = {
         "ablation.tex": ablation_latex(found, title).encode(),
@@ -87,7 +90,8 @@ def ablate(params: AblateParams) -> Compared:
         "forest.pdf": ablation_plot(found, title, "pdf"),
     }
     results = {"params": params, "effects": found}
-    compared = write_benchmark(run_id, page, results, own, cells, references=(REFERENCE,), files=files)
+    more = {"scores": decision_scores(decided), "differences": decision_differences(decided, [REGRESSION])}
+    compared = write_benchmark(run_id, page, results, own, fitted, references=(REFERENCE,), files=files, more=more)
     return _ended(params, features, compared, title)
 
 
@@ -187,15 +191,18 @@ def _scored(sets: Sequence[OutcomeSet], cells: Fitted, *, shifted: bool) -> list
 
 
 def _decided(
-    params: BenchmarkParams, cells: Sequence[_Cell], sets: Sequence[OutcomeSet], features: Artifact
+    cells: Sequence[_Cell],
+    sets: Sequence[OutcomeSet],
+    features: Artifact,
+    asked: Iterable[int],
+    group: str = "rules",
 ) -> list[DecisionsScored]:
-    """Scores of every decision rule by set and router, at every number of labels."""
-    asked = list(dict.fromkeys([params.labels, *params.curve]))
+    """Scores of every decision rule of the group by set and router, at every number of labels asked for."""
     found: dict[tuple[str, str, int], list[Artifact]] = {}
     for cell, labels in track(list(product(cells, asked)), "fit decisions"):
         place = (cell.one.name, cell.kind, cell.division, cell.seed)
         found.setdefault((cell.one.name, cell.kind, labels), []).append(
-            fit_decisions(*place, labels, cell.rows, features, cell.router)
+            fit_decisions(*place, labels, cell.rows, features, cell.router, group)
         )
     named = {one.name: one for one in sets}
     return [
@@ -206,7 +213,7 @@ def _decided(
                 own,
                 named[name].divisions,
                 named[name].family,
-                _relatives(sets, named[name], params.divisions),
+                _relatives(sets, named[name], len(named[name].divisions)),
             )
         )
         for (name, kind, _), own in track(list(found.items()), "score decisions")

@@ -116,7 +116,7 @@ class BenchmarkParams(TrialParams):
 
 
 class AblateParams(TrialParams):
-    """Compare the default head with heads that differ in one choice: RL or not, reward, loss terms, recalibration.
+    """Compare the default heads with heads that differ in one choice: RL or not, reward, loss terms, recalibration.
 
     All train on the same labels, for the same epochs, with the same early stopping; improper rewards run on purpose.
     Differences to the default come with paired 95% intervals over test queries, divisions and training seeds, as a

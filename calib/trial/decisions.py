@@ -4,16 +4,19 @@ A rule is `rule(rows, seed=...) -> Answer`. To add one, write the function and a
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from routecal.calib.baselines.router_outputs import statistic
 from routecal.calib.checks import FloatArray
+from routecal.calib.errors import known
 from routecal.calib.examples import Examples
 from routecal.calib.learn.cross_fit import Deal
 from routecal.calib.learn.recipe import Recipe, train
 from routecal.calib.need import need_by_confidence
+from routecal.calib.outcome.utility_rl import UtilityConfig
 from routecal.calib.trial.decision_rows import Answer, Decided, DecisionRows
 from routecal.calib.trial.learned_rules import (
     boosting,
@@ -79,12 +82,24 @@ RULES: Mapping[str, Callable[..., Answer]] = {
     "all large": all_large,
 }
 
+# What RL on the utility of sampled decisions adds to the regressions of the outcome head. As many passes by the proper
+# score alone, and by the expected gradient without samples, are its controls.
+REGRESSION = "regression alone"
+OUTCOME_VARIANTS: Mapping[str, Callable[..., Answer]] = {
+    REGRESSION: joint_outcome,
+    "proper score": partial(joint_outcome, decisions=UtilityConfig(reward="none")),
+    "squared gain": partial(joint_outcome, decisions=UtilityConfig(reward="squared_gain")),
+    "utility": partial(joint_outcome, decisions=UtilityConfig()),
+    "utility × 10": partial(joint_outcome, decisions=UtilityConfig(weight=10.0)),
+}
 
-def decide(rows: DecisionRows, *, seed: int = 0) -> dict[str, Answer]:
-    """What every rule says; raises as `calib.learn.recipe.train`."""
+
+def decide(rows: DecisionRows, group: str = "rules", *, seed: int = 0) -> dict[str, Answer]:
+    """What every rule of a group says; raises as `calib.learn.recipe.train`."""
+    rules = known("group of rules", group, {"rules": RULES, "outcome variants": OUTCOME_VARIANTS})
     # one thread: matrices this small lose more to the second one than they gain, and its sums are in another order
     with threadpool_limits(1):
-        return {name: rule(rows, seed=seed) for name, rule in RULES.items()}
+        return {name: rule(rows, seed=seed) for name, rule in rules.items()}
 
 
 def _doubt(p: FloatArray, rows: Examples) -> Decided:

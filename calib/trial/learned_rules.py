@@ -20,6 +20,7 @@ from routecal.calib.learn.cross_fit import FOLDS
 from routecal.calib.metrics.proper import log_loss_rows
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.fit import fit_outcome
+from routecal.calib.outcome.utility_rl import UtilityConfig
 from routecal.calib.trial.decision_rows import Answer, Decided, DecisionRows
 
 # Inverse penalties of logistic regressions, penalties of ridge regressions: half a decade apart.
@@ -36,9 +37,12 @@ MOST_TREES = 150
 Pair = tuple[FloatArray, FloatArray]
 
 
-def joint_outcome(rows: DecisionRows, *, seed: int = 0) -> Answer:
-    """The joint outcome head: need is the expected gain of the large model."""
-    head = fit_outcome(rows.blocks, rows.labelled.logits, rows.cell, rows.fold, rows.cells).head
+def joint_outcome(rows: DecisionRows, *, seed: int = 0, decisions: UtilityConfig | None = None) -> Answer:
+    """The joint outcome head: need is the expected gain of the large model. It may be trained on by decisions."""
+    if decisions is not None:
+        decisions = decisions.model_copy(update={"seed": seed})
+    known = (rows.blocks, rows.labelled.logits, rows.cell, rows.fold, rows.cells)
+    head = fit_outcome(*known, decisions=decisions).head
     own = head.out_of_fold(rows.blocks, rows.labelled.logits, rows.fold)
     test = head.probabilities(rows.test_blocks, rows.test.logits)
     return Answer(_of_cells(own, rows.cells, rows.labelled.policy), _of_cells(test, rows.cells, rows.test.policy))

@@ -20,6 +20,9 @@ thousandths, with paired 95% intervals over test queries, divisions and training
 over sets and routers, which count alike; questions that two sets share are resampled together. ▲ significantly better
 than the default, ▼ significantly worse, = tie; one interval in twenty leaves out 0 by chance. Δ ECE is the difference
 alone: that of two errors, each too large by its own noise, has no interval."""
+OUTCOME_NOTE = """RL on the utility of sampled decisions after the outcome head's regressions, and as many passes by the
+proper score alone and by the squared error of the gain, its expected gradient without samples. Differences to the
+regressions alone: area of the cost-quality curve over random, and Brier of three probabilities."""
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -82,8 +85,8 @@ def _mean_ece(scored: Scored, method: str) -> float:
     return float(np.mean([alone.ece for alone in scored.methods[method].seeds]))
 
 
-def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str) -> str:
-    """The whole page, Markdown."""
+def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str, outcome_variants: str) -> str:
+    """The whole page, Markdown; the table of the outcome head's variants comes made."""
     parts = [f"# {title}", NOTE]
     for router in dict.fromkeys(effect.router for effect in found):
         parts.append(f"## {'All routers' if router is None else router.capitalize() + ' router'}")
@@ -94,6 +97,7 @@ def ablation_page(found: Sequence[Effect], scored: Sequence[Scored], title: str)
         columns = ("variant", "what", *(f"Δ {title} (10⁻³)" for title in (*TITLES.values(), "ECE")))
         parts.append(pipe_table(columns, rows))
     parts += ["## By set and router: Δ Brier (10⁻³)", _by_set(scored)]
+    parts += ["## Outcome head", OUTCOME_NOTE, outcome_variants]
     return "\n\n".join(parts) + "\n"
 
 

@@ -27,7 +27,7 @@ from routecal.tasks.load_examples import outcome_block_names, policy_index
 
 @step(
     "fit decisions",
-    "fit decisions on {name}, {kind} router, division {division}, seed {seed}, {labels} labels",
+    "fit {group} of decisions on {name}, {kind} router, division {division}, seed {seed}, {labels} labels",
     on=(
         "tasks.benchmark.features",
         "tasks.benchmark.fit_cells",
@@ -45,21 +45,22 @@ def fit_decisions(
     rows: Artifact,
     features: Artifact,
     router: Artifact,
+    group: str = "rules",
 ) -> Artifact:
-    """What every rule says of the rows that the seed draws, out of fold, and of the test rows."""
+    """What every rule of the group says of the rows that the seed draws, out of fold, and of the test rows."""
     torch.set_num_threads(1)  # a head is too small for two
     table, weights, matrix = read_table(rows), weights_of(router), OracleMatrix()
     drawn = labelled_table(table, division=division, seed=seed, labels=labels)
     tested = tested_rows(table, limit=None)
     labelled = labelled_examples(drawn, features, weights, DEFAULT)
     test = examples_of(tested["query_id"].to_pylist(), features, weights, DEFAULT)
-    known, cells = load_features(features), Cells.of(matrix)
+    vectors, cells = load_features(features), Cells.of(matrix)
     blocks, test_blocks = (
-        {block: known.of(one["query_id"].to_pylist(), block) for block in outcome_block_names(features)}
+        {block: vectors.of(one["query_id"].to_pylist(), block) for block in outcome_block_names(features)}
         for one in (drawn, tested)
     )
     cell = cells.index(drawn["medium_grade"].to_pylist(), drawn["large_grade"].to_pylist(), matrix)
-    answers = decisions.decide(DecisionRows.of(labelled, test, blocks, test_blocks, cells, cell), seed=seed)
+    answers = decisions.decide(DecisionRows.of(labelled, test, blocks, test_blocks, cells, cell), group, seed=seed)
     tables = [
         _said(one, part, rule, said, examples.policy == policy_index(one["true_policy"]))
         for rule, answer in answers.items()

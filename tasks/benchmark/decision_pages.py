@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from routecal.calib.metrics import Estimate
 from routecal.calib.trial.decision_scores import DELTA, MARGINS
-from routecal.calib.trial.decisions import CONFIDENCE, JOINT, MEDIUM_WRONG
+from routecal.calib.trial.decisions import CONFIDENCE, JOINT, MEDIUM_WRONG, REGRESSION
 from routecal.tasks.benchmark.decision_bars import Bar
-from routecal.tasks.benchmark.decision_results import LARGE_PRICE, MEDIUM_PRICE, DecisionsScored
-from routecal.tasks.benchmark.decision_tables import DecisionTable, RuleRow, rule_standings
+from routecal.tasks.benchmark.decision_results import LARGE_PRICE, MEDIUM_PRICE, ORACLE, DecisionsScored
+from routecal.tasks.benchmark.decision_tables import DecisionTable, RuleRow, rule_difference, rule_standings
 from routecal.tasks.benchmark.markdown_tables import difference, plus_minus, ranks_table
 from routecal.tasks.benchmark.results import is_better
 from routecal.tasks.markdown import pipe_table, safe
@@ -22,6 +22,8 @@ row has them, else {MEDIUM_PRICE:.0f} : {LARGE_PRICE:.0f} for an answer. ± is h
 queries, divisions and seeds; Δ area, in thousandths, is minus the joint outcome head's, paired: ▲ the head is
 significantly better, ▼ significantly worse, = they tie. Intervals are not corrected for the number of comparisons."""
 _MARKS = {True: "met", False: "**missed**", None: "–"}
+# By which variants of the outcome head are judged, and whether less is better.
+_JUDGED = {"area": False, "Brier, confidence": True, "Brier, medium_right": True, "Brier, large_right": True}
 _CURVE = (JOINT, CONFIDENCE, MEDIUM_WRONG)
 
 
@@ -38,6 +40,16 @@ def decisions_page(
     if len(first) < len(tables):
         parts += ["### What a label buys, over all sets and routers", curve_markdown(tables)]
     return parts
+
+
+def variants_table(scored: Sequence[DecisionsScored]) -> str:
+    """Every variant of the outcome head minus the regression alone, over all sets and routers."""
+    rows = []
+    for variant in scored[0].rules:
+        if variant not in (REGRESSION, ORACLE):
+            found = {metric: rule_difference(scored, variant, REGRESSION, metric) for metric in _JUDGED}
+            rows.append((variant, *(_marked(found[metric], lower) for metric, lower in _JUDGED.items())))
+    return pipe_table(("variant", *(f"Δ {metric} (10⁻³)" for metric in _JUDGED)), rows)
 
 
 def bars_table(found: Sequence[Bar]) -> str:
@@ -90,14 +102,20 @@ def curve_markdown(tables: Sequence[DecisionTable]) -> str:
 
 
 def _row(line: RuleRow) -> tuple[str, ...]:
-    behind = line.area_behind
-    verdict = "▼" if is_better(behind, lower=False) else "▲" if is_better(behind) else "="
-    cells = [_rule(line), plus_minus(line.area), "" if line.rule == JOINT else f"{difference(behind)} {verdict}"]
+    # of the rule minus the head's: less is better for the head
+    behind = "" if line.rule == JOINT else _marked(line.area_behind, lower=True)
+    cells = [_rule(line), plus_minus(line.area), behind]
     for margin in MARGINS:
         one = line.promised[margin]
         quality = "–" if one.quality is None else f"{one.quality.times(100):+.2f}"
         cells += [_percent(one.saving), quality, f"{one.hindsight:.1%}", f"{one.broken:.0%}"]
     return tuple(cells)
+
+
+def _marked(estimate: Estimate | None, lower: bool) -> str:
+    """A difference in thousandths, and whether it is significantly better (▲) or worse (▼) than none."""
+    verdict = "▲" if is_better(estimate, lower=lower) else "▼" if is_better(estimate, lower=not lower) else "="
+    return f"{difference(estimate)} {verdict}"
 
 
 def _percent(estimate: Estimate | None) -> str:

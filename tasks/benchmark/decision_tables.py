@@ -95,14 +95,16 @@ def decision_scores(scored: Sequence[DecisionsScored]) -> list[dict[str, object]
     return rows
 
 
-def decision_differences(scored: Sequence[DecisionsScored]) -> list[dict[str, object]]:
+def decision_differences(
+    scored: Sequence[DecisionsScored], references: Sequence[str] = REFERENCES
+) -> list[dict[str, object]]:
     """Rows of kind `benchmark_differences`: every rule minus each reference, over divisions and seeds."""
     return [
         {"metric": metric, "method": rule, "reference": reference, **_place(one)}
         | OVER_ALL
         | flat(rule_difference([one], rule, reference, metric))
         for one in scored
-        for reference in REFERENCES
+        for reference in references
         for rule, score in one.rules.items()
         for metric in score.resampled
     ]

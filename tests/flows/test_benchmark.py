@@ -8,7 +8,7 @@ import pytest
 
 from routecal.calib.trial import ablation
 from routecal.calib.trial.ablation import REFERENCE
-from routecal.calib.trial.decisions import RULES
+from routecal.calib.trial.decisions import REGRESSION, RULES
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT, METHODS
 from routecal.flows.benchmark import ablate, benchmark
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
@@ -111,7 +111,8 @@ def test_ablate_leaves_tables_for_people_and_for_a_paper(
     assert {f.name for f in folder.iterdir()} == {"page.md", "numbers.json", "ablation.tex", "forest.png", "forest.pdf"}
     assert "SFT twice" in found.page
     differences = read_table(found.artifacts["differences"]).to_pylist()
-    assert {row["reference"] for row in differences} == {REFERENCE}
+    assert {row["reference"] for row in differences} == {REFERENCE, REGRESSION}
+    assert "| utility |" in found.page.partition("## Outcome head")[2]
     states.clear()
     ablate(params)
     assert set(of(states, "Completed")) == set()

@@ -9,7 +9,7 @@ from routecal.calib.escalation.area import area_of_counts
 from routecal.calib.escalation.tradeoff import COMPLEX
 from routecal.calib.trial import learned_rules
 from routecal.calib.trial.decision_rows import Answer
-from routecal.calib.trial.decisions import CONFIDENCE, JOINT, MEDIUM_WRONG, RULES, decide
+from routecal.calib.trial.decisions import CONFIDENCE, JOINT, MEDIUM_WRONG, OUTCOME_VARIANTS, REGRESSION, RULES, decide
 from tests.calib.trial.made import World, world
 
 LEARNED = ("ridge of the gain", "two heads", "boosting", "neighbours", "win rate", MEDIUM_WRONG, JOINT)
@@ -92,3 +92,11 @@ def test_a_class_too_rare_to_learn_has_its_base_rate(made: World) -> None:
     need = RULES["win rate"](rows, seed=0).test.need
     assert len(set(need.tolist())) == 1
     assert need[0] == pytest.approx(4.5 / 401)
+
+
+def test_variants_of_the_outcome_head_start_from_its_regressions(made: World, said: dict[str, Answer]) -> None:
+    found = {name: answer.test.need for name, answer in decide(made.rows, "outcome variants").items()}
+    assert (found[REGRESSION] == said[JOINT].test.need).all()
+    for name in set(OUTCOME_VARIANTS) - {REGRESSION}:
+        others = [need for other, need in found.items() if other != name]
+        assert all(0 < np.abs(found[name] - need).max() < 0.3 for need in others)

@@ -57,7 +57,7 @@ def test_every_variant_is_pooled_over_routers_and_under_each(found: list[Effect]
 
 
 def test_the_page_names_every_variant_and_marks_the_worse(found: list[Effect], both: list[Scored]) -> None:
-    page = ablation_page(found, both, "Ablation")
+    page = ablation_page(found, both, "Ablation", "| outcome |")
     assert all(f"| {name} |" in page for name in VARIANTS if name != REFERENCE)
     line = next(line for line in page.splitlines() if line.startswith(f"| {WORSE} |"))
     assert line.count("▼") == 1  # Brier; the order of the rows is what it was, and ECE has no verdict
@@ -70,7 +70,7 @@ def test_the_page_names_every_variant_and_marks_the_worse(found: list[Effect], b
 
 def test_a_set_named_by_a_hostile_file_is_text(both: list[Scored]) -> None:
     name = "<img src=x onerror=alert(1)> | [x](javascript:alert(1)) a_set"
-    page = ablation_page([], [both[0]._replace(name=name)], "Ablation")
+    page = ablation_page([], [both[0]._replace(name=name)], "Ablation", "")
     assert "<" not in page.partition("## By set")[2]
     assert r"&lt;img src=x onerror=alert\(1\)&gt; \| \[x\]\(javascript:alert\(1\)\) a_set, regularised" in page
     table = SetTable(name=name, target=name, router="regularised", n=9, n_labelled=9.0, accuracy=0.5, lines=[])

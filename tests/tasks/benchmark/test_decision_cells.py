@@ -55,7 +55,7 @@ def test_grades_of_labelled_rows_do(small: Small) -> None:
 
 def test_what_is_decided_carries_no_true_policy(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[DecisionRows] = []
-    monkeypatch.setattr(decisions, "decide", lambda rows, *, seed: seen.append(rows) or decide(rows, seed=seed))
+    monkeypatch.setattr(decisions, "decide", lambda rows, group, *, seed: seen.append(rows) or decide(rows, seed=seed))
     correct = read_table(cell(small, small.sets[0].rows))["is_correct"].to_pylist()
     assert set(seen[0].test.true_policy.tolist()) == {0}
     assert 0 < sum(correct) < len(correct)
