@@ -16,7 +16,7 @@ from routecal.calib.head.hub import fetch
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
 from routecal.calib.packed_folder import FILES, Serving, bound_to, router_folder, serving_of, version_of
-from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.policy import DEFAULT_MAP, POLICIES, Policy
 from routecal.calib.promise.guarantee import Guarantee
 from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
 from routecal.calib.router.prompt_tokens import texts_of
@@ -41,6 +41,7 @@ class Decision:
         decides_by: whether `threshold` is one of the "confidence" or of the "gain".
         guarantee: what is promised for the threshold, as long as that holds.
         no_guarantee: why nothing is promised, in a sentence; empty where something is.
+        models: names of the models that serve the three policies, in the order of `Policy`.
     """
 
     policy: Policy
@@ -55,21 +56,33 @@ class Decision:
     decides_by: str = "confidence"
     guarantee: Guarantee | None = None
     no_guarantee: str = ""
+    models: tuple[str, ...] = tuple(DEFAULT_MAP.models.values())
 
     @property
     def served_by(self) -> str:
         """ "large" or "medium".
 
-        By confidence large where the policy says so or doubt escalates, as `calib.escalation` counts it; by the gain
-        large where `escalate` says so, so that a complex query may go to the medium model.
+        By confidence large where the map sends the policy there or doubt escalates, as `calib.escalation` counts it; by
+        the gain large where `escalate` says so, so that a complex query may go to the medium model.
 
         >>> Decision(Policy.AMBIGUOUS, 0.4, True, "", 0.5).served_by
         'large'
         >>> Decision(Policy.COMPLEX, 0.9, False, "", 0.1, gain=0.02, decides_by="gain").served_by
         'medium'
         """
-        is_kept_up = self.decides_by == "confidence" and self.policy is Policy.COMPLEX
+        _, large, _ = self.models
+        is_kept_up = self.decides_by == "confidence" and self.models[POLICIES.index(self.policy)] == large
         return "large" if self.escalate or is_kept_up else "medium"
+
+    @property
+    def model(self) -> str:
+        """Name of the model to call, as the policy map has it.
+
+        >>> Decision(Policy.COMPLEX, 0.9, False, "", 0.1).model
+        'large'
+        """
+        medium, large, _ = self.models
+        return large if self.served_by == "large" else medium
 
 
 class CalibratedRouter:
@@ -185,6 +198,7 @@ class CalibratedRouter:
                 decides_by=self.serving.decides_by,
                 guarantee=self.serving.guarantee if not void else None,
                 no_guarantee=void,
+                models=tuple(self.serving.policy_map.models.values()),
                 **outcome,
             )
             for policy, confidence, escalate, truncated, outcome in zip(

@@ -27,6 +27,23 @@ def known(kind: str, name: str, table: Mapping[str, Entry]) -> Entry:
     return table[name]
 
 
+class PolicyMapUnusable(CalibError):
+    """A policy map does not divide the three policies between two models.
+
+    No ValueError: pydantic would fold that, with its sentence, into an error of its own.
+
+    Args:
+        given: the map, as a command line has it.
+        why: what is wrong with it, as a verb phrase.
+        remedy: what to do.
+    """
+
+    given: str
+    why: str
+    remedy: str
+    sentence = "the policy map {given} {why}; {remedy}"
+
+
 class NoInterval(CalibError, ValueError):
     """A metric has no interval that is known to cover.
 

@@ -16,9 +16,8 @@ from pydantic import PlainSerializer
 
 from routecal.calib.checks import FloatArray, checked_p
 from routecal.calib.errors import InvalidCost, LengthMismatch, NonFinite
-from routecal.calib.policy import POLICIES, Policy
+from routecal.calib.policy import DEFAULT_MAP, POLICIES, PolicyMap
 
-COMPLEX = POLICIES.index(Policy.COMPLEX)
 # Below every need: the large model serves all.
 NOTHING_KEPT = -math.inf
 # At or above every finite need: all are kept but those of need +inf.
@@ -37,14 +36,26 @@ Threshold = Annotated[
 ]
 
 
-def need_by_confidence(policy: ArrayLike, p: ArrayLike) -> FloatArray:
+def goes_to_large(policy: ArrayLike, policy_map: PolicyMap = DEFAULT_MAP) -> NDArray[np.bool_]:
+    """(n,) whether the large model serves each policy, an index into `POLICIES`.
+
+    >>> goes_to_large([0, 1, 2]).tolist()
+    [False, True, False]
+    >>> goes_to_large([0, 1, 2], DEFAULT_MAP.changed({"Ambiguous_Query": "large"})).tolist()
+    [False, True, True]
+    """
+    return np.isin(np.asarray(policy, np.int64), [POLICIES.index(one) for one in policy_map.to_large])
+
+
+def need_by_confidence(policy: ArrayLike, p: ArrayLike, policy_map: PolicyMap = DEFAULT_MAP) -> FloatArray:
     """(n,) need by the confidence rule: a confidence *below* t escalates, where -t is the threshold of need.
 
-    Complex queries need the large model whatever the confidence, +inf: they are never sent down.
+    Queries whose policy goes to the large model need it whatever the confidence, +inf: they are never sent down.
 
     Args:
         policy: (n,) index into `POLICIES` of the router's decision.
         p: (n,) confidence in it.
+        policy_map: which model serves which policy.
 
     Raises:
         InvalidProbability, LengthMismatch, TooFewExamples: see `calib.checks.checked_p`.
@@ -52,10 +63,10 @@ def need_by_confidence(policy: ArrayLike, p: ArrayLike) -> FloatArray:
     >>> need_by_confidence([0, 1, 2], [0.9, 0.9, 0.4]).tolist()
     [-0.9, inf, -0.4]
     """
-    p, chosen = checked_p(p), np.asarray(policy, dtype=np.int64)
-    if chosen.shape != p.shape:
-        raise LengthMismatch("policy", chosen.size, "p", len(p))
-    return np.where(chosen == COMPLEX, np.inf, -p)
+    p, is_large = checked_p(p), goes_to_large(policy, policy_map)
+    if is_large.shape != p.shape:
+        raise LengthMismatch("policy", is_large.size, "p", len(p))
+    return np.where(is_large, np.inf, -p)
 
 
 def need_by_gain(gain: ArrayLike, extra_cost: ArrayLike | None = None) -> FloatArray:

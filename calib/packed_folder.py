@@ -75,6 +75,7 @@ def bound_to(
         "router": router_sha256,
         "template": hashlib.sha256(serving.template.encode()).hexdigest(),
         "prices": serving.prices_sha256,
+        "policy_map": serving.policy_map.sha256,
     }
 
 

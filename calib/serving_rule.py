@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from routecal.calib.checks import FloatArray
 from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.need import confidence_threshold
+from routecal.calib.policy import DEFAULT_MAP, PolicyMap
 from routecal.calib.promise.guarantee import Guarantee
 
 
@@ -23,9 +24,10 @@ class ServingRule(BaseModel):
 
     decides_by: Literal["confidence", "gain"] = Field(
         default="confidence",
-        description="confidence: the large model serves complex queries, and others below the threshold; gain: those "
-        "whose gain per relative extra cost is above it, whatever their policy",
+        description="confidence: the large model serves the policies that the map sends to it, and others below the "
+        "threshold; gain: queries whose gain per relative extra cost is above it, whatever their policy",
     )
+    policy_map: PolicyMap = Field(default=DEFAULT_MAP, description="which model serves which policy")
     threshold: float = Field(description="of the confidence, or of the gain per relative extra cost")
     threshold_from: str = Field(default="", description="on which rows and by what rule it was chosen")
     extra_cost: ExtraCost = Field(default=ExtraCost(), description="relative extra cost of a query")

@@ -6,7 +6,9 @@ setting is, its unit, its default where the field does not, and when to change i
 
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+
+from routecal.calib.policy import DEFAULT_MAP, PolicyMap
 
 Pooling = Literal["last", "mean", "decision"]
 Risk = Literal["loss", "harm", "kept"]
@@ -189,6 +191,22 @@ class EscalationTerms(BaseModel):
         description="Worth of a right answer, in the unit of the prices, in place of a promise: the large model serves "
         "where it gains more than it costs. Default: none.",
     )
+    policy_map: dict[str, str] = Field(
+        default={},
+        description="Model that serves each policy, as Ambiguous_Query=large. By confidence it decides; by the gain it "
+        "names the two models and says which kept queries count as wrong. Default: Complex_Query=large, others medium.",
+    )
+
+    @field_validator("policy_map")
+    @classmethod
+    def _of_two_models(cls, policy_map: dict[str, str]) -> dict[str, str]:
+        DEFAULT_MAP.changed(policy_map)
+        return policy_map
+
+    @property
+    def whole_map(self) -> PolicyMap:
+        """The default map with what `policy_map` names."""
+        return DEFAULT_MAP.changed(self.policy_map)
 
     @property
     def is_promise(self) -> bool:

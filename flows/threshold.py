@@ -1,5 +1,7 @@
 """Flow `threshold`: another threshold for heads that are trained, and what it promises and saves."""
 
+from typing import Any
+
 from prefect import flow
 from pydantic import BaseModel, Field
 
@@ -37,10 +39,11 @@ def threshold(params: ThresholdParams) -> NewThreshold:
     run_id = runs.start("threshold")
     source, inputs = runs.with_joint_outcomes("examples", "predictions", "calibrated", run_id=params.run)
     calibrated = inputs["calibrated"]
-    terms = params.terms
-    if terms.medium_price is None and terms.large_price is None and (prices := rule_in(calibrated).prices) is not None:
-        known = {"medium_price": prices.medium, "large_price": prices.large, "price_unit": prices.unit}
-        terms = terms.model_copy(update=known)
+    terms, rule = params.terms, rule_in(calibrated)
+    known: dict[str, Any] = {} if terms.policy_map else {"policy_map": rule.policy_map.models}
+    if terms.medium_price is None and terms.large_price is None and (prices := rule.prices) is not None:
+        known |= {"medium_price": prices.medium, "large_price": prices.large, "price_unit": prices.unit}
+    terms = terms.model_copy(update=known)
     chosen_on = held_out_splits(calibrated)
     predictions = inputs["predictions"]
     found = escalate(

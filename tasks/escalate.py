@@ -12,6 +12,8 @@ from routecal.calib.errors import GradeUnknown, OutOfReach, PriceUnknown
 from routecal.calib.escalation import ALL_KEPT, Outcomes, need_by_confidence, need_by_gain, saving_at
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.extra_cost import ExtraCost
+from routecal.calib.need import goes_to_large
+from routecal.calib.policy import PolicyMap
 from routecal.calib.settings import MARGIN, EscalationTerms
 from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_table
@@ -70,15 +72,18 @@ def escalate(
     table = read_table(examples)
     test, labelled = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], chosen_on))
     margin = terms.at_most if terms.risk == "loss" else MARGIN
-    found = Escalation(unit=terms.price_unit, margin=margin, n_chosen_on=int(labelled.sum()))
+    found = Escalation(
+        unit=terms.price_unit, margin=margin, n_chosen_on=int(labelled.sum()), policy_map=terms.whole_map
+    )
     try:
         priced = priced_outcomes(table, terms)
     except GradeUnknown as error:
         return found.model_copy(update={"note": str(error)})
     true_policy = policy_index(table["true_policy"])[labelled]
-    rows = Labelled(priced.outcomes.where(labelled), true_policy, priced.unit, priced.note)
+    needs_large = goes_to_large(true_policy, terms.whole_map)
+    rows = Labelled(priced.outcomes.where(labelled), true_policy, needs_large, priced.unit, priced.note)
     extra_cost = _extra_cost(table, priced, labelled)
-    needs = _needs(predictions, table, methods, outcome_predictions, extra_cost)
+    needs = _needs(predictions, table, methods, outcome_predictions, extra_cost, terms.whole_map)
     chosen = {name: need[labelled] for name, need in needs.items()}
     rule, thresholds = list(needs)[-1], dict[str, float]()
     for name, need in chosen.items():
@@ -100,7 +105,9 @@ def escalate(
             "extra_cost": extra_cost,
             "oracle": _oracle(here),
             "points": operating_points(chosen[rule], at[rule], rows, here, terms, level=level),
-            **_measured(table.filter(pa.array(test)), here, at, thresholds, margin=margin, level=level),
+            **_measured(
+                table.filter(pa.array(test)), here, at, thresholds, terms.whole_map, margin=margin, level=level
+            ),
         }
     )
 
@@ -110,13 +117,15 @@ def _measured(
     here: Outcomes,
     needs: dict[str, NDArray[np.float64]],
     thresholds: dict[str, float],
+    policy_map: PolicyMap,
     *,
     margin: float,
     level: float,
 ) -> dict[str, object]:
     """Fields of an `Escalation`: every rule on the test rows, and the one that decides on parts of them."""
     policy, (rule, threshold) = policy_index(test["router_policy"]), list(thresholds.items())[-1]
-    drawn = {name: _drawn(here, need, policy, level) for name, need in needs.items()}
+    to_large = goes_to_large(policy, policy_map)
+    drawn = {name: _drawn(here, need, to_large, level) for name, need in needs.items()}
     areas = {name: escalation.area_over_random(need, here, level=level) for name, need in needs.items()}
     ahead = None
     if {JOINT, CONFIDENCE} <= needs.keys():
@@ -126,10 +135,10 @@ def _measured(
     topics = by_topic(_topics(test), here, needs[rule], threshold, margin=margin, level=level)
     return {
         "methods": {
-            name: saving_at(here, needs[name], threshold=t, margin=margin, level=level, policy=policy)
+            name: saving_at(here, needs[name], threshold=t, margin=margin, level=level, to_large=to_large)
             for name, t in thresholds.items()
         },
-        "policies": _policies(here, policy),
+        "policies": _policies(here, need_by_confidence(policy, np.ones(len(policy)), policy_map)),
         "curves": {name: points for name, (points, _) in drawn.items()},
         "bands": {name: band for name, (_, band) in drawn.items()},
         "areas": areas,
@@ -171,12 +180,17 @@ def _extra_cost(table: pa.Table, priced: Priced, labelled: NDArray[np.bool_]) ->
 
 
 def _needs(
-    predictions: Artifact, table: pa.Table, methods: Sequence[str], outcomes: Artifact | None, extra_cost: ExtraCost
+    predictions: Artifact,
+    table: pa.Table,
+    methods: Sequence[str],
+    outcomes: Artifact | None,
+    extra_cost: ExtraCost,
+    policy_map: PolicyMap,
 ) -> dict[str, NDArray[np.float64]]:
     """By rule, the need (n,) of every row of `table`; the rule that decides last."""
     policy = policy_index(table["router_policy"])
     found = {
-        CONFIDENCE if name == methods[-1] else name: need_by_confidence(policy, p)
+        CONFIDENCE if name == methods[-1] else name: need_by_confidence(policy, p, policy_map)
         for name, p in _confidences(predictions, table, methods).items()
     }
     if outcomes is not None:
@@ -197,12 +211,12 @@ def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[st
 
 
 def _drawn(
-    here: Outcomes, need: NDArray[np.float64], policy: NDArray[np.int64], level: float
+    here: Outcomes, need: NDArray[np.float64], to_large: NDArray[np.bool_], level: float
 ) -> tuple[list[escalation.ThresholdPoint], list[tuple[float, float]]]:
     """A curve of at most `POINTS` thresholds, both ends included, evenly by rank; and its band."""
     every = escalation.thresholds_of(need)
     thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
-    line = escalation.curve(here, need, thresholds=thresholds, policy=policy)
+    line = escalation.curve(here, need, thresholds=thresholds, to_large=to_large)
     low, high = escalation.quality_band(here, need, thresholds=thresholds, level=level)
     return [line.point(i) for i in range(len(thresholds))], list(zip(low.tolist(), high.tolist(), strict=True))
 
@@ -227,9 +241,9 @@ def _remarks(outcomes: Outcomes) -> list[str]:
     return []
 
 
-def _policies(outcomes: Outcomes, policy: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+def _policies(outcomes: Outcomes, sure: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    """(cost, quality) to compare with; `sure` (n,) is the need where no policy is doubted."""
     mix, best = escalation.random_mix(outcomes).line, escalation.oracle_line(outcomes)
-    sure = need_by_confidence(policy, np.ones(len(policy)))
     alone = escalation.curve(outcomes, sure, thresholds=[ALL_KEPT]).line
     lines: dict[str, tuple[escalation.CostQuality, int]] = {
         "all-medium": (mix, 0),

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint, confidence_threshold
 from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.metrics import Estimate
+from routecal.calib.policy import DEFAULT_MAP, PolicyMap
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms
 from routecal.tasks.guarantees import Basis
@@ -37,6 +38,7 @@ class Escalation(BaseModel, frozen=True):
     unit: str = Field(description="of every cost here")
     margin: float = Field(description="quality that counts as none lost, as a share of queries")
     n_chosen_on: int = Field(description="labelled rows that chose the thresholds; test rows never do")
+    policy_map: PolicyMap = Field(default=DEFAULT_MAP, description="which model serves which policy")
     note: str = Field(default="", description="why costs are not money, or why nothing could be measured")
     remarks: list[str] = Field(default=[], description="what a reader must know of these queries, in sentences")
     promise: Promised | None = Field(default=None, description="of the rule that decides; None: nothing was measured")
@@ -88,6 +90,7 @@ def serving_rule(found: Escalation, terms: EscalationTerms, rows: str) -> Servin
         decides_by="gain" if rule == JOINT else "confidence",
         threshold=threshold if rule == JOINT else confidence_threshold(threshold),
         threshold_from=rows + promise,
+        policy_map=found.policy_map,
         extra_cost=found.extra_cost,
         prices=Prices(medium=medium or 0.0, large=large or 0.0, unit=terms.price_unit) if is_given else None,
         answer_value=terms.answer_value if rule == JOINT else None,

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Saving, confidence_threshold
 from routecal.calib.metrics import Estimate
+from routecal.calib.policy import DEFAULT_MAP
 from routecal.calib.promise.wording import level_in_words
 from routecal.tasks.escalation_result import CALLS, JOINT, Escalation
 
@@ -104,6 +105,7 @@ def escalation_figures(escalation: Escalation) -> list[KeyFigure]:
     mix = "" if saving.random_saving is None else f" A random mix of the same quality saves {saving.random_saving:.1%}."
     down = saving.point.downgraded
     sent_down = f" {down:.1%} are sent down against the router's policy." if down else ""
+    named = "" if escalation.policy_map == DEFAULT_MAP else f" Policy map: {escalation.policy_map}."
     found = [
         KeyFigure(
             "Calls saved" if escalation.unit == CALLS else "Cost saved",
@@ -120,7 +122,7 @@ def escalation_figures(escalation: Escalation) -> list[KeyFigure]:
         KeyFigure(
             "Served by the large model",
             f"{saving.point.large:.1%}",
-            f"{_who(escalation, saving)}.{sent_down}",
+            f"{_who(escalation, saving)}.{sent_down}{named}",
         ),
     ]
     if escalation.promise is not None:

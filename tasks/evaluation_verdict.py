@@ -3,11 +3,10 @@
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.metrics import Estimate, Summary
 from routecal.calib.night.promotion_gate import GateRules
-from routecal.calib.policy import Policy
+from routecal.calib.policy import DEFAULT_MAP, Policy
 from routecal.tasks.escalation_verdict import KeyFigure, escalation_figures, escalation_steps, money
 from routecal.tasks.evaluate import RIVAL, Evaluation
 
-_GOES_TO = {Policy.STANDARD: "the medium model", Policy.COMPLEX: "the large model", Policy.AMBIGUOUS: "neither model"}
 TARGET_ECE: float = GateRules.model_fields["target_ece"].default
 
 
@@ -90,7 +89,9 @@ def _one_policy(evaluation: Evaluation) -> list[str]:
     if len(parts) != 1:
         return []
     ((policy, s),) = parts.items()
-    verdict = f"The router says {policy} to all {s.n} test queries ({_GOES_TO[Policy(policy)]}): it does not route."
+    policy_map = DEFAULT_MAP if evaluation.escalation is None else evaluation.escalation.policy_map
+    model = f"the {policy_map.serves(Policy(policy))} model"
+    verdict = f"The router says {policy} to all {s.n} test queries ({model}): it does not route."
     return [f"{verdict} Check the names of its labels (id2label), or use another router."]
 
 

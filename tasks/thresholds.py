@@ -22,12 +22,14 @@ class Labelled(NamedTuple):
     Attributes:
         outcomes: n of them.
         true_policy: (n,) index into `POLICIES`.
+        needs_large: (n,) whether that is one that the large model serves.
         unit: of the costs.
         note: why that is not money, if it is not.
     """
 
     outcomes: Outcomes
     true_policy: NDArray[np.int64]
+    needs_large: NDArray[np.bool_]
     unit: str
     note: str
 
@@ -75,7 +77,7 @@ def promise_of(need: NDArray[np.float64], rows: Labelled, terms: EscalationTerms
             return Promised(sentence=f"no promise of quality: {words.format(value)}", holds=False)
     right = (rows.outcomes.medium_right, rows.outcomes.large_right)
     asked = Promise(risk=terms.risk, at_most=terms.at_most, probability=terms.probability)
-    found = promised(need, rows.true_policy, *right, asked)
+    found = promised(need, rows.needs_large, *right, asked)
     return Promised(
         sentence=str(asked).replace(" of quality lost against all-large", " lost"),
         holds=found.walk.n_kept > 0,
@@ -108,12 +110,12 @@ def promise_in_slices(
     for kind, own in slices.items():
         named = [name or f"no {kind}" for name in own]
         if len(set(named)) > 1:
-            found[kind] = promised_slices(need, rows.true_policy, *right, named, asked).at(threshold)
+            found[kind] = promised_slices(need, rows.needs_large, *right, named, asked).at(threshold)
     return found
 
 
 def _walked(risk: Risk, need: NDArray[np.float64], rows: Labelled, at_most: float, probability: float) -> float:
-    events = events_of(rows.true_policy, rows.outcomes.medium_right, rows.outcomes.large_right, risk)
+    events = events_of(rows.needs_large, rows.outcomes.medium_right, rows.outcomes.large_right, risk)
     return walker(risk, probability)(need, events, at_most).threshold
 
 

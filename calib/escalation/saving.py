@@ -44,7 +44,7 @@ def saving_at(
     threshold: float,
     margin: float = MARGIN,
     level: float = 0.95,
-    policy: ArrayLike | None = None,
+    to_large: ArrayLike | None = None,
 ) -> Saving:
     """What `threshold` saves against all-large, with paired intervals.
 
@@ -62,7 +62,7 @@ def saving_at(
         threshold: a need up to it is kept on the medium model.
         margin: share of queries whose loss counts as none.
         level: coverage of the intervals.
-        policy: (n,) index into `POLICIES` of the router's decision, for the shares that go against it.
+        to_large: (n,) whether the router's policy goes to the large model, for the shares that go against it.
 
     Raises:
         NothingToSave: the large model costs nothing on these rows.
@@ -75,7 +75,7 @@ def saving_at(
     """
     if not outcomes.large_cost.any():
         raise NothingToSave(len(outcomes))
-    point = curve(outcomes, need, thresholds=[threshold], policy=policy).point(0)
+    point = curve(outcomes, need, thresholds=[threshold], to_large=to_large).point(0)
     large = ~kept(need, threshold)
     right = np.where(large, outcomes.large_right, outcomes.medium_right)
     gains, losses = (int((sign * (right - outcomes.large_right) > 0).sum()) for sign in (1, -1))

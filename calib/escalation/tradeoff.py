@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from routecal.calib.checks import FloatArray
 from routecal.calib.errors import LengthMismatch
 from routecal.calib.escalation.outcomes import Outcomes
-from routecal.calib.need import COMPLEX, Threshold, checked_need, thresholds_of
+from routecal.calib.need import Threshold, checked_need, thresholds_of
 
 
 class CostQuality(NamedTuple):
@@ -37,7 +37,7 @@ class ThresholdPoint(BaseModel, frozen=True):
         default=None, description="share served by large against the router's policy; None where that is not known"
     )
     downgraded: float | None = Field(
-        default=None, description="share of Complex queries served by medium; None where the policy is not known"
+        default=None, description="share served by medium against the router's policy; None where that is not known"
     )
 
 
@@ -65,7 +65,7 @@ class Curve:
 
 
 def curve(
-    outcomes: Outcomes, need: ArrayLike, *, thresholds: ArrayLike | None = None, policy: ArrayLike | None = None
+    outcomes: Outcomes, need: ArrayLike, *, thresholds: ArrayLike | None = None, to_large: ArrayLike | None = None
 ) -> Curve:
     """Quality, cost and the two kinds of error at every threshold, in one pass over the sorted rows.
 
@@ -77,7 +77,7 @@ def curve(
         outcomes: n queries.
         need: (n,) of each, +inf where only the large model may serve it.
         thresholds: (t,) ascending; by default every one that makes a difference.
-        policy: (n,) index into `POLICIES` of the router's decision, for the shares that go against it.
+        to_large: (n,) whether the router's policy goes to the large model, for the shares that go against it.
 
     Raises:
         LengthMismatch, NonFinite: see `calib.need.checked_need`.
@@ -101,9 +101,9 @@ def curve(
 
     none, every = np.zeros(n), np.ones(n)
     medium, large = outcomes.medium_right, outcomes.large_right
-    is_complex = None if policy is None else (np.asarray(policy, dtype=np.int64) == COMPLEX) * 1.0
-    if is_complex is not None and is_complex.shape != s.shape:
-        raise LengthMismatch("policy", is_complex.size, "need", n)
+    sent = None if to_large is None else np.asarray(to_large, bool) * 1.0
+    if sent is not None and sent.shape != s.shape:
+        raise LengthMismatch("to_large", sent.size, "need", n)
     return Curve(
         threshold=at,
         quality=means(medium, large),
@@ -111,8 +111,8 @@ def curve(
         large=means(none, every),
         harmful_cheap=means((1 - medium) * large, none),
         wasteful_large=means(none, medium),
-        escalated=None if is_complex is None else means(none, 1 - is_complex),
-        downgraded=None if is_complex is None else means(is_complex, none),
+        escalated=None if sent is None else means(none, 1 - sent),
+        downgraded=None if sent is None else means(sent, none),
     )
 
 

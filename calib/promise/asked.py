@@ -14,7 +14,7 @@ class Promise(BaseModel):
     risk: Risk = Field(
         description="What is bounded. loss: quality lost against sending all to the large model. harm: share of all "
         "queries that the medium model answers wrong and the large one would not. kept: of the queries kept on the "
-        "medium model, the share whose true policy is Complex_Query."
+        "medium model, the share whose true policy the map sends to the large one."
     )
     at_most: float = Field(
         gt=0,

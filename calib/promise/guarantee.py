@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from routecal.calib.need import Threshold
+from routecal.calib.policy import DEFAULT_MAP
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.wording import counted
 
@@ -20,6 +21,7 @@ _NAMES = {
     "needs": "needs of the labelled queries",
     "labels": "labels",
     "prices": "prices",
+    "policy_map": "policy map",
 }
 
 
@@ -34,6 +36,9 @@ class Bound(BaseModel):
     needs: Sha256 = Field(description="needs of the labelled queries: the thresholds that were walked along")
     labels: Sha256 = Field(description="true policies and grades of the same queries")
     prices: Sha256 = Field(description="prices that the needs were made with")
+    policy_map: Sha256 = Field(
+        default=DEFAULT_MAP.sha256, description="which model serves which policy; the default map where none was known"
+    )
 
 
 class Guarantee(BaseModel):

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray, checked
 from routecal.calib.errors import GradeUnknown, LengthMismatch, OutOfRange
-from routecal.calib.need import COMPLEX
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.reach import WORTHWHILE, labels_needed, smallest_level
 from routecal.calib.promise.walks import Walk, harm_at_most, harm_on_average, keep_at_most, loss_at_most
@@ -67,7 +66,7 @@ class Promised:
 
 def promised(
     need: ArrayLike,
-    true_policy: ArrayLike,
+    needs_large: ArrayLike,
     medium_right: ArrayLike | None,
     large_right: ArrayLike | None,
     asked: Promise,
@@ -81,7 +80,7 @@ def promised(
 
     Args:
         need: (n,) how much each labelled query needs the large model, predicted without its label; +inf: never kept.
-        true_policy: (n,) index into `calib.policy.POLICIES`.
+        needs_large: (n,) whether the true policy is one that the large model serves.
         medium_right: (n,) {0, 1}; None where grades are not known, and then only *kept* can be asked.
         large_right: likewise.
         asked: the promise.
@@ -103,7 +102,7 @@ def promised(
     At most 1 point of quality lost against all-large, with 95 %, cannot be promised from 200 labelled queries: 1.5
     points can, and 1 point takes about 400 labels
     """
-    events = events_of(true_policy, medium_right, large_right, asked.risk)
+    events = events_of(needs_large, medium_right, large_right, asked.risk)
     walk = walker(asked.risk, asked.probability)
     found = walk(np.asarray(need, np.float64), events, asked.at_most)
     at_risk = int((events < 0).sum() if asked.risk == "loss" else events.sum())
@@ -114,23 +113,28 @@ def promised(
 
 
 def events_of(
-    true_policy: ArrayLike, medium_right: ArrayLike | None, large_right: ArrayLike | None, risk: Risk
+    needs_large: ArrayLike, medium_right: ArrayLike | None, large_right: ArrayLike | None, risk: Risk
 ) -> NDArray[np.int64]:
     """(n,) what the walk of this risk counts where a query is kept.
 
     Raises:
         GradeUnknown, InvalidLabel, LengthMismatch: as `promised`.
     """
-    policy = np.asarray(true_policy)
+    n = np.size(needs_large)
+
+    def of_labels(values: ArrayLike) -> FloatArray:
+        return checked(np.zeros(n), values)[1] if n else np.zeros(0)
+
+    needed = of_labels(needs_large)
     if risk == "kept":
-        return np.asarray(policy == COMPLEX, np.int64)
+        return np.asarray(needed, np.int64)
     right: list[FloatArray] = []
     for model, values in (("medium", medium_right), ("large", large_right)):
         if values is None:
-            raise GradeUnknown(model, len(policy), len(policy))
-        if (n := np.size(values)) != len(policy):
-            raise LengthMismatch("true_policy", len(policy), f"{model}_right", n)
-        right.append(checked(np.zeros(len(policy)), values)[1] if n else np.zeros(0))
+            raise GradeUnknown(model, n, n)
+        if np.size(values) != n:
+            raise LengthMismatch("needs_large", n, f"{model}_right", np.size(values))
+        right.append(of_labels(values))
     medium, large = right
     return np.asarray(medium - large if risk == "loss" else (1 - medium) * large, np.int64)
 

@@ -84,7 +84,7 @@ class SlicePromises:
 
 def promised_slices(
     need: ArrayLike,
-    true_policy: ArrayLike,
+    needs_large: ArrayLike,
     medium_right: ArrayLike | None,
     large_right: ArrayLike | None,
     slice_of: Sequence[str],
@@ -96,7 +96,7 @@ def promised_slices(
     shared among them. A query of a slice that is not covered goes to the large model.
 
     Args:
-        need, true_policy, medium_right, large_right: (n,) as `promised`.
+        need, needs_large, medium_right, large_right: (n,) as `promised`.
         slice_of: (n,) name of the slice of every query: its policy, topic or language.
         asked: the promise.
 
@@ -112,9 +112,9 @@ def promised_slices(
     """
     if asked.probability is None:
         raise OutOfRange("probability", float("nan"), "one from .5 to 1: slices have no bound on average")
-    s, events = np.asarray(need, np.float64), events_of(true_policy, medium_right, large_right, asked.risk)
+    s, events = np.asarray(need, np.float64), events_of(needs_large, medium_right, large_right, asked.risk)
     if len(slice_of) != len(events):
-        raise LengthMismatch("true_policy", len(events), "slice_of", len(slice_of))
+        raise LengthMismatch("needs_large", len(events), "slice_of", len(slice_of))
     names, where, counts = np.unique(np.asarray(slice_of), return_inverse=True, return_counts=True)
     order = np.lexsort((names, -counts))
 

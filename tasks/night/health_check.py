@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.head import LoadedHead
+from routecal.calib.need import goes_to_large
 from routecal.calib.night.head_health import Health, examine
 from routecal.calib.night.outcome_shift import OutcomeShift, outcome_shift
 from routecal.calib.night.query_drift import Drift, columns, drift, principal_axes
 from routecal.calib.outcome.outcome_folder import load_outcome_head
-from routecal.calib.policy import Policy
 from routecal.calib.serving_rule import ServingRule
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.cache import step
-from routecal.tasks.load_examples import vectors_of
+from routecal.tasks.load_examples import policy_index, vectors_of
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.train import open_head
 
@@ -112,7 +112,7 @@ def decisions(calibrated: Artifact, rows: NightRows) -> Decisions:
     table = rows_of(read_table(rows.features, columns=["query_id", "logits", *outcome_head.blocks]), facts["query_id"])
     blocks = {name: vectors_of(table[name]).astype(np.float32) for name in outcome_head.blocks}
     told = outcome_head.probabilities(blocks, np.array(table["logits"].to_pylist(), np.float32))
-    needs_large = np.array(facts["true_policy"].to_pylist()) == Policy.COMPLEX.value
+    needs_large = goes_to_large(policy_index(facts["true_policy"]), rule.policy_map)
     return Decisions(rule.escalates(p, outcome_head.cells.gain(told), facts["n_tokens"].to_numpy()), needs_large)
 
 

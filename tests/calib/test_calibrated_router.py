@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def test_decisions_are_those_of_router_head_and_threshold(router: FrozenRouter, 
 )
 def test_who_serves(policy: Policy, escalate: bool, served_by: str) -> None:
     assert Decision(policy, 0.5, escalate, "v", 0.4).served_by == served_by
+    mapped = Decision(policy, 0.5, escalate, "v", 0.4, models=("medium", "pro", "pro"))
+    assert mapped.served_by == ("large" if policy is Policy.AMBIGUOUS else served_by)
+    assert mapped.model == {"medium": "medium", "large": "pro"}[mapped.served_by]
+    assert json.loads(json.dumps(asdict(mapped)))["models"] == ["medium", "pro", "pro"]  # plain, as logs want it
+    by_gain = replace(mapped, decides_by="gain")
+    assert by_gain.model == ("pro" if escalate else "medium")  # whatever the policy
 
 
 def test_packing_keeps_what_the_head_knew(router: FrozenRouter, folder: Path) -> None:

@@ -8,6 +8,7 @@ from routecal.calib import checkpoint_errors, errors
 
 FACTS = {
     "UnknownName": ("reward", "x", ("brier", "spherical")),
+    "PolicyMapUnusable": ("Standard_Query=medium", "names no model for Complex_Query", "add Complex_Query=MODEL"),
     "NoInterval": ("ece", "of", ("brier", "auroc")),
     "InvalidProbability": ("p", 3, 1.5),
     "InvalidLabel": ("y", 3, 2.0),

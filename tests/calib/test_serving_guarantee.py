@@ -16,6 +16,7 @@ from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import WEIGHTS
 from routecal.calib.packed_folder import Serving, bound_to, pack
+from routecal.calib.policy import PolicyMap
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.guarantee import Bound, Guarantee
 from routecal.calib.router.frozen_router import FrozenRouter
@@ -24,6 +25,7 @@ from tests.calib.conftest import ASKED, READ
 from tests.calib.test_calibrated_router import trained
 
 PROMISE = Promise(risk="loss", at_most=0.01, probability=0.95)
+NAMED = {"Standard_Query": "flash", "Complex_Query": "pro", "Ambiguous_Query": "pro"}
 SENTENCE = "At most 1 point of quality lost against all-large, with 95 % over the draw of 400 labels"
 
 
@@ -98,6 +100,7 @@ def damage_outcome_head(folder: Path) -> None:
 
 
 SERVED = ("lineage", "serving")
+MAP = (*SERVED, "policy_map", "models")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,8 @@ SERVED = ("lineage", "serving")
         (damage_outcome_head, "the head is another one"),
         (lambda folder: change(folder, "recalibrator", "slope", value=0.5), "the head is another one"),
         (lambda folder: change(folder, *SERVED, "prices", "large", value=30), "the prices are others"),
+        (lambda folder: change(folder, *MAP, "Ambiguous_Query", value="large"), "the policy map is another one"),
+        (lambda folder: change(folder, *MAP, "Complex_Query", value="pro"), "the policy map is another one"),
         (lambda folder: change(folder, *SERVED, "extra_cost", "per_token", value=0.1), "the prices are others"),
         (lambda folder: change(folder, *SERVED, "guarantee", "bound", "router", value="c" * 64), "router is another"),
         (lambda folder: change(folder, *SERVED, "guarantee", "bound", "template", value="c" * 64), "prompt template"),
@@ -121,6 +126,25 @@ def test_it_is_void_where_something_changed(
     said = no_guarantee(folder)
     assert said.startswith("no guarantee: ")
     assert why in said
+
+
+def test_a_folder_and_a_guarantee_that_name_no_map_have_the_default_one(packed: Callable[..., Path]) -> None:
+    folder = packed()
+    config = json.loads((folder / "config.json").read_text())
+    for part in (config["lineage"]["serving"], config["lineage"]["serving"]["guarantee"]["bound"]):
+        del part["policy_map"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert no_guarantee(folder) == ""
+    change(folder, *SERVED, value=config["lineage"]["serving"] | {"policy_map": {"models": NAMED}})
+    assert "the policy map is another one" in no_guarantee(folder)
+
+
+def test_another_map_is_packed_promised_and_served(packed: Callable[..., Path]) -> None:
+    by_confidence = {"decides_by": "confidence", "threshold": 0.0, "policy_map": PolicyMap(models=NAMED)}
+    folder = packed(np.inf, **by_confidence)
+    assert no_guarantee(folder) == ""
+    routed = CalibratedRouter.from_pretrained(folder).route(ASKED)
+    assert [d.model for d in routed] == [NAMED[d.policy] for d in routed]
 
 
 def test_another_threshold_or_price_of_the_caller_s_voids_it(packed: Callable[..., Path]) -> None:

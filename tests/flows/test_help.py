@@ -119,6 +119,7 @@ def test_a_form_begins_with_what_is_required_and_ends_with_the_advanced_by_group
     titles = [schema["properties"][field]["title"] for field in fields]
     first = len(MODELS["calibrate"].first())
     assert not [title for title in titles[:first] if title.startswith("Advanced")]
+    assert "Advanced · money: Policy Map" in titles
     groups = [re.match(r"Advanced · ([\w ]+): ", title)[1] for title in titles[first:]]
     assert [group for i, group in enumerate(groups) if group not in groups[:i]] == list(dict.fromkeys(groups))
     changes = sum(a != b for a, b in pairwise(groups))

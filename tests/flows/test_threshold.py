@@ -9,8 +9,10 @@ import pytest
 
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.packed_folder import serving_in
+from routecal.calib.policy import DEFAULT_MAP
 from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
+from routecal.flows.cli_options import parse
 from routecal.flows.evaluate import Evaluated
 from routecal.flows.params import CalibrateParams
 from routecal.flows.threshold import NewThreshold, threshold
@@ -73,6 +75,26 @@ def test_a_call_rate_is_kept_on_the_labelled_rows_and_served_as_chosen(
     clear = [(d.served_by == "large", row["gain"] > at) for d, row in test if abs(row["gain"] - at) > 2e-3]
     assert len(clear) > 50
     assert all(is_large == should for is_large, should in clear)
+
+
+def test_the_policy_map_names_the_models_and_stays_until_another_is_given(
+    calibrated: Evaluated, asked: list[str]
+) -> None:
+    assert calibrated.calibrated is not None
+    before = serving_in(local_folder(calibrated.calibrated))
+    assert before.policy_map == DEFAULT_MAP
+    named = {"Standard_Query": "flash", "Complex_Query": "pro", "Ambiguous_Query": "pro"}
+    words = ["--policy-map", ",".join(f"{policy}={model}" for policy, model in named.items())]
+    found = threshold(parse(ThresholdParams, "threshold", [*words, "--risk", "kept", "--at-most", "0.5"]).params)
+    again = chosen(risk="harm", at_most=0.3)
+    assert found.calibrated is not None
+    assert again.calibrated is not None
+    routed = CalibratedRouter.from_pretrained(local_folder(found.calibrated)).route(asked)
+    assert {(d.served_by, d.model) for d in routed} == {("medium", "flash"), ("large", "pro")}
+    assert {d.no_guarantee for d in routed} == {""}
+    assert serving_in(local_folder(again.calibrated)).policy_map.models == named
+    back = chosen(call_rate=0.5, policy_map={"Ambiguous_Query": "medium"})
+    assert back.escalation.policy_map == DEFAULT_MAP
 
 
 def test_promises_are_walked_anew_and_the_command_prints_what_comes(calibrated: Evaluated, capsys: Capture) -> None:

@@ -71,6 +71,9 @@ CONFLICTS = [
     ),
     ("evaluate --budget 3 --call-rate .2", "--budget alone decides what the large model serves, so --call-rate would"),
     (f"{CALIBRATE} --answer-value 3 --at-most .02", "so --at-most would be ignored; give one of the two"),
+    (f"{CALIBRATE} --policy-map Complex_Query=medium", "has one model for Standard_Query and Complex_Query; give"),
+    ("threshold --policy-map Ambiguous_Query=pro", "names three models, and queries go to two; give Ambiguous_Query"),
+    ("evaluate --policy-map Hard_Query=pro", "names Hard_Query, which is no policy; the policies are Standard_Query"),
     ("evaluate --call-rate .3 --with .9", "so --with would be ignored; give one of the two"),
     (f"{NIGHT} --medium-price 2 --large-price 1.5", "the large model is the dearer one; exchange the two"),
 ]

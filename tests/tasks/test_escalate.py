@@ -113,7 +113,7 @@ def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifac
     need, at = escalation.need_by_confidence(*chosen_on), escalation.need_by_confidence(policy, p)
     threshold = loss_at_most(need, there.medium_right - there.large_right, level=0.2, delta=0.5).threshold
     saving = found.methods[CONFIDENCE]
-    assert saving == escalation.saving_at(here, at, threshold=threshold, margin=0.2, policy=policy)
+    assert saving == escalation.saving_at(here, at, threshold=threshold, margin=0.2, to_large=policy == 1)
     assert list(found.methods) == list(found.curves) == list(found.bands) == [found.rule] == [CONFIDENCE]
     assert (found.note, found.remarks, found.n_chosen_on, found.margin) == ("", [], len(need), 0.2)
     share = float(escalation.kept(need, threshold).mean())
@@ -144,7 +144,9 @@ def test_the_joint_outcome_decides_where_it_is_there(
     (there, _, gain), (here, policy, at) = parts(examples, gains, "gain")
     threshold = loss_at_most(gain, there.medium_right - there.large_right, level=0.01, delta=0.5).threshold
     assert list(found.methods) == ["entropy", CONFIDENCE, JOINT]
-    assert found.methods[JOINT] == escalation.saving_at(here, at, threshold=threshold, margin=0.01, policy=policy)
+    assert found.methods[JOINT] == escalation.saving_at(
+        here, at, threshold=threshold, margin=0.01, to_large=policy == 1
+    )
     down = found.methods[JOINT].point.downgraded
     assert down == pytest.approx(((policy == 1) & (at <= threshold)).mean())
     assert down
@@ -235,20 +237,45 @@ def test_words_that_cannot_be_kept_are_a_sentence(
     assert found.note in money(found)
 
 
-@pytest.mark.parametrize("risk", ["harm", "kept"])
+UP = {"Ambiguous_Query": "large"}
+
+
+@pytest.mark.parametrize(("risk", "policy_map"), [("harm", UP), ("kept", {}), ("kept", UP)])
 def test_another_risk_is_walked_for_what_it_counts(
-    examples: Artifact, predictions: Artifact, gains: Artifact, risk: str
+    examples: Artifact, predictions: Artifact, gains: Artifact, risk: str, policy_map: dict[str, str]
 ) -> None:
-    terms = EscalationTerms(medium_price=1, large_price=20, risk=risk, at_most=0.1, probability=0.5)
+    words = {"risk": risk, "at_most": 0.1, "probability": 0.5, "policy_map": policy_map}
+    terms = EscalationTerms(medium_price=1, large_price=20, **words)
     found = measured(predictions, examples, terms, outcomes=gains)
     (there, _, gain), _ = parts(examples, gains, "gain")
     rows = read_table(examples).to_pylist()
-    complex_ = np.array([r["true_policy"] == "Complex_Query" for r in rows if r["split"] in LABELLED])
+    goes_up = {"Complex_Query", *policy_map}
+    needs_large = np.array([r["true_policy"] in goes_up for r in rows if r["split"] in LABELLED])
     harm = (there.medium_right == 0) & (there.large_right == 1)
-    walk, events = (harm_at_most, harm) if risk == "harm" else (keep_at_most, complex_)
+    walk, events = (harm_at_most, harm) if risk == "harm" else (keep_at_most, needs_large)
     assert found.methods[JOINT].point.threshold == walk(gain, events, level=0.1, delta=0.5).threshold
     assert found.margin == 0.01  # of quality, which nothing was said of
     assert "with 50 %" in money(found)
+
+
+def test_by_confidence_the_map_sends_ambiguous_queries_up_and_the_folder_keeps_it(
+    examples: Artifact, predictions: Artifact
+) -> None:
+    names = {"Complex_Query": "pro", "Ambiguous_Query": "pro"}
+    terms = WIDE.model_copy(update={"policy_map": names})
+    found = measured(predictions, examples, terms, methods=(FINAL,))
+    (there, *chosen_on), (here, policy, p) = parts(examples, predictions, "p")
+    up = policy != 0
+    assert (policy == 2).any()
+    need, at = escalation.need_by_confidence(*chosen_on, terms.whole_map), np.where(up, np.inf, -p)
+    threshold = loss_at_most(need, there.medium_right - there.large_right, level=0.2, delta=0.5).threshold
+    of_calib = escalation.saving_at(here, at, threshold=threshold, margin=0.2, to_large=up)
+    assert found.methods == {CONFIDENCE: of_calib}
+    alone = np.where(up, here.large_right, here.medium_right).mean()
+    assert found.policies["router alone"] == (pytest.approx(np.where(up, 20, 1).mean()), pytest.approx(alone))
+    assert any(f"Policy map: {terms.whole_map}." in one.meaning for one in escalation_figures(found))
+    assert serving_rule(found, terms, "").policy_map == terms.whole_map
+    assert not any("Policy map" in one.meaning for one in escalation_figures(measured(predictions, examples, WIDE)))
 
 
 def test_operating_points_are_chosen_on_labelled_rows_and_measured_on_test_rows(
@@ -296,7 +323,7 @@ def test_it_is_said_in_which_slices_the_promise_holds_by_itself(
     found = measured(predictions, asked, FLAT, outcomes=gains)
     (there, _, gain), _ = parts(asked, gains, "gain")
     rows = [r for r in read_table(asked).to_pylist() if r["split"] in LABELLED]
-    true = [[policy.value for policy in POLICIES].index(r["true_policy"]) for r in rows]
+    true = [r["true_policy"] == "Complex_Query" for r in rows]
     own = {"router's policy": [r["router_policy"] for r in rows], "topic": [r["topic"] or "no topic" for r in rows]}
     promise, threshold = Promise(risk="loss", at_most=0.01, probability=0.5), found.methods[JOINT].point.threshold
     for kind, slices in own.items():

@@ -44,7 +44,7 @@ def test_other_needs_or_labels_are_another_ground() -> None:
 
 
 def test_the_guarantee_is_bound_to_both_halves() -> None:
-    bound = dict.fromkeys(("head", "router", "template", "prices"), "c" * 64)
+    bound = dict.fromkeys(("head", "router", "template", "prices", "policy_map"), "c" * 64)
     found = guarantee_of(basis(), bound)
     assert str(found).endswith("with 90 % over the draw of 4 labels")
     assert (found.threshold, found.kept, found.bound.needs) == (0.25, 0.5, basis().needs_sha256)

@@ -11,6 +11,7 @@ from routecal.calib.checkpoint_errors import NoOutcomeHead
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.packed_folder import serving_in
+from routecal.calib.policy import DEFAULT_MAP
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_table
@@ -21,6 +22,8 @@ from routecal.tasks.outcome import predict_outcomes, train_outcome_head
 from routecal.tasks.pack import copy_packed, pack_router, with_rule
 from routecal.tasks.train import train_sft
 from tests.tasks.made import Made
+
+UP = {"Ambiguous_Query": "large"}
 
 
 @pytest.fixture
@@ -66,6 +69,9 @@ def test_a_night_counts_by_the_rule_that_serves(made: Made, by_gain: Artifact) -
     assert (found.escalated != np.array([d.escalate for d in routed])).mean() < 0.03
     assert share_escalated(by_gain, rows) == found.escalated.mean()
     assert found.wrong.tolist() == [policy == "Complex_Query" for policy in table["true_policy"].to_pylist()]
+    up = serving_in(local_folder(by_gain)).model_copy(update={"policy_map": DEFAULT_MAP.changed(UP)})
+    true = table["true_policy"].to_pylist()
+    assert decisions(with_rule.fn(by_gain, up), rows).wrong.tolist() == [one != "Standard_Query" for one in true]
     by_confidence = with_rule.fn(by_gain, ServingRule(threshold=0.5))
     routed = CalibratedRouter.from_pretrained(local_folder(by_confidence)).route(table["query"].to_pylist())
     found = decisions(by_confidence, rows)

@@ -8,12 +8,12 @@ from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes, curve, q
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
-from tests.calib.escalation.made import NEED, POLICY, SIX, simulated
+from tests.calib.escalation.made import NEED, POLICY, SIX, C, simulated
 
 
 def test_a_claim_by_hand() -> None:
-    found = saving_at(SIX, NEED, threshold=-0.55, margin=0.01, policy=POLICY)
-    assert found.point == curve(SIX, NEED, thresholds=[-0.55], policy=POLICY).point(0)
+    found = saving_at(SIX, NEED, threshold=-0.55, margin=0.01, to_large=POLICY == C)
+    assert found.point == curve(SIX, NEED, thresholds=[-0.55], to_large=POLICY == C).point(0)
     assert found.saving.value == pytest.approx(1 - 72 / 90)
     assert found.quality_difference.value == pytest.approx(-1 / 6)
     # random mix costing 12: share 11/14, quality 2/6 + 11/14 * 3/6

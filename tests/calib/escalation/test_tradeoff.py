@@ -11,7 +11,7 @@ from tests.calib.escalation.made import NEED, POLICY, SIX, C, cases
 
 
 def test_every_number_by_hand() -> None:
-    found = curve(SIX, NEED, policy=POLICY)
+    found = curve(SIX, NEED, to_large=POLICY == C)
     # threshold            -inf         -.8 (-0)      -.55 (-4)     inf (-1, 3)
     # large serves         all          1-5           1, 2, 3, 5    2, 5
     # right                all but 3    all but 3     0, 1, 2, 5    0, 2, 5
@@ -28,14 +28,14 @@ def test_every_number_by_hand() -> None:
 
 
 def test_complex_queries_may_go_down_where_their_need_is_small() -> None:
-    found = curve(SIX, [0.1, 0.6, 0.2, 0.7, 0.3, 0.9], thresholds=[0.25, 0.95], policy=POLICY)
+    found = curve(SIX, [0.1, 0.6, 0.2, 0.7, 0.3, 0.9], thresholds=[0.25, 0.95], to_large=POLICY == C)
     assert found.downgraded == pytest.approx([1 / 6, 2 / 6])  # row 2, then row 5 too
     assert found.escalated == pytest.approx([3 / 6, 0])  # rows 1, 3 and 4
     unknown = curve(SIX, NEED)
     assert unknown.escalated is None
     assert (unknown.point(0).escalated, unknown.point(0).downgraded) == (None, None)
-    with pytest.raises(LengthMismatch, match="policy"):
-        curve(SIX, NEED, policy=[0, 1])
+    with pytest.raises(LengthMismatch, match="to_large"):
+        curve(SIX, NEED, to_large=[0, 1])
 
 
 def test_random_mix_by_hand() -> None:
@@ -65,7 +65,7 @@ def test_the_oracle_starts_at_the_cheaper_model_whichever_that_is() -> None:
 @given(cases())
 def test_the_ends_are_the_router_alone_and_all_large(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
     outcomes, policy, need = case
-    found = curve(outcomes, need, policy=policy)
+    found = curve(outcomes, need, to_large=policy == C)
     alone = np.where(policy == C, outcomes.large_right, outcomes.medium_right)
     assert (found.threshold[0], found.threshold[-1]) == (NOTHING_KEPT, ALL_KEPT)
     assert found.quality[-1] == pytest.approx(alone.mean())
@@ -84,7 +84,7 @@ def test_one_pass_equals_counting_at_each_threshold(
 ) -> None:
     outcomes, policy, need = case
     at = np.sort([*thresholds, *need[:3]])
-    found = curve(outcomes, need, thresholds=at, policy=policy)
+    found = curve(outcomes, need, thresholds=at, to_large=policy == C)
     for i, t in enumerate(at):
         large = (policy == C) | (need > t)
         right = np.where(large, outcomes.large_right, outcomes.medium_right)
@@ -101,7 +101,7 @@ def test_one_pass_equals_counting_at_each_threshold(
 @given(cases())
 def test_escalation_only_shrinks_with_the_threshold(case: tuple[Outcomes, np.ndarray, np.ndarray]) -> None:
     outcomes, policy, need = case
-    found = curve(outcomes, need, policy=policy)
+    found = curve(outcomes, need, to_large=policy == C)
     assert found.escalated is not None
     assert (np.diff(found.escalated) <= 0).all()
     assert (np.diff(found.large) <= 0).all()

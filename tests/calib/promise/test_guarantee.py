@@ -13,7 +13,7 @@ from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from routecal.calib.promise.guarantee import Bound, Guarantee
 from routecal.calib.promise.promise import Promise, promised
 
-PARTS = ("head", "router", "template", "needs", "labels", "prices")
+PARTS = ("head", "router", "template", "needs", "labels", "prices", "policy_map")
 BOUND = Bound(**{part: f"{i}" * 64 for i, part in enumerate(PARTS)})
 AT = datetime(2026, 11, 29, 21, 5, 7, 123456, tzinfo=timezone(timedelta(hours=2)))
 
@@ -56,7 +56,8 @@ def test_what_is_not_a_guarantee_is_refused() -> None:
 def test_it_is_void_when_a_part_is_another(part: str) -> None:
     why = guarantee().void_because(BOUND.model_copy(update={part: "f" * 64}))
     assert why is not None
-    assert {"template": "prompt template", "needs": "needs of the labelled queries"}.get(part, part) in why
+    names = {"template": "prompt template", "needs": "needs of the labelled queries", "policy_map": "policy map"}
+    assert names.get(part, part) in why
     assert f"(sha256 ffffffffffff instead of {getattr(BOUND, part)[:12]})" in why
     assert ("are others" if part in ("needs", "labels", "prices") else "is another one") in why
 

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 NEED = RNG.random(1000)
 MEDIUM = (RNG.random(1000) < 1 - 0.4 * NEED).astype(int)
 LARGE = np.maximum(MEDIUM, RNG.random(1000) < 0.5)
-POLICY = np.where(MEDIUM, 0, np.where(LARGE, 1, 2))
+NEEDS_LARGE = LARGE > MEDIUM
 
 
 def asked(risk: str, at_most: float = 0.1, probability: float | None = 0.95) -> Promise:
@@ -23,36 +23,36 @@ def asked(risk: str, at_most: float = 0.1, probability: float | None = 0.95) -> 
 @pytest.mark.parametrize(
     ("risk", "same"),
     [
-        ("kept", keep_at_most(NEED, POLICY == 1, level=0.1, delta=0.05)),
+        ("kept", keep_at_most(NEED, NEEDS_LARGE, level=0.1, delta=0.05)),
         ("harm", harm_at_most(NEED, LARGE > MEDIUM, level=0.1, delta=0.05)),
         ("loss", loss_at_most(NEED, MEDIUM - LARGE, level=0.1, delta=0.05)),
     ],
 )
 def test_each_risk_takes_its_own_walk(risk: str, same: object) -> None:
-    found = promised(NEED, POLICY, MEDIUM, LARGE, asked(risk))
+    found = promised(NEED, NEEDS_LARGE, MEDIUM, LARGE, asked(risk))
     assert found.walk == same
     assert found.walk.n_kept > 100
-    assert found.n_at_risk == (POLICY == 1).sum()
+    assert found.n_at_risk == NEEDS_LARGE.sum()
 
 
 def test_true_policies_are_enough_for_what_is_kept_and_for_nothing_else() -> None:
-    assert promised(NEED, POLICY, None, None, asked("kept")).walk.n_kept > 100
+    assert promised(NEED, NEEDS_LARGE, None, None, asked("kept")).walk.n_kept > 100
     for risk in ("harm", "loss"):
         with pytest.raises(GradeUnknown, match="1000 of 1000 answers of the medium model have no grade"):
-            promised(NEED, POLICY, None, None, asked(risk))
+            promised(NEED, NEEDS_LARGE, None, None, asked(risk))
         with pytest.raises(InvalidLabel):
-            promised(NEED, POLICY, MEDIUM * 2, LARGE, asked(risk))
+            promised(NEED, NEEDS_LARGE, MEDIUM * 2, LARGE, asked(risk))
         with pytest.raises(LengthMismatch, match="large_right has 2"):
-            promised(NEED, POLICY, MEDIUM, [1, 0], asked(risk))
+            promised(NEED, NEEDS_LARGE, MEDIUM, [1, 0], asked(risk))
 
 
 @pytest.mark.parametrize("risk", ["kept", "harm", "loss"])
 def test_what_cannot_be_had_comes_with_what_can(risk: str) -> None:
     few = slice(0, 100)
-    found = promised(NEED[few], POLICY[few], MEDIUM[few], LARGE[few], asked(risk, 0.02))
+    found = promised(NEED[few], NEEDS_LARGE[few], MEDIUM[few], LARGE[few], asked(risk, 0.02))
     assert found.walk.threshold == NOTHING_KEPT
     assert found.reachable is not None
-    looser = promised(NEED[few], POLICY[few], MEDIUM[few], LARGE[few], asked(risk, found.reachable))
+    looser = promised(NEED[few], NEEDS_LARGE[few], MEDIUM[few], LARGE[few], asked(risk, found.reachable))
     assert looser.is_worthwhile
     assert "cannot be promised from 100 labelled queries" in str(found)
     assert f"{100 * found.reachable:.3g} " in str(found)
@@ -92,11 +92,11 @@ def test_a_share_too_small_to_pay_is_named() -> None:
 
 def test_on_average_is_never_called_a_promise() -> None:
     for level in (0.1, 0.0005):
-        words = str(promised(NEED, POLICY, MEDIUM, LARGE, asked("harm", level, None)))
+        words = str(promised(NEED, NEEDS_LARGE, MEDIUM, LARGE, asked("harm", level, None)))
         assert words.startswith("On average at most")
         assert "promise" not in words
     with pytest.raises(OutOfRange, match="only harm has a bound on average, not loss"):
-        promised(NEED, POLICY, MEDIUM, LARGE, asked("loss", 0.1, None))
+        promised(NEED, NEEDS_LARGE, MEDIUM, LARGE, asked("loss", 0.1, None))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from routecal.calib.escalation.area import area_of_counts
-from routecal.calib.escalation.tradeoff import COMPLEX
+from routecal.calib.need import goes_to_large
 from routecal.calib.trial import learned_rules
 from routecal.calib.trial.decision_rows import Answer
 from routecal.calib.trial.decisions import CONFIDENCE, JOINT, MEDIUM_WRONG, OUTCOME_VARIANTS, REGRESSION, RULES, decide
@@ -55,7 +55,7 @@ def test_every_row_is_told_something_usable(made: World, said: dict[str, Answer]
 def test_a_confidence_in_a_policy_never_sends_a_complex_query_down(
     made: World, said: dict[str, Answer], rule: str
 ) -> None:
-    complex_ = made.rows.test.policy == COMPLEX
+    complex_ = goes_to_large(made.rows.test.policy)
     assert 0 < complex_.sum() < len(complex_)
     assert (np.isinf(said[rule].test.need) == complex_).all()
 
