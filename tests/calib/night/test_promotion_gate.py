@@ -169,7 +169,7 @@ def test_a_promotion_that_escalates_more_says_so_with_both_shares() -> None:
 
 
 def test_what_is_served_wrongly_is_what_is_kept_and_should_not_be() -> None:
-    assert served([True, False, False], [True, True, False]) == Served(1 / 3, 1 / 3)
+    assert served([True, False, False], [True, True, True]) == served([1, 0, 0], [1, 1, 1]) == Served(1 / 3, 2 / 3)
     with pytest.raises(LengthMismatch):
         served([True], [True, False])
 
