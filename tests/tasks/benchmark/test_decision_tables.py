@@ -85,6 +85,13 @@ def test_a_spoilt_head_misses_its_bars_and_the_page_says_so() -> None:
     assert page.count("▼") >= 6
 
 
+@pytest.mark.parametrize(("theirs", "met"), [(float(np.nextafter(0.7, 1)), True), (0.71, False)])
+def test_as_many_cells_in_band_are_as_often(theirs: float, met: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_bars, "_in_band", lambda own, rule, what: 0.7 if rule == JOINT else theirs)
+    found = held([made(kind="overconfident")])
+    assert {bar.met for claim, bar in found.items() if "noise band" in claim} == {met}
+
+
 def test_one_bad_set_is_enough_to_miss() -> None:
     found = held([made("a"), made("b"), made("c"), made("d", spoilt=JOINT)])
     area = found["Area over random, joint outcome minus confidence"]
