@@ -3,6 +3,7 @@
     total    SFT + RL of the default heads on 1,000 and on 100,000 labelled rows of 640 numbers, early stopping on
     loader   epochs of SFT against the same maths behind a DataLoader, batch 1,024
     draws    an RL step with 16 confidences per row against one that repeats the features 16 times
+    outcome  the outcome head against the confidence head, SFT + RL, on the same 1,000 labelled rows
 
 The ratios are of two things done in turn, so that what else the machine does meets both. The seconds are bars on a free
 machine: where others took more than a twentieth of the cores during every run, the CPU time of our own single thread is
@@ -26,6 +27,9 @@ from routecal.calib.learn.recipe import Recipe
 from routecal.calib.learn.rl import RLConfig
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.learn.training_loop import TrainingRows, adamw, prepare, threads_for, update
+from routecal.calib.outcome.cells import Cells
+from routecal.calib.outcome.fit import fit_outcome
+from routecal.calib.policy import OracleMatrix
 from tests.bench.metrics import Bar, shown
 from tests.bench.timing import QUIET, Run, in_turn
 from tests.calib.made import fit
@@ -137,6 +141,32 @@ def draws() -> list[Bar]:
     return [Bar(f"an RL step, {DRAWS} draws at batch {BATCH:,}: features repeated over ours", ratio, 8)]
 
 
+def outcome() -> list[Bar]:
+    """Both heads of a calibration from nothing, each cross-fitted, on the same rows."""
+    rows = made(1_000)
+    deal, cells = Deal.of(rows), Cells.of(OracleMatrix())
+    # What both models get right lies along a few strong directions of the state, as components of a real one do.
+    rng = np.random.default_rng(0)
+    told = rng.standard_normal((1_000, 20)) * 4
+    hidden = (0.2 * rows.hidden + told @ rng.standard_normal((20, WIDTH)) / 5).astype(np.float32)
+    medium, large = (told[:, k] / 2 + rng.logistic(size=1_000) > 0 for k in (0, 1))
+    cell = np.where(medium, np.where(large, 0, 1), np.where(large, 2, 3 + rng.integers(2, size=1_000)))
+    fold = np.arange(1_000) % 5
+    times = shown(
+        in_turn(
+            {
+                "confidence head": partial(recipe.fit, Recipe(), deal),
+                "outcome head": lambda: fit_outcome({"state": hidden}, rows.logits, cell, fold, cells),
+            },
+            n_rounds=3,
+        )
+    )
+    ratio = times["outcome head"].own_cpu_s / times["confidence head"].own_cpu_s
+    return [
+        Bar("CPU seconds of the outcome head over those of the confidence head, 1,000 rows", ratio, 1.5, is_limit=True)
+    ]
+
+
 def _seconds(time: Run) -> float:
     return time.seconds if time.others <= QUIET else time.own_cpu_s
 
@@ -145,7 +175,7 @@ def _clock(time: Run) -> str:
     return "clock" if time.others <= QUIET else f"CPU: others had {time.others:.0%}"
 
 
-PARTS: dict[str, Callable[[], list[Bar]]] = {"total": total, "loader": loader, "draws": draws}
+PARTS: dict[str, Callable[[], list[Bar]]] = {"total": total, "loader": loader, "draws": draws, "outcome": outcome}
 
 
 def main(names: list[str]) -> int:
