@@ -8,7 +8,7 @@ import pytest
 
 from routecal.calib.trial import ablation
 from routecal.calib.trial.ablation import REFERENCE
-from routecal.calib.trial.decisions import REGRESSION, RULES
+from routecal.calib.trial.decisions import BOOSTING, CONFIDENCE, JOINT, MEDIUM_WRONG, REGRESSION, RULES
 from routecal.calib.trial.methods import AS_WRITTEN, DEFAULT, METHODS
 from routecal.flows.benchmark import ablate, benchmark
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
@@ -17,6 +17,8 @@ from routecal.tasks.benchmark.decision_results import ORACLE
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 States = list[tuple[str, str]]
+# Whom bars compare.
+HELD = (JOINT, CONFIDENCE, MEDIUM_WRONG, BOOSTING)
 FEW = {name: ablation.VARIANTS[name] for name in (REFERENCE, "SFT twice", "recalibration off")}
 
 
@@ -41,6 +43,8 @@ def test_benchmark_compares_extracts_once_and_resumes(
     data: str, causal_checkpoint: Path, states: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("routecal.calib.trial.learned_rules.MOST_TREES", 5)
+    monkeypatch.setattr("routecal.calib.trial.learned_rules.STRENGTHS", (1e-2,))
+    monkeypatch.setattr("routecal.calib.trial.decisions.RULES", few := {rule: RULES[rule] for rule in HELD})
     params = BenchmarkParams(
         data=data,
         base_model=str(causal_checkpoint),
@@ -74,7 +78,7 @@ def test_benchmark_compares_extracts_once_and_resumes(
     assert (tmp_path / "page.md").read_text() == found.page
     decisions = numbers["decisions"]
     assert [(t["name"], t["asked"]) for t in decisions if t["name"] is None] == [(None, 60), (None, 70)]
-    assert {line["rule"] for line in decisions[0]["lines"]} == {*RULES, ORACLE}
+    assert {line["rule"] for line in decisions[0]["lines"]} == {*few, ORACLE}
     assert len(numbers["bars"]) >= 10
     assert "What a label buys" in found.page
     scores = read_table(found.artifacts["scores"]).to_pylist()

@@ -194,12 +194,13 @@ def test_what_may_have_been_billed_counts_against_the_cap() -> None:
     with serving({MEDIUM: cut, LARGE: cut}, respond=bill) as server:
         found = run(server, asked(64), max_usd=0.5)
         assert isinstance(found.error, BudgetReached)
-        assert 0.3 < bill.usd <= 0.5
+        assert bill.usd <= 0.5
         again = run(server, asked(64), max_usd=0.5, run="2")
         assert isinstance(again.error, BudgetReached)
         assert bill.usd <= 0.5
     assert recorded() == []
-    assert sum(row["usd"] for row in recorded("attempts")) >= bill.usd
+    # At the dearest price of the next 24 hours: on the eve of another price that is not what is billed.
+    assert max(0.3, bill.usd) <= sum(row["usd"] for row in recorded("attempts")) <= 0.5
 
 
 def test_a_cap_of_zero_asks_nothing() -> None:
