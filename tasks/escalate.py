@@ -1,14 +1,13 @@
 """Escalation: thresholds chosen on labelled rows, and what they save on the test split."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from routecal.calib import escalation
-from routecal.calib.errors import GradeUnknown, OutOfReach, PriceUnknown
+from routecal.calib.errors import GradeUnknown, OutOfReach
 from routecal.calib.escalation import ALL_KEPT, Outcomes, need_by_confidence, need_by_gain, saving_at
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.extra_cost import ExtraCost
@@ -19,10 +18,11 @@ from routecal.plain_text import plain
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.example_join import rows_of
 from routecal.tasks.cache import step
-from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation
+from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation
 from routecal.tasks.guarantees import basis_of
 from routecal.tasks.load_examples import policy_index
 from routecal.tasks.operating_table import by_topic, operating_points
+from routecal.tasks.priced_outcomes import extra_cost_of, priced_outcomes
 from routecal.tasks.thresholds import Labelled, promise_in_slices, promise_of, threshold_for
 
 # Thresholds of a drawn curve, at most.
@@ -31,20 +31,17 @@ POINTS = 101
 LONGEST_TOPIC = 200
 
 
-class Priced(NamedTuple):
-    """Outcomes, the unit of their costs, why that is not money, and extra costs (n,) where they were recorded."""
-
-    outcomes: Outcomes
-    unit: str
-    note: str
-    recorded: NDArray[np.float64] | None
-
-
 @step(
     "escalate",
     "escalate: what it saves on {examples.rows} examples",
     on=(
-        *("tasks.load_examples", "tasks.operating_table", "tasks.thresholds", "tasks.guarantees"),
+        *(
+            "tasks.load_examples",
+            "tasks.priced_outcomes",
+            "tasks.operating_table",
+            "tasks.thresholds",
+            "tasks.guarantees",
+        ),
         *("storage.example_join", "calib.escalation", "calib.promise", "calib.metrics"),
     ),
 )
@@ -82,7 +79,7 @@ def escalate(
     true_policy = policy_index(table["true_policy"])[labelled]
     needs_large = goes_to_large(true_policy, terms.whole_map)
     rows = Labelled(priced.outcomes.where(labelled), true_policy, needs_large, priced.unit, priced.note)
-    extra_cost = _extra_cost(table, priced, labelled)
+    extra_cost = extra_cost_of(table, priced, labelled)
     needs = _needs(predictions, table, methods, outcome_predictions, extra_cost, terms.whole_map)
     chosen = {name: need[labelled] for name, need in needs.items()}
     rule, thresholds = list(needs)[-1], dict[str, float]()
@@ -148,37 +145,6 @@ def _measured(
     }
 
 
-def priced_outcomes(table: pa.Table, terms: EscalationTerms) -> Priced:
-    """Outcomes of examples at costs as given, else as recorded, else in calls of the large model.
-
-    Raises:
-        GradeUnknown: labels say the policy alone.
-    """
-    grades = (table["medium_grade"].to_pylist(), table["large_grade"].to_pylist())
-    is_given = terms.medium_price is not None or terms.large_price is not None
-    medium, large = (
-        (terms.medium_price, terms.large_price)
-        if is_given
-        else (table[f"{model}_cost_usd"].to_pylist() for model in ("medium", "large"))
-    )
-    try:
-        found = Outcomes.of(*grades, medium_cost=_number(medium), large_cost=_number(large))
-        if found.large_cost.any():
-            recorded = None if is_given else found.large_cost - found.medium_cost
-            return Priced(found, terms.price_unit if is_given else "USD", "", recorded)
-        note = "the large model costs nothing here"
-    except PriceUnknown as error:
-        note = str(error)
-    return Priced(Outcomes.of(*grades, medium_cost=0.0, large_cost=1.0), CALLS, note, None)
-
-
-def _extra_cost(table: pa.Table, priced: Priced, labelled: NDArray[np.bool_]) -> ExtraCost:
-    """By the length of the prompt where costs were recorded, and flat where they were given or are not known."""
-    if priced.recorded is None or not priced.recorded[labelled].mean() > 0:
-        return ExtraCost()
-    return escalation.fit_extra_cost(table["n_tokens"].to_numpy()[labelled], priced.recorded[labelled])
-
-
 def _needs(
     predictions: Artifact,
     table: pa.Table,
@@ -197,10 +163,6 @@ def _needs(
         gain = rows_of(read_table(outcomes, columns=["query_id", "gain"]), table["query_id"])["gain"].to_numpy()
         found[JOINT] = need_by_gain(gain, extra_cost(table["n_tokens"].to_numpy()))
     return found
-
-
-def _number(cost: object) -> NDArray[np.float64]:
-    return np.asarray(cost, dtype=np.float64)  # None becomes NaN: unknown
 
 
 def _confidences(predictions: Artifact, examples: pa.Table, methods: Sequence[str]) -> dict[str, NDArray[np.float64]]:

@@ -15,11 +15,11 @@ from routecal.calib.night.served_quality import not_compared, served_quality
 from routecal.calib.settings import EscalationTerms
 from routecal.storage.artifact import Artifact, read_table
 from routecal.tasks.cache import step
-from routecal.tasks.escalate import priced_outcomes
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night.health_check import Decisions, decisions, predict
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.pack import rule_in
+from routecal.tasks.priced_outcomes import priced_outcomes
 from routecal.tasks.train import open_head
 
 # Topics of fewer held-out rows have no veto, so they need no slice.
@@ -66,7 +66,7 @@ def _contender(
     on=(
         "tasks.night.health_check",
         "tasks.load_examples",
-        "tasks.escalate",
+        "tasks.priced_outcomes",
         "storage.example_join",
         "calib.night.promotion_gate",
         "calib.night.served_quality",

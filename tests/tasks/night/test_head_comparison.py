@@ -18,7 +18,6 @@ from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms, Reading
 from routecal.storage.artifact import Artifact, read_table, write_table
 from routecal.storage.layout import Home
-from routecal.tasks.escalate import priced_outcomes
 from routecal.tasks.load_examples import load_examples
 from routecal.tasks.night import head_comparison
 from routecal.tasks.night.head_comparison import choose_candidate, classes, judge
@@ -26,6 +25,7 @@ from routecal.tasks.night.health_check import decisions
 from routecal.tasks.night.label_history import NightRows
 from routecal.tasks.outcome import train_outcome_head
 from routecal.tasks.pack import pack_router
+from routecal.tasks.priced_outcomes import priced_outcomes
 from routecal.tasks.train import open_head, recalibrate_head, train_sft
 from tests.tasks.made import Made
 
