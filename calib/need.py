@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import PlainSerializer
 
 from routecal.calib.checks import FloatArray, checked_p
-from routecal.calib.errors import InvalidCost, LengthMismatch, NonFinite
+from routecal.calib.decision_errors import InvalidCost
+from routecal.calib.errors import LengthMismatch, NonFinite
 from routecal.calib.policy import DEFAULT_MAP, POLICIES, PolicyMap
 
 # Below every need: the large model serves all.

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from routecal.calib.errors import PolicyMapUnusable
+from routecal.calib.decision_errors import PolicyMapUnusable
 
 
 class Grade(StrEnum):

@@ -28,6 +28,7 @@ FOLLOWED = ("routecal.calib", "routecal.storage")
 # Sentences; no result depends on them.
 NO_EFFECT = (
     "routecal.calib.errors",
+    "routecal.calib.decision_errors",
     "routecal.calib.checkpoint_errors",
     "routecal.storage.errors",
     "routecal.storage.input_errors",

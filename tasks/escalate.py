@@ -7,11 +7,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from routecal.calib import escalation
-from routecal.calib.errors import GradeUnknown, OutOfReach
-from routecal.calib.escalation import ALL_KEPT, Outcomes, need_by_confidence, need_by_gain, saving_at
+from routecal.calib.decision_errors import GradeUnknown, OutOfReach
+from routecal.calib.escalation import Outcomes, saving_at
 from routecal.calib.examples import WARN_BELOW
 from routecal.calib.extra_cost import ExtraCost
-from routecal.calib.need import goes_to_large
+from routecal.calib.need import ALL_KEPT, goes_to_large, kept, need_by_confidence, need_by_gain, thresholds_of
 from routecal.calib.policy import PolicyMap
 from routecal.calib.settings import MARGIN, EscalationTerms
 from routecal.plain_text import plain
@@ -127,7 +127,7 @@ def _measured(
     ahead = None
     if {JOINT, CONFIDENCE} <= needs.keys():
         ahead = escalation.area_difference(needs[JOINT], needs[CONFIDENCE], here, level=level)
-    large = ~escalation.kept(needs[rule], threshold)
+    large = ~kept(needs[rule], threshold)
     grades = (test["medium_grade"].to_pylist(), test["large_grade"].to_pylist())
     topics = by_topic(_topics(test), here, needs[rule], threshold, margin=margin, level=level)
     return {
@@ -176,7 +176,7 @@ def _drawn(
     here: Outcomes, need: NDArray[np.float64], to_large: NDArray[np.bool_], level: float
 ) -> tuple[list[escalation.ThresholdPoint], list[tuple[float, float]]]:
     """A curve of at most `POINTS` thresholds, both ends included, evenly by rank; and its band."""
-    every = escalation.thresholds_of(need)
+    every = thresholds_of(need)
     thresholds = every[np.linspace(0, len(every) - 1, min(POINTS, len(every))).round().astype(int)]
     line = escalation.curve(here, need, thresholds=thresholds, to_large=to_large)
     low, high = escalation.quality_band(here, need, thresholds=thresholds, level=level)

@@ -2,9 +2,10 @@
 
 from pydantic import BaseModel, Field
 
-from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint, confidence_threshold
+from routecal.calib.escalation import CellRegret, Saving, ThresholdPoint
 from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.metrics import Estimate
+from routecal.calib.need import confidence_threshold
 from routecal.calib.policy import DEFAULT_MAP, PolicyMap
 from routecal.calib.serving_rule import ServingRule
 from routecal.calib.settings import EscalationTerms

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Saving, confidence_threshold
+from routecal.calib.escalation import Saving
 from routecal.calib.metrics import Estimate
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT, confidence_threshold
 from routecal.calib.policy import DEFAULT_MAP
 from routecal.calib.promise.wording import level_in_words
 from routecal.tasks.escalation_result import CALLS, JOINT, Escalation

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from routecal.calib.escalation import Outcomes, kept
-from routecal.calib.need import Threshold
+from routecal.calib.escalation import Outcomes
+from routecal.calib.need import Threshold, kept
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.guarantee import Bound, Guarantee
 from routecal.calib.settings import EscalationTerms

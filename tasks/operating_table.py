@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from routecal.calib.errors import OutOfReach
-from routecal.calib.escalation import NOTHING_KEPT, Outcomes, Saving, saving_at, threshold_at_saving
+from routecal.calib.decision_errors import OutOfReach
+from routecal.calib.escalation import Outcomes, Saving, saving_at, threshold_at_saving
+from routecal.calib.need import NOTHING_KEPT
 from routecal.calib.promise.wording import level_in_words
 from routecal.calib.settings import EscalationTerms
 from routecal.tasks.escalation_result import OperatingPoint

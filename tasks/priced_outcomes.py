@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from routecal.calib import escalation
-from routecal.calib.errors import PriceUnknown
+from routecal.calib.decision_errors import PriceUnknown
 from routecal.calib.escalation import Outcomes
 from routecal.calib.extra_cost import ExtraCost
 from routecal.calib.settings import EscalationTerms

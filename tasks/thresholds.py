@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routecal.calib import escalation
-from routecal.calib.errors import OutOfReach
-from routecal.calib.escalation import NOTHING_KEPT, Outcomes
+from routecal.calib.decision_errors import OutOfReach
+from routecal.calib.escalation import Outcomes
+from routecal.calib.need import NOTHING_KEPT
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.promise import events_of, promised, walker
 from routecal.calib.promise.slices import promised_slices

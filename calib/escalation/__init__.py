@@ -24,19 +24,8 @@ from routecal.calib.escalation.tradeoff import (
     oracle_line,
     random_mix,
 )
-from routecal.calib.need import (
-    ALL_KEPT,
-    NOTHING_KEPT,
-    confidence_threshold,
-    kept,
-    need_by_confidence,
-    need_by_gain,
-    thresholds_of,
-)
 
 __all__ = [
-    "ALL_KEPT",
-    "NOTHING_KEPT",
     "CellRegret",
     "CostQuality",
     "Curve",
@@ -46,12 +35,8 @@ __all__ = [
     "area_difference",
     "area_of_counts",
     "area_over_random",
-    "confidence_threshold",
     "curve",
     "fit_extra_cost",
-    "kept",
-    "need_by_confidence",
-    "need_by_gain",
     "oracle_line",
     "paired_difference_of_shares",
     "quality_band",
@@ -63,5 +48,4 @@ __all__ = [
     "threshold_at_call_rate",
     "threshold_at_saving",
     "threshold_at_value",
-    "thresholds_of",
 ]

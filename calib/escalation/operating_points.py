@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import LengthMismatch, OutOfRange, OutOfReach
+from routecal.calib.decision_errors import OutOfReach
+from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.need import checked_need, thresholds_of
 
 

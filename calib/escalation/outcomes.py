@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import GradeUnknown, InvalidCost, InvalidLabel, LengthMismatch, PriceUnknown, TooFewExamples
+from routecal.calib.decision_errors import GradeUnknown, InvalidCost, PriceUnknown
+from routecal.calib.errors import InvalidLabel, LengthMismatch, TooFewExamples
 from routecal.calib.policy import Grade
 
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from scipy.stats import t
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import NothingToSave
+from routecal.calib.decision_errors import NothingToSave
 from routecal.calib.escalation.outcomes import Outcomes
 from routecal.calib.escalation.paired import paired_difference_of_shares
 from routecal.calib.escalation.tradeoff import ThresholdPoint, curve

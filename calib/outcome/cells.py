@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray
-from routecal.calib.errors import GradeUnknown
+from routecal.calib.decision_errors import GradeUnknown
 from routecal.calib.policy import POLICIES, Grade, OracleMatrix
 
 

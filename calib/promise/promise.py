@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routecal.calib.checks import FloatArray, checked
-from routecal.calib.errors import GradeUnknown, LengthMismatch, OutOfRange
+from routecal.calib.decision_errors import GradeUnknown
+from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.reach import WORTHWHILE, labels_needed, smallest_level
 from routecal.calib.promise.walks import Walk, harm_at_most, harm_on_average, keep_at_most, loss_at_most

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from routecal.calib.errors import GradeUnknown
+from routecal.calib.decision_errors import GradeUnknown
 from routecal.calib.examples import LABELLED
 from routecal.calib.head import LoadedHead
 from routecal.calib.learn.cross_fit import unseen

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from routecal.calib.errors import InvalidCost, InvalidProbability, LengthMismatch, NonFinite
-from routecal.calib.escalation import (
+from routecal.calib.decision_errors import InvalidCost
+from routecal.calib.errors import InvalidProbability, LengthMismatch, NonFinite
+from routecal.calib.need import (
     ALL_KEPT,
     NOTHING_KEPT,
+    Threshold,
+    checked_need,
     confidence_threshold,
     kept,
     need_by_confidence,
     need_by_gain,
     thresholds_of,
 )
-from routecal.calib.need import Threshold, checked_need
 from tests.calib.escalation.made import NEED, POLICY, A, C, P, S
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routecal.calib.errors import PolicyMapUnusable
+from routecal.calib.decision_errors import PolicyMapUnusable
 from routecal.calib.need import goes_to_large, need_by_confidence
 from routecal.calib.policy import DEFAULT_MAP, POLICIES, PolicyMap
 from routecal.calib.settings import EscalationTerms

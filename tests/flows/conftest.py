@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, get_current_settings, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from routecal.deployments.environment import environment
+from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.params import CalibrateParams
 from tests.flows.api_labels import KEY, N, file_of, known
+from tests.flows.inbox import drop
 from tests.flows.plain import make_plain
 from tests.gemini_server.server import GeminiServer, serving
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
@@ -131,6 +134,33 @@ def params(queries_file: str, outcomes_file: str, router_checkpoint: Path) -> Ca
         epochs=2,
         hidden_units=8,
     )
+
+
+@pytest.fixture(scope="session")
+def night_world(router_checkpoint: Path) -> tuple[list[str], list[str]]:
+    """1,200 queries in no order, so that none of their days looks unlike another, and their true policies."""
+    asked, order = texts(1200), np.random.default_rng(0).permutation(1200)
+    policies = policies_for(asked, router_checkpoint)
+    return [asked[i] for i in order], [policies[i] for i in order]
+
+
+@pytest.fixture
+def first_night(night_world: tuple[list[str], list[str]], router_checkpoint: Path, tmp_path: Path) -> RecalibrateParams:
+    """A night's, with 400 queries in the inbox."""
+    (tmp_path / "inbox").mkdir()
+    found = RecalibrateParams(
+        inbox=str(tmp_path / "inbox"),
+        outcomes=write_jsonl(tmp_path / "outcomes.jsonl", outcome_rows(*night_world)),
+        router_path=str(router_checkpoint),
+        night_queries=400,
+        epochs=8,
+        hidden_units=8,
+        target_ece=0.3,
+        medium_price=1,
+        large_price=20,
+    )
+    drop(found, night_world[0][:400], "monday.jsonl")
+    return found
 
 
 def of(states: States, state: str) -> Counter[str]:

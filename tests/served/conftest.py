@@ -156,6 +156,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
         assert running.left() == []
     finally:
         process.kill()
+        process.wait()
         for pid in running.left():
             os.kill(pid, signal.SIGKILL)
 

@@ -108,8 +108,12 @@ class Machine:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
+        # A zombie may have threads that are still ending: until then nobody can take its status.
         for process in self._started:
-            process.poll()
+            if not pids or process.pid in pids:
+                process.wait(30)
+            else:
+                process.poll()
 
     def wait(self, condition: Callable[[], Any], process: Process | None = None, log: str = "worker") -> None:
         """Until something holds, unless the process ends."""

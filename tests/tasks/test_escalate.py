@@ -9,12 +9,13 @@ import pytest
 
 from routecal.calib import escalation
 from routecal.calib.calibrated_router import CalibratedRouter
-from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes
+from routecal.calib.escalation import Outcomes
 from routecal.calib.examples import LABELLED
 from routecal.calib.extra_cost import ExtraCost
 from routecal.calib.learn.cross_fit import CrossFitPlan
 from routecal.calib.learn.sft import SFTConfig
 from routecal.calib.metrics import Estimate
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT, kept, need_by_confidence
 from routecal.calib.policy import POLICIES
 from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.slices import promised_slices
@@ -110,13 +111,13 @@ def parts(examples: Artifact, values: Artifact, column: str) -> list[tuple[Outco
 def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifact) -> None:
     found = measured(predictions, examples, WIDE, methods=(FINAL,))
     (there, *chosen_on), (here, policy, p) = parts(examples, predictions, "p")
-    need, at = escalation.need_by_confidence(*chosen_on), escalation.need_by_confidence(policy, p)
+    need, at = need_by_confidence(*chosen_on), need_by_confidence(policy, p)
     threshold = loss_at_most(need, there.medium_right - there.large_right, level=0.2, delta=0.5).threshold
     saving = found.methods[CONFIDENCE]
     assert saving == escalation.saving_at(here, at, threshold=threshold, margin=0.2, to_large=policy == 1)
     assert list(found.methods) == list(found.curves) == list(found.bands) == [found.rule] == [CONFIDENCE]
     assert (found.note, found.remarks, found.n_chosen_on, found.margin) == ("", [], len(need), 0.2)
-    share = float(escalation.kept(need, threshold).mean())
+    share = float(kept(need, threshold).mean())
     assert found.promise == Promised(sentence="at most 20 points lost, with 50 %", holds=True, kept=share)
     whole, drawn = escalation.curve(here, at), found.curves[CONFIDENCE]
     assert [(one.cost, one.quality) for one in (drawn[0], drawn[-1])] == [
@@ -130,7 +131,7 @@ def test_the_numbers_are_those_of_calib(examples: Artifact, predictions: Artifac
     assert all(low <= one.quality <= high for (low, high), one in zip(band, drawn, strict=True))
     assert found.areas == {CONFIDENCE: escalation.area_over_random(at, here)}
     assert found.area_difference is None
-    large = ~escalation.kept(at, threshold)
+    large = ~kept(at, threshold)
     assert sum(cell.cost for cell in found.regret) == pytest.approx(
         np.where(large, 20, 1).mean() - found.policies["perfect oracle"][0]
     )
@@ -267,7 +268,7 @@ def test_by_confidence_the_map_sends_ambiguous_queries_up_and_the_folder_keeps_i
     (there, *chosen_on), (here, policy, p) = parts(examples, predictions, "p")
     up = policy != 0
     assert (policy == 2).any()
-    need, at = escalation.need_by_confidence(*chosen_on, terms.whole_map), np.where(up, np.inf, -p)
+    need, at = need_by_confidence(*chosen_on, terms.whole_map), np.where(up, np.inf, -p)
     threshold = loss_at_most(need, there.medium_right - there.large_right, level=0.2, delta=0.5).threshold
     of_calib = escalation.saving_at(here, at, threshold=threshold, margin=0.2, to_large=up)
     assert found.methods == {CONFIDENCE: of_calib}

@@ -2,9 +2,10 @@
 
 import pytest
 
-from routecal.calib.escalation import NOTHING_KEPT, Saving, ThresholdPoint
+from routecal.calib.escalation import Saving, ThresholdPoint
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.summary import summarise
+from routecal.calib.need import NOTHING_KEPT
 from routecal.tasks.escalation_result import CALLS, CONFIDENCE, JOINT, Escalation, Promised
 from routecal.tasks.escalation_verdict import rule_line
 from routecal.tasks.evaluate import FINAL, Evaluation

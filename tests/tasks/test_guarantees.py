@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routecal.calib.escalation import ALL_KEPT, Outcomes
+from routecal.calib.escalation import Outcomes
+from routecal.calib.need import ALL_KEPT
 from routecal.calib.settings import EscalationTerms
 from routecal.tasks.guarantees import Basis, basis_of, guarantee_of
 

@@ -3,7 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from routecal.calib.escalation import Outcomes, need_by_confidence
+from routecal.calib.escalation import Outcomes
+from routecal.calib.need import need_by_confidence
 
 S, C, A = 0, 1, 2  # indices into POLICIES: Standard, Complex, Ambiguous
 

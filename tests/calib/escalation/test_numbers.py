@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from routecal.calib.errors import InvalidCost, InvalidLabel, LengthMismatch
+from routecal.calib.decision_errors import InvalidCost
+from routecal.calib.errors import InvalidLabel, LengthMismatch
 from routecal.calib.escalation import (
-    ALL_KEPT,
-    NOTHING_KEPT,
     Outcomes,
     curve,
     paired_difference_of_shares,
@@ -15,11 +14,11 @@ from routecal.calib.escalation import (
     random_mix,
     saving_at,
     score_statistic,
-    thresholds_of,
 )
 from routecal.calib.escalation.saving import _random_saving
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT, thresholds_of
 from tests.calib.escalation.made import NEED, SIX, simulated
 
 

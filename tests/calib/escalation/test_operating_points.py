@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routecal.calib.errors import LengthMismatch, OutOfRange, OutOfReach, TooFewExamples
-from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, curve, kept, need_by_gain, thresholds_of
+from routecal.calib.decision_errors import OutOfReach
+from routecal.calib.errors import LengthMismatch, OutOfRange, TooFewExamples
+from routecal.calib.escalation import curve
 from routecal.calib.escalation.expected_cost import fit_extra_cost
 from routecal.calib.escalation.operating_points import (
     threshold_at_budget,
@@ -15,6 +16,7 @@ from routecal.calib.escalation.operating_points import (
     threshold_at_value,
 )
 from routecal.calib.escalation.outcomes import Outcomes
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT, kept, need_by_gain, thresholds_of
 from tests.calib.escalation.made import NEED, SIX, cases, simulated
 
 

@@ -5,15 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from routecal.calib.errors import (
-    CalibError,
-    GradeUnknown,
-    InvalidCost,
-    InvalidLabel,
-    LengthMismatch,
-    PriceUnknown,
-    TooFewExamples,
-)
+from routecal.calib.decision_errors import GradeUnknown, InvalidCost, PriceUnknown
+from routecal.calib.errors import CalibError, InvalidLabel, LengthMismatch, TooFewExamples
 from routecal.calib.escalation import Outcomes
 
 ONE = np.ones(1)

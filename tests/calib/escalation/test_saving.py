@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from routecal.calib.errors import NothingToSave
-from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes, curve, quality_band, saving_at
+from routecal.calib.decision_errors import NothingToSave
+from routecal.calib.escalation import Outcomes, curve, quality_band, saving_at
 from routecal.calib.metrics import Estimate
 from routecal.calib.metrics.bin_counts import wilson
 from routecal.calib.metrics.bootstrap import mean_interval
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from tests.calib.escalation.made import NEED, POLICY, SIX, C, simulated
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routecal.calib.errors import LengthMismatch, NonFinite
-from routecal.calib.escalation import ALL_KEPT, NOTHING_KEPT, Outcomes, curve, oracle_line, random_mix
+from routecal.calib.escalation import Outcomes, curve, oracle_line, random_mix
+from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from tests.calib.escalation.made import NEED, POLICY, SIX, C, cases
 
 

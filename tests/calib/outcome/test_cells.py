@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from routecal.calib.errors import GradeUnknown
+from routecal.calib.decision_errors import GradeUnknown
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.policy import POLICIES, Grade, OracleMatrix, Policy
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from routecal.calib.errors import CalibError, GradeUnknown, InvalidLabel, LengthMismatch, OutOfRange
+from routecal.calib.decision_errors import GradeUnknown
+from routecal.calib.errors import CalibError, InvalidLabel, LengthMismatch, OutOfRange
 from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
 from routecal.calib.promise.promise import Promise, promised
 from routecal.calib.promise.walks import harm_at_most, keep_at_most, loss_at_most
