@@ -21,7 +21,7 @@ from routecal.flows.errors import (
     WrongValues,
 )
 from routecal.flows.form import allowed
-from routecal.flows.option_names import RENAMED, Option, closest, negated, options_of, spelled
+from routecal.flows.option_names import RENAMED, Option, closest, negated, options_of, positional_of, spelled
 from routecal.flows.path_checks import input_file, local_path
 from routecal.storage.input_errors import InputUnreadable
 
@@ -103,6 +103,8 @@ def parse(model: type[Model], command: str, words: Sequence[str]) -> Parsed[Mode
             raise FlagMisplaced(name, command)
         elif word.startswith("-"):
             raise OptionUnknown(name, command, closest(name, options, COMMON))
+        elif (field := positional_of(model)) is not None and field not in given:
+            option, value = options[spelled(field)], word
         else:
             raise WordUnexpected(word, command)
         before = given.setdefault(option.field, [])

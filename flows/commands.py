@@ -17,12 +17,11 @@ from routecal.flows.oracle_params import AuditParams, LabelParams, LedgerParams,
 from routecal.flows.params import (
     CalibrateParams,
     EvaluateParams,
-    ExportParams,
     ExtractParams,
-    StatsParams,
     TrainParams,
     TrainRouterParams,
 )
+from routecal.flows.result_params import ExportParams, StatsParams
 from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import AblateParams, BenchmarkParams
 

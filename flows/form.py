@@ -31,6 +31,7 @@ class Params(BaseModel):
         FIRST: fields that most people set, in the order of form and help; () means all. The others are advanced.
         GROUP: the heading that the fields of this class stand under where they are advanced.
         EXAMPLE: options of one typical call of the command, for its help.
+        POSITIONAL: the field that a word without an option sets; None: there is no such field.
     """
 
     model_config = ConfigDict(
@@ -45,11 +46,17 @@ class Params(BaseModel):
     FIRST: ClassVar[tuple[str, ...]] = ()
     GROUP: ClassVar[str] = "run"
     EXAMPLE: ClassVar[str] = ""
+    POSITIONAL: ClassVar[str | None] = None
 
     @classmethod
     def first(cls) -> tuple[str, ...]:
         """Fields that most people set."""
         return cls.FIRST or tuple(cls.model_fields)
+
+    @classmethod
+    def listing(cls) -> dict[str, dict[str, str]]:
+        """Names to choose from that the help lists, and what each is, under their heading."""
+        return {}
 
     @classmethod
     def advanced(cls) -> dict[str, list[str]]:

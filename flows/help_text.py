@@ -48,6 +48,10 @@ def command_help(name: str, *, is_full: bool) -> str:
     """The help of one command: what most runs need, or every option."""
     parser = ArgumentParser(**heading(name, is_full=is_full))
     add_options(parser, name, is_full=is_full)
+    for title, listed in COMMANDS[name].params.listing().items():
+        group = parser.add_argument_group(title)
+        for one, what in listed.items():
+            group.add_argument(one, help=what.replace("%", "%%"))
     return parser.format_help()
 
 
@@ -55,6 +59,7 @@ def heading(name: str, *, is_full: bool) -> dict[str, Any]:
     """What a parser of the command begins and ends its help with."""
     model = COMMANDS[name].params
     usage = "".join(f" {spelled(field)} {_metavar(model, field)}" for field in _required(model))
+    usage += f" [{model.POSITIONAL.upper()}]" if model.POSITIONAL else ""
     n_more = sum(map(len, model.advanced().values()))
     return {
         "prog": f"routecal {name}",

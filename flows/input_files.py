@@ -24,11 +24,11 @@ from routecal.flows.oracle_params import (
 from routecal.flows.params import (
     CalibrateParams,
     EvaluateParams,
-    ExportParams,
     RouterParams,
     TrainParams,
     TrainRouterParams,
 )
+from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import TrialParams
 from routecal.tasks.errors import InboxMissing, OptionMissing

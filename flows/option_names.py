@@ -26,8 +26,8 @@ class Option(NamedTuple):
     is_optional: bool
 
 
-# Fields whose option is a word that Python keeps for itself.
-_SPELLED = {"probability": "with"}
+# Fields whose option is another word: one that Python keeps for itself, or a shorter one.
+_SPELLED = {"probability": "with", "n_bins": "bins"}
 
 
 def spelled(field: str) -> str:
@@ -61,6 +61,11 @@ def options_of(model: type[BaseModel]) -> dict[str, Option]:
         names = [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [field]
         options |= {spelled(name): option for name in names}
     return options
+
+
+def positional_of(model: type[BaseModel]) -> str | None:
+    """The field that a word without an option sets; None if there is no such field."""
+    return getattr(model, "POSITIONAL", None)
 
 
 def closest(name: str, options: dict[str, Option], more: Iterable[str] = ()) -> str | None:

@@ -208,34 +208,3 @@ class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, 
         *("queries", "router_path", "oracle", "outcomes", "medium_price", "large_price", "risk", "at_most"),
         *("probability", "limit", "columns", "template", "max_usd", "rpm"),
     )
-
-
-class StatsParams(Params):
-    """Show the balance of the data and the reliability of a method, of one run."""
-
-    run: str | None = Field(
-        default=None,
-        description="Id of the run, as the names in artifacts/runs have it. Default: the newest that labelled "
-        "something.",
-    )
-    method: str | None = Field(
-        default=None, description="Name of the method whose reliability is shown. Default: the last head of the run."
-    )
-
-
-class ExportParams(Params):
-    """Write one run's examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
-
-    EXAMPLE: ClassVar[str] = "--output-file examples.jsonl"
-
-    output_file: str = Field(
-        default="sft_data.jsonl", description="JSONL file to write; one that is there is replaced."
-    )
-    run: str | None = Field(
-        default=None,
-        description="Id of the run, as the names in artifacts/runs have it. Default: the newest that has examples.",
-    )
-    held_out: bool = Field(
-        default=False,
-        description="Write the test rows too, which no head may learn from, and the split of every row.",
-    )

@@ -202,7 +202,7 @@ def print_table(console: Console, result: Table) -> None:
         for row in result.rows
     ]
     if not rows:
-        _say(console, f"{result.title}: none")
+        _say(console, f"{result.title}: {result.empty or 'none'}")
         return
     headings = [column.replace("_", " ") if column.islower() else column for column in result.columns]
     draw_table(console, result.title, headings, rows)

@@ -1,71 +1,39 @@
 """The SQL files of `storage/sql`, run by DuckDB over artifacts."""
 
 import re
-from importlib.resources import files
+from collections.abc import Mapping
 
 import duckdb
 import pyarrow as pa
 
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import local_path, resolve
-from routecal.storage.errors import ArtifactMissing, UnknownName
+from routecal.storage.errors import ArtifactMissing
+from routecal.storage.query_files import FUNCTIONS, header, load_sql
+from routecal.storage.schemas import SCHEMAS
 
-_FOLDER = files("routecal.storage") / "sql"
-
-
-def names() -> tuple[str, ...]:
-    """The queries there are, sorted."""
-    return tuple(sorted(f.name.removesuffix(".sql") for f in _FOLDER.iterdir() if f.name.endswith(".sql")))
-
-
-def load_sql(name: str) -> str:
-    """The text of one query.
-
-    Raises:
-        UnknownName: there is no such file.
-    """
-    if name not in names():
-        raise UnknownName("query", name, names())
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+# What a view is of: one artifact; those of several runs by their ids, which become its first column; or nothing, for an
+# empty view of the kind that its name ends in.
+Source = Artifact | Mapping[str, Artifact] | None
 
 
-def header(name: str, key: str) -> tuple[str, ...]:
-    """The names after `-- key:` at the top of a query: columns, params, grain (columns that no two rows share), reads
-    (kinds of artifacts, which are its views); empty if it says none.
+def connect(**views: Source) -> duckdb.DuckDBPyConnection:
+    """A database in memory with a view per keyword, named by it; close it, or use it in `with`.
 
-    >>> header("grades", "columns")
-    ('medium_grade', 'large_grade', 'n', 'share')
-    """
-    line = re.search(rf"^-- {key}:(.*)$", load_sql(name), re.MULTILINE)
-    listed = line[1].strip() if line else ""
-    return () if listed in ("", "none") else tuple(part.strip() for part in listed.split(","))
-
-
-def title(name: str) -> str:
-    """What a query is called where people read its result; parameters stand in braces."""
-    line = re.search(r"^-- title: (.*)$", load_sql(name), re.MULTILINE)
-    return line[1] if line else name
-
-
-def connect(**views: Artifact) -> duckdb.DuckDBPyConnection:
-    """A database in memory with one view per artifact, named by the keyword; close it, or use it in `with`.
+    Columns of the kind that a file lacks, as an earlier version wrote it, are there and NULL.
 
     Raises:
         ArtifactMissing: the file of one of them is gone.
     """
     con = duckdb.connect()
-    registered: list[object] = []
-    for name, artifact in views.items():
-        fs, path = resolve(artifact.uri)
-        if not fs.isfile(path):
-            con.close()
-            raise ArtifactMissing(artifact.uri)
-        # fsspec gives one object per file system, and DuckDB takes each only once.
-        if local_path(artifact.uri) is None and fs not in registered:
-            con.register_filesystem(fs)
-            registered.append(fs)
-        # DuckDB takes paths for patterns; a bracket in a folder's name must stand for itself.
-        con.read_parquet(re.sub(r"([*?[])", r"[\1]", artifact.uri)).create_view(name)
+    try:
+        con.execute("SET enable_progress_bar = false")
+        con.execute(FUNCTIONS)
+        for name, source in views.items():
+            _relation(con, name, source).create_view(name)
+    except BaseException:
+        con.close()
+        raise
     return con
 
 
@@ -79,3 +47,49 @@ def run(con: duckdb.DuckDBPyConnection, name: str, /, **params: object) -> pa.Ta
     if (want := set(header(name, "params"))) != set(params):
         raise TypeError(f"{name}.sql takes {sorted(want)}, got {sorted(params)}")
     return con.sql(load_sql(name), params=params).to_arrow_table()
+
+
+def _relation(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> duckdb.DuckDBPyRelation:
+    """The columns of the kind in its order, after the id of the run where there are several."""
+    several = {"": source} if isinstance(source, Artifact) else dict(source or {})
+    is_many = not isinstance(source, Artifact) and name.startswith("night_")
+    kind = next((artifact.kind for artifact in several.values()), name.removeprefix("night_"))
+    # DuckDB knows no half floats from Arrow, and no query reads vectors.
+    fields = [field for field in SCHEMAS[kind] if not pa.types.is_fixed_size_list(field.type)]
+    wanted = con.from_arrow(pa.schema(([pa.field("run_id", pa.string())] if is_many else []) + fields).empty_table())
+    if not several:
+        return wanted
+    # A file that several runs recorded is read once, and is of each of them. Its name, which follows from its content,
+    # is all that DuckDB leaves of some URLs.
+    names = {run_id: artifact.uri.rpartition("/")[2] for run_id, artifact in several.items()}
+    files = {names[run_id]: _opened(con, artifact) for run_id, artifact in several.items()}
+    rows = con.read_parquet(list(files.values()), union_by_name=True, filename=is_many)
+    if is_many:
+        runs = pa.table({"name": list(names.values()), "run_id": list(names)})
+        name_of = duckdb.FunctionExpression("parse_filename", duckdb.ColumnExpression("filename")).alias("name")
+        rows = rows.select(duckdb.StarExpression(exclude=["filename"]), name_of).join(con.from_arrow(runs), "name")
+    return rows.select(
+        *(
+            duckdb.ColumnExpression(column)
+            if column in rows.columns
+            else duckdb.ConstantExpression(None).cast(of_kind).alias(column)
+            for column, of_kind in zip(wanted.columns, wanted.types, strict=True)
+        )
+    )
+
+
+def _opened(con: duckdb.DuckDBPyConnection, artifact: Artifact) -> str:
+    """How DuckDB is to be told of the file.
+
+    Raises:
+        ArtifactMissing: it is gone.
+    """
+    fs, path = resolve(artifact.uri)
+    if not fs.isfile(path):
+        raise ArtifactMissing(artifact.uri)
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    # DuckDB takes each only once.
+    if local_path(artifact.uri) is None and not protocols & set(con.list_filesystems()):
+        con.register_filesystem(fs)
+    # DuckDB takes paths for patterns; a bracket in a folder's name must stand for itself.
+    return re.sub(r"([*?[])", r"[\1]", artifact.uri)

@@ -17,7 +17,8 @@ from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
 from routecal.calib.recalibrate import RECALIBRATORS
 from routecal.flows.commands import COMMANDS
-from routecal.storage.query import names as queries
+from routecal.flows.option_names import spelled
+from routecal.storage.query_files import names as queries
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.oracle import ORACLES
 
@@ -86,9 +87,7 @@ def options(name: str) -> set[str]:
         source = Path(import_module(ON_A_SERVER[name]).__file__ or "").read_text(encoding="utf-8")
         return {"--help", *re.findall(r'add_argument\("(--[a-z-]+)"', source)}
     model = COMMANDS[name].params
-    known = {"--help", "--help-all", "--json", "--config"} | {
-        "--" + field.replace("_", "-") for field in model.model_fields
-    }
+    known = {"--help", "--help-all", "--json", "--config"} | set(map(spelled, model.model_fields))
     known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
     return known | {
         "--" + str(a).replace("_", "-")

@@ -4,6 +4,7 @@
 -- grain: role
 -- params: none
 -- columns: role, n, n_unpriced, cost_usd, n_uncounted, tokens_in, tokens_out
+-- overview: yes
 -- Sums cover known values alone and are NULL where none is known; n_unpriced and n_uncounted say how many labels lack a
 -- price or a token count.
 WITH calls AS (

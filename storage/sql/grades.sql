@@ -4,6 +4,7 @@
 -- grain: medium_grade, large_grade
 -- params: none
 -- columns: medium_grade, large_grade, n, share
+-- overview: yes
 -- share is of all labels, in [0, 1].
 SELECT medium_grade, large_grade, COUNT(*) AS n, COUNT(*) / SUM(COUNT(*)) OVER () AS share
 FROM labels

@@ -4,6 +4,7 @@
 -- grain: topic, split, true_policy
 -- params: none
 -- columns: topic, split, true_policy, n, share
+-- overview: yes
 -- share is of the examples with the same topic and split, in [0, 1].
 SELECT topic, split, true_policy, COUNT(*) AS n, COUNT(*) / SUM(COUNT(*)) OVER (PARTITION BY topic, split) AS share
 FROM examples

@@ -4,6 +4,7 @@
 -- grain: router_policy, split
 -- params: none
 -- columns: router_policy, split, n, n_correct, accuracy
+-- overview: yes
 SELECT
     router_policy,
     split,

@@ -1,4 +1,3 @@
-import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +10,7 @@ from routecal.storage.artifact import read_table, write_table
 from routecal.storage.errors import ArtifactMissing, UnknownName
 from routecal.storage.example_join import join_examples
 from routecal.storage.layout import Home
-from routecal.storage.query import connect, header, load_sql, names, run, title
+from routecal.storage.query import connect, run
 from routecal.storage.schemas import SCHEMAS
 from tests.storage.conftest import filled
 
@@ -50,31 +49,6 @@ def con(home, queries, labels, features, predictions):
         nights=write_table(nights, "nights", home=home),
     ) as connection:
         yield connection
-
-
-def test_every_query_says_its_grain_its_title_and_what_it_reads():
-    assert {name: header(name, "grain") for name in names()} == {
-        "grades": ("medium_grade", "large_grade"),
-        "policy_balance": ("topic", "split", "true_policy"),
-        "router_accuracy": ("router_policy", "split"),
-        "cost": ("role",),
-        "reliability": ("bin",),
-        "nights": ("night",),
-    }
-    for name in names():
-        assert title(name) != name, f"{name}.sql has no line -- title:"
-        tables = re.findall(r"\b(?:FROM|JOIN) (labels|examples|predictions|nights)\b", load_sql(name))
-        assert set(header(name, "reads")) == set(tables)
-
-
-@pytest.mark.parametrize("name", names())
-def test_header_is_true(con, name):
-    body = re.sub(r"--.*", "", load_sql(name))
-    assert set(header(name, "params")) == set(re.findall(r"\$(\w+)", body))
-    table = run(con, name, **{param: RELIABILITY[param] for param in header(name, "params")})
-    assert table.column_names == list(header(name, "columns"))
-    keys = table.select(header(name, "grain")).to_pylist()
-    assert len({tuple(k.values()) for k in keys}) == len(keys) > 0
 
 
 def test_nights_are_told_in_order_by_the_head_that_serves_after_them(con):
@@ -160,7 +134,7 @@ def test_params_must_be_exact(con):
 
 
 def test_unknown_query_and_missing_artifact(con, local_home, queries):
-    with pytest.raises(UnknownName, match="cost, grades"):
+    with pytest.raises(UnknownName, match="cost, coverage"):
         run(con, "profit")
     artifact = write_table(queries, "queries", home=local_home)
     with pytest.raises(ArtifactMissing):
