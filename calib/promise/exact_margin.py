@@ -7,13 +7,15 @@ these probabilities, over every share of gains there could be, is at most delta:
 """
 
 from functools import lru_cache
-from math import log
+from math import inf
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter1d
 from scipy.optimize import minimize_scalar
 from scipy.special import bdtr, gammaln, xlog1py, xlogy
+from scipy.stats import binom
 
 from routecal.calib.checks import FloatArray
 from routecal.calib.escalation.paired import score_statistic
@@ -22,11 +24,10 @@ from routecal.calib.escalation.paired import score_statistic
 # Dense at both ends, where hardly any query differs or nearly every one does: the probability jumps there.
 _GAINS = 160
 # Terms of a binomial sum that are left out weigh less than 1e-9 together.
-_TAIL = log(2 / 1e-9)
-# What the critical value is found to, in standard deviations; the search's first step, and how far it goes.
+_LEFT_OUT = 1e-9
+# What the critical value is found to, in standard deviations, and the search's first step.
 _TOLERANCE = 3e-4
 _FIRST_STEP = 0.02
-_HIGHEST = 12.0
 # A share whose probability of passing is lower than delta by more than this is not looked at again at a higher value:
 # there the probability is lower still. The slack is for what lies between two shares of the grid.
 _SLACK = 0.01
@@ -38,8 +39,8 @@ def critical_value(n: int, margin: float, delta: float) -> float:
 
         max over q of  sum_b Bin(b; n, q) BinCDF(c*(b; z); n - b, (q + margin) / (1 - q))  <=  delta
 
-    with b gains, c losses and c*(b; z) the most losses that pass. In (0, 12]; at 12 nothing passes: there are too few
-    rows for this margin.
+    with b gains, c losses and c*(b; z) the most losses that pass. At least 0. Where there are too few rows for the
+    margin no table of gains and losses reaches it.
 
     Args:
         n: rows, at least 1.
@@ -55,7 +56,7 @@ def critical_value(n: int, margin: float, delta: float) -> float:
     size, q = _size(n, margin, low, delta, q)
     if size <= delta:
         return low
-    step, high = _FIRST_STEP, _HIGHEST
+    step, high = _FIRST_STEP, inf
     while high - low > _TOLERANCE:
         middle = min(low + step, (low + high) / 2)
         size, nearer = _size(n, margin, middle, delta, q)
@@ -67,27 +68,21 @@ def critical_value(n: int, margin: float, delta: float) -> float:
 def _size(n: int, margin: float, z: float, delta: float, q: FloatArray) -> tuple[float, FloatArray]:
     """The largest probability, over q (s,), of passing z when the true loss is the margin; q worth a higher z."""
     most = _most_losses(n, margin, z)
-    if most.max() < 0:
-        return 0.0, q
     passing = _passing(q, n, margin, most)
     i = int(passing.argmax())
-    bounds = (q[max(i - 1, 0)], q[min(i + 1, len(q) - 1)])
-    refined = 0.0
-    if passing[i] <= delta and bounds[0] < bounds[1]:
-        found = minimize_scalar(lambda x: -_passing(np.array([x]), n, margin, most)[0], bounds=bounds, method="bounded")
-        refined = -float(found.fun)
-    worth = passing > delta - _SLACK
-    worth[1:] |= worth[:-1].copy()
-    worth[:-1] |= worth[1:].copy()
-    return max(float(passing[i]), refined), q[worth]
+    size = float(passing[i])
+    if size <= delta:  # it may still be above delta between two shares of the grid
+        around = q[max(i - 1, 0) : i + 2]
+        found = minimize_scalar(lambda x: -_passing(np.array([x]), n, margin, most)[0], bounds=(around[0], around[-1]))
+        size = max(size, -float(found.fun))
+    return size, q[maximum_filter1d(passing, 3) > delta - _SLACK]
 
 
 def _passing(q: FloatArray, n: int, margin: float, most: NDArray[np.int64]) -> FloatArray:
     """(s,) probability of passing where a share q (s,) of the rows is a gain and q + margin a loss."""
-    # Gains within Bernstein's bound of their mean; all shares in one long row, as most have few terms.
-    reach = _TAIL / 3 + np.sqrt(_TAIL**2 / 9 + 2 * _TAIL * n * q * (1 - q))
-    first = np.maximum(np.ceil(n * q - reach), 0).astype(np.int64)
-    terms = np.minimum(np.floor(n * q + reach), n).astype(np.int64) - first + 1
+    # All shares in one long row, as most have few terms.
+    first, last = (end.astype(np.int64) for end in binom.interval(1 - _LEFT_OUT, n, q))
+    terms = last - first + 1
     begin = np.cumsum(terms) - terms
     share = np.repeat(q, terms)
     b = np.arange(terms.sum()) - np.repeat(begin - first, terms)
