@@ -21,7 +21,7 @@ from routecal.calib.need import NOTHING_KEPT, checked_need, thresholds_of
 from routecal.calib.promise.exact_margin import passes
 
 # Of the thresholds that a risk among the kept is tried at: every fiftieth of the queries.
-_STEP = 0.02
+_STEPS = 50
 # A promise of at most 5 % is walked to from the strict end; a looser one from three places, each at a third of delta.
 # Mean share kept by one and by three starts, 400 draws (AUROC .72, n = 1,000, level .2): .18 and .28; at level .05 a
 # third of delta costs more than the starts bring.
@@ -82,16 +82,17 @@ def keep_at_most(need: ArrayLike, wrong: ArrayLike, *, level: float, delta: floa
     s, bad = _checked(need, wrong, level, delta)
     at, kept, wrongs = _every_threshold(s, bad)
     # Of all thresholds, those at quantiles: the first that keeps at least every fiftieth, two fiftieths … of the rows.
-    steps = np.ceil(np.arange(_STEP, 1 + _STEP / 2, _STEP) * len(s) - 1e-9)
+    steps = np.ceil((np.arange(_STEPS) + 1) * len(s) / _STEPS)
     grid = np.unique(np.searchsorted(kept, steps))
     grid = grid[grid < len(kept)]
     grid = grid[kept[grid] >= least_rows(level, delta)]
     if not len(grid):
         return _NOTHING
-    starts = 1 if level <= _ONE_START_UP_TO else _STARTS
-    ok = binom.cdf(wrongs[grid], kept[grid], level) <= delta / starts
-    end = max(_end(ok, int(start)) for start in (np.arange(starts) * len(grid)) // starts)
-    return _NOTHING if end < 0 else _walk(at, kept, wrongs, int(grid[end]), len(s))
+    n_starts = 1 if level <= _ONE_START_UP_TO else _STARTS
+    ok = binom.cdf(wrongs[grid], kept[grid], level) <= delta / n_starts
+    starts = [i * len(grid) // n_starts for i in range(n_starts)]
+    ends = [_end(ok, start) for start in starts if ok[start]]
+    return _walk(at, kept, wrongs, int(grid[max(ends)]), len(s)) if ends else _NOTHING
 
 
 def harm_at_most(need: ArrayLike, harm: ArrayLike, *, level: float, delta: float) -> Walk:
@@ -110,8 +111,7 @@ def harm_at_most(need: ArrayLike, harm: ArrayLike, *, level: float, delta: float
     """
     s, bad = _checked(need, harm, level, delta)
     at, kept, harms = _every_threshold(s, bad)
-    passing = binom.cdf(np.arange(harms[-1] + 1), len(s), level) <= delta  # by their number
-    return _walk(at, kept, harms, _end(passing[harms], 0), len(s))
+    return _walk(at, kept, harms, _end(binom.cdf(harms, len(s), level) <= delta), len(s))
 
 
 def harm_on_average(need: ArrayLike, harm: ArrayLike, *, level: float) -> Walk:
@@ -129,7 +129,7 @@ def harm_on_average(need: ArrayLike, harm: ArrayLike, *, level: float) -> Walk:
     """
     s, bad = _checked(need, harm, level, 0.5)
     at, kept, harms = _every_threshold(s, bad)
-    return _walk(at, kept, harms, _end((harms + 1) / (len(s) + 1) <= level, 0), len(s))
+    return _walk(at, kept, harms, _end((harms + 1) / (len(s) + 1) <= level), len(s))
 
 
 def loss_at_most(need: ArrayLike, difference: ArrayLike, *, level: float, delta: float) -> Walk:
@@ -149,7 +149,7 @@ def loss_at_most(need: ArrayLike, difference: ArrayLike, *, level: float, delta:
     s, d = _checked(need, difference, level, delta)
     at, kept, gains = _every_threshold(s, d > 0)
     losses = _every_threshold(s, d < 0)[2]
-    end = _end(passes(gains, losses, len(s), margin=level, delta=delta), 0)
+    end = _end(passes(gains, losses, len(s), margin=level, delta=delta))
     return _walk(at, kept, losses - gains, end, len(s))
 
 
@@ -157,7 +157,7 @@ def _every_threshold(
     s: FloatArray, events: NDArray[np.integer] | NDArray[np.bool_]
 ) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
     """(thresholds, rows kept at each, events among them), from nothing to all that may be kept."""
-    order = np.argsort(s, kind="stable")
+    order = np.argsort(s)
     # Where no row may be kept there is no threshold but the first.
     at = thresholds_of(s) if np.isfinite(s).any() else np.array([NOTHING_KEPT])
     kept = np.searchsorted(s[order], at, side="right")
@@ -165,23 +165,21 @@ def _every_threshold(
 
 
 def _walk(at: FloatArray, kept: NDArray[np.int64], events: NDArray[np.int64], end: int, n: int) -> Walk:
-    return _NOTHING if end < 0 else Walk(float(at[end]), float(kept[end] / n), int(kept[end]), int(events[end]))
+    end = max(end, 0)  # at the first threshold nothing is kept, whether it passes or not
+    return Walk(float(at[end]), float(kept[end] / n), int(kept[end]), int(events[end]))
 
 
-def _end(ok: NDArray[np.bool_], start: int) -> int:
-    """The last index of the run of True that begins at `start`; -1 where it does not."""
-    failed = np.flatnonzero(~ok[start:])
-    end = start + (failed[0] if len(failed) else len(ok) - start) - 1
-    return int(end) if end >= start else -1
+def _end(ok: NDArray[np.bool_], start: int = 0) -> int:
+    """The last index of the run of True that begins at `start`; the one before `start` where none does."""
+    return start + int(np.argmin(np.append(ok[start:], False))) - 1
 
 
 def _checked(need: ArrayLike, events: ArrayLike, level: float, delta: float) -> tuple[FloatArray, NDArray[np.int64]]:
-    s, e = np.asarray(need, np.float64), np.asarray(events, np.int64)
+    s, e = checked_need(need), np.asarray(events, np.int64)
     if not len(s):
         raise TooFewExamples(0, 1)
     if e.shape != s.shape:
         raise LengthMismatch("need", len(s), "events", e.size)
-    checked_need(s)
     if not 0 < level < 1:
         raise OutOfRange("level", level, "above 0 and below 1: a share of queries that may go wrong")
     if not 0 < delta <= 0.5:

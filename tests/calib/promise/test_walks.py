@@ -151,3 +151,35 @@ def test_a_promise_is_broken_no_more_often_than_delta(walk: Walker) -> None:
         t = min(max(found.threshold, 0.0), 1.0)
         broken += (0.15 * t if walk is keep_at_most else 0.15 * t * t) > level
     assert broken / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_of_three_starts_each_passes_at_a_third_of_delta() -> None:
+    """One threshold keeps all rows: ten wrong of 60 to 120 pass 20 % from a certain number on."""
+    for n in range(60, 121):
+        found = keep_at_most(np.zeros(n), np.arange(n) < 10, level=0.2, delta=0.05)
+        assert (found.n_kept > 0) == (binom.cdf(10, n, 0.2) <= 0.05 / 3)
+
+
+def test_a_probability_of_delta_itself_passes() -> None:
+    wrong = np.arange(100) < 1
+    delta = float(binom.cdf(1, 100, 0.05))
+    for walk in (keep_at_most, harm_at_most):
+        assert walk(np.zeros(100), wrong, level=0.05, delta=delta).n_kept == 100
+        assert walk(np.zeros(100), wrong, level=0.05, delta=np.nextafter(delta, 0)).n_kept == 0
+
+
+@pytest.mark.parametrize(("n", "n_kept"), [(98, 39), (99, 49)])
+def test_on_average_one_harm_more_than_there_are_is_counted(n: int, n_kept: int) -> None:
+    # every tenth query is harmed; (4 + 1) / 99 is above .05, (4 + 1) / 100 is not
+    assert harm_on_average(np.arange(n), np.arange(n) % 10 == 9, level=0.05).n_kept == n_kept
+
+
+def test_gains_do_not_make_up_for_too_few_rows() -> None:
+    # sqrt(n m / (1 - m)) = 1.589 of 250 rows without a loss is below 1.645: the walk ends where it starts
+    assert loss_at_most(np.arange(250), np.ones(250), level=0.01, delta=0.05) == Walk(NOTHING_KEPT, 0.0, 0, 0)
+
+
+def test_between_two_neighbouring_numbers_the_lower_one_is_kept() -> None:
+    need = np.repeat([1.0, np.nextafter(1.0, 2.0)], 300)
+    found = harm_at_most(need, need > 1.0, level=0.05, delta=0.05)
+    assert (found.threshold, found.n_kept) == (1.0, 300)
