@@ -1,6 +1,5 @@
 """What was asked of a threshold, and what these labelled rows can promise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from routecal.calib.checks import FloatArray, checked
 from routecal.calib.decision_errors import GradeUnknown
 from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.promise.asked import Promise
-from routecal.calib.promise.reach import WORTHWHILE, labels_needed, smallest_level
+from routecal.calib.promise.reach import WORTHWHILE, Walker, labels_needed, smallest_level
 from routecal.calib.promise.walks import Walk, harm_at_most, harm_on_average, keep_at_most, loss_at_most
 from routecal.calib.promise.wording import counted, level_in_words
 from routecal.calib.settings import Risk
@@ -105,7 +104,7 @@ def promised(
     """
     events = events_of(needs_large, medium_right, large_right, asked.risk)
     walk = walker(asked.risk, asked.probability)
-    found = walk(np.asarray(need, np.float64), events, asked.at_most)
+    found = walk(need, events, asked.at_most)
     at_risk = int((events < 0).sum() if asked.risk == "loss" else events.sum())
     if found.kept >= WORTHWHILE or not instead:
         return Promised(asked, len(events), found, at_risk)
@@ -119,12 +118,12 @@ def events_of(
     """(n,) what the walk of this risk counts where a query is kept.
 
     Raises:
-        GradeUnknown, InvalidLabel, LengthMismatch: as `promised`.
+        GradeUnknown, InvalidLabel, LengthMismatch, TooFewExamples: as `promised`.
     """
     n = np.size(needs_large)
 
     def of_labels(values: ArrayLike) -> FloatArray:
-        return checked(np.zeros(n), values)[1] if n else np.zeros(0)
+        return checked(np.zeros(n), values)[1]
 
     needed = of_labels(needs_large)
     if risk == "kept":
@@ -140,7 +139,7 @@ def events_of(
     return np.asarray(medium - large if risk == "loss" else (1 - medium) * large, np.int64)
 
 
-def walker(risk: Risk, probability: float | None) -> Callable[[FloatArray, NDArray[np.int64], float], Walk]:
+def walker(risk: Risk, probability: float | None) -> Walker:
     """The walk of a risk, with all but its rows and its level.
 
     Raises:

@@ -1,9 +1,10 @@
 """What can be promised instead, where a promise cannot be had: a looser level, or more labels."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from routecal.calib.promise.walks import Walk
 
@@ -16,7 +17,7 @@ _LEVELS = tuple(float(f"{level:.2g}") for level in np.geomspace(0.001, 0.5, 66))
 _MOST = 20_000
 
 # A walk with all arguments but its rows and its level: keep_at_most, harm_at_most or loss_at_most at one delta.
-Walker = Callable[[NDArray[np.float64], NDArray[np.int64], float], Walk]
+Walker = Callable[[ArrayLike, ArrayLike, float], Walk]
 
 
 def smallest_level(walk: Walker, need: ArrayLike, events: ArrayLike, *, keep: float = WORTHWHILE) -> float | None:
@@ -25,18 +26,11 @@ def smallest_level(walk: Walker, need: ArrayLike, events: ArrayLike, *, keep: fl
     Halved down to: the next smaller of 66 levels does not. Searched on the rows that the promise would be made from, so
     a promise at this very level is made with a little more than delta of failing; it is meant for planning.
     """
-    s, e = np.asarray(need, np.float64), np.asarray(events, np.int64)
 
-    def reached(i: int) -> bool:
-        return walk(s, e, _LEVELS[i]).kept >= keep
+    def reached(level: float) -> bool:
+        return walk(need, events, level).kept >= keep
 
-    low, high = -1, len(_LEVELS) - 1
-    if not reached(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return _LEVELS[high]
+    return _LEVELS[bisect_left(_LEVELS, True, key=reached)] if reached(_LEVELS[-1]) else None
 
 
 def labels_needed(
@@ -47,11 +41,11 @@ def labels_needed(
     The rows there are, counted several times: at that number the promise is as likely had as not. None where 20,000
     do not do it either: then the queries that look safest are not safe enough.
     """
-    s, e = np.asarray(need, np.float64), np.asarray(events, np.int64)
-    most = max(_MOST // len(s), 1)
+    n = np.size(need)
+    most = max(_MOST // n, 1)
 
     def enough(times: int) -> bool:
-        return walk(np.tile(s, times), np.tile(e, times), level).kept >= keep
+        return walk(np.tile(need, times), np.tile(events, times), level).kept >= keep
 
     times = 1
     while not enough(times):
@@ -62,4 +56,4 @@ def labels_needed(
     while times - low > 1:
         middle = (low + times) // 2
         low, times = (low, middle) if enough(middle) else (middle, times)
-    return times * len(s)
+    return times * n

@@ -112,7 +112,7 @@ def promised_slices(
     """
     if asked.probability is None:
         raise OutOfRange("probability", float("nan"), "one from .5 to 1: slices have no bound on average")
-    s, events = np.asarray(need, np.float64), events_of(needs_large, medium_right, large_right, asked.risk)
+    s, events = np.asarray(need), events_of(needs_large, medium_right, large_right, asked.risk)
     if len(slice_of) != len(events):
         raise LengthMismatch("needs_large", len(events), "slice_of", len(slice_of))
     names, where, counts = np.unique(np.asarray(slice_of), return_inverse=True, return_counts=True)

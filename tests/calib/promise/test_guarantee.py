@@ -65,3 +65,13 @@ def test_it_is_void_when_a_part_is_another(part: str) -> None:
 def test_it_holds_until_an_alarm() -> None:
     assert guarantee().void_because(BOUND) is None
     assert guarantee().void_because(BOUND, alarm="the errors doubled") == "no guarantee: the errors doubled"
+
+
+def test_a_guarantee_of_one_row_that_keeps_nothing_can_be_read() -> None:
+    made = Guarantee.model_validate({**guarantee().model_dump(), "n": 1, "kept": 0.0, "threshold": NOTHING_KEPT})
+    assert str(made).endswith("over the draw of 1 label")
+
+
+def test_hashes_of_what_it_does_not_rest_on_are_refused() -> None:
+    with pytest.raises(ValidationError, match="surprise"):
+        Bound.model_validate({**BOUND.model_dump(), "surprise": "a" * 64})

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from routecal.calib.decision_errors import GradeUnknown
 from routecal.calib.errors import CalibError, InvalidLabel, LengthMismatch, OutOfRange
 from routecal.calib.need import ALL_KEPT, NOTHING_KEPT
-from routecal.calib.promise.promise import Promise, promised
+from routecal.calib.promise.promise import Promise, events_of, promised
 from routecal.calib.promise.walks import harm_at_most, keep_at_most, loss_at_most
 
 RNG = np.random.default_rng(0)
@@ -120,3 +120,28 @@ def test_no_rows_are_refused() -> None:
     for risk in ("kept", "harm", "loss"):
         with pytest.raises(CalibError):
             promised([], [], [], [], asked(risk))
+
+
+@pytest.mark.parametrize("risk", ["kept", "harm", "loss"])
+def test_a_lower_probability_keeps_as_many_as_its_delta_does(risk: str) -> None:
+    walk = {"kept": keep_at_most, "harm": harm_at_most, "loss": loss_at_most}[risk]
+    events = events_of(NEEDS_LARGE, MEDIUM, LARGE, risk)  # type: ignore[arg-type]
+    assert events.dtype == np.int64
+    found = promised(NEED, NEEDS_LARGE, MEDIUM, LARGE, asked(risk, probability=0.8))
+    assert found.walk == walk(NEED, events, level=0.1, delta=0.2)
+    assert found.walk.n_kept > promised(NEED, NEEDS_LARGE, MEDIUM, LARGE, asked(risk)).walk.n_kept
+
+
+def test_a_tenth_is_worthwhile_and_nothing_else_is_looked_for() -> None:
+    need, wrong = np.where(np.arange(1000) < 100, 0.0, np.inf), np.arange(1000) >= 990
+    found = promised(need, wrong, 1 - wrong, np.ones(1000), asked("harm"))
+    assert (found.walk.kept, found.is_worthwhile, found.n_at_risk) == (0.1, True, 10)
+    assert (found.reachable, found.labels) == (None, None)
+
+
+def test_where_nothing_is_kept_the_rest_is_looked_for_only_if_asked() -> None:
+    few = (NEED[:100], NEEDS_LARGE[:100], MEDIUM[:100], LARGE[:100], asked("harm", 0.001))
+    found, short = promised(*few), promised(*few, instead=False)
+    assert (found.n_at_risk, short.n_at_risk) == (NEEDS_LARGE[:100].sum(),) * 2
+    assert found.reachable is not None
+    assert (short.walk, short.reachable, short.labels) == (found.walk, None, None)

@@ -33,3 +33,27 @@ def test_where_the_safest_queries_are_not_safe_no_number_of_labels_helps() -> No
 
 def _keep(score: np.ndarray, events: np.ndarray, level: float, *, delta: float) -> Walk:
     return keep_at_most(score, events, level=level, delta=delta)
+
+
+def from_level(least: float) -> reach.Walker:
+    """A walk that keeps exactly a tenth from this level on."""
+    return lambda need, events, level: Walk(0.0, 0.1 if level >= least else 0.0, 0, 0)
+
+
+def from_rows(least: int) -> reach.Walker:
+    """A walk that keeps exactly a tenth from so many rows on."""
+    return lambda need, events, level: Walk(0.0, 0.1 if np.size(need) >= least else 0.0, 0, 0)
+
+
+def test_levels_rise_by_a_tenth_from_a_thousandth_to_a_half() -> None:
+    """Level i is .001 * 500^(i / 65), to two digits: …, .021, .023, .026, …, .45, .5."""
+    for least, level in ((0.0, 0.001), (0.0011, 0.0011), (0.022, 0.023), (0.0231, 0.026), (0.451, 0.5), (0.5, 0.5)):
+        assert reach.smallest_level(from_level(least), [0.0], [0]) == level
+    assert reach.smallest_level(from_level(0.501), [0.0], [0]) is None
+
+
+def test_labels_are_counted_in_steps_of_the_rows_up_to_20_000() -> None:
+    for rows, least, n in ((1, 1, 1), (1, 7, 7), (10, 61, 70), (1, 20_000, 20_000), (15_000, 15_000, 15_000)):
+        assert reach.labels_needed(from_rows(least), np.zeros(rows), np.zeros(rows), 0.1) == n
+    for rows, least in ((1, 20_001), (15_000, 15_001), (20_001, 20_002)):
+        assert reach.labels_needed(from_rows(least), np.zeros(rows), np.zeros(rows), 0.1) is None

@@ -6,7 +6,7 @@ import pytest
 from routecal.calib.errors import LengthMismatch, OutOfRange
 from routecal.calib.promise.promise import Promise
 from routecal.calib.promise.slices import promised_slices
-from routecal.calib.promise.walks import harm_at_most
+from routecal.calib.promise.walks import harm_at_most, loss_at_most
 
 ASKED = Promise(risk="harm", at_most=0.05, probability=0.95)
 TOPIC = np.repeat(["law", "art", "tax"], [400, 300, 60])
@@ -84,3 +84,21 @@ def test_a_promise_of_all_holds_by_itself_only_where_a_slice_s_own_walk_goes_as_
     assert risky is not None
     assert "Holds in risky (400) and safe (400)" in found.at(risky.threshold)
     assert "not shown in risky" in found.at(np.nextafter(risky.threshold, np.inf))
+
+
+def test_each_slice_counts_what_was_asked() -> None:
+    large = (np.arange(760) % 9 > 0).astype(int)
+    found = promised_slices(NEED, HARM, 1 - HARM, large, list(TOPIC), ASKED.model_copy(update={"risk": "loss"}))
+    for one in found.each[:2]:
+        own = one.name == TOPIC
+        assert one.walk == loss_at_most(NEED[own], (1 - HARM - large)[own], level=0.05, delta=0.025)
+
+
+def test_a_single_slice_of_as_few_rows_as_can_pass_has_all_of_delta() -> None:
+    # 59 rows without a harm pass 5 % at a delta of .05, not of .025
+    rows = np.zeros(69)
+    found = promised_slices(rows, rows, rows, rows, ["law"] * 59 + ["tax"] * 10, ASKED)
+    assert (found.n_tested, [one.n for one in found.covered]) == (1, [59])
+    assert found.at(np.inf) == "Is shown in no slice by itself; not shown in law (59); not covered for want of 72 " + (
+        "labels: tax (10)"
+    )
