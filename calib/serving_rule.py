@@ -77,8 +77,8 @@ class ServingRule(BaseModel):
     @property
     def prices_sha256(self) -> str:
         """Of the prices, and of what a query costs more by them."""
-        prices = None if self.prices is None else self.prices.model_dump(mode="json")
-        text = json.dumps([prices, self.extra_cost.model_dump(mode="json")], sort_keys=True)
+        prices = None if self.prices is None else self.prices.model_dump()
+        text = json.dumps([prices, self.extra_cost.model_dump()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

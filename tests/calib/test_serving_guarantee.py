@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from routecal.calib import heads_digest
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.extra_cost import Prices
 from routecal.calib.heads_digest import heads_sha256
@@ -170,3 +172,23 @@ def test_heads_are_named_by_their_numbers(wide_router: FrozenRouter, outcome_hea
     names = [heads_sha256(head, one) for one in (None, outcome_head, OutcomeHead(turned, outcome_head.readers))]
     assert len(set(names)) == 3
     assert heads_sha256(trained(wide_router), outcome_head) == names[1]
+
+
+def test_beside_an_outcome_head_the_numbers_of_the_confidence_head_count_too(
+    wide_router: FrozenRouter, outcome_head: OutcomeHead
+) -> None:
+    head = trained(wide_router)
+    before = heads_sha256(head, outcome_head)
+    with torch.no_grad():
+        next(iter(head.head.parameters())).add_(1.0)
+    assert heads_sha256(head, outcome_head) != before
+
+
+def test_the_order_in_which_a_recalibrator_is_written_does_not_count(
+    wide_router: FrozenRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, names = trained(wide_router), set()
+    for stored in ({"slope": 1, "name": "platt"}, {"name": "platt", "slope": 1}):
+        monkeypatch.setattr(heads_digest, "to_json", lambda recalibrator, stored=stored: stored)
+        names.add(heads_sha256(head, None))
+    assert len(names) == 1

@@ -47,3 +47,9 @@ def test_what_follows_never_contradicts_itself(weights: np.ndarray) -> None:
     assert policy[:, POLICIES.index(Policy.STANDARD)] == pytest.approx(medium)
     for k in range(3):
         assert CELLS.confidence(p, np.full(4, k)) == pytest.approx(policy[:, k])
+
+
+def test_grades_of_other_numbers_of_queries_are_refused_and_none_make_no_cells() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        CELLS.index(["CORRECT", "CORRECT"], ["CORRECT"], MATRIX)
+    assert CELLS.index([], [], MATRIX).dtype == np.int64
