@@ -1,6 +1,5 @@
 """What can be promised instead, where a promise cannot be had: a looser level, or more labels."""
 
-from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -27,10 +26,16 @@ def smallest_level(walk: Walker, need: ArrayLike, events: ArrayLike, *, keep: fl
     a promise at this very level is made with a little more than delta of failing; it is meant for planning.
     """
 
-    def reached(level: float) -> bool:
-        return walk(need, events, level).kept >= keep
+    def reached(i: int) -> bool:
+        return walk(need, events, _LEVELS[i]).kept >= keep
 
-    return _LEVELS[bisect_left(_LEVELS, True, key=reached)] if reached(_LEVELS[-1]) else None
+    low, high = -1, len(_LEVELS) - 1
+    if not reached(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return _LEVELS[high]
 
 
 def labels_needed(
