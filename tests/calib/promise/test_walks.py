@@ -153,6 +153,16 @@ def test_a_promise_is_broken_no_more_often_than_delta(walk: Walker) -> None:
     assert broken / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
+def test_the_start_that_leads_furthest_counts() -> None:
+    wrong = np.zeros(1000, int)
+    wrong[100:140] = 1  # too many of 140, few enough of 340
+    assert keep_at_most(np.arange(1000), wrong, level=0.2, delta=0.05).n_kept == 1000
+
+
+def test_the_first_threshold_keeps_a_fiftieth() -> None:
+    assert keep_at_most(np.arange(1000), np.arange(1000) >= 20, level=0.5, delta=0.05).n_kept == 20
+
+
 def test_of_three_starts_each_passes_at_a_third_of_delta() -> None:
     """One threshold keeps all rows: ten wrong of 60 to 120 pass 20 % from a certain number on."""
     for n in range(60, 121):
