@@ -18,8 +18,9 @@ from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outco
 from routecal.calib.packed_folder import FILES, Serving, bound_to, router_folder, serving_of, version_of
 from routecal.calib.policy import DEFAULT_MAP, POLICIES, Policy
 from routecal.calib.promise.guarantee import Guarantee
-from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
+from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.prompt_tokens import texts_of
+from routecal.calib.router.router_output import RouterOutput
 from routecal.calib.router_match import check_router
 from routecal.folder_digest import folder_digest
 

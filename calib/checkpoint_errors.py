@@ -54,6 +54,18 @@ class QueryUnreadable(CalibError, ValueError):
         return f"{len(self.rows)} of {self.n} queries cannot be read (rows {first}, from 0): {self.reason}"
 
 
+class RowTooLarge(CalibError, RuntimeError):
+    """The device has no memory for reading one query alone."""
+
+    row: int
+    n_tokens: int
+    device: str
+    sentence = (
+        "query {row} (from 0) takes {n_tokens} tokens to read, more than the memory of {device} has room for; read "
+        "less of each query (--max-tokens), the router in bfloat16 (--dtype bfloat16), or on another device"
+    )
+
+
 class HeadUnusable(CalibError, ValueError):
     """A folder holds the files of a head, but no head can be loaded from them."""
 

@@ -8,11 +8,10 @@ from routecal.flows.params import ExtractParams
 from routecal.flows.run_messages import completed
 from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
-from routecal.tasks.extract import extract_shard, n_truncated
+from routecal.tasks.extract import extract_shards, n_truncated
 from routecal.tasks.make_router import refer_checkpoint, unseen_by
-from routecal.tasks.progress import track
 from routecal.tasks.queries import import_queries
-from routecal.tasks.sharding import joined, shards
+from routecal.tasks.sharding import shards
 
 
 @flow(name="extract", flow_run_name="extract {params.queries}")
@@ -22,12 +21,13 @@ def extract(params: ExtractParams) -> Artifact:
     run_id = runs.start("extract")
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
-    features = extract_queries(queries, router, params.reading, params.shard_size)
+    features, took = extract_shards(shards(queries, params.shard_size), router, params.reading)
     runs.record_run(run_id, queries=queries, features=features, router=router)
     message = f"{features.rows} queries read, {n_truncated(features)} of them cut to the router's window"
+    message += f"; {took}" if took else ""
     return completed(features, message, features=features.uri)
 
 
 def extract_queries(queries: Artifact, router: Artifact, reading: Reading, shard_size: int) -> Artifact:
     """Read shard by shard; finished shards are not done again."""
-    return joined([extract_shard(s, router, reading) for s in track(shards(queries, shard_size), "extract")])
+    return extract_shards(shards(queries, shard_size), router, reading)[0]

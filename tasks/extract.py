@@ -1,31 +1,55 @@
 """Extraction: what the frozen router makes of every query, shard by shard."""
 
 import logging
+import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
-from routecal.calib.router.frozen_router import FrozenRouter, RouterOutput
+from routecal.calib.router.effort import Effort
+from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.pooling import DEFAULT
+from routecal.calib.router.router_output import RouterOutput
 from routecal.calib.settings import Reading
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
+from routecal.tasks.progress import track
+from routecal.tasks.sharding import joined
 
 logger = logging.getLogger(__name__)
 
 # Bump when pooling, layer or truncation change what a feature is. 2: padded rows are read without an attention mask,
 # which moves a bfloat16 state by its last bit. 3: the token that a classifier's own head reads (encoders; texts that
 # end in a decoder's padding token), special tokens of the template once, 2,048 tokens of a query. 4: middle
-# layers for the outcome head.
-EXTRACT_VERSION = "4"
+# layers for the outcome head. 5: what prompts begin with is read once, and the names of policies after a prompt, which
+# rounds in another order; what reading took is kept.
+EXTRACT_VERSION = "5"
 # Bump when the check of a router looks for more.
 CHECK_VERSION = "1"
+
+
+class Extracted(BaseModel, frozen=True):
+    """One shard that was read.
+
+    Attributes:
+        features: policy, logits and hidden states.
+        effort: what reading it took.
+        ceiling: FLOP/s of a matrix product where it was read.
+        ended_at: when, in seconds since 1970.
+    """
+
+    features: Artifact
+    effort: Effort
+    ceiling: float
+    ended_at: float
 
 
 @step("check router", "check the router {router.uri}", on=None)
@@ -35,7 +59,7 @@ def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSIO
 
 
 @step("extract", "extract {queries.rows} queries", on=None)
-def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Artifact:
+def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Extracted:
     """Policy, logits and hidden state of one shard of queries."""
     model = open_router(router, reading)
     table = read_table(queries, columns=["query_id", "query"])
@@ -43,7 +67,18 @@ def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version
     if cut := int(output.truncated.sum()):
         logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
     metadata = {**model.schema, "router_sha256": router.sha256}
-    return write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
+    features = write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
+    return Extracted(features=features, effort=output.effort, ceiling=model.ceiling, ended_at=time.time())
+
+
+def extract_shards(shards: Sequence[Artifact], router: Artifact, reading: Reading) -> tuple[Artifact, str]:
+    """Features of all queries, and what reading them took; finished shards are not read again."""
+    began = time.time()
+    read = [extract_shard(shard, router, reading) for shard in track(shards, "extract")]
+    new = [one for one in read if one.ended_at >= began]
+    took = sum((one.effort for one in new), Effort()).sentence(max((one.ceiling for one in new), default=1.0))
+    logger.info("extract: %s", took if new else "all of it had been read before")
+    return joined([one.features for one in read]), took if new else ""
 
 
 def router_of(features: Artifact) -> str:

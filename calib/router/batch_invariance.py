@@ -16,8 +16,9 @@ from torch import Tensor
 
 from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.errors import CalibError
+from routecal.calib.router.classifier import Classifier
 from routecal.calib.router.prompt_tokens import Prompts, cut
-from routecal.calib.router.readers import Classifier, Speaker
+from routecal.calib.router.speaker import Speaker
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "

@@ -13,8 +13,9 @@ Custom code in a checkpoint is never run (`trust_remote_code` stays off).
 """
 
 import hashlib
+import logging
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,34 +32,18 @@ from routecal.calib.router.batch_invariance import (
     in_a_sentence,
     samples,
 )
-from routecal.calib.router.body import Body, batches, inner_layers, learned_positions, window_of
+from routecal.calib.router.batching import TokenBudget
+from routecal.calib.router.body import Body, inner_layers
 from routecal.calib.router.checkpoint import kind_of, label_order, load
+from routecal.calib.router.classifier import Classifier
+from routecal.calib.router.effort import Effort, Operations, matrix_ceiling
 from routecal.calib.router.pooling import DEFAULT, Block, blocks_of, middle_layer
 from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
-from routecal.calib.router.readers import QUESTION, Classifier, Speaker
+from routecal.calib.router.router_output import RouterOutput
+from routecal.calib.router.speaker import QUESTION, Speaker
+from routecal.calib.router.window import learned_positions, window_of
 
-
-@dataclass(frozen=True)
-class RouterOutput:
-    """What the router made of n queries, in their order.
-
-    Attributes:
-        policy: (n,) int64, index into `POLICIES` of the largest logit.
-        logits: (n, 3) float32, in the order of `POLICIES`.
-        hidden: (n, d) float32, last layer, the token that the router decides by.
-        n_tokens: (n,) int32, prompt tokens read.
-        truncated: (n,) bool, whether the prompt was longer than what is read and lost its middle part.
-        blocks: (n, d) float32 by block name, `hidden` among them.
-        verbal: (n,) float32 in [0, 1], the router's P(True) on its own decision; None where it was not asked.
-    """
-
-    policy: NDArray[np.int64]
-    logits: NDArray[np.float32]
-    hidden: NDArray[np.float32]
-    n_tokens: NDArray[np.int32]
-    truncated: NDArray[np.bool_]
-    blocks: dict[str, NDArray[np.float32]]
-    verbal: NDArray[np.float32] | None = None
+logger = logging.getLogger(__name__)
 
 
 class FrozenRouter:
@@ -140,7 +125,22 @@ class FrozenRouter:
             )
             is_table, padding = learned_positions(self._model) is not None, text_config.pad_token_id
             tried = samples(self._prompts, is_table=is_table, padding=padding)
-            check_reading(str(path), self._model.config.model_type, tried, self._reader, self._model.dtype)
+            self._check_reading(tried)
+        self._budget = TokenBudget(self.device)
+        self._operations = Operations(self._model, causal=self._reader.body.causal)
+
+    def _check_reading(self, tried: list[list[int]]) -> None:
+        """Whether this checkpoint is read right; without keys and values that are kept, if it is not with them."""
+        body, about = self._reader.body, (str(self.path), self._model.config.model_type)
+        if body.reuses:
+            try:
+                body.share(self._prompts.beginning)
+                return check_reading(*about, tried, self._reader, self._model.dtype)
+            # Caches are the least alike of all that architectures do, and nothing but speed is lost without one.
+            except Exception as error:
+                logger.debug("%s is read without a cache: %s", self.path, error)
+                body.stop_reusing()
+        return check_reading(*about, tried, self._reader, self._model.dtype)
 
     def _reader_of(self, blocks: tuple[Block, ...]) -> Classifier | Speaker:
         named = (self._model.config.get_text_config().pad_token_id, self._tokenizer.pad_token_id)
@@ -176,6 +176,11 @@ class FrozenRouter:
             **asked,
         }
 
+    @property
+    def ceiling(self) -> float:
+        """FLOP/s of a plain matrix product in this router's dtype on its device; measured once per process."""
+        return matrix_ceiling(self.device, self._model.dtype)
+
     def read(self, queries: str | Sequence[str]) -> RouterOutput:
         """Route every query; rows come back in the order given.
 
@@ -184,18 +189,21 @@ class FrozenRouter:
             NotQueries: something other than str is among them.
             QueryUnreadable: a query is blank, or holds nothing that the router can read.
         """
+        began = time.perf_counter()
         made = self._prompts.of(texts_of(queries))
         prompts = [prompt.ids for prompt in made]
         if foreign := tuple(i for i, ids in enumerate(prompts) if max(ids) >= self._rows):
             reason = "they hold a special token that the router's embedding has no row for; leave it out"
             raise QueryUnreadable(foreign, len(prompts), reason)
-        n = len(prompts)
+        n, n_padded = len(prompts), 0
         blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)
         with torch.inference_mode():
             tokens, alike = [self._reader.tokens(p) for p in prompts], [self._reader.alike(p) for p in prompts]
-            for rows in batches(tokens, alike):
-                z, vectors = self._reader.read([prompts[i] for i in rows])
+            for rows, (z, vectors) in self._budget.read(
+                lambda rows: self._reader.read([prompts[i] for i in rows]), tokens, alike
+            ):
+                n_padded += len(rows) * max(tokens[i] for i in rows)
                 logits[rows] = z.float().cpu().numpy()
                 policy = logits[rows].argmax(axis=1)
                 for name, v in vectors.items():
@@ -212,6 +220,7 @@ class FrozenRouter:
             truncated=np.array([prompt.is_cut for prompt in made], bool),
             blocks=blocks,
             verbal=verbal,
+            effort=self._effort(prompts, n_padded, time.perf_counter() - began),
         )
         numbers = [*blocks.values(), logits, *([] if verbal is None else [verbal[:, None]])]
         finite = np.all([np.isfinite(values).all(axis=1) for values in numbers], axis=0)
@@ -221,14 +230,25 @@ class FrozenRouter:
 
     def _ask(self, prompts: list[list[int]], policy: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) P(True) on every decision; a prompt that leaves no room for the question is cut once more."""
-        assert isinstance(self._reader, Speaker)
-        short = [cut(p, self.max_tokens - self._reader.spare_verbal) for p in prompts]
+        reader = self._reader
+        assert isinstance(reader, Speaker)
+        short = [cut(p, self.max_tokens - reader.spare_verbal) for p in prompts]
         p_true = np.empty(len(short), np.float32)
         with torch.inference_mode():
-            for rows in batches([len(p) + self._reader.spare_verbal for p in short]):
-                said = self._reader.confidence([short[i] for i in rows], policy[rows].tolist())
+            for rows, said in self._budget.read(
+                lambda rows: reader.confidence([short[i] for i in rows], policy[rows].tolist()),
+                [len(p) + reader.spare_verbal for p in short],
+                [reader.alike(p) for p in short],
+            ):
                 p_true[rows] = said.cpu().numpy()
         return p_true
+
+    def _effort(self, prompts: list[list[int]], n_padded: int, seconds: float) -> Effort:
+        """Of reading these prompts; a question about the decision is not counted, but takes its time."""
+        tokens = [self._reader.tokens(p) for p in prompts]
+        before = [self._reader.body.shared_tokens(p) for p in prompts]
+        flops = sum(self._operations.of(n, shared) for n, shared in zip(tokens, before, strict=True))
+        return Effort(sum(map(len, prompts)), sum(tokens), n_padded, flops, seconds)
 
 
 def _digest(text: str) -> str:

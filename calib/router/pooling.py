@@ -18,7 +18,7 @@ token, and float16 holds them, which it does not hold the raw residual stream of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self, get_args
 
 import torch
@@ -108,9 +108,18 @@ class Places:
     decision_row: Tensor
     decision: Tensor
 
+    def decided(self, row: Tensor, token: Tensor) -> Self:
+        """The same places with decisions at these (b, k)."""
+        return replace(self, decision_row=row, decision=token)
+
     def to(self, device: torch.device) -> Self:
         """The same places, on a device."""
         return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+def first_counted(prompts: Sequence[Sequence[int]], opening: int | None) -> Tensor:
+    """(b,) first token of each prompt that a mean counts: the second, where all begin with the `opening` one."""
+    return torch.tensor([int(len(p) > 1 and p[0] == opening) for p in prompts])
 
 
 def pooled(states: Tensor, pooling: Pooling, at: Places, *, inner: bool) -> Tensor:

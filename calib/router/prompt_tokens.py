@@ -1,6 +1,8 @@
 """From queries to the token ids that a router reads: the template, special tokens once, and the window."""
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from routecal.calib.checkpoint_errors import NotQueries, QueryUnreadable, RouterUnusable
@@ -10,6 +12,8 @@ from routecal.calib.checkpoint_errors import NotQueries, QueryUnreadable, Router
 QUERY_TOKENS = 2048
 # No tokenizer makes tokens longer than this on average, so that characters beyond can be left out before it runs.
 _CHARACTERS_PER_TOKEN = 32
+# Queries that begin in as many ways as tokenizers tell apart.
+_UNLIKE = ("a", "Which?", " b", "7", "\n\n(", "Ünter", "北京", "_x")
 
 
 class Prompt(NamedTuple):
@@ -93,6 +97,13 @@ class Prompts:
     def has_own_special_tokens(self) -> bool:
         """Whether the template holds special tokens that the tokenizer would add a second time."""
         return bool(self._drop_start or self._drop_end)
+
+    @cached_property
+    def beginning(self) -> list[int]:
+        """The tokens that a prompt begins with whatever the query, as far as a few unlike ones show."""
+        rows = self._ids([self._template.replace("{query}", text) for text in _UNLIKE])
+        alike = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*rows, strict=False))
+        return [tokens[0] for tokens in alike]
 
     def of(self, queries: Sequence[str]) -> list[Prompt]:
         """A prompt per query.

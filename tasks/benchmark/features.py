@@ -17,11 +17,10 @@ from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet
 from routecal.tasks.cache import step
-from routecal.tasks.extract import extract_shard
+from routecal.tasks.extract import extract_shards
 from routecal.tasks.load_examples import block_names, outcome_block_names, vectors_of
-from routecal.tasks.progress import track
 from routecal.tasks.queries import queries_of
-from routecal.tasks.sharding import joined, shards
+from routecal.tasks.sharding import shards
 
 # Bump when a backbone without a head becomes another router than it is.
 BACKBONE_VERSION = "1"
@@ -47,7 +46,7 @@ def extract_sets(sets: Sequence[OutcomeSet], backbone: Artifact, reading: Readin
         seen.update(table["query_id"].to_pylist())
         if any(new):
             parts += shards(queries_of(table.filter(pa.array(new)), "benchmark"), shard_size)
-    return joined([extract_shard(part, backbone, reading) for part in track(parts, "extract")])
+    return extract_shards(parts, backbone, reading)[0]
 
 
 class Features(NamedTuple):

@@ -60,8 +60,8 @@ class LocalModel:
             compare,
             in_a_sentence,
         )
-        from routecal.calib.router.body import learned_positions, sliding_window
         from routecal.calib.router.checkpoint import kind_of, load
+        from routecal.calib.router.window import learned_positions, sliding_window
 
         if (kind := kind_of(Path(path))) != "causal":
             raise CheckpointMissing(path, f"causal language model (it is for {kind.replace('_', ' ')})")

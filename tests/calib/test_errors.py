@@ -34,6 +34,7 @@ FACTS = {
     "CheckpointUnusable": ("router", "it is quantized"),
     "NotQueries": (2, "bytes"),
     "QueryUnreadable": ((1, 4), 40, "they are blank"),
+    "RowTooLarge": (3, 900, "cpu"),
     "HeadUnusable": ("head", "config.json is not JSON"),
     "RouterUnusable": ("router", "it has one label"),
     "NotServable": ("head", ("template", "layers")),

@@ -63,7 +63,8 @@ def config_of(family: str, rows: int, **changes: Any) -> Any:
     if family == "gpt2":
         known.pop("max_position_embeddings")
     config = getattr(transformers, f"{stem}Config")
-    return config(**known, dtype="float32", id2label=LABELS, label2id={v: k for k, v in LABELS.items()}, **changes)
+    labels = {"id2label": LABELS, "label2id": {v: k for k, v in LABELS.items()}}
+    return config(**(known | labels | changes), dtype="float32")
 
 
 def model_of(family: str, rows: int, *, seed: int = 0, **changes: Any) -> Any:
@@ -94,13 +95,34 @@ def tokenizer_of(family: str, **options: Any) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(CORPUS, trainer)
     around = "<bos> $A <eos>" if family in ENCODERS else "$A" if family in ("gpt2", "qwen2", "qwen3") else "<bos> $A"
     tokenizer.post_processor = processors.TemplateProcessing(single=around, special_tokens=[("<bos>", 2), ("<eos>", 1)])
-    named = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=WINDOW, **(named | options))
+    named: dict[str, Any] = {
+        "model_max_length": WINDOW,
+        "pad_token": "<pad>",
+        "eos_token": "<eos>",
+        "bos_token": "<bos>",
+        "unk_token": "<unk>",
+    }
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **(named | options))
 
 
 def save(family: str, folder: Path, **changes: Any) -> Path:
     """The checkpoint of a family, model and tokenizer."""
     tokenizer = tokenizer_of(family)
     model_of(family, len(tokenizer), **changes).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_wide(family: str, folder: Path, *, causal: bool) -> Path:
+    """A decoder that reads 512 tokens, as a classifier or as a language model."""
+    tokenizer = tokenizer_of(family, model_max_length=512)
+    changes = {"n_positions" if family == "gpt2" else "max_position_embeddings": 512}
+    model = model_of(family, len(tokenizer), **changes)
+    if causal:
+        stem = FAMILIES[family][0].removesuffix("Text")
+        speaker = getattr(transformers, f"{stem}{'LMHeadModel' if family == 'gpt2' else 'ForCausalLM'}")(model.config)
+        speaker.base_model.load_state_dict(model.base_model.state_dict())
+        model = speaker.eval()
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -1,6 +1,8 @@
 """Steps go by one run, say which, and refuse what does not belong together."""
 
 import json
+import logging
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -140,3 +142,20 @@ def test_labels_of_a_router_are_nobody_else_s(
     assert list(manifest.artifacts) == ["router", "router_queries", "router_labels"]
     assert latest_manifest(Home.from_env(), "labels") is None
     assert "no artifacts: run" in refused(capsys, "stats")
+
+
+def test_extract_says_what_reading_took_and_that_nothing_was_read_again(
+    file: str, router_checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = ExtractParams(queries=file, router_path=str(router_checkpoint), shard_size=50)
+    with caplog.at_level(logging.INFO, "routecal.tasks.extract"):
+        state = extract(params, return_state=True)
+        assert re.fullmatch(
+            r"120 queries read, 0 of them cut to the router's window; [\d,]+ tokens/s, \d+ % of them padding, "
+            r"\d+ % of the matrix ceiling \([\d,]+ GFLOP/s\)",
+            str(state.message),
+        )
+        assert extract(params, return_state=True).message == "120 queries read, 0 of them cut to the router's window"
+    first, second = [record.getMessage() for record in caplog.records if record.getMessage().startswith("extract: ")]
+    assert first.removeprefix("extract: ") in str(state.message)
+    assert second == "extract: all of it had been read before"

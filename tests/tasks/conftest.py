@@ -19,5 +19,5 @@ def made(router_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> M
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("made")))
         router, queries = folder_at(str(router_checkpoint), "routers"), store_queries(asked)
         labels = store_labels(asked, policies_for(asked, router_checkpoint))
-        features = extract_shard.fn(queries, router, Reading())
+        features = extract_shard.fn(queries, router, Reading()).features
         return Made(router, queries, labels, features, join.fn(queries, labels, features))

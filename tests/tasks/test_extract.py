@@ -23,7 +23,9 @@ from tests.tasks.made import Made, store_labels, store_queries, texts
 
 def test_features_are_the_router_s_reading(router_checkpoint: Path) -> None:
     asked = texts(12)
-    table = read_table(extract_shard.fn(store_queries(asked), folder_at(str(router_checkpoint), "routers"), Reading()))
+    table = read_table(
+        extract_shard.fn(store_queries(asked), folder_at(str(router_checkpoint), "routers"), Reading()).features
+    )
     out = FrozenRouter(router_checkpoint).read(asked)
     hidden = np.array(table["hidden"].to_pylist())
     np.testing.assert_array_equal(hidden, out.hidden.astype(np.float16))
@@ -35,7 +37,7 @@ def test_features_are_the_router_s_reading(router_checkpoint: Path) -> None:
 def test_metadata_say_how_the_features_were_made(router_checkpoint: Path) -> None:
     router = folder_at(str(router_checkpoint), "routers")
     reading = Reading(template="Q: {query}", max_tokens=64)
-    assert read_metadata(extract_shard.fn(store_queries(texts(2)), router, reading)) == {
+    assert read_metadata(extract_shard.fn(store_queries(texts(2)), router, reading).features) == {
         "router_sha256": router.sha256,
         "router_kind": "sequence_classification",
         "width": "16",
@@ -53,7 +55,7 @@ def test_metadata_say_how_the_features_were_made(router_checkpoint: Path) -> Non
 def test_long_queries_are_cut_and_counted(router_checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
     router = folder_at(str(router_checkpoint), "routers")
     queries = store_queries(["short?", "word " * 300 + "end?", "also short?", "text " * 300])
-    table = read_table(extract_shard.fn(queries, router, Reading()))
+    table = read_table(extract_shard.fn(queries, router, Reading()).features)
     assert table["truncated"].to_pylist() == [False, True, False, True]
     assert max(table["n_tokens"].to_pylist()) == 96
     assert "2 of 4 queries are longer than the router's window and were cut" in caplog.text
@@ -74,12 +76,12 @@ def test_a_hidden_state_too_large_for_float16_is_refused(router_checkpoint: Path
 def test_a_changed_router_is_opened_anew(router_checkpoint: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(router_checkpoint, tmp_path / "router"))
     queries = store_queries(texts(3))
-    before = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading())
+    before = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading()).features
     model = Gemma3TextForSequenceClassification.from_pretrained(folder)
     with torch.no_grad():
         model.score.weight.mul_(-1)
     model.save_pretrained(folder)
-    after = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading())
+    after = extract_shard.fn(queries, folder_at(str(folder), "routers"), Reading()).features
     one, other = (np.array(read_table(a)["logits"].to_pylist()) for a in (before, after))
     np.testing.assert_allclose(one, -other, atol=1e-6)
 
@@ -88,20 +90,20 @@ def test_every_block_is_a_column_beside_the_default_one(router_checkpoint: Path)
     asked, router = texts(12), folder_at(str(router_checkpoint), "routers")
     queries = store_queries(asked)
     reading = Reading(layers=(1, -1), poolings=("last", "mean"))
-    features = extract_shard.fn(queries, router, reading)
+    features = extract_shard.fn(queries, router, reading).features
     names = ("hidden", "hidden_L1_last", "hidden_L1_mean", "hidden_L2_mean")
     assert block_names(features) == names
     out = FrozenRouter(router_checkpoint, layers=[1, -1], poolings=["last", "mean"]).read(asked)
     table = read_table(features)
     for name in names:
         np.testing.assert_array_equal(np.array(table[name].to_pylist()), out.blocks[name].astype(np.float16))
-    plain = read_table(extract_shard.fn(queries, router, Reading()))
+    plain = read_table(extract_shard.fn(queries, router, Reading()).features)
     assert table.select(plain.column_names).equals(plain)
 
 
 def test_examples_are_made_of_the_blocks_asked_for(made: Made) -> None:
     reading = Reading(layers=(1, -1), poolings=("last", "mean"))
-    features = extract_shard.fn(made.queries, made.router, reading)
+    features = extract_shard.fn(made.queries, made.router, reading).features
     examples = join.fn(made.queries, made.labels, features)
     blocks = load_blocks(examples, features)
     default, two = (load_examples(examples, features, **k) for k in ({}, {"blocks": ["hidden_L1_mean", "hidden"]}))
@@ -121,7 +123,7 @@ def test_a_causal_router_s_own_word_is_stored(causal_checkpoint: Path) -> None:
     asked, router = texts(40), folder_at(str(causal_checkpoint), "routers")
     queries = store_queries(asked)
     policies = [POLICIES[i % 3].value for i in range(40)]
-    features = extract_shard.fn(queries, router, Reading(verbal=True))
+    features = extract_shard.fn(queries, router, Reading(verbal=True)).features
     examples = join.fn(queries, store_labels(asked, policies), features)
     said = dict(zip(*(read_table(features)[c].to_pylist() for c in ("query_id", "verbal")), strict=True))
     ids = read_table(examples)["query_id"].to_pylist()

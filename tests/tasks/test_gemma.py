@@ -76,7 +76,7 @@ def test_the_real_router_with_its_head_routes_as_was_evaluated(router: Artifact)
     # one in three is the other way round, so that the router is sometimes wrong
     labels = store_labels(asked, [POLICIES[1].value if i % 3 == 0 else kind for i, kind in enumerate(kinds(asked))])
     queries = store_queries(asked)
-    features = extract_shard.fn(queries, router, Reading())
+    features = extract_shard.fn(queries, router, Reading()).features
     examples = join.fn(queries, labels, features)
     head = train_sft.fn(examples, features, CrossFitPlan(hidden_units=8), SFTConfig(epochs=3))
     packed = pack_router.fn(head, router, Reading(), ServingRule(threshold=0.5))
@@ -95,7 +95,7 @@ def test_the_real_gemma_is_benchmarked_from_one_extraction(gemma: Artifact, tmp_
     (one,) = import_sets(str(tmp_path))
     reading, backbone = Reading(layers=(-1, -4), poolings=("last", "mean")), headless.fn(gemma)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("routecal.tasks.benchmark.features.extract_shard", extract_shard.fn)
+        patch.setattr("routecal.tasks.extract.extract_shard", extract_shard.fn)
         features = extract_sets([one], backbone, reading, 50)
     chosen = {"hidden", "hidden_L15_last", "hidden_L15_mean", "hidden_L18_mean"}
     assert set(load_features(features).blocks) == {*chosen, "hidden_L9_mean"}  # the middle one of 18 layers

@@ -33,9 +33,9 @@ def in_test(examples: Artifact) -> pa.Array:
 
 def test_a_middle_layer_is_extracted_beside_what_the_confidence_head_reads(made: Made) -> None:
     assert outcome_block_names(made.features) == ("hidden_L1_mean",)
-    chosen = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=(1, -1)))
+    chosen = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=(1, -1))).features
     assert outcome_block_names(chosen) == ("hidden_L1_mean", "hidden_L2_mean")
-    none = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=()))
+    none = extract_shard.fn(made.queries, made.router, Reading(outcome_layers=())).features
     assert outcome_block_names(none) == ()
     assert "routecal extract" in (why_no_outcome_head(made.examples, none) or "")
 

@@ -91,7 +91,7 @@ def test_one_head_on_the_splits_as_they_are_where_that_is_asked_for(made: Made) 
 
 def test_a_head_reads_the_blocks_that_the_labelled_queries_chose(made: Made) -> None:
     reading = Reading(layers=(1, -1), poolings=("last", "mean"))
-    features = extract_shard.fn(made.queries, made.router, reading)
+    features = extract_shard.fn(made.queries, made.router, reading).features
     examples = join.fn(made.queries, made.labels, features)
     chosen = choose_blocks.fn(examples, features, 0)
     assert set(chosen) <= set(block_names(features))
@@ -131,7 +131,7 @@ def test_features_of_another_router_are_refused_by_name(made: Made) -> None:
 
 @pytest.mark.parametrize("reading", [Reading(template="Q: {query}"), Reading(dtype="bfloat16")])
 def test_features_read_otherwise_are_refused(made: Made, reading: Reading) -> None:
-    head, features = sft(made), extract_shard.fn(made.queries, made.router, reading)
+    head, features = sft(made), extract_shard.fn(made.queries, made.router, reading).features
     if read_metadata(features) == read_metadata(made.features):
         pytest.skip("this CPU has no native bfloat16, so the router reads in float32 either way")
     with pytest.raises(FeatureMismatch, match=r"template_sha256|dtype"):

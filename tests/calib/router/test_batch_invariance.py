@@ -7,7 +7,7 @@ import torch
 from transformers import GraniteConfig, GraniteForCausalLM
 
 from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
-from routecal.calib.router import readers
+from routecal.calib.router import classifier
 from routecal.calib.router.batch_invariance import compare
 from routecal.calib.router.frozen_router import FrozenRouter
 from tests.calib.tiny_families import IDS, SIZES, save, tokenizer_of
@@ -28,7 +28,7 @@ def test_logits_that_are_scaled_in_a_way_of_their_own(tmp_path: Path) -> None:
 def test_another_token_than_the_head_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save("llama", tmp_path)
     FrozenRouter(tmp_path)
-    monkeypatch.setattr(readers.Classifier, "_place", lambda self, prompt: 0)
+    monkeypatch.setattr(classifier.Classifier, "_place", lambda self, prompt: 0)
     with pytest.raises(RouterUnusable, match="llama gives other logits in a padded batch"):
         FrozenRouter(tmp_path)
 
@@ -38,7 +38,7 @@ def test_what_a_model_raises_is_said_in_a_sentence(tmp_path: Path, monkeypatch: 
         raise IndexError("index out of range in self\nand more")
 
     save("llama", tmp_path)
-    monkeypatch.setattr(readers.Classifier, "own", fails)
+    monkeypatch.setattr(classifier.Classifier, "own", fails)
     with pytest.raises(RouterUnusable, match=r"llama cannot be read as routecal reads \(index out of range in self\)"):
         FrozenRouter(tmp_path)
 

@@ -22,7 +22,7 @@ from routecal.calib.errors import UnknownName
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.pooling import blocks_of
-from routecal.calib.router.readers import QUESTION
+from routecal.calib.router.speaker import QUESTION
 
 QUERIES = ["What is the capital of France?", "Hi", "Why is the sky blue, and why are sunsets red?", "2+2?", "a"]
 ALL = {"layers": [1, 2], "poolings": ["last", "mean", "decision"]}

@@ -11,6 +11,7 @@ from routecal.storage.folder_artifact import folder_at
 from routecal.tasks.benchmark.features import extract_sets, headless
 from routecal.tasks.benchmark.fit_cells import fit_router
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
+from routecal.tasks.extract import extract_shard
 from tests.tasks.benchmark.made import questions, write_outcomes
 
 
@@ -30,16 +31,10 @@ def small(causal_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     write_outcomes(folder / "second.jsonl", questions(380, about="work"), seed=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROUTECAL_HOME", str(tmp_path_factory.mktemp("small")))
-        patch.setattr("routecal.tasks.benchmark.features.extract_shard", _extract)
+        patch.setattr("routecal.tasks.extract.extract_shard", extract_shard.fn)
         sets = import_sets(str(folder))
         backbone = headless.fn(folder_at(str(causal_checkpoint), "models"))
         reading = Reading(layers=(1, -1), poolings=("last", "mean"))
         features = extract_sets(sets, backbone, reading, 200)
         router = fit_router.fn(sets[0].name, "regularised", 0, sets[0].rows, features)
     return Small(sets, features, router)
-
-
-def _extract(*arguments: object) -> Artifact:
-    from routecal.tasks.extract import extract_shard
-
-    return extract_shard.fn(*arguments)
