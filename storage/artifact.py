@@ -6,7 +6,7 @@ the version of pyarrow; a newer one may give the same table another name, and bo
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from pydantic import (
 from routecal.storage.atomic import disk_errors, local_path, publish, resolve, staging
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch, WrongKind
 from routecal.storage.layout import Home
-from routecal.storage.schemas import conform
+from routecal.storage.row_groups import regrouped, write_rows
 
-_KIND_KEY = b"routecal.kind"
+_KIND = "routecal.kind"
 
 
 class Artifact(BaseModel, frozen=True):
@@ -78,14 +78,23 @@ def write_table(table: pa.Table, kind: str, *, home: Home, metadata: Mapping[str
         UnknownName, SchemaMismatch: the table is not of that kind.
         DiskFull, HomeNotWritable: it cannot be stored; nothing half-written remains.
     """
-    whole = _whole(table, kind, metadata)
+    return write_parts([table], kind, home=home, metadata=metadata)
+
+
+def write_parts(parts: Iterable[pa.Table], kind: str, *, home: Home, metadata: Mapping[str, str] = {}) -> Artifact:
+    """Store tables one after the other as one, which is what `write_table` makes of all their rows; errors as there.
+
+    Args:
+        parts: at least one; no more of them than a row group is in memory at a time.
+        kind, home, metadata: as of `write_table`.
+    """
     folder = home.folder(kind)
     with staging(folder) as staged:
         with disk_errors(str(staged.parent)):
-            pq.write_table(whole, staged, compression="zstd")
+            rows = write_rows(parts, kind, {_KIND: kind, **dict(sorted(metadata.items()))}, staged)
         sha256 = digest_file(staged)
         uri = f"{folder}/{sha256[:16]}.parquet"
-        artifact = Artifact(uri=uri, sha256=sha256, rows=whole.num_rows, kind=kind)
+        artifact = Artifact(uri=uri, sha256=sha256, rows=rows, kind=kind)
         if not _is_there(artifact, size=staged.stat().st_size):
             publish(staged, uri)
     return artifact
@@ -98,7 +107,7 @@ def digest_table(table: pa.Table, kind: str) -> str:
         UnknownName, SchemaMismatch: as `write_table`.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(_whole(table, kind, {}), sink, compression="zstd")
+    write_rows([table], kind, {_KIND: kind}, sink)
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
@@ -130,7 +139,24 @@ def read_metadata(artifact: Artifact) -> dict[str, str]:
     """
     with _opened(artifact, verify=False) as file:
         pairs = file.schema_arrow.metadata or {}
-    return {k.decode(): v.decode() for k, v in pairs.items() if k != _KIND_KEY}
+    return {k.decode(): v.decode() for k, v in pairs.items() if k != _KIND.encode()}
+
+
+def column_names(artifact: Artifact) -> list[str]:
+    """Of the stored table; the rows are not read.
+
+    Raises:
+        ArtifactMissing, ArtifactCorrupt: as `read_table` without verification.
+    """
+    with _opened(artifact, verify=False) as file:
+        return list(file.schema_arrow.names)
+
+
+def iter_table(artifact: Artifact, size: int) -> Iterator[pa.Table]:
+    """The stored table as tables of `size` rows, one after the other; errors as `read_table`."""
+    with _opened(artifact, verify=True) as file:
+        # A batch may end where a row group does.
+        yield from regrouped((pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=size)), size)
 
 
 def kind_of(artifact: Artifact) -> str | None:
@@ -140,7 +166,7 @@ def kind_of(artifact: Artifact) -> str | None:
         ArtifactMissing, ArtifactCorrupt: as `read_table` without verification.
     """
     with _opened(artifact, verify=False) as file:
-        kind = (file.schema_arrow.metadata or {}).get(_KIND_KEY)
+        kind = (file.schema_arrow.metadata or {}).get(_KIND.encode())
     return None if kind is None else str(kind.decode())
 
 
@@ -167,14 +193,6 @@ def _located(uri: str, sha256: str, home: Home) -> str:
     here = f"{home.folder(folder.rpartition('/')[2])}/{name}"
     fs, path = resolve(here)
     return here if fs.exists(path) else uri
-
-
-def _whole(table: pa.Table, kind: str, metadata: Mapping[str, str]) -> pa.Table:
-    """The table as it is stored."""
-    # One chunk per column: where chunks end must not show in the bytes.
-    whole = conform(table, kind).combine_chunks()
-    pairs = {k.encode(): v.encode() for k, v in sorted(metadata.items())}
-    return whole.replace_schema_metadata({_KIND_KEY: kind.encode(), **pairs})
 
 
 def _opened(artifact: Artifact, *, verify: bool) -> pq.ParquetFile:

@@ -3,9 +3,15 @@
 import json
 from collections.abc import Sequence
 
-import pyarrow as pa
-
-from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
+from routecal.storage.artifact import (
+    Artifact,
+    column_names,
+    iter_table,
+    read_metadata,
+    read_table,
+    write_parts,
+    write_table,
+)
 from routecal.storage.layout import Home
 
 # Metadata that is a JSON object with entries for some of the rows, or of the queries that got none.
@@ -22,32 +28,36 @@ def shards(table: Artifact, size: int) -> list[Artifact]:
     """
     if table.rows <= size:
         return [table]
-    rows, home = read_table(table), Home.from_env()
-    return [write_table(rows.slice(at, size), table.kind, home=home) for at in range(0, table.rows, size)]
+    return [write_table(rows, table.kind, home=Home.from_env()) for rows in iter_table(table, size)]
 
 
 def joined(parts: Sequence[Artifact]) -> Artifact:
     """All rows of parts of one kind, in order, under the first part's metadata; its entries by row are joined, too.
+
+    No more than a row group of them is in memory at a time.
 
     Of features, blocks for the outcome head stay where every part has them: what was read before there were outcome
     heads lacks them.
     """
     if len(parts) == 1:
         return parts[0]
-    tables, stored = [read_table(part) for part in parts], [read_metadata(part) for part in parts]
-    dropped = _in_some({name for own in stored for name in own.get(_OUTCOME, "").split()}, tables)
-    table = pa.concat_tables([t.drop_columns([name for name in t.column_names if name in dropped]) for t in tables])
+    columns, stored = [column_names(part) for part in parts], [read_metadata(part) for part in parts]
+    dropped = _in_some({name for own in stored for name in own.get(_OUTCOME, "").split()}, columns)
+    tables = (
+        read_table(part, columns=[name for name in names if name not in dropped])
+        for part, names in zip(parts, columns, strict=True)
+    )
     stored[0] = _without(dropped, stored[0])
     metadata, by_row = dict(stored[0]), [json.loads(own[_BY_ROW]) for own in stored if _BY_ROW in own]
     if by_row:
         merged = {query_id: reason for own in by_row for query_id, reason in own.items()}
         metadata[_BY_ROW] = json.dumps(merged, sort_keys=True)
-    return write_table(table, parts[0].kind, home=Home.from_env(), metadata=metadata)
+    return write_parts(tables, parts[0].kind, home=Home.from_env(), metadata=metadata)
 
 
-def _in_some(names: set[str], tables: Sequence[pa.Table]) -> set[str]:
+def _in_some(names: set[str], columns: Sequence[Sequence[str]]) -> set[str]:
     """Those that a table lacks and another one has."""
-    return {name for name in names if not all(name in table.column_names for table in tables)}
+    return {name for name in names if not all(name in own for own in columns)}
 
 
 def _without(dropped: set[str], metadata: dict[str, str]) -> dict[str, str]:

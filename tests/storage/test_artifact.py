@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from routecal.storage import artifact as module
+from routecal.storage import row_groups
 from routecal.storage.artifact import Artifact, read_metadata, read_table, within, write_table
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, DiskFull, HomeNotWritable, SchemaMismatch
 from routecal.storage.folder_artifact import write_folder
@@ -85,7 +86,7 @@ def test_gone(home, queries):
 
 
 def failing(number, *, after=b"PAR1 half a file"):
-    def write(table, where, **options):
+    def write(where, schema, **options):
         Path(where).write_bytes(after)
         raise OSError(number, os.strerror(number))
 
@@ -102,7 +103,7 @@ def failing(number, *, after=b"PAR1 half a file"):
     ],
 )
 def test_a_failed_write_leaves_nothing(home, queries, monkeypatch, number, expected):
-    monkeypatch.setattr(module.pq, "write_table", failing(number))
+    monkeypatch.setattr(row_groups.pq, "ParquetWriter", failing(number))
     with pytest.raises(expected):
         write_table(queries, "queries", home=home)
     assert stored(home) == []
