@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from routecal.calib import checkpoint_errors, errors
+from routecal.calib import checkpoint_errors, decision_errors, errors
 
 FACTS = {
     "UnknownName": ("reward", "x", ("brier", "spherical")),
@@ -41,19 +41,17 @@ FACTS = {
 }
 
 
-def _of(name):
-    return getattr(errors, name, None) or getattr(checkpoint_errors, name)
+TREES = {**vars(errors), **vars(checkpoint_errors), **vars(decision_errors)}
 
 
 def test_every_error_is_listed():
-    trees = {**vars(errors), **vars(checkpoint_errors)}
-    tree = {n for n, e in trees.items() if isinstance(e, type) and issubclass(e, errors.CalibError)}
+    tree = {n for n, e in TREES.items() if isinstance(e, type) and issubclass(e, errors.CalibError)}
     assert tree - {"CalibError"} == set(FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)
 def test_says_its_facts_in_one_sentence_and_survives_pickling(name):
-    error = _of(name)(*FACTS[name])
+    error = TREES[name](*FACTS[name])
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
     texts = [fact for fact in FACTS[name] if isinstance(fact, str)]

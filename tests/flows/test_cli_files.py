@@ -110,7 +110,7 @@ def printed(capsys: Capture, *words: str) -> object:
 def test_json_is_one_document_with_the_names_of_the_result(capsys: Capture) -> None:
     table = printed(capsys, "heads")
     assert isinstance(table, dict)
-    assert table.keys() == {"title", "columns", "rows"}
+    assert table.keys() == {"title", "columns", "rows", "empty"}
     assert [row["decision"] for row in table["rows"]] == ["waiting", "promoted"]
     promoted = printed(capsys, "promote")
     assert promoted == history(Home.from_env())[-1].model_dump(mode="json")
