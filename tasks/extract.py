@@ -72,13 +72,13 @@ def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version
 
 
 def extract_shards(shards: Sequence[Artifact], router: Artifact, reading: Reading) -> tuple[Artifact, str]:
-    """Features of all queries, and what reading them took; finished shards are not read again."""
+    """Features of all queries, and what reading them took ("" if nothing); finished shards are not read again."""
     began = time.time()
     read = [extract_shard(shard, router, reading) for shard in track(shards, "extract")]
     new = [one for one in read if one.ended_at >= began]
-    took = sum((one.effort for one in new), Effort()).sentence(max((one.ceiling for one in new), default=1.0))
-    logger.info("extract: %s", took if new else "all of it had been read before")
-    return joined([one.features for one in read]), took if new else ""
+    took = sum((one.effort for one in new), Effort()).sentence(max(one.ceiling for one in new)) if new else ""
+    logger.info("extract: %s", took or "all of it had been read before")
+    return joined([one.features for one in read]), took
 
 
 def router_of(features: Artifact) -> str:

@@ -7,6 +7,7 @@ need padding on the left, and logits that are scaled in a way of their own. On G
 seconds.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from routecal.calib.errors import CalibError
 from routecal.calib.router.classifier import Classifier
 from routecal.calib.router.prompt_tokens import Prompts, cut
 from routecal.calib.router.speaker import Speaker
+
+logger = logging.getLogger(__name__)
 
 SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "
@@ -51,6 +54,26 @@ def check_vocabulary(path: str, tokenizer: Any, rows: int) -> None:
             f"its tokenizer has {len(ids)} tokens and its embedding {rows} rows: it is another model's; save the "
             "tokenizer that the model was trained with",
         )
+
+
+def settle_reading(
+    path: str, family: str, prompts: list[list[int]], reader: Reader, dtype: torch.dtype, beginning: list[int]
+) -> None:
+    """Have a reader keep keys and values where it reads right with them, and not where it reads right without.
+
+    Args:
+        path, family, prompts, reader, dtype: as of `check_reading`, whose errors these are.
+        beginning: token ids that all prompts begin with.
+    """
+    if reader.body.reuses:
+        try:
+            reader.body.share(beginning)
+            return check_reading(path, family, prompts, reader, dtype)
+        # Caches are the least alike of all that architectures do, and nothing but speed is lost without one.
+        except Exception as error:
+            logger.debug("%s is read without a cache: %s", path, error)
+            reader.body.stop_reusing()
+    return check_reading(path, family, prompts, reader, dtype)
 
 
 def check_reading(path: str, family: str, prompts: list[list[int]], reader: Reader, dtype: torch.dtype) -> None:

@@ -10,8 +10,8 @@ from routecal.calib.checkpoint_errors import RowTooLarge
 
 R = TypeVar("R")
 
-# Two cores read fastest in batches of 512 tokens, which fill their caches and stay in them (docs/benchmarks.md); a GPU
-# wants enough rows to be busy, and says itself when that is more than it holds.
+# Two cores read fastest in batches of 512 tokens, which fill their caches and stay in them. More cores get as much
+# each, and a GPU, which wants enough rows to be busy, says itself when that is more than it holds: neither is measured.
 _TOKENS_PER_CORE, _LEAST_TOKENS, _MOST_TOKENS_OF_CORES = 256, 512, 8192
 _TOKENS_OF_ACCELERATOR = 100_000
 
@@ -47,7 +47,7 @@ class TokenBudget:
         Raises:
             RowTooLarge: there is no memory for one row alone.
         """
-        left, read = list(range(len(tokens))), set[int]()
+        left, finished = list(range(len(tokens))), set[int]()
         while left:
             kinds = None if alike is None else [alike[i] for i in left]
             for places in batches([tokens[i] for i in left], kinds, most=self.tokens):
@@ -61,12 +61,12 @@ class TokenBudget:
                         raise RowTooLarge(rows[0], tokens[rows[0]], str(self._device)) from None
                     break
                 yield rows, done
-                read.update(rows)
+                finished.update(rows)
             else:
                 return
             # Out of the handler, whose traceback holds on to the tensors of the batch that failed.
             self._halve(len(rows) * max(tokens[i] for i in rows))
-            left = [i for i in left if i not in read]
+            left = [i for i in left if i not in finished]
 
     def _halve(self, tried: int) -> None:
         self.tokens = max(min(self.tokens, tried) // 2, 1)

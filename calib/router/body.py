@@ -112,8 +112,8 @@ class Body:
 
     def shared_tokens(self, row: Sequence[int]) -> int:
         """How many of a row's tokens were read before."""
-        begins = self._shared is not None and row[: len(self._shared.ids)] == self._shared.ids
-        return len(self._shared.ids) if self._shared is not None and begins and len(row) > len(self._shared.ids) else 0
+        shared = [] if self._shared is None else self._shared.ids
+        return len(shared) if len(row) > len(shared) and row[: len(shared)] == shared else 0
 
     def run(self, rows: list[list[int]], at: Places | None, *, whole: bool = False, keep: bool = False) -> Ran:
         """Read rows of token ids.

@@ -39,9 +39,10 @@ class Classifier:
         self._score = score if body.causal and isinstance(score, torch.nn.Linear) else None
         self.pooling: Read = "last_token" if self._score is not None else _read_by_head(body.model, sample, path)
 
-    def tokens(self, prompt: Sequence[int]) -> int:
-        """How many are computed to read the prompt."""
-        return len(prompt) - (self.body.shared_tokens(prompt) if self._score is not None else 0)
+    def pieces(self, prompt: list[int]) -> list[tuple[int, int]]:
+        """What is computed to read the prompt: so many tokens, after so many that were read before."""
+        before = 0 if self._score is None else self.body.shared_tokens(prompt)
+        return [(len(prompt) - before, before)]
 
     def alike(self, prompt: list[int]) -> tuple[int, ...]:
         """BART's head wants rows with the same number of end-of-sequence tokens."""

@@ -13,7 +13,6 @@ Custom code in a checkpoint is never run (`trust_remote_code` stays off).
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +26,10 @@ from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.batch_invariance import (
     MIXED,
-    check_reading,
     check_vocabulary,
     in_a_sentence,
     samples,
+    settle_reading,
 )
 from routecal.calib.router.batching import TokenBudget
 from routecal.calib.router.body import Body, inner_layers
@@ -42,8 +41,6 @@ from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, text
 from routecal.calib.router.router_output import RouterOutput
 from routecal.calib.router.speaker import QUESTION, Speaker
 from routecal.calib.router.window import learned_positions, window_of
-
-logger = logging.getLogger(__name__)
 
 
 class FrozenRouter:
@@ -125,22 +122,16 @@ class FrozenRouter:
             )
             is_table, padding = learned_positions(self._model) is not None, text_config.pad_token_id
             tried = samples(self._prompts, is_table=is_table, padding=padding)
-            self._check_reading(tried)
+            settle_reading(
+                str(path),
+                self._model.config.model_type,
+                tried,
+                self._reader,
+                self._model.dtype,
+                self._prompts.beginning,
+            )
         self._budget = TokenBudget(self.device)
         self._operations = Operations(self._model, causal=self._reader.body.causal)
-
-    def _check_reading(self, tried: list[list[int]]) -> None:
-        """Whether this checkpoint is read right; without keys and values that are kept, if it is not with them."""
-        body, about = self._reader.body, (str(self.path), self._model.config.model_type)
-        if body.reuses:
-            try:
-                body.share(self._prompts.beginning)
-                return check_reading(*about, tried, self._reader, self._model.dtype)
-            # Caches are the least alike of all that architectures do, and nothing but speed is lost without one.
-            except Exception as error:
-                logger.debug("%s is read without a cache: %s", self.path, error)
-                body.stop_reusing()
-        return check_reading(*about, tried, self._reader, self._model.dtype)
 
     def _reader_of(self, blocks: tuple[Block, ...]) -> Classifier | Speaker:
         named = (self._model.config.get_text_config().pad_token_id, self._tokenizer.pad_token_id)
@@ -199,7 +190,8 @@ class FrozenRouter:
         blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)
         with torch.inference_mode():
-            tokens, alike = [self._reader.tokens(p) for p in prompts], [self._reader.alike(p) for p in prompts]
+            pieces, alike = [self._reader.pieces(p) for p in prompts], [self._reader.alike(p) for p in prompts]
+            tokens = [sum(n_tokens for n_tokens, _ in own) for own in pieces]
             for rows, (z, vectors) in self._budget.read(
                 lambda rows: self._reader.read([prompts[i] for i in rows]), tokens, alike
             ):
@@ -212,6 +204,7 @@ class FrozenRouter:
                     blocks[name][rows] = v.cpu().numpy()[np.arange(len(rows)), chosen]
         policy = logits.argmax(axis=1)
         verbal = self._ask(prompts, policy) if self.verbal else None
+        flops = sum(self._operations.of(*piece) for own in pieces for piece in own)
         output = RouterOutput(
             policy=policy,
             logits=logits,
@@ -220,7 +213,7 @@ class FrozenRouter:
             truncated=np.array([prompt.is_cut for prompt in made], bool),
             blocks=blocks,
             verbal=verbal,
-            effort=self._effort(prompts, n_padded, time.perf_counter() - began),
+            effort=Effort(sum(map(len, prompts)), sum(tokens), n_padded, flops, time.perf_counter() - began),
         )
         numbers = [*blocks.values(), logits, *([] if verbal is None else [verbal[:, None]])]
         finite = np.all([np.isfinite(values).all(axis=1) for values in numbers], axis=0)
@@ -242,13 +235,6 @@ class FrozenRouter:
             ):
                 p_true[rows] = said.cpu().numpy()
         return p_true
-
-    def _effort(self, prompts: list[list[int]], n_padded: int, seconds: float) -> Effort:
-        """Of reading these prompts; a question about the decision is not counted, but takes its time."""
-        tokens = [self._reader.tokens(p) for p in prompts]
-        before = [self._reader.body.shared_tokens(p) for p in prompts]
-        flops = sum(self._operations.of(n, shared) for n, shared in zip(tokens, before, strict=True))
-        return Effort(sum(map(len, prompts)), sum(tokens), n_padded, flops, seconds)
 
 
 def _digest(text: str) -> str:

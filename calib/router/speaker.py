@@ -56,11 +56,13 @@ class Speaker:
         self.spare = max(map(len, self._names))
         self.spare_verbal = self.spare + len(self._question) + max(map(len, self._answers))
 
-    def tokens(self, prompt: Sequence[int]) -> int:
-        """How many are computed to read the prompt: it is read once, or once per name."""
+    def pieces(self, prompt: list[int]) -> list[tuple[int, int]]:
+        """What is computed to read the prompt: so many tokens, after so many that were read before."""
+        names = [len(beginning) for beginning in _beginnings(self._names, whole=self._whole)]
         if not self.body.reuses:
-            return len(self._names) * (len(prompt) + self.spare)
-        return len(prompt) - self.body.shared_tokens(prompt) + len(self._names) * self.spare
+            return [(len(prompt) + name, 0) for name in names]
+        before = self.body.shared_tokens(prompt)
+        return [(len(prompt) - before, before), *((name, len(prompt)) for name in names if name)]
 
     def alike(self, prompt: list[int]) -> tuple[int, ...]:
         """Of one length where a layer does not see all of a row: it counts padding among what it looks back at."""
@@ -99,11 +101,10 @@ class Speaker:
         Different beginnings of the texts are read after the prompt's keys and values, or with the prompt again where
         those are not kept. Vocabulary logits are computed only where a text's token is predicted.
         """
-        ends = [tuple(text if whole else text[:-1]) for text in texts]
-        beginnings = list(dict.fromkeys(ends))
-        place = torch.tensor([beginnings.index(text) for text in ends])
+        beginnings = _beginnings(texts, whole=whole)
+        place = torch.tensor([beginnings.index(tuple(text if whole else text[:-1])) for text in texts])
         reads = self._after_each if self.body.reuses and any(beginnings) else self._with_each
-        read = reads(prompts, beginnings, place, pool=pool, decided=int(whole))
+        read = reads(prompts, beginnings, place, pool=pool)
         at = [
             (int(read.more[i, j]) + t if t else int(read.first[i, j]), token, i * len(texts) + j)
             for i in range(len(prompts))
@@ -117,10 +118,9 @@ class Speaker:
         return z.view(len(prompts), len(texts)), read.vectors
 
     def _after_each(
-        self, prompts: list[list[int]], texts: list[tuple[int, ...]], place: Tensor, *, pool: bool, decided: int
+        self, prompts: list[list[int]], texts: list[tuple[int, ...]], place: Tensor, *, pool: bool
     ) -> _Read:
         """Prompts, then each text after the keys and values of each prompt; `place` (k,) of every name in `texts`."""
-        del decided
         row = torch.arange(len(prompts))
         at, start = self._places(prompts, row), row[:, None] * len(texts) + place
         before = self.body.run(prompts, at if pool else None, keep=True)
@@ -130,14 +130,12 @@ class Speaker:
         first = (row * n + at.last)[:, None].expand_as(start)
         return _Read(states, first, len(prompts) * n + start * width - 1, before.vectors | after.vectors)
 
-    def _with_each(
-        self, prompts: list[list[int]], texts: list[tuple[int, ...]], place: Tensor, *, pool: bool, decided: int
-    ) -> _Read:
-        """The same, every text with its prompt again; a decision is `decided` tokens after the prompt's last."""
+    def _with_each(self, prompts: list[list[int]], texts: list[tuple[int, ...]], place: Tensor, *, pool: bool) -> _Read:
+        """The same, every text with its prompt again."""
         rows = [[*prompt, *text] for prompt in prompts for text in texts]
         row = torch.arange(0, len(rows), len(texts))
         at, start = self._places(prompts, row), row[:, None] + place
-        at = at.decided(start, (at.last[:, None] + decided).expand_as(start))
+        at = at.decided(start, (at.last[:, None] + int(self._whole)).expand_as(start))
         ran = self.body.run(rows, at if pool else None)
         first = start * ran.states.shape[1] + at.last[:, None]
         return _Read(ran.states.flatten(0, 1), first, first, ran.vectors)
@@ -163,3 +161,8 @@ class Speaker:
         """Logits as the checkpoint's own head bounds them."""
         cap = getattr(self.body.model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+def _beginnings(texts: list[list[int]], *, whole: bool) -> list[tuple[int, ...]]:
+    """What is read of texts, each once: a last token is predicted, and read only where its own state is wanted."""
+    return list(dict.fromkeys(tuple(text if whole else text[:-1]) for text in texts))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from routecal.calib.policy import POLICIES
 from routecal.calib.router.effort import Effort, Operations, matrix_ceiling
 from routecal.calib.router.frozen_router import FrozenRouter
 from tests.calib.tiny_families import FAMILIES, save
@@ -43,6 +44,17 @@ def test_sums_and_words() -> None:
 
 def test_the_ceiling_is_above_what_a_small_product_reaches() -> None:
     assert matrix_ceiling(torch.device("cpu"), torch.float32) > 1e8
+
+
+def test_a_router_that_says_the_policy_computes_its_names_without_their_last_tokens(causal_checkpoint: Path) -> None:
+    router = FrozenRouter(causal_checkpoint)
+    read = router.read(["Who built it?", "Who built the oldest bridge of them all, and why?"])
+    names = [len(router._tokenizer(p.value, add_special_tokens=False)["input_ids"]) - 1 for p in POLICIES]
+    assert read.effort.n_read == read.n_tokens.sum() + 2 * sum(names)
+    router._reader.body.stop_reusing()
+    whole = router.read(["Who built it?", "Who built the oldest bridge of them all, and why?"])
+    assert whole.effort.n_read == 3 * read.n_tokens.sum() + 2 * sum(names)
+    assert whole.effort.flops > 2 * read.effort.flops
 
 
 def test_padding_is_what_batches_add(router_checkpoint: Path) -> None:
