@@ -20,7 +20,7 @@ NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
-        bench-label bench-calib bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
+        bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -111,6 +111,9 @@ bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughpu
 bench-calib: $(STAMP)  ## hold metrics, intervals and training to their bars of speed, as ratios within one run
 	$(BIN)/python -m tests.bench.metrics
 	$(BIN)/python -m tests.bench.training
+
+bench-extract: $(STAMP)  ## hold extraction on the real Gemma to its bars against the obvious ways; ten minutes
+	$(BIN)/python -m tests.bench.extraction
 
 # One method on ten million queries, which is harder: ARGS='--methods 1'.
 bench-stats: $(STAMP)  ## hold every statistic to two seconds on ten million prediction rows, and ECE in SQL to its ratios

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from routecal.storage.artifact import write_table
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id
 from routecal.storage.schemas import SCHEMAS, conform
@@ -35,6 +36,22 @@ def home(request, tmp_path):
 @pytest.fixture
 def local_home(tmp_path):
     return Home(root=str(tmp_path / "home"))
+
+
+@pytest.fixture
+def stored(local_home):
+    # It imports this module.
+    from tests.storage.eight_queries import store
+
+    return store(local_home)
+
+
+@pytest.fixture
+def views(stored, local_home):
+    from tests.storage.eight_queries import predicted
+
+    later = write_table(predicted([0.5] * 6), "predictions", home=local_home)
+    return stored | {"night_predictions": {"n2": later, "n1": stored["predictions"]}, "night_examples": None}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
