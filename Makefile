@@ -20,7 +20,7 @@ NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
-        bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
+        bench bench-pipeline bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -104,6 +104,13 @@ fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused
 debian:          ## as root: install the Debian packages that some tests use (PostgreSQL, Chromium, nginx)
 	apt-get -qq update
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql chromium nginx-light >/dev/null
+
+# One or some: ARGS='metrics stats'.
+bench: $(STAMP)  ## every benchmark but those of an hour, and docs/benchmarks.md of what they measured: an hour on free cores
+	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-pipeline: $(STAMP)  ## cost of every stage of a calibration at 1, 10 and 100 times 500 queries, Prefect's share, a cached run
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.pipeline
 
 bench-label: $(STAMP)  ## hold the labelling engine to its bars: rate, throughput, kills, planning, memory
 	$(BIN)/python -m tests.bench.label

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from routecal.storage.schemas import conform
 
-# Rows of vectors are large: 65,536 of 640 halves are 84 MB, which is what writing and reading hold at a time.
-_MOST_ROWS_PER_GROUP = 1 << 20
-_ROWS_PER_GROUP = {"features": 1 << 16}
+# What writing and reading hold at a time: of vectors of 640 halves, 84 MB. DuckDB reads groups side by side, but a
+# million rows in one of them by one thread.
+ROWS_PER_GROUP = 1 << 16
 
 
 def write_rows(parts: Iterable[pa.Table], kind: str, metadata: Mapping[str, str], sink: Path | pa.NativeFile) -> int:
@@ -26,14 +26,13 @@ def write_rows(parts: Iterable[pa.Table], kind: str, metadata: Mapping[str, str]
     Raises:
         UnknownName, SchemaMismatch: a table is not of that kind.
     """
-    size = _ROWS_PER_GROUP.get(kind, _MOST_ROWS_PER_GROUP)
     with ExitStack() as stack:
         writer, rows = None, 0
-        for group in regrouped((conform(part, kind) for part in parts), size):
+        for group in regrouped((conform(part, kind) for part in parts), ROWS_PER_GROUP):
             # One chunk per column: where chunks end must not show in the bytes.
             whole = group.combine_chunks().replace_schema_metadata(metadata)
             writer = writer or stack.enter_context(pq.ParquetWriter(sink, whole.schema, compression="zstd"))
-            writer.write_table(whole, row_group_size=size)
+            writer.write_table(whole, row_group_size=ROWS_PER_GROUP)
             rows += whole.num_rows
     return rows
 

@@ -26,7 +26,8 @@ from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.make_router import convert_gemma
 from routecal.tasks.worldfacts import world_facts
-from tests.bench.metrics import Bar, shown
+from tests.bench.bars import Bar, report
+from tests.bench.metrics import shown
 from tests.bench.timing import in_turn
 
 TEMPLATE = (
@@ -92,7 +93,7 @@ def main(n: int) -> int:
     cosine = (read.hidden * states).sum(1) / np.linalg.norm(read.hidden, axis=1) / np.linalg.norm(states, axis=1)
     same = (saying.read(few).policy == again.read(few).policy).mean()
     effort = native.read(texts).effort
-    share = effort.flops / effort.seconds / native.ceiling
+    share = effort.flops / times["ours, native"].seconds / native.ceiling
     has_bf16 = native._model.dtype == torch.bfloat16
     dtype = "bf16" if has_bf16 else "float32: no bf16 here"
     print(
@@ -112,8 +113,7 @@ def main(n: int) -> int:
         ),
         Bar("causal router: share of decisions equal", float(same), 0.999),
     ]
-    print(*bars, sep="\n")
-    return 0 if all(bar.is_met for bar in bars) else 1
+    return report(bars)
 
 
 def _equal(logits: NDArray[np.float32], states: NDArray[np.float32], weights: NDArray[np.float32]) -> float:

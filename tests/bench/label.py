@@ -20,33 +20,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
 
 from tests.bench.bare import calls_per_s
+from tests.bench.bars import Bar, report
 from tests.bench.workload import JUDGE, LARGE, MEDIUM, ROOT, Server, environment, label_command, server, write_queries
 
 LATENCY = {"latency_s": 0.2, "latency_sd_s": 0.02}
-
-
-class Bar(NamedTuple):
-    """One measured number and what it must not pass."""
-
-    what: str
-    value: float
-    limit: float
-    at_most: bool = True
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it holds."""
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-    def __str__(self) -> str:
-        sign = "≤" if self.at_most else "≥"
-        return f"{'ok  ' if self.is_met else 'MISS'} {self.what}: {self.value:.4g} ({sign} {self.limit:g})"
 
 
 def quota(folder: Path) -> list[Bar]:
@@ -63,8 +46,8 @@ def quota(folder: Path) -> list[Bar]:
     bound_s = busiest * 15.0 / 600
     print(f"     {took['seconds']:.1f} s for {stats['requests']} calls, bound {bound_s:.1f} s")
     return [
-        Bar("quota: wall time over the quota's own lower bound", took["seconds"] / bound_s, 1.10),
-        Bar("quota: 429s per call", stats["statuses"].get("429", 0) / stats["requests"], 0.02),
+        Bar("quota: wall time over the quota's own lower bound", took["seconds"] / bound_s, 1.10, is_limit=True),
+        Bar("quota: 429s per call", stats["statuses"].get("429", 0) / stats["requests"], 0.02, is_limit=True),
     ]
 
 
@@ -84,7 +67,7 @@ def throughput(folder: Path) -> list[Bar]:
             ours = took["calls"] / took["seconds"]
             print(f"     engine {ours:.0f} calls/s, bare SDK {bare:.0f} calls/s")
             ratios.append(ours / bare)
-    return [Bar("throughput: engine over bare SDK, median of 5", statistics.median(ratios), 0.60, at_most=False)]
+    return [Bar("throughput: engine over bare SDK, median of 5", statistics.median(ratios), 0.60)]
 
 
 def kills(folder: Path) -> list[Bar]:
@@ -106,7 +89,7 @@ def kills(folder: Path) -> list[Bar]:
                 with subprocess.Popen(_engine_command(queries, fake), cwd=ROOT, env=environment(place)) as process:
                     before = fake.stats()["requests"]
                     while fake.stats()["requests"] < before + 200:
-                        time.sleep(0.02)
+                        time.sleep(0.02, is_limit=True)
                     time.sleep(rng.uniform(0.0, 3.0))
                     process.send_signal(signal.SIGKILL)
                 in_flight += _in_flight(place)
@@ -118,8 +101,8 @@ def kills(folder: Path) -> list[Bar]:
     same = tables["killed"].sort_by("query_id").equals(tables["undisturbed"].sort_by("query_id"))
     return [
         Bar("kills: labels that differ from an undisturbed run", 0.0 if same else 1.0, 0.0),
-        Bar("kills: calls paid twice per call in flight at the kills", twice / max(in_flight, 1), 1.0),
-        Bar("kills: calls paid twice beyond what the run reports", float(max(0, twice - reported)), 0.0),
+        Bar("kills: calls paid twice per call in flight at the kills", twice / max(in_flight, 1), 1.0, is_limit=True),
+        Bar("kills: calls paid twice beyond what the run reports", float(max(0, twice - reported)), 0.0, is_limit=True),
     ]
 
 
@@ -134,7 +117,7 @@ def plan(folder: Path) -> list[Bar]:
     began = time.perf_counter()
     peak = _peak_mib(label_command(queries, "http://127.0.0.1:9", "--dry-run"), folder)
     print(f"     peak {peak:.0f} MiB")
-    return [Bar("plan: seconds for 1,000,000 queries", time.perf_counter() - began, 60.0)]
+    return [Bar("plan: seconds for 1,000,000 queries", time.perf_counter() - began, 60.0, is_limit=True)]
 
 
 def memory(folder: Path) -> list[Bar]:
@@ -145,7 +128,7 @@ def memory(folder: Path) -> list[Bar]:
             queries = write_queries(folder / f"{n}.jsonl", n)
             peaks[n] = _peak_mib(label_command(queries, fake.url), folder)
             print(f"     {n} queries: peak {peaks[n]:.0f} MiB")
-    return [Bar("memory: MiB at 100,000 queries", peaks[100_000], 400.0)]
+    return [Bar("memory: MiB at 100,000 queries", peaks[100_000], 400.0, is_limit=True)]
 
 
 def _engine_command(queries: Path, fake: Server, *options: str) -> list[str]:
@@ -186,14 +169,12 @@ BENCHES: dict[str, Callable[[Path], list[Bar]]] = {
 
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; 1 if a bar is missed."""
-    missed = False
+    missed = 0
     for name in names or list(BENCHES):
         print(f"{name}: {(BENCHES[name].__doc__ or '').splitlines()[0]}", flush=True)
         with tempfile.TemporaryDirectory(prefix="routecal-bench-") as folder:
-            for bar in BENCHES[name](Path(folder)):
-                print(bar, flush=True)
-                missed |= not bar.is_met
-    return int(missed)
+            missed |= report(BENCHES[name](Path(folder)))
+    return missed
 
 
 if __name__ == "__main__":

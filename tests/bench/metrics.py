@@ -6,36 +6,18 @@ about a minute on two free cores and 2 GB.
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from routecal.calib.metrics import auroc, ece, intervals
+from tests.bench.bars import Bar, report
 from tests.bench.timing import Run, in_turn, run
 from tests.calib.metrics.reference_libraries import by_netcal, by_torchmetrics
 
 N_PAIRS = 10_000_000
 N_ROWS = 1_000_000
 N_REPLICATES = 1000
-
-
-class Bar(NamedTuple):
-    """One measured number and what it must reach, or must not pass."""
-
-    what: str
-    measured: float
-    wanted: float
-    is_limit: bool = False
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it holds."""
-        return self.measured <= self.wanted if self.is_limit else self.measured >= self.wanted
-
-    def __str__(self) -> str:
-        sign = "≤" if self.is_limit else "≥"
-        return f"{'ok  ' if self.is_met else 'MISS'} | {self.what:<68} | {self.measured:9.4g} | {sign} {self.wanted:g}"
 
 
 def ece_of_pairs() -> list[Bar]:
@@ -128,9 +110,7 @@ PARTS: dict[str, Callable[[], list[Bar]]] = {"ece": ece_of_pairs, "auroc": auroc
 
 def main(names: list[str]) -> int:
     """Measure the named parts, or all; print the table bar | measured | wanted and return 1 where one is missed."""
-    bars = [bar for name in names or PARTS for bar in PARTS[name]()]
-    print("\n".join(map(str, bars)))
-    return int(not all(bar.is_met for bar in bars))
+    return report([bar for name in names or PARTS for bar in PARTS[name]()])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.metrics import Bar
+from tests.bench.bars import Bar, report
 from tests.bench.workload import ROOT, environment
 from tests.served.conftest import Served, serving
 from tests.served.test_bursts import FINAL, N_SHARDS, SEEN_WITHIN_S, burst, trouble
@@ -99,8 +99,7 @@ def main(names: list[str]) -> int:
             print(name, flush=True)
             bars += PARTS[name](folder)
             print(f"     load {os.getloadavg()[0]:.1f}", flush=True)
-    print("\n".join(map(str, bars)))
-    return int(not all(bar.is_met for bar in bars))
+    return report(bars)
 
 
 if __name__ == "__main__":

@@ -23,14 +23,14 @@ from routecal.calib.metrics import ece
 from routecal.storage.artifact import Artifact
 from routecal.storage.query import Source, connect, run
 from routecal.storage.query_files import header, names
+from routecal.storage.row_groups import ROWS_PER_GROUP as GROUP
 from routecal.storage.schemas import SCHEMAS
-from tests.bench.metrics import Bar, pairs, shown
+from tests.bench.bars import Bar, report
+from tests.bench.metrics import pairs, shown
 from tests.bench.timing import Run, in_turn
 from tests.calib.metrics.reference_libraries import by_netcal, by_torchmetrics
 
 N_ROWS = 10_000_000
-# Rows that `write_table` has in a row group.
-GROUP = 1 << 20
 LIMIT_S = 2.0
 VALUES = {"method": "method 0", "split": "test", "n_bins": 10, "since": None}
 N_BINS = 15
@@ -186,15 +186,14 @@ def ece_of_rows() -> list[Bar]:
 
 
 def main() -> int:
-    """Print the table and the bars; the number of bars that are missed."""
+    """Print the table and the bars; 1 if one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", type=int, default=10, help="on ten million rows; the queries are the others")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bars = statistics(world(Path(folder), asked.methods))
     bars += ece_of_rows()
-    print(*bars, sep="\n")
-    return sum(not bar.is_met for bar in bars)
+    return report(bars)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ from routecal.calib.learn.training_loop import TrainingRows, adamw, prepare, thr
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.fit import fit_outcome
 from routecal.calib.policy import OracleMatrix
-from tests.bench.metrics import Bar, shown
+from tests.bench.bars import Bar, report
+from tests.bench.metrics import shown
 from tests.bench.timing import QUIET, Run, in_turn
 from tests.calib.made import fit
 
@@ -180,9 +181,7 @@ PARTS: dict[str, Callable[[], list[Bar]]] = {"total": total, "loader": loader, "
 
 def main(names: list[str]) -> int:
     """Measure the named parts, or all; print the table bar | measured | wanted and return 1 where one is missed."""
-    bars = [bar for name in names or PARTS for bar in PARTS[name]()]
-    print("\n".join(map(str, bars)))
-    return int(not all(bar.is_met for bar in bars))
+    return report([bar for name in names or PARTS for bar in PARTS[name]()])
 
 
 if __name__ == "__main__":

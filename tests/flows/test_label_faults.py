@@ -19,11 +19,10 @@ from tests.bench.workload import ROOT, environment
 from tests.flows.lakes import Command, command, lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
+from tests.patience import PATIENCE_S
 from tests.tasks.oracle.labelling import JUDGE, KEY, LARGE, MEDIUM, by_number
 
 pytestmark = pytest.mark.served
-
-DEADLINE_S = 150.0
 
 
 def all_models(script: Script) -> dict[str, Script]:
@@ -33,7 +32,7 @@ def all_models(script: Script) -> dict[str, Script]:
 def until(condition: Callable[[], bool], running: subprocess.Popen | Command) -> None:
     """Wait for something that a process brings about, unless it ends."""
     process = running.process if isinstance(running, Command) else running
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert process.poll() is None, running.err if isinstance(running, Command) else process.args
         assert time.monotonic() < deadline
@@ -61,7 +60,7 @@ def engine(folder: Path, queries: Path, server: GeminiServer, *options: str) -> 
 
 def finished(process: subprocess.Popen) -> tuple[dict, str]:
     """What it printed on either stream, once it has ended well."""
-    out, err = process.communicate(timeout=DEADLINE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     return json.loads(out), err
 
@@ -127,15 +126,15 @@ def test_ctrl_c_in_a_terminal_drains_and_the_same_command_goes_on(prefect_server
     with serving(all_models(Script(latency_s=0.3)), respond=by_number()) as server:
         with command(tmp_path, queries, server, "--concurrency", "8") as first:
             until(lambda: server.requests() >= first.before + 30, first)
-            sent = server.requests()
             first.kill_group(signal.SIGINT)
-            assert first.process.wait(DEADLINE_S) == 130
-        assert "warning: Ctrl-C: storing the calls in flight, then ending" in first.err
+            until(lambda: "warning: Ctrl-C: storing the calls in flight, then ending" in first.err, first)
+            sent = server.requests()
+            assert first.process.wait(PATIENCE_S) == 130
         assert "stopped by Ctrl-C; finished answers are stored: run the same command again" in sentence(first)
-        # Nothing was given up, and little was sent after the signal.
+        # Nothing was given up, and only what had its place already was sent once that was said.
         assert in_flight(tmp_path) == 0
         assert ledger_of(tmp_path, "SELECT COUNT(*) FROM attempts") == [(0,)]
-        assert server.requests() <= sent + 24
+        assert server.requests() <= sent + 8 < 3 * n
 
         # The partial labels can be used, and whatever reads them asks nothing.
         before = server.requests()
@@ -146,7 +145,7 @@ def test_ctrl_c_in_a_terminal_drains_and_the_same_command_goes_on(prefect_server
 
         server.script(all_models(Script()))
         with command(tmp_path, queries, server, "--quota", "again", **api) as second:
-            assert second.process.wait(DEADLINE_S) == 0, second.err
+            assert second.process.wait(PATIENCE_S) == 0, second.err
         assert f"labels  {n} rows" in second.out
         assert server.stats()["billed_twice"] == 0
         assert server.stats()["billed"] == len(ledger_of(tmp_path, "SELECT key FROM calls"))
@@ -164,7 +163,7 @@ def test_a_kill_is_owned_up_to_on_the_terminal(prefect_server: None, tmp_path: P
         assert lost > 0
         # The slots of a killed run are held until their lease ends; another limit need not wait for that.
         with command(tmp_path, queries, server, "--quota", "alive", **api) as second:
-            assert second.process.wait(DEADLINE_S) == 0, second.err
+            assert second.process.wait(PATIENCE_S) == 0, second.err
         said = (
             f"{lost} calls were in flight when an earlier process died; they are asked again, and may be billed twice"
         )
@@ -195,14 +194,14 @@ def test_sigterm_drains_and_a_second_ctrl_c_gives_up(prefect_server: None, tmp_p
         impatient.kill_group(signal.SIGINT)
 
         # Not 20 seconds of draining, nor the 120 that a request may take.
-        assert impatient.process.wait(DEADLINE_S) == 130
+        assert impatient.process.wait(PATIENCE_S) == 130
         given_up = ledger_of(folders["impatient"], "SELECT message, usd FROM attempts")
         assert {message for message, _ in given_up} == {"given up while in flight"}
         assert all(usd > 0 for _, usd in given_up)
         assert len(given_up) == hung.stats()["billed"] - len(ledger_of(folders["impatient"], "SELECT key FROM calls"))
         assert "stopped by Ctrl-C" in sentence(impatient)
 
-        assert terminated.process.wait(DEADLINE_S) == 143
+        assert terminated.process.wait(PATIENCE_S) == 143
         assert "stopped by SIGTERM; finished answers are stored: run the same command again" in terminated.err
         assert "Traceback" not in terminated.err
         assert ledger_of(folders["terminated"], "SELECT COUNT(*) FROM attempts") == [(0,)]

@@ -25,6 +25,7 @@ from tests.flows.killed_nights import Ended, Nights, nights
 from tests.flows.lakes import lakes_file
 from tests.gemini_server.scripts import Script
 from tests.gemini_server.server import GeminiServer, serving
+from tests.patience import PATIENCE_S
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.tasks.oracle.labelling import JUDGE, LARGE, MEDIUM, by_number
 from tests.tasks.oracle.labelling import KEY as KEY_OF_SERVER
@@ -175,7 +176,7 @@ def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
     lakes_file(tmp_path / "inbox", FIRST)
     with serving(dict.fromkeys((MEDIUM, LARGE, JUDGE), Script(latency_s=0.05)), respond=by_number()) as server:
         both = [terminal(tmp_path, router_checkpoint, server) for _ in range(2)]
-        ended = [(*process.communicate(timeout=240), process.returncode) for process in both]
+        ended = [(*process.communicate(timeout=PATIENCE_S), process.returncode) for process in both]
         (won,), (lost,) = ([e for e in ended if e[2] == code] for code in (0, 2))
         assert won[0].startswith("A new head was promoted: ")
         assert [line for line in lost[1].splitlines() if line.startswith("routecal: ")] == [
@@ -187,7 +188,7 @@ def test_of_two_nights_from_two_terminals_one_decides_and_nothing_is_paid_twice(
         assert (paid["billed_twice"], paid["billed"]) == (0, paid["billed_once"])
 
         repeated = terminal(tmp_path, router_checkpoint, server)
-        out, err = repeated.communicate(timeout=240)
+        out, err = repeated.communicate(timeout=PATIENCE_S)
         assert repeated.returncode == 0, err
         assert out.startswith("Nothing was labelled: the inbox holds no query without a label")
         assert server.stats()["billed"] == paid["billed"]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from routecal.flows import temporary_server
+from tests.patience import PATIENCE_S
 
 HEAVY = ("prefect", "torch", "transformers", "pyarrow", "scipy", "sklearn", "matplotlib")
 
@@ -38,7 +39,7 @@ def test_nothing_heavy_is_imported_to_say_that_a_file_is_not_there(tmp_path: Pat
         "import sys; from routecal.flows import cli; print(cli.main(['label', '--queries', 'nowhere.jsonl']), "
         f"cli.main(['train', '--epochs', '0']), sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
-    out, err = process(tmp_path, code).communicate(timeout=60)
+    out, err = process(tmp_path, code).communicate(timeout=PATIENCE_S)
     assert out == "2 2 []\n"
     assert err.startswith("routecal: there is no file nowhere.jsonl")
 
@@ -48,7 +49,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
     assert command.stdout is not None
     assert command.stdout.readline() == "ready\n"
     command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=PATIENCE_S)
     assert (command.returncode, err) == (130, "routecal: interrupted before the run began; nothing was done\n")
 
 
@@ -62,9 +63,9 @@ def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None
     assert len(children) == 1
     command.send_signal(signal.SIGINT)
     command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=PATIENCE_S)
     assert (command.returncode, err) == (130, "routecal: interrupted before the run began; nothing was done\n")
-    gone, alive = psutil.wait_procs(children, timeout=30)
+    gone, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
     assert (len(gone), alive) == (1, [])
 
 
@@ -72,7 +73,7 @@ def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None
 def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
     started = (
         "import os, subprocess, sys, time; command = [sys.executable, '-P', sys.argv[1], str(os.getpid()), '1']; "
-        "print(subprocess.Popen(command, start_new_session=True).pid, flush=True); time.sleep(60)"
+        "print(subprocess.Popen(command, start_new_session=True).pid, flush=True); time.sleep(3600)"
     )
     command = subprocess.Popen(
         [sys.executable, "-c", started, temporary_server.__file__], cwd=tmp_path, stdout=subprocess.PIPE, text=True
@@ -80,8 +81,8 @@ def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
     assert command.stdout is not None
     orphan = psutil.Process(int(command.stdout.readline()))
     command.kill()
-    command.communicate(timeout=60)
-    assert psutil.wait_procs([orphan], timeout=30)[1] == []
+    command.communicate(timeout=PATIENCE_S)
+    assert psutil.wait_procs([orphan], timeout=PATIENCE_S)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
 )
 def test_settings_that_prefect_refuses(variables: dict[str, str], says: str, tmp_path: Path) -> None:
     command = process(tmp_path, COMMAND, **variables)
-    _, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=PATIENCE_S)
     assert command.returncode == 2
     assert err.startswith(f"routecal: {says}")
     assert err.count("\n") == 1

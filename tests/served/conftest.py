@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 ROOT = Path(__file__).parents[2]
-READY_S = 240  # a loaded machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,7 +70,7 @@ class Served(NamedTuple):
         found: dict[str, Any] = self.ask("GET", f"/flow_runs/{run}")["state"]
         return found
 
-    def until(self, run: str, *types: str, seconds: float = 240) -> dict[str, Any]:
+    def until(self, run: str, *types: str, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """The run's state once it is of one of these types."""
         end = time.monotonic() + seconds
         while (state := self.state(run))["type"] not in types:
@@ -145,14 +145,14 @@ def serving(folder: Path, **variables: str) -> Iterator[Served]:
     auth = tuple(env.get("PREFECT_SERVER_API_AUTH_STRING", "").split(":", 1))
     running = Served(process, f"http://127.0.0.1:{port}", folder, env, auth if len(auth) == 2 else None)
     try:
-        end = time.monotonic() + READY_S
+        end = time.monotonic() + PATIENCE_S
         while "ready:" not in (said := (folder / "out").read_text()):
             assert process.poll() is None, said
             assert time.monotonic() < end, said
             time.sleep(0.5)
         yield running
         process.send_signal(signal.SIGINT)
-        assert process.wait(90) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert running.left() == []
     finally:
         process.kill()

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from routecal.deployments.environment import WEBHOOK_URL, environment
-from tests.served.conftest import READY_S, ROOT, Served, free_port
+from tests.patience import PATIENCE_S
+from tests.served.conftest import ROOT, Served, free_port
 from tests.served.hook import listening
 
 Process = subprocess.Popen[str]
@@ -101,7 +102,7 @@ class Machine:
 
     def kill(self, *pids: int) -> None:
         """SIGKILL, until they are gone; of everything here if none is named."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while found := [pid for pid in pids or self.left() if _is_running(pid)]:
             assert time.monotonic() < end, found
             for pid in found:
@@ -111,13 +112,13 @@ class Machine:
         # A zombie may have threads that are still ending: until then nobody can take its status.
         for process in self._started:
             if not pids or process.pid in pids:
-                process.wait(30)
+                process.wait(PATIENCE_S)
             else:
                 process.poll()
 
     def wait(self, condition: Callable[[], Any], process: Process | None = None, log: str = "worker") -> None:
         """Until something holds, unless the process ends."""
-        end = time.monotonic() + READY_S
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             assert process is None or process.poll() is None, self.served.log(log)
             assert time.monotonic() < end, self.served.log(log)

@@ -12,6 +12,7 @@ from routecal.deployments.automations import BEATS
 from routecal.storage.head_registry import RegistryEntry, history
 from routecal.storage.layout import Home
 from routecal.storage.manifest import manifests
+from tests.patience import PATIENCE_S
 from tests.served.conftest import ROOT, free_port
 from tests.served.machine import BEAT_S, SILENT, Machine, watched
 
@@ -41,7 +42,9 @@ def entries(here: Machine) -> list[RegistryEntry]:
 def terminal(here: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of routecal on this machine."""
     command = [sys.executable, "-m", "routecal", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=here.env, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=here.env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 def check_waiting(here: Machine, night: str) -> None:
@@ -149,7 +152,7 @@ def test_a_second_make_serve_in_the_same_folder_is_refused(here: Machine, night:
     env = here.env if is_same_port else here.env | {"PREFECT_SERVER_API_PORT": str(free_port())}
     env = {name: value for name, value in env.items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "routecal.deployments.serve"]
-    second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+    second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert second.returncode == 2
     assert second.stderr.startswith(
         f"routecal: `routecal serve` runs in {here.folder}/.prefect already ({here.served.ui}, "

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.gemini_server.server import serving as gemini
+from tests.patience import PATIENCE_S
 from tests.served.conftest import ROOT, Served
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 from tests.tasks.oracle.labelling import by_number
@@ -130,7 +131,7 @@ def cli(served: Served, *argv: str, **variables: str) -> tuple[int, bytes]:
     known = {"PREFECT_API_URL": f"{served.ui}/api", **variables}
     done = subprocess.run(
         [sys.executable, "-m", "routecal", *argv],
-        cwd=ROOT, env=served.env | known, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
+        cwd=ROOT, env=served.env | known, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_S,
     )  # fmt: skip
     return done.returncode, done.stdout
 

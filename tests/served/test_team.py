@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.served.conftest import ROOT, Served, browsing, free_port, serving
 from tests.served.front import tls_front
 
@@ -33,7 +34,7 @@ class Team(NamedTuple):
         """Run a module on that machine."""
         return subprocess.run(
             [sys.executable, "-m", *module],
-            cwd=ROOT, env=self.env | variables, capture_output=True, text=True, timeout=240,
+            cwd=ROOT, env=self.env | variables, capture_output=True, text=True, timeout=PATIENCE_S,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ METADATA = {"router_sha256": "aa", "blocks": "hidden"}
 
 @pytest.fixture(autouse=True)
 def _small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_groups, "_ROWS_PER_GROUP", {"features": 8})
+    monkeypatch.setattr(row_groups, "ROWS_PER_GROUP", 8)
 
 
 def features(n: int) -> pa.Table:
