@@ -20,7 +20,7 @@ NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
-        bench bench-pipeline bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
+        bench scale bench-pipeline bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -108,6 +108,9 @@ debian:          ## as root: install the Debian packages that some tests use (Po
 # One or some: ARGS='metrics stats'.
 bench: $(STAMP)  ## every benchmark but those of an hour, and docs/benchmarks.md of what they measured: an hour on free cores
 	$(BIN)/python -m tests.bench $(ARGS)
+
+scale: $(STAMP)  ## docs/scale.md, a billion queries on paper, from what `make bench` measured
+	$(BIN)/python -m tests.bench.scale
 
 bench-pipeline: $(STAMP)  ## cost of every stage of a calibration at 1, 10 and 100 times 500 queries, Prefect's share, a cached run
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.pipeline

@@ -159,12 +159,15 @@ def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: b
         Home.from_env().check_writable()
     load_prefect()
     flow: Any
-    flow, show = command.load()
     if is_dry:
+        flow, show = command.load()
         return flow.fn, show
     from routecal.flows.prefect_server import reach_server
 
-    reach_server()
+    # Its start and the import of our modules take ten seconds each on two cores: one goes on beside the other.
+    wait_for_server = reach_server()
+    flow, show = command.load()
+    wait_for_server()
     return flow, show
 
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -66,12 +67,14 @@ def check_given() -> None:
             _check_answers(client, url)
 
 
-def reach_server() -> None:
+def reach_server() -> Callable[[], None]:
     """Look whether the server that Prefect's settings name can be used; start a temporary one where they name none.
+
+    Returns:
+        What waits until the server answers: a temporary one takes as long to start as our modules take to import.
 
     Raises:
         ServerUnreachable: none answers there, or it refuses us.
-        ServerNotStarted: the temporary one ended, or is not ready in time.
     """
     from prefect.settings import get_current_settings
 
@@ -81,7 +84,8 @@ def reach_server() -> None:
         key = api.key.get_secret_value() if api.key else None
         check_api(api.url, Access(login, key, api.ssl_cert_file, api.tls_insecure_skip_verify))
     elif threading.current_thread() is threading.main_thread():
-        start_server()
+        return start_server()
+    return lambda: None
 
 
 def check_api(url: str, access: Access) -> None:
@@ -148,15 +152,15 @@ def _is_healthy(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.text.strip() == "true"
 
 
-def start_server() -> None:
-    """Start Prefect's temporary server in a session of its own, where Ctrl-C does not reach it, and wait for it.
+def start_server() -> Callable[[], None]:
+    """Start Prefect's temporary server in a session of its own, where Ctrl-C does not reach it.
 
     A terminal sends SIGINT to every process of a command. The server would end at once, and the run, which has yet to
     store what is in flight and to say how it ended, would wait for it for minutes. It ends with this process, however
     that ends: see `flows.temporary_server`.
 
-    Raises:
-        ServerNotStarted: it ended, or is not ready in time.
+    Returns:
+        What waits until it answers, or raises ServerNotStarted: it ended, or is not ready in time.
     """
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
@@ -164,7 +168,7 @@ def start_server() -> None:
     # The one that Prefect's clients look for, and would start themselves.
     server = SubprocessASGIServer()
     if server.running:
-        return
+        return lambda: None
     home = Path(os.environ["PREFECT_HOME"]).expanduser()
     home.mkdir(parents=True, exist_ok=True)
     log = home / "temporary-server.log"
@@ -184,17 +188,22 @@ def start_server() -> None:
     server.server_process, server.running = process, True
     atexit.register(server.stop)
     until = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+    return partial(_wait, process, f"{server.api_url}/health", log, until)
+
+
+def _wait(process: subprocess.Popen[bytes], health: str, log: Path, until: float) -> None:
     with httpx.Client(timeout=CONNECTS_WITHIN_S, trust_env=False) as client:
-        while time.monotonic() < until:
+        while True:
             if process.poll() is not None:
                 raise ServerNotStarted(f"it ended with code {process.returncode}", str(log))
             try:
-                if client.get(f"{server.api_url}/health").status_code == 200:
+                if client.get(health).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
+            if time.monotonic() >= until:
+                raise ServerNotStarted("it does not answer", str(log))
             time.sleep(0.1)
-    raise ServerNotStarted("it does not answer", str(log))
 
 
 def server_fault(error: BaseException | None) -> str | None:

@@ -26,7 +26,7 @@ from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.storage.folder_artifact import local_folder
 from routecal.tasks.make_router import convert_gemma
 from routecal.tasks.worldfacts import world_facts
-from tests.bench.bars import Bar, report
+from tests.bench.bars import Bar, constant, report
 from tests.bench.metrics import shown
 from tests.bench.timing import in_turn
 
@@ -94,6 +94,9 @@ def main(n: int) -> int:
     same = (saying.read(few).policy == again.read(few).policy).mean()
     effort = native.read(texts).effort
     share = effort.flops / times["ours, native"].seconds / native.ceiling
+    constant("tokens of a prompt", effort.n_tokens / n)
+    constant("FLOP of a token", effort.flops / effort.n_tokens)
+    constant("tokens/s on two cores", effort.n_tokens / times["ours, native"].seconds)
     has_bf16 = native._model.dtype == torch.bfloat16
     dtype = "bf16" if has_bf16 else "float32: no bf16 here"
     print(

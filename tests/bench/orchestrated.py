@@ -6,6 +6,7 @@ are the seconds of CPU of every task's bodies, by its name, and of all.
 """
 
 import json
+import os
 import sys
 import time
 from collections import defaultdict
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from routecal.flows import cli, prefect_server
+from routecal.flows.prefect_settings import run_environment
 
 spent: defaultdict[str, float] = defaultdict(float)
 
@@ -53,7 +55,8 @@ def by_task(owner: Any, name: str) -> None:
 def main() -> None:
     """Run the command."""
     # Prefect reads its settings as it is imported.
-    cli._settings(verbose=False, refresh=False)
+    for variable, value in run_environment(verbose=False, refresh=False).items():
+        os.environ.setdefault(variable, value)
     began = time.perf_counter()
     from prefect.flow_engine import FlowRunEngine
     from prefect.flows import Flow
@@ -62,6 +65,7 @@ def main() -> None:
 
     spent["import"] = time.perf_counter() - began
     timed(prefect_server, "start_server", "server")
+    timed(prefect_server, "_wait", "server")
     timed(Flow, "__call__", "flows")
     timed(FlowRunEngine, "call_flow_fn", "flow bodies")
     timed(Task, "__call__", "tasks")

@@ -20,13 +20,14 @@ from typing import Any
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from routecal.calib.plots.style import blank, render, series_style
-from tests.bench.bars import Bar, report
+from tests.bench.bars import Bar, constant, report
 from tests.bench.workload import ROOT, environment, server, write_queries
 from tests.calib.tiny_families import save_wide
 from tests.tasks.made import outcome_rows, policies_for, texts, write_jsonl
 
 BASE = 500
 TIMES = (1, 10, 100)
+API = "label over an API"
 # Queries that are labelled over an API at each size: every one is three calls.
 ASKED = 60
 # What ten times the queries may cost, as a multiple: linear, and a fifth for what is not.
@@ -42,9 +43,10 @@ def linear(folder: Path) -> list[Bar]:
         notes, _ = calibrated(folder, BASE * times)
         for stage, seconds in stages(notes).items():
             found.setdefault(stage, []).append(seconds)
-        found.setdefault("label over an API", []).append(labelled(folder, ASKED * times))
+        found.setdefault(API, []).append(labelled(folder, ASKED * times))
     for stage, seconds in found.items():
         print(f"     {stage:<28} " + ", ".join(f"{s:.2f} s" for s in seconds), flush=True)
+        constant(f"CPU s of a query: {stage}", seconds[-1] / (ASKED if stage == API else BASE) / TIMES[-1])
     (ROOT / "docs" / "cost.png").write_bytes(drawn(found))
     dear = {stage: seconds for stage, seconds in found.items() if len(seconds) == len(TIMES) and seconds[-1] >= LEAST_S}
     return [
@@ -60,6 +62,7 @@ def orchestration(folder: Path) -> list[Bar]:
     notes["tasks"] -= notes["task bodies"]
     notes["flows"] -= notes["flow bodies"]
     print(f"     of {seconds:.0f} s: " + ", ".join(f"{part} {notes[part]:.1f} s" for part in parts))
+    constant("s of Prefect for a task", notes["tasks"] / notes["tasks, calls"])
     share = sum(notes[part] for part in parts) / seconds
     return [Bar("orchestration of 5,000 queries, tiny router: share of wall time", share, 0.05, is_limit=True)]
 
@@ -106,6 +109,8 @@ def labelled(folder: Path, n: int) -> float:
         command = [sys.executable, "-m", "tests.bench.engine_run", str(queries), fake.url]
         subprocess.run(command, cwd=ROOT, env=environment(place), stdout=subprocess.DEVNULL, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        n_calls = fake.stats()["requests"]
+    constant("bytes of a call in the ledger", sum(f.stat().st_size for f in (place / "home").glob("ledger*")) / n_calls)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 

@@ -25,7 +25,7 @@ from routecal.storage.query import Source, connect, run
 from routecal.storage.query_files import header, names
 from routecal.storage.row_groups import ROWS_PER_GROUP as GROUP
 from routecal.storage.schemas import SCHEMAS
-from tests.bench.bars import Bar, report
+from tests.bench.bars import Bar, constant, report
 from tests.bench.metrics import pairs, shown
 from tests.bench.timing import Run, in_turn
 from tests.calib.metrics.reference_libraries import by_netcal, by_torchmetrics
@@ -121,8 +121,10 @@ def world(folder: Path, n_methods: int) -> dict[str, Source]:
     for kind in kinds:
         began = time.perf_counter()
         views[kind] = write(folder, kind, kind, n, n_methods if kind == "predictions" else 1)
-        size = (folder / f"{kind}.parquet").stat().st_size / 1e6
-        print(f"     {kind}: {size:.0f} MB written in {time.perf_counter() - began:.0f} s", flush=True)
+        size = (folder / f"{kind}.parquet").stat().st_size
+        if kind != "features":
+            constant(f"bytes of a row of {kind}", size / views[kind].rows)
+        print(f"     {kind}: {size / 1e6:.0f} MB written in {time.perf_counter() - began:.0f} s", flush=True)
     night = write(folder, "night", "predictions", N_ROWS // 10)
     views["night_predictions"] = {f"night {i}": night for i in range(10)}
     views["nights"] = write(folder, "nights", "nights", 1000)
