@@ -19,8 +19,7 @@ FOLDERS := calib storage tasks flows deployments
 NAMES = @mkdir -p build/names/routecal && ln -sfn $(CURDIR)/routecal/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) build/names/routecal/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve docs notebook test suite served browser faults floors wheel faults-and-docs beside-faults wait-an-hour gemma fuzz debian \
-        bench scale bench-pipeline bench-label bench-calib bench-extract bench-stats bench-coverage bench-promises bench-serve simulate-nights mutants world-facts check lock clean
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(firstword $(MAKEFILE_LIST)) | tr -d :)
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 18
@@ -124,6 +123,10 @@ bench-calib: $(STAMP)  ## hold metrics, intervals and training to their bars of 
 
 bench-extract: $(STAMP)  ## hold extraction on the real Gemma to its bars against the obvious ways; ten minutes
 	$(BIN)/python -m tests.bench.extraction
+
+# ARGS='--before FOLDER' compares with another checkout.
+bench-memory: $(STAMP)  ## hold the memory of an import to its bar: a million queries take 200 MB more than 100,000
+	$(BIN)/python -m tests.bench.memory_import $(ARGS)
 
 # One method on ten million queries, which is harder: ARGS='--methods 1'.
 bench-stats: $(STAMP)  ## hold every statistic to two seconds on ten million prediction rows, and ECE in SQL to its ratios

@@ -152,11 +152,12 @@ def column_names(artifact: Artifact) -> list[str]:
         return list(file.schema_arrow.names)
 
 
-def iter_table(artifact: Artifact, size: int) -> Iterator[pa.Table]:
-    """The stored table as tables of `size` rows, one after the other; errors as `read_table`."""
+def iter_table(artifact: Artifact, size: int = 1 << 14, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The stored table, or some columns of it, as tables of `size` rows one after the other; errors as `read_table`."""
     with _opened(artifact, verify=True) as file:
         # A batch may end where a row group does.
-        yield from regrouped((pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=size)), size)
+        batches = file.iter_batches(batch_size=size, columns=columns)
+        yield from regrouped((pa.Table.from_batches([batch]) for batch in batches), size)
 
 
 def kind_of(artifact: Artifact) -> str | None:

@@ -4,6 +4,7 @@ import csv
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from routecal.storage.input_errors import MissingColumn, WrongMapping
 
@@ -27,7 +28,8 @@ OUTCOME_COLUMNS = (
     "label_source",
 )
 
-# What a reader of files gives: wanted columns by our names, where each row starts, and what is wrong with which row.
+# What a reader of files gives of some rows at a time: wanted columns by our names, where each row starts, and what is
+# wrong with which row.
 Read = tuple[dict[str, list[object]], Sequence[int], list[tuple[int, str]]]
 
 # What others call them, the likeliest first.
@@ -74,6 +76,18 @@ def mapping_of(text: str | None) -> dict[str, str]:
     return mapping
 
 
+class LaterColumns(Exception):
+    """A file has columns that its first rows did not show, and must be read again from the start; never seen by users.
+
+    Attributes:
+        present: the columns that it has, as `Wanted.present`.
+    """
+
+    def __init__(self, present: tuple[str, ...]) -> None:
+        super().__init__(present)
+        self.present = present
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which columns of a file are read, and under which names they are looked for.
@@ -84,6 +98,8 @@ class Wanted:
         required: those of them that the file must have under some name.
         mapping: our name -> the file's, which the file must have; None where users can give none.
         lenient: those of ours that may also stand under their own names where the file lacks what they are mapped to.
+        present: columns that the file is known to have before it is read; JSON lines may show one in their last row.
+        rows_at_a_time: how many rows are Python values at once, of 1 to 2 KB each; 2 or more.
     """
 
     path: str
@@ -91,6 +107,8 @@ class Wanted:
     required: tuple[str, ...] = ()
     mapping: Mapping[str, str] | None = None
     lenient: Collection[str] = ()
+    present: tuple[str, ...] = ()
+    rows_at_a_time: ClassVar[int] = 1 << 13
 
     def places(self, present: Sequence[str]) -> dict[str, int]:
         """Where each column is among those of the file; those that it lacks are left out.

@@ -1,5 +1,6 @@
 """Parquet and Arrow files, whoever wrote them, as Python values."""
 
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
@@ -14,8 +15,8 @@ from routecal.storage.text_lines import refuse_other_formats
 _UNREADABLE = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError, ImportError)
 
 
-def read_parquet(wanted: Wanted, handle: IO[bytes]) -> Read:
-    """(columns, the number of each row from 1, nothing) of a Parquet file.
+def read_parquet(wanted: Wanted, handle: IO[bytes]) -> Iterator[Read]:
+    """(columns, the number of each row from 1, nothing) of a Parquet file, some rows at a time.
 
     Raises:
         InputUnreadable: it is none, or damaged, or a wanted column holds what no Python value stands for.
@@ -23,29 +24,25 @@ def read_parquet(wanted: Wanted, handle: IO[bytes]) -> Read:
     """
     _check_head(wanted.path, handle, b"PAR1")
     try:
-        file = pq.ParquetFile(handle)
-        present, n = file.schema_arrow.names, file.metadata.num_rows
+        # Buffered, so that a row group is not read whole, however large it is.
+        file = pq.ParquetFile(handle, buffer_size=1 << 20)
+        schema = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise InputUnreadable(wanted.path, f"not Parquet ({error})") from error
-    places = wanted.places(present)
-    try:
-        table = file.read(columns=[present[place] for place in places.values()])
-    except (pa.ArrowException, OSError) as error:
-        raise InputUnreadable(wanted.path, f"not complete ({error})") from error
-    return _columns(wanted, table, {ours: present[place] for ours, place in places.items()}), range(1, n + 1), []
+    names = _names(wanted, schema)
+    batches = file.iter_batches(wanted.rows_at_a_time, columns=[*names.values()])
+    yield from _parts(wanted, batches, names, "not complete")
 
 
-def read_arrow(wanted: Wanted, handle: IO[bytes]) -> Read:
+def read_arrow(wanted: Wanted, handle: IO[bytes]) -> Iterator[Read]:
     """The same of an Arrow file (also called Feather), or of an Arrow stream, as Hugging Face datasets keeps."""
     is_file = _check_head(wanted.path, handle, b"ARROW1").startswith(b"ARROW1")
     try:
         reader = pa.ipc.open_file(handle) if is_file else pa.ipc.open_stream(handle)
-        places = wanted.places(reader.schema.names)
-        table = reader.read_all()
     except (pa.ArrowException, OSError) as error:
         raise InputUnreadable(wanted.path, f"not Arrow ({error})") from error
-    names = {ours: table.column_names[place] for ours, place in places.items()}
-    return _columns(wanted, table, names), range(1, table.num_rows + 1), []
+    batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else iter(reader)
+    yield from _parts(wanted, batches, _names(wanted, reader.schema), "not Arrow")
 
 
 def _check_head(path: str, handle: IO[bytes], own: bytes) -> bytes:
@@ -53,6 +50,27 @@ def _check_head(path: str, handle: IO[bytes], own: bytes) -> bytes:
     handle.seek(0)
     refuse_other_formats(path, head, but=own)
     return head
+
+
+def _names(wanted: Wanted, schema: pa.Schema) -> dict[str, str]:
+    """The file's name of every wanted column, by ours."""
+    return {ours: schema.names[place] for ours, place in wanted.places(schema.names).items()}
+
+
+def _parts(wanted: Wanted, batches: Iterator[pa.RecordBatch], names: dict[str, str], what: str) -> Iterator[Read]:
+    start = 1
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise InputUnreadable(wanted.path, f"{what} ({error})") from error
+        if batch is None:
+            return
+        # Those of an Arrow file are as large as whoever wrote it made them.
+        for at in range(0, batch.num_rows, wanted.rows_at_a_time):
+            part = pa.Table.from_batches([batch.slice(at, wanted.rows_at_a_time)])
+            yield _columns(wanted, part, names), range(start, start + part.num_rows), []
+            start += part.num_rows
 
 
 def _columns(wanted: Wanted, table: pa.Table, names: dict[str, str]) -> dict[str, list[object]]:

@@ -1,7 +1,9 @@
 """From the values of a user's file to columns, with everything that is wrong with any row."""
 
-from collections import Counter
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from routecal.plain_text import plain
 from routecal.storage.input_errors import BadRows
@@ -11,6 +13,8 @@ from routecal.storage.value_parsing import is_missing, text
 
 # (line, what is wrong with it)
 Faults = list[tuple[int, str]]
+# Lines of which an error says what is wrong with them; its sentence names the first few.
+_KEPT = 100
 
 
 def identified(rows: FileRows, faults: Faults) -> tuple[list[str], list[object], list[str]]:
@@ -20,7 +24,7 @@ def identified(rows: FileRows, faults: Faults) -> tuple[list[str], list[object],
         if is_missing(value):
             faults.append((line, "the query is blank" if isinstance(value, str) else "the query is missing"))
         elif not isinstance(value, str):
-            faults.append((line, f"the query is {_shown(value)}, a text was expected"))
+            faults.append((line, f"the query is {shown(value)}, a text was expected"))
         queries.append(value if isinstance(value, str) else "")
     contexts = converted(rows, "context", text, faults)
     # A converted context is a text or None.
@@ -54,33 +58,64 @@ def converted(
             try:
                 found = convert(value)
             except (ValueError, TypeError) as error:
-                faults.append((line, f"{name} is {_shown(value)}, {error}"))
+                faults.append((line, f"{name} is {shown(value)}, {error}"))
         made.append(found)
     return made
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     return plain(repr(value), at_most=80)
 
 
-def check_ids(rows: FileRows, external: list[object], ids: list[str], faults: Faults) -> None:
-    """Name the rows whose own id an earlier row gave to another query."""
-    seen: dict[object, int] = {}
-    for row, name in enumerate(external):
-        if name is not None and ids[first := seen.setdefault(name, row)] != ids[row]:
-            line = rows.lines[first]
-            faults.append((rows.lines[row], f"the id {_shown(name)} is that of another query on {rows.unit} {line}"))
+class FaultyRows:
+    """What is wrong with rows of a file, however many are: all of it for the first lines, of the others their number.
+
+    Attributes:
+        lines: of every fault.
+    """
+
+    def __init__(self) -> None:
+        self.lines = array("q")
+        self._first: dict[int, list[tuple[int, str]]] = {}
+
+    def add(self, faults: Iterable[tuple[int, str]], *, place: int = 0) -> None:
+        """Take what is wrong with some rows; it is named after what else is wrong with a line at a smaller place."""
+        for line, why in faults:
+            self.lines.append(line)
+            self._first.setdefault(line, []).append((place, why))
+            if len(self._first) > 2 * _KEPT:
+                self._forget()
+        self._forget()
+
+    def _forget(self) -> None:
+        for line in sorted(self._first)[_KEPT:]:
+            del self._first[line]
+
+    def refuse(self, path: str, n_rows: int, unit: str) -> None:
+        """Refuse a file of which rows cannot be used, with all that is wrong with a row in one clause.
+
+        Args:
+            path: the file.
+            n_rows: rows that it has, these included.
+            unit: what `lines` are.
+
+        Raises:
+            BadRows: there is a fault.
+        """
+        if self.lines:
+            named = []
+            for line, whys in sorted(self._first.items()):
+                in_order = (why for _, why in sorted(whys, key=lambda one: one[0]))
+                named.append((line, " and ".join(dict.fromkeys(in_order))))
+            raise BadRows(path, n_rows, tuple(named), unit, len(np.unique(self.lines)))
 
 
 def refuse(rows: FileRows, faults: Faults) -> None:
-    """Refuse a file of which rows cannot be used, with all that is wrong with a row in one clause.
+    """Refuse a whole file of which rows cannot be used.
 
     Raises:
         BadRows: there is a fault.
     """
-    if faults:
-        by_line: dict[int, list[str]] = {}
-        for line, why in sorted(faults, key=lambda fault: fault[0]):
-            by_line.setdefault(line, []).append(why)
-        named = [(line, " and ".join(dict.fromkeys(whys))) for line, whys in by_line.items()]
-        raise BadRows(rows.path, len(rows) + len(Counter(line for line, _ in rows.faults)), tuple(named), rows.unit)
+    faulty = FaultyRows()
+    faulty.add(faults)
+    faulty.refuse(rows.path, rows.n_read, rows.unit)

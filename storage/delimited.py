@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from routecal.storage.column_names import Read, Wanted
@@ -16,8 +16,8 @@ _LONGEST_CELL = 2**31 - 1
 _SEP = re.compile(r'"?sep=([^\r\n"])"?', re.IGNORECASE)
 
 
-def read_csv(wanted: Wanted, handle: Iterable[bytes]) -> Read:
-    """(columns, the line where each row starts, [(line, what is wrong)] of rows that cannot be read).
+def read_csv(wanted: Wanted, handle: Iterable[bytes]) -> Iterator[Read]:
+    """(columns, the line where each row starts, [(line, what is wrong)] of rows that cannot be read), some at a time.
 
     Blank lines, and rows of empty cells alone, are no rows. An empty cell is None.
 
@@ -25,15 +25,20 @@ def read_csv(wanted: Wanted, handle: Iterable[bytes]) -> Read:
         InputUnreadable: it is not CSV from some line on.
         MissingColumn: under no separator the header has what is wanted.
     """
-    # The limit belongs to the process; a context can be longer than its default of 128 KiB.
-    limit = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        return _read(wanted, (text for _, text in text_lines(wanted.path, handle)))
-    finally:
-        csv.field_size_limit(limit)
+    parts = _read(wanted, (text for _, text in text_lines(wanted.path, handle)))
+    while True:
+        # The limit belongs to the process; a context can be longer than its default of 128 KiB.
+        limit = csv.field_size_limit(_LONGEST_CELL)
+        try:
+            part = next(parts, None)
+        finally:
+            csv.field_size_limit(limit)
+        if part is None:
+            return
+        yield part
 
 
-def _read(wanted: Wanted, lines: Iterator[str]) -> Read:
+def _read(wanted: Wanted, lines: Iterator[str]) -> Iterator[Read]:
     before, first = 0, next(lines, "")
     delimiters: tuple[str, ...] = _DELIMITERS
     if said := _SEP.fullmatch(first.rstrip("\r\n")):
@@ -41,12 +46,10 @@ def _read(wanted: Wanted, lines: Iterator[str]) -> Read:
     while first and first.isspace():
         before, first = before + 1, next(lines, "")
     if not first:
-        return {}, [], []
+        return
     header, delimiter, places = _header(wanted, first, delimiters)
     reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-    columns: dict[str, list[object]] = {name: [] for name in places}
-    appends = [(place, columns[name].append) for name, place in places.items()]
-    starts: list[int] = []
+    rows: list[tuple[int, list[str]]] = []
     faults: list[tuple[int, str]] = []
     width = len(header)
     start = 1
@@ -58,14 +61,22 @@ def _read(wanted: Wanted, lines: Iterator[str]) -> Read:
             if len(cells) < width or any(cells[width:]):
                 faults.append((line, f"{len(cells)} cells where the header has {width}"))
                 continue
-            for place, append in appends:
-                append(cells[place] or None)
-            starts.append(line)
+            rows.append((line, cells))
+            if len(rows) + len(faults) >= wanted.rows_at_a_time:
+                yield _part(places, rows, faults)
+                rows, faults = [], []
     except csv.Error as error:
         line = before + reader.line_num
         remedy = "put texts that hold separators, quotes or line ends in double quotes, and double the quotes in them"
         raise InputUnreadable(wanted.path, f"line {line} is not CSV ({error})", remedy) from error
-    return columns, starts, faults
+    yield _part(places, rows, faults)
+
+
+def _part(places: Mapping[str, int], rows: list[tuple[int, list[str]]], faults: list[tuple[int, str]]) -> Read:
+    columns: dict[str, list[object]] = {
+        name: [cells[place] or None for _, cells in rows] for name, place in places.items()
+    }
+    return columns, [line for line, _ in rows], faults
 
 
 def _header(wanted: Wanted, line: str, delimiters: Iterable[str]) -> tuple[list[str], str, dict[str, int]]:

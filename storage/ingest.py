@@ -2,75 +2,31 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
-from pathlib import PurePosixPath
 
+import numpy as np
 import pyarrow as pa
 
 from routecal.storage.column_names import QUERY_COLUMNS, Wanted
-from routecal.storage.conversion import check_ids, converted, identified, refuse
+from routecal.storage.conversion import converted, identified, refuse
 from routecal.storage.duplicate_rows import RepeatedRows, duplicate_rows, warn_of_duplicates
 from routecal.storage.row_files import FileRows, read_rows
 from routecal.storage.schemas import SCHEMAS
-from routecal.storage.value_parsing import amount, grade, instant, references, spellings, text, whole_number
+from routecal.storage.staged_queries import staged_queries
+from routecal.storage.value_parsing import amount, grade, references, text, whole_number
 
-# The first of these that the file has is the user's own id.
-_ID_COLUMNS = ("id", "external_id", "query_id")
 _LABELS = ("medium_label", "large_label")
 
 
 def read_queries(path: str | PathLike[str], mapping: Mapping[str, str] | None = None) -> pa.Table:
-    """The queries of a JSON, CSV, Parquet or Arrow file, local or at an fsspec URL.
-
-    Columns used: `query` (required); `id` (or `external_id`, `query_id`), `ground_truth` (a text, a number, or a list
-    of which the first is the reference and all are aliases), `aliases` (a list; in CSV a JSON list, or texts separated
-    by "|"; without a ground truth the first of them is it), `topic`, `context`, `received_at` (ISO 8601; UTC if it
-    names no zone). Others are ignored; what `value_parsing` calls missing is absent. `source` is the file's name
-    without its folders.
-
-    Of rows with one text and one context the first stays. How many others there were is logged, as a warning where
-    their truth is another, and kept in the table's metadata as `duplicates`, beside `rows_read`.
-
-    Args:
-        path: the file.
-        mapping: our name of a column -> the file's; None where users can give none.
+    """All queries of a file as one table; `staged_queries` says of which files, what becomes of them, and raises what.
 
     Returns:
-        Schema `queries`, in the order of the file. Nothing in it depends on when or where it was read.
-
-    Raises:
-        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: the file as a whole does not serve.
-        BadRows: rows cannot be read, their query is blank, a value is of the wrong type, or one id stands for two
-            queries; names the first five.
+        Schema `queries`, in the order of the file. Nothing in it depends on when or where it was read. Its metadata
+        says how many rows the file has (`rows_read`), and how many of them repeat an earlier one (`duplicates`).
     """
-    own = {ours: theirs for ours, theirs in mapping.items() if ours in QUERY_COLUMNS} if mapping is not None else None
-    rows = read_rows(Wanted(fspath(path), QUERY_COLUMNS, ("query",), own))
-    faults = [*rows.faults]
-    queries, contexts, ids = identified(rows, faults)
-    # The first column that the file has, or that the user says is the id.
-    id_column = next((name for name in _ID_COLUMNS if name in (own or {})), None) or next(
-        (name for name in _ID_COLUMNS if name in rows.columns), _ID_COLUMNS[0]
-    )
-    external = converted(rows, id_column, text, faults)
-    truths = converted(rows, "ground_truth", references, faults)
-    aliases = converted(rows, "aliases", spellings, faults)
-    check_ids(rows, external, ids, faults)
-    _set_references(truths, aliases)
-    columns: dict[str, list[object]] = {
-        "query_id": [*ids],
-        "query": [*queries],
-        "external_id": external,
-        "ground_truth": truths,
-        "aliases": aliases,
-        "topic": converted(rows, "topic", text, faults),
-        "context": contexts,
-        "source": [PurePosixPath(rows.path.replace("\\", "/")).name] * len(rows),
-        "received_at": converted(rows, "received_at", instant, faults),
-    }
-    refuse(rows, faults)
-    compared = {name: columns[name] for name in ("ground_truth", "aliases")}
-    found = duplicate_rows(ids, compared)
-    warn_of_duplicates(rows, found, compared, "the first of each stays")
-    return _table(rows, columns, found, "queries")
+    with staged_queries(path, mapping) as staged:
+        table = pa.concat_tables(staged.parts())
+        return _noted(table, len(staged.is_kept))
 
 
 def read_outcomes(path: str | PathLike[str], mapping: Mapping[str, str] | None = None) -> pa.Table:
@@ -86,14 +42,14 @@ def read_outcomes(path: str | PathLike[str], mapping: Mapping[str, str] | None =
 
     Args:
         path: the file.
-        mapping: as `read_queries`; what queries have too may also stand under its own name here.
+        mapping: as `staged_queries`; what queries have too may also stand under its own name here.
 
     Returns:
         Schema `outcomes`, in the order of the file.
 
     Raises:
         BadRows: rows cannot be used, such as those whose grade is missing or not one of `GRADES`.
-        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `read_queries`.
+        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `staged_queries`.
     """
     schema = SCHEMAS["outcomes"]
     names = tuple(name for name in schema.names if name != "query_id")
@@ -120,15 +76,16 @@ def read_outcomes(path: str | PathLike[str], mapping: Mapping[str, str] | None =
     # A row without a truth contradicts none.
     sure = [ids[row] if truth is not None else row for row, truth in enumerate(columns["ground_truth"])]
     contested = duplicate_rows(sure, truths)
-    if contested.pairs:
-        warn_of_duplicates(rows, contested, truths, "as these are different questions, none of their outcomes is used")
-    unclear = {ids[row] for pairs in contested.pairs.values() for row, _ in pairs}
+    if len(contested.disagreeing):
+        _warn(rows, contested, truths, "as these are different questions, none of their outcomes is used")
+    unclear = {ids[row] for row in contested.disagreeing.tolist()}
     grades = {name: columns[name] for name in _LABELS}
     found = duplicate_rows(ids, grades)
-    if found.pairs or not contested.pairs:
-        warn_of_duplicates(rows, found, grades, "the first of each stays")
-    kept = [row for row in found.kept if ids[row] not in unclear]
-    return _table(rows, columns, found._replace(kept=kept), "outcomes")
+    if len(found.disagreeing) or not unclear:
+        _warn(rows, found, grades, "the first of each stays")
+    kept = [row for row in np.flatnonzero(found.is_first).tolist() if ids[row] not in unclear]
+    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    return _noted(table.take(pa.array(kept, pa.int64())), len(rows))
 
 
 def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Table:
@@ -142,8 +99,8 @@ def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Tabl
         Columns `query_id`, `true_policy`; of rows with one text and one context the first stays.
 
     Raises:
-        BadRows: a policy is none of `policies`, or as `read_queries`.
-        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `read_queries`.
+        BadRows: a policy is none of `policies`, or as `staged_queries`.
+        InputMissing, InputEmpty, InputUnreadable, UnknownFormat, MissingColumn: as `staged_queries`.
     """
     rows = read_rows(Wanted(fspath(path), ("query", "context", "true_policy"), ("query", "true_policy")))
     faults = [*rows.faults]
@@ -156,30 +113,24 @@ def read_policies(path: str | PathLike[str], policies: Sequence[str]) -> pa.Tabl
     _, _, ids = identified(rows, faults)
     given = converted(rows, "true_policy", policy, faults, missing="a policy is needed")
     refuse(rows, faults)
-    found = duplicate_rows(ids, {"true_policy": given})
-    if found.pairs:
-        warn_of_duplicates(rows, found, {"true_policy": given}, "the first of each stays")
-    return pa.table({"query_id": ids, "true_policy": pa.array(given, pa.string())}).take(found.kept)
-
-
-def _set_references(truths: list[object], aliases: list[object]) -> None:
-    """Make each truth one text, and aliases of the others: of a list, or of the aliases alone, the first is it."""
-    for row, (truth, more) in enumerate(zip(truths, aliases, strict=True)):
-        if isinstance(truth, list):
-            truths[row] = truth[0]
-            aliases[row] = list(dict.fromkeys([*truth, *(more or ())]))  # type: ignore[misc]
-        elif truth is None and more:
-            truths[row] = _first(more)
+    policy_of = {"true_policy": given}
+    found = duplicate_rows(ids, policy_of)
+    if len(found.disagreeing):
+        _warn(rows, found, policy_of, "the first of each stays")
+    return pa.table({"query_id": ids, "true_policy": pa.array(given, pa.string())}).filter(pa.array(found.is_first))
 
 
 def _first(value: object) -> object:
     return value[0] if isinstance(value, list) else value
 
 
-def _table(rows: FileRows, columns: dict[str, list[object]], found: RepeatedRows, kind: str) -> pa.Table:
-    schema = SCHEMAS[kind]
-    table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
-    if len(found.kept) < len(rows):
-        table = table.take(pa.array(found.kept, pa.int64()))
-    said = {"rows_read": len(rows), "duplicates": len(rows) - len(found.kept)}
+def _warn(rows: FileRows, found: RepeatedRows, columns: Mapping[str, Sequence[object]], becomes: str) -> None:
+    def value_of(row: int, column: str) -> tuple[int, object]:
+        return rows.lines[row], columns[column][row]
+
+    warn_of_duplicates(rows.path, rows.unit, found, value_of, becomes)
+
+
+def _noted(table: pa.Table, n_read: int) -> pa.Table:
+    said = {"rows_read": n_read, "duplicates": n_read - table.num_rows}
     return table.replace_schema_metadata({name: str(n) for name, n in said.items()})

@@ -51,21 +51,24 @@ class BadRows(StorageError, ValueError):
     Args:
         path: the file, as the user named it.
         n_rows: rows that it has, these included.
-        faults: (line, or in Parquet row, from 1; what is wrong with it) of each, in order.
+        faults: (line, or in Parquet row, from 1; what is wrong with it) of the first, in order.
         unit: what the numbers count, `line` or `row`.
+        n_faulty: lines (rows) that cannot be used; None where `faults` has them all.
     """
 
     path: str
     n_rows: int
     faults: Sequence[tuple[int, str]]
     unit: str = "line"
+    n_faulty: int | None = None
 
     def __str__(self) -> str:
         named = "; ".join(f"{self.unit} {line}: {plain(why, at_most=300)}" for line, why in self.faults[:_NAMED])
-        more = f"; and {len(self.faults) - _NAMED} more" if len(self.faults) > _NAMED else ""
-        what = "it" if len(self.faults) == 1 else "them"
+        n = len(self.faults) if self.n_faulty is None else self.n_faulty
+        more = f"; and {n - _NAMED} more" if n > _NAMED else ""
+        what = "it" if n == 1 else "them"
         return (
-            f"{plain(self.path)}: {len(self.faults)} of {self.n_rows} rows cannot be used: {named}{more}; "
+            f"{plain(self.path)}: {n} of {self.n_rows} rows cannot be used: {named}{more}; "
             f"correct or remove {what}, nothing was read"
         )
 

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
-from routecal.storage.column_names import Read, Wanted
-from routecal.storage.input_errors import InputUnreadable
+from routecal.storage.column_names import LaterColumns, Read, Wanted
+from routecal.storage.input_errors import InputUnreadable, MissingColumn
 from routecal.storage.text_lines import text_lines
 
 _SPACE = " \t\r\n"
@@ -14,15 +14,17 @@ _SPACE = " \t\r\n"
 _DOCUMENT = re.compile(r"\s*(\[|\{(\s*|.*[^}],|.*[{\[:])\s*\Z)")
 
 
-def read_json(wanted: Wanted, handle: Iterable[bytes]) -> Read:
-    """(columns, the line where each row starts, [(line, what is wrong)] of rows that cannot be read).
+def read_json(wanted: Wanted, handle: Iterable[bytes]) -> Iterator[Read]:
+    """(columns, the line where each row starts, [(line, what is wrong)] of rows that cannot be read), some at a time.
 
     What the first line says decides: an object of its own begins JSON lines, of which every bad one is named; anything
-    else is one document, which is read as a whole or not at all. A value that an object lacks is None.
+    else is one document, which is read as a whole (also into memory) or not at all. A value that an object lacks is
+    None.
 
     Raises:
         InputUnreadable: a document is not JSON, or nothing that holds rows.
         MissingColumn: no object has what is required.
+        LaterColumns: rows were given that were read under other columns than all of the file has.
     """
     lines = text_lines(wanted.path, handle)
     skipped = []
@@ -32,32 +34,54 @@ def read_json(wanted: Wanted, handle: Iterable[bytes]) -> Read:
             break
         skipped.append(text)
     else:
-        return {}, [], []
+        return
     if _DOCUMENT.match(text):
         rows, faults = _document(wanted.path, "".join(chain(skipped, (text for _, text in rest))))
-        present = tuple(dict.fromkeys(name for _, row in rows for name in row))
+        yield from _columns(wanted, [(rows, faults)], dict.fromkeys(name for _, row in rows for name in row))
     else:
-        rows, faults, present = _lines(wanted, rest)
-    if not rows:
-        return {}, [], faults
-    places = wanted.places(present)
-    if len(rows) == 1 and not faults and "query" in places:
-        rows = _columnar(wanted, *rows[0]) or rows
-    columns = {ours: [row.get(present[place]) for _, row in rows] for ours, place in places.items()}
-    return columns, [line for line, _ in rows], faults
+        present = {name: wanted.may_be(name) for name in wanted.present}
+        yield from _columns(wanted, _lines(wanted, rest, present), present)
 
 
 Row = tuple[int, dict[str, object]]
+# Rows, and what is wrong with others, of one stretch of a file.
+Part = tuple[list[Row], list[tuple[int, str]]]
 
 
-def _lines(
-    wanted: Wanted, lines: Iterable[tuple[int, str]]
-) -> tuple[list[Row], list[tuple[int, str]], tuple[str, ...]]:
-    """One object per line, of which only what may be wanted is kept; last, the names that any of them has."""
+def _columns(wanted: Wanted, parts: Iterable[Part], present: Collection[str]) -> Iterator[Read]:
+    """The wanted columns of every part, once they are known to be those of the whole file; `present` grows with it."""
+    decided: dict[str, int] | None = None
+    numbered = enumerate(parts)
+    for number, (rows, faults) in numbered:
+        if not rows:
+            yield {}, [], faults
+            continue
+        names = tuple(present)
+        try:
+            places = wanted.places(names)
+        except MissingColumn:
+            places = None
+        if places is None or decided not in (None, places):
+            for _ in numbered:
+                pass
+            # All names are known now: what is missing is refused, else rows are read anew under them.
+            wanted.places(tuple(present))
+            raise LaterColumns(tuple(present))
+        decided = places
+        if number == 0 and len(rows) == 1 and not faults and "query" in places:
+            rows = _columnar(wanted, *rows[0]) or rows
+        columns = {ours: [row.get(names[place]) for _, row in rows] for ours, place in places.items()}
+        yield columns, [line for line, _ in rows], faults
+
+
+def _lines(wanted: Wanted, lines: Iterable[tuple[int, str]], kept: dict[str, bool]) -> Iterator[Part]:
+    """One object per line, of which only what may be wanted is kept; `kept` takes the names that any of them has."""
     rows: list[Row] = []
     faults: list[tuple[int, str]] = []
-    kept: dict[str, bool] = {}
     for line, text in lines:
+        if len(rows) + len(faults) >= wanted.rows_at_a_time:
+            yield rows, faults
+            rows, faults = [], []
         if text.isspace():
             continue
         try:
@@ -71,10 +95,10 @@ def _lines(
         if not row.keys() <= kept.keys():
             kept |= {name: wanted.may_be(name) for name in row if name not in kept}
         rows.append((line, {name: value for name, value in row.items() if kept[name]}))
-    return rows, faults, tuple(kept)
+    yield rows, faults
 
 
-def _document(path: str, text: str) -> tuple[list[Row], list[tuple[int, str]]]:
+def _document(path: str, text: str) -> Part:
     """The objects of an array, or objects one after the other."""
     rows: list[Row] = []
     faults: list[tuple[int, str]] = []

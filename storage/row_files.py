@@ -1,23 +1,23 @@
 """Reading the files people have (JSON, CSV, Parquet, Arrow) into columns, with the line that every row came from."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
 import fsspec
 
 from routecal.storage.atomic import resolve
-from routecal.storage.column_names import Read, Wanted
+from routecal.storage.column_names import LaterColumns, Read, Wanted
 from routecal.storage.columnar import read_arrow, read_parquet
 from routecal.storage.delimited import read_csv
 from routecal.storage.input_errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from routecal.storage.json_rows import read_json
 from routecal.storage.text_lines import GZIP, refuse_other_formats
 
-_READERS: dict[str, Callable[[Wanted, IO[bytes]], Read]] = {
+_READERS: dict[str, Callable[[Wanted, IO[bytes]], Iterator[Read]]] = {
     ".jsonl": read_json,
     ".ndjson": read_json,
     ".json": read_json,
@@ -27,6 +27,7 @@ _READERS: dict[str, Callable[[Wanted, IO[bytes]], Read]] = {
     ".arrow": read_arrow,
     ".feather": read_arrow,
 }
+T = TypeVar("T")
 FORMATS = tuple(_READERS)
 _BINARY = (".parquet", ".arrow", ".feather")
 _REMEDIES = {
@@ -39,10 +40,10 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class FileRows:
-    """Some columns of a file; a value that a row lacks is None.
+    """Some columns of a file, or of some rows of it; a value that a row lacks is None.
 
     Attributes:
-        columns: (n,) Python values per wanted column that the file has, by our names.
+        columns: (n,) Python values per wanted column that the file has, by our names; none where n is 0.
         lines: (n,) where each row starts: the line of a text file, the row of a Parquet or Arrow file, both from 1.
         path: the file, as the user named it.
         unit: what `lines` counts, `line` or `row`.
@@ -58,27 +59,64 @@ class FileRows:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def n_read(self) -> int:
+        """Rows, and lines that hold none that could be read."""
+        return len(self) + len({line for line, _ in self.faults})
+
     def column(self, name: str) -> list[object]:
         """The column, or as many Nones if the file lacks it."""
         return self.columns.get(name) or [None] * len(self)
 
 
-def read_rows(wanted: Wanted) -> FileRows:
-    """The wanted columns of a local file or fsspec URL; `.gz` after a text format is unpacked on the way.
+def read_parts(wanted: Wanted, use: Callable[[Iterator[FileRows]], T]) -> T:
+    """What `use` makes of the wanted columns of a local file or fsspec URL, which it gets some rows at a time.
+
+    `.gz` after a text format is unpacked on the way. Where columns turn up late in a file it is read once more, and
+    `use` is called once more. Held in memory are the rows of one part, but all of a JSON document (one array or
+    object) and of a text in UTF-16 or UTF-32.
 
     Raises:
         InputMissing, InputEmpty, InputUnreadable, UnknownFormat: the file as a whole cannot be read.
         MissingColumn: a column that is required or mapped is absent.
     """
+    while True:
+        try:
+            with closing(_parts(wanted)) as parts:
+                return use(parts)
+        except LaterColumns as later:
+            wanted = replace(wanted, present=later.present)
+
+
+def read_rows(wanted: Wanted) -> FileRows:
+    """The wanted columns of a whole file; errors as `read_parts`."""
+    return read_parts(wanted, _whole)
+
+
+def _whole(parts: Iterator[FileRows]) -> FileRows:
+    whole = next(parts)
+    lines = [*whole.lines]
+    for part in parts:
+        whole.faults.extend(part.faults)
+        lines.extend(part.lines)
+        for name, values in part.columns.items():
+            whole.columns.setdefault(name, []).extend(values)
+    return replace(whole, lines=lines)
+
+
+def _parts(wanted: Wanted) -> Generator[FileRows]:
     path = wanted.path
     suffixes = PurePosixPath(path.lower()).suffixes
     packed = suffixes[-1:] == [".gz"]
     suffix = ((suffixes[-2:-1] if packed else suffixes[-1:]) or [""])[0]
     with _opened(path, suffix, packed=packed) as handle:
-        columns, lines, faults = _READERS[suffix](wanted, handle)
-    if not lines and not faults:
+        is_empty = True
+        for columns, lines, faults in _READERS[suffix](wanted, handle):
+            if lines or faults:
+                is_empty = False
+                yield FileRows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
+    if is_empty:
         raise InputEmpty(path)
-    return FileRows(columns, lines, path, "row" if suffix in _BINARY else "line", faults)
 
 
 @contextmanager

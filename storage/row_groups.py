@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from routecal.storage.schemas import conform
 
@@ -35,6 +37,15 @@ def write_rows(parts: Iterable[pa.Table], kind: str, metadata: Mapping[str, str]
             writer.write_table(whole, row_group_size=ROWS_PER_GROUP)
             rows += whole.num_rows
     return rows
+
+
+def rows_where(parts: Iterable[pa.Table], mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    """Of tables that hold (n,) rows together, those rows for which the mask is true; some tables may become empty."""
+    start = 0
+    for part in parts:
+        own = mask[start : start + part.num_rows]
+        yield part if own.all() else part.filter(pa.array(own))
+        start += part.num_rows
 
 
 def regrouped(parts: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

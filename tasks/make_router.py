@@ -7,19 +7,19 @@ import logging
 import tempfile
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from routecal.calib.learn.routing_head import fit_routing_head
 from routecal.calib.router.checkpoint import attach_routing_head
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.weight_files import check_folder
 from routecal.calib.settings import Reading
-from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.artifact import Artifact, iter_table, read_table, write_parts
 from routecal.storage.example_join import rows_of
 from routecal.storage.folder_artifact import folder_at, local_folder, write_folder
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half
+from routecal.storage.row_groups import rows_where
 from routecal.tasks.cache import step
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.extract import CHECK_VERSION
@@ -55,15 +55,16 @@ def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
     Raises:
         NothingUnseen: no query is left.
     """
-    table = read_table(queries)
-    trained = trained_on(router)
-    seen = pa.array([rough_half(name) in trained for name in table["query_id"].to_pylist()])
-    if not (n := pc.sum(seen).as_py()):
+    if not (trained := trained_on(router)):
         return queries
-    if n == table.num_rows:
+    parts = iter_table(queries, columns=["query_id"])
+    seen = np.fromiter((rough_half(q) in trained for part in parts for q in part["query_id"].to_pylist()), bool)
+    if not (n := int(seen.sum())):
+        return queries
+    if n == len(seen):
         raise NothingUnseen(n)
-    logger.warning("%d of %d queries trained the router and are left out", n, table.num_rows)
-    return write_table(table.filter(pc.invert(seen)), "queries", home=Home.from_env())
+    logger.warning("%d of %d queries trained the router and are left out", n, len(seen))
+    return write_parts(rows_where(iter_table(queries), ~seen), "queries", home=Home.from_env())
 
 
 def trained_on(router: Artifact) -> frozenset[str]:

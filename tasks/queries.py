@@ -1,21 +1,25 @@
 """Where queries come from: a file of the user's, or the world-facts generator."""
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from routecal.calib.policy import POLICIES
-from routecal.storage.artifact import Artifact, read_table, write_table
+from routecal.storage.artifact import Artifact, iter_table, read_table, write_parts, write_table
 from routecal.storage.column_names import mapping_of
 from routecal.storage.folder_artifact import write_folder
 from routecal.storage.ingest import read_policies, read_queries
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import query_id, share_of
+from routecal.storage.row_groups import rows_where
 from routecal.storage.schemas import SCHEMAS
+from routecal.storage.staged_queries import StagedQueries, staged_queries
 from routecal.tasks.cache import step
 from routecal.tasks.oracle.replay_oracle import CUT
 from routecal.tasks.worldfacts import world_facts
@@ -37,15 +41,29 @@ def import_queries(path: str, *, limit: int | None = None, columns: str | None =
     Raises:
         StorageError: the file is missing, empty or wrong; the sentence names the lines.
     """
-    table = read_queries(path, mapping_of(columns))
-    metadata = {}
-    if limit is not None and limit < table.num_rows:
-        texts = table["query"].to_pylist()
-        order = np.argsort([share_of(text, "limit") for text in texts], kind="stable")
-        table = table.take(np.sort(order[:limit]))
-        if cut := {texts[i] for i in order[:limit]} & {texts[i] for i in order[limit:]}:
-            metadata[CUT] = json.dumps(sorted(cut))
-    return write_table(table, "queries", home=Home.from_env(), metadata=metadata)
+    home = Home.from_env()
+    with staged_queries(path, mapping_of(columns), folder=home.folder("queries")) as staged:
+        if limit is None or limit >= staged.n_queries:
+            return write_parts(staged.parts(), "queries", home=home)
+        drawn, cut = _drawn(staged, limit)
+        metadata = {CUT: json.dumps(sorted(cut))} if cut else {}
+        return write_parts(rows_where(staged.parts(), drawn), "queries", home=home, metadata=metadata)
+
+
+def _drawn(staged: StagedQueries, limit: int) -> tuple[NDArray[np.bool_], set[str]]:
+    """Which queries are drawn, (n,), and the texts that are both among them and among the others."""
+    share = np.fromiter((share_of(text, "limit") for text in _texts(staged.parts())), float)
+    order = np.argsort(share, kind="stable")
+    drawn = np.zeros(len(share), bool)
+    drawn[order[:limit]] = True
+    # Rows of one text have one share: only that of the last one drawn can be on both sides.
+    is_last = share == share[order[limit - 1]]
+    inside, outside = (set(_texts(rows_where(staged.parts(), is_last & side))) for side in (drawn, ~drawn))
+    return drawn, inside & outside
+
+
+def _texts(parts: Iterable[pa.Table]) -> Iterator[str]:
+    return (text for part in parts for text in part["query"].to_pylist())
 
 
 @step("make world facts", "make {n} world facts", on=None)
@@ -68,9 +86,12 @@ def make_world_facts(n: int, seed: int, version: str = WORLD_FACTS_VERSION) -> A
 
 def set_apart(queries: Artifact, *, share: float, salt: str) -> tuple[Artifact, Artifact]:
     """(share, rest): queries divided by a hash of their text, near-identical ones on the same side."""
-    table = read_table(queries)
-    is_apart = np.array([share_of(text, salt) < share for text in table["query"].to_pylist()])
-    apart, rest = (write_table(table.filter(side), "queries", home=Home.from_env()) for side in (is_apart, ~is_apart))
+    texts = _texts(iter_table(queries, columns=["query"]))
+    is_apart = np.fromiter((share_of(text, salt) < share for text in texts), bool)
+    apart, rest = (
+        write_parts(rows_where(iter_table(queries), side), "queries", home=Home.from_env())
+        for side in (is_apart, ~is_apart)
+    )
     return apart, rest
 
 

@@ -29,6 +29,7 @@ BENCHES = {
     "training": (["tests.bench.training"], "Training of the confidence head and the outcome head"),
     "extraction": (["tests.bench.extraction"], "Extraction by the real Gemma-3-270M against the obvious ways"),
     "stats": (["tests.bench.stats"], "Every statistic of `routecal stats` on ten million prediction rows, from files"),
+    "memory": (["tests.bench.memory_import"], "Memory of an import, its shards and a stand-in for reading them"),
     "label": (["tests.bench.label", "quota", "throughput", "kills", "plan"], "Labelling against a fake Gemini"),
     "pipeline": (
         ["tests.bench.pipeline"],

@@ -70,3 +70,17 @@ def test_a_part_of_another_kind_leaves_nothing() -> None:
     with pytest.raises(SchemaMismatch):
         write_parts([features(20), features(3).drop_columns(["hidden"])], "features", home=home)
     assert [file for file in Path(home.root).rglob("*") if file.is_file()] == []
+
+
+def test_some_columns_are_read_in_parts() -> None:
+    stored = write_table(features(20), "features", home=Home.from_env())
+    parts = [part.to_pydict() for part in iter_table(stored, 7, columns=["n_tokens"])]
+    assert parts == [{"n_tokens": [*range(at, min(at + 7, 20))]} for at in (0, 7, 14)]
+
+
+def test_rows_are_chosen_by_their_place_in_all_parts() -> None:
+    table, mask = features(20), np.arange(20) % 3 == 0
+    mask[8:12] = True
+    parts = [table.slice(0, 8), table.slice(8, 4), table.slice(12, 0), table.slice(12)]
+    assert pa.concat_tables(row_groups.rows_where(parts, mask)).equals(table.filter(pa.array(mask)))
+    assert [part.num_rows for part in row_groups.rows_where(parts, ~mask)] == [5, 0, 0, 5]

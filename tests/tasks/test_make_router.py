@@ -1,6 +1,7 @@
 """Training a router, and keeping its training queries away from the head."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from routecal.calib.checkpoint_errors import CheckpointMissing
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.settings import Reading
-from routecal.storage.artifact import read_table
+from routecal.storage.artifact import iter_table, read_table
 from routecal.storage.folder_artifact import folder_at, local_folder
 from routecal.storage.query_identity import rough_id
 from routecal.tasks.errors import NothingUnseen
@@ -23,7 +24,11 @@ def router(router_checkpoint: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(router_checkpoint, tmp_path / "router"))
 
 
-def test_exactly_the_training_queries_are_left_out(router: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("size", [3, 1000])
+def test_exactly_the_training_queries_are_left_out(
+    router: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("routecal.tasks.make_router.iter_table", partial(iter_table, size=size))
     queries = store_queries(texts(20))
     ids = read_table(queries)["query_id"].to_pylist()
     (router / TRAINED_ON).write_text("\n".join([*ids[5:12], "0123456789abcdef"]) + "\n")

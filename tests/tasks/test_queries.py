@@ -1,14 +1,17 @@
 """Where queries come from, and how they are set apart."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from routecal.storage.artifact import read_metadata, read_table
+from routecal.storage.artifact import iter_table, read_metadata, read_table
+from routecal.storage.column_names import Wanted
 from routecal.storage.example_join import export_jsonl
+from routecal.storage.ingest import read_queries
 from routecal.storage.input_errors import BadRows
-from routecal.storage.query_identity import query_id
+from routecal.storage.query_identity import query_id, share_of
 from routecal.tasks.oracle.replay_oracle import CUT, import_outcomes
 from routecal.tasks.queries import import_decisions, import_queries, make_world_facts, set_apart
 from tests.tasks.made import Made, store_queries, texts, write_jsonl
@@ -70,6 +73,31 @@ def test_a_limit_that_divides_rows_of_one_text_says_so(tmp_path: Path) -> None:
     assert cut[8] == []
     assert sum(texts_cut == ["Sum?"] for texts_cut in cut.values()) == 3
     assert all(texts_cut in ([], ["Sum?"]) for texts_cut in cut.values())
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 9, 10, None])
+def test_which_rows_are_drawn_does_not_depend_on_how_many_are_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    rows = [{"query": "Sum?", "context": str(i)} for i in range(4)] + [{"query": text} for text in texts(6)]
+    path = write_jsonl(tmp_path / "q.jsonl", [*rows, rows[5], rows[0]])
+    whole = import_queries(path, limit=limit)
+    expected = read_queries(path)
+    if limit is not None:
+        # By the rule itself: those of the smallest shares, in the order of the file.
+        share = [share_of(row["query"], "limit") for row in rows]
+        drawn = sorted(sorted(range(10), key=lambda row: (share[row], row))[:limit])
+        expected = expected.take(drawn)
+    assert read_table(whole).equals(expected)
+    monkeypatch.setattr(Wanted, "rows_at_a_time", 2)
+    assert import_queries(path, limit=limit) == whole
+
+
+def test_queries_are_set_apart_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = store_queries(texts(50))
+    whole = set_apart(stored, share=0.4, salt="router")
+    monkeypatch.setattr("routecal.tasks.queries.iter_table", partial(iter_table, size=7))
+    assert set_apart(stored, share=0.4, salt="router") == whole
 
 
 def test_columns_of_other_names(tmp_path: Path) -> None:
