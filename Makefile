@@ -91,6 +91,9 @@ floors: $(STAMP) ## install the lowest versions that pyproject.toml allows, in b
 wheel: $(STAMP)  ## build the wheel, install it at the lowest versions in fresh environments outside the checkout, and use it there
 	$(BIN)/python -m pytest -m wheel tests/wheel
 
+containers: $(STAMP) ## as root on Debian, with buildah and debootstrap: build the image, run server, worker and a flow in it; ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "containers or not containers" tests/containers
+
 faults-and-docs: $(STAMP) ## faults, then docs and notebook
 	$(MAKE) --no-print-directory --jobs 1 faults docs notebook
 

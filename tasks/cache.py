@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from routecal.calib.errors import UnknownName
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve
+from routecal.tasks.remote_steps import remote_body
 
 # Imports are followed into these: what is imported there is used. A module of tasks imports for all of its steps, and
 # counts with its own text alone.
@@ -129,7 +130,7 @@ def step(name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None) ->
         options = task(
             name=name, task_run_name=run_name, cache_policy=policy, persist_result=True, result_serializer="json"
         )
-        return options(function)
+        return options(remote_body(name, function))
 
     return decorate
 

@@ -8,13 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 NAME = "routecal"
+# Says the commit where there is no checkout: set by whoever builds an image of one.
+COMMIT = "ROUTECAL_COMMIT"
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """The installed version and, in a checkout of this project, its commit: `0.1.0+g1f0c…`."""
-    commit = commit_of(Path(__file__).resolve().parents[1])
-    return version(NAME) + (f"+g{commit}" if commit else "")
+    """The installed version and, of a checkout of this project, its commit: `0.1.0+g1f0c…`."""
+    return version(NAME) + (f"+g{found}" if (found := commit()) else "")
+
+
+def commit() -> str | None:
+    """Of the checkout that this code lies in, or that its image was built of; None where nobody knows."""
+    return commit_of(Path(__file__).resolve().parents[1]) or os.environ.get(COMMIT) or None
 
 
 def commit_of(root: Path) -> str | None:

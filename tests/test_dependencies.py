@@ -25,7 +25,7 @@ NEEDS = {
     "storage": ("pipeline", "postgres"),
     "tasks": ("pipeline", "demo", "gemini", "openai"),
     "flows": ("pipeline",),
-    "deployments": ("serve",),
+    "deployments": ("serve", "modal"),
 }
 # Files that are imported once their extra was seen to be there; and the plots, which only reports import.
 LATER = {"calib/plots": ("pipeline",), "tasks/oracle/providers/openai": ("openai",)}
