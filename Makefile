@@ -67,6 +67,9 @@ faults: $(STAMP)  ## kill process, worker, server and machine under runs that la
 	$(SERVED) tests/served/test_crashes.py tests/served/test_approval.py tests/served/test_restarts.py \
 		tests/flows/test_label_faults.py tests/flows/test_temporary_server.py
 
+engines: $(STAMP) ## extraction, cells and labels on two local workers of Ray and of Dask; kill them; clusters: six minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m served tests/flows/engines
+
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
 
@@ -143,6 +146,10 @@ bench-promises: $(STAMP)  ## how often each promise is broken, 1,000 draws of fi
 
 bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to their bars
 	$(BIN)/python -m tests.bench.serve
+
+# Ray alone, on 240 prompts: ARGS='240 ray'.
+bench-engines: $(STAMP)  ## two local workers of Ray and of Dask against one, and what an empty task costs there
+	$(BIN)/python -m tests.bench.engines $(ARGS)
 
 simulate-nights: $(STAMP) ## a thousand nights of each kind: wrong promotions, answers to shifts, broken oracles
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.nights

@@ -11,6 +11,7 @@ from routecal.calib.router.pooling import DEFAULT as DEFAULT_BLOCK
 from routecal.calib.trial.ablation import GROUP, REFERENCE
 from routecal.calib.trial.decisions import REGRESSION
 from routecal.calib.trial.methods import DEFAULT, METHODS
+from routecal.flows.engines import on_engine
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
 from routecal.flows.trial_params import AblateParams, BenchmarkParams, TrialParams
@@ -29,7 +30,7 @@ from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
 from routecal.tasks.benchmark.results import RAW, TEMPERATURE, Compared, set_table, standings, write_benchmark
 from routecal.tasks.make_router import convert_gemma, refer_checkpoint
-from routecal.tasks.progress import track
+from routecal.tasks.side_by_side import results
 
 # Cells by (set, router, division), a cell per group and seed.
 Fitted = dict[tuple[str, str, int], list[Artifact]]
@@ -40,12 +41,14 @@ def benchmark(params: BenchmarkParams) -> Compared:
     """Split, extract once, fit every method under every seed with both routers, compare, write the tables."""
     check(params)
     run_id = runs.start("benchmark")
-    sets, features = _prepared(params)
-    cells = _cells(params, sets, features)
-    fitted = _fitted(params, cells, sets, features, list(METHODS), shifted=params.shifted)
-    own = _scored(sets, fitted, shifted=False)
-    other = _scored(sets, fitted, shifted=True) if params.shifted else []
-    decided = _decided(cells, sets, features, dict.fromkeys([params.labels, *params.curve]))
+    sets, backbone = _prepared(params)
+    with on_engine(params, backbone):
+        features = extract_sets(sets, backbone, params.reading, params.shard_size)
+        cells = _cells(params, sets, features)
+        fitted = _fitted(params, cells, sets, features, list(METHODS), shifted=params.shifted)
+        own = _scored(sets, fitted, shifted=False)
+        other = _scored(sets, fitted, shifted=True) if params.shifted else []
+        decided = _decided(cells, sets, features, dict.fromkeys([params.labels, *params.curve]))
     tables, ranks, shifted = [set_table(one) for one in own], standings(own), [set_table(one) for one in other]
     rules, held = decision_tables(decided), bars(decided, own)
     title = f"Benchmark: {_protocol(params, sets)}"
@@ -75,11 +78,13 @@ def ablate(params: AblateParams) -> Compared:
     """Fit every variant of both heads under every seed with both routers, and compare each with the default."""
     check(params)
     run_id = runs.start("ablate")
-    sets, features = _prepared(params)
-    cells = _cells(params, sets, features)
-    fitted = _fitted(params, cells, sets, features, [GROUP], shifted=False)
-    own = _scored(sets, fitted, shifted=False)
-    decided = _decided(cells, sets, features, [params.labels], group="outcome variants")
+    sets, backbone = _prepared(params)
+    with on_engine(params, backbone):
+        features = extract_sets(sets, backbone, params.reading, params.shard_size)
+        cells = _cells(params, sets, features)
+        fitted = _fitted(params, cells, sets, features, [GROUP], shifted=False)
+        own = _scored(sets, fitted, shifted=False)
+        decided = _decided(cells, sets, features, [params.labels], group="outcome variants")
     found = effects(own)
     title = f"Ablation: {_protocol(params, sets)}"
     page = ablation_page(found, own, title, variants_table(decided))
@@ -109,10 +114,10 @@ def _ended(params: TrialParams, features: Artifact, compared: Compared, title: s
 
 
 def _prepared(params: TrialParams) -> tuple[list[OutcomeSet], Artifact]:
-    """The sets under the protocol, and the features of all their queries."""
+    """The sets under the protocol, and the backbone that reads their queries."""
     sets = import_sets(params.data, names=params.sets, rows=params.rows, divisions=params.divisions)
     base = convert_gemma() if params.base_model is None else refer_checkpoint(params.base_model, kind="models")
-    return sets, extract_sets(sets, headless(base), params.reading, params.shard_size)
+    return sets, headless(base)
 
 
 class _Cell(NamedTuple):
@@ -125,6 +130,11 @@ class _Cell(NamedTuple):
     router: Artifact
 
     @property
+    def place(self) -> tuple[str, str, int, int]:
+        """What names it."""
+        return self.one.name, self.kind, self.division, self.seed
+
+    @property
     def rows(self) -> Artifact:
         return self.one.divisions[self.division]
 
@@ -132,10 +142,8 @@ class _Cell(NamedTuple):
 def _cells(params: TrialParams, sets: Sequence[OutcomeSet], features: Artifact) -> list[_Cell]:
     """Every cell of the protocol, with its router."""
     divided = list(product(sets, params.routers, range(params.divisions)))
-    routers = {
-        (one.name, kind, division): fit_router(one.name, kind, division, one.divisions[division], features)
-        for one, kind, division in track(divided, "fit routers")
-    }
+    calls = [(one.name, kind, division, one.divisions[division], features) for one, kind, division in divided]
+    routers = dict(zip([call[:3] for call in calls], results(fit_router, calls, "fit routers"), strict=True))
     return [
         _Cell(one, kind, division, seed, routers[one.name, kind, division])
         for one, kind, division in divided
@@ -153,16 +161,17 @@ def _fitted(
     shifted: bool,
 ) -> Fitted:
     """Predictions of every group; with `shifted` those of the first division on the other sets' test rows as well."""
-    found: Fitted = {}
-    for cell in track(cells, "fit methods"):
+    drawn = [(*cell.place, params.labels, cell.rows, features, cell.router) for cell in cells]
+    blocks = results(choose_block, drawn, "choose blocks") if params.block == "chosen" else [DEFAULT_BLOCK] * len(cells)
+    calls = []
+    for cell, block in zip(cells, blocks, strict=True):
         others = [o for o in sets if shifted and cell.division == 0 and o.family != cell.one.family]
         targets = {cell.one.name: cell.rows} | {o.name: o.rows for o in others}
-        place = (cell.one.name, cell.kind, cell.division, cell.seed)
-        drawn = (params.labels, cell.rows, features, cell.router)
-        block = choose_block(*place, *drawn) if params.block == "chosen" else DEFAULT_BLOCK
-        found.setdefault((cell.one.name, cell.kind, cell.division), []).extend(
-            fit_cell(*place, group, params.labels, cell.rows, targets, features, cell.router, block) for group in groups
-        )
+        rest = (params.labels, cell.rows, targets, features, cell.router, block)
+        calls += [(*cell.place, group, *rest) for group in groups]
+    found: Fitted = {}
+    for (name, kind, division, *_), fitted in zip(calls, results(fit_cell, calls, "fit methods"), strict=True):
+        found.setdefault((name, kind, division), []).append(fitted)
     return found
 
 
@@ -174,20 +183,19 @@ def _scored(sets: Sequence[OutcomeSet], cells: Fitted, *, shifted: bool) -> list
         for target in sets
         if (target.family != _family(sets, name) if shifted else target.name == name)
     ]
-    return [
-        read_scored(
-            score_cells(
-                name,
-                target.name,
-                kind,
-                [cell for key, own in cells.items() if key[:2] == (name, kind) and key[2] in divided for cell in own],
-                target.family,
-                _relatives(sets, target, len(divided)),
-            )
+    calls = [
+        (
+            name,
+            target.name,
+            kind,
+            [cell for key, own in cells.items() if key[:2] == (name, kind) and key[2] < divisions for cell in own],
+            target.family,
+            _relatives(sets, target, divisions),
         )
-        for name, target, kind in track(work, "score under shift" if shifted else "score")
-        for divided in [range(1 if shifted else len(target.divisions))]
+        for name, target, kind in work
+        for divisions in [1 if shifted else len(target.divisions)]
     ]
+    return list(map(read_scored, results(score_cells, calls, "score under shift" if shifted else "score")))
 
 
 def _decided(
@@ -198,26 +206,18 @@ def _decided(
     group: str = "rules",
 ) -> list[DecisionsScored]:
     """Scores of every decision rule of the group by set and router, at every number of labels asked for."""
+    pairs = list(product(cells, asked))
+    calls = [(*cell.place, labels, cell.rows, features, cell.router, group) for cell, labels in pairs]
     found: dict[tuple[str, str, int], list[Artifact]] = {}
-    for cell, labels in track(list(product(cells, asked)), "fit decisions"):
-        place = (cell.one.name, cell.kind, cell.division, cell.seed)
-        found.setdefault((cell.one.name, cell.kind, labels), []).append(
-            fit_decisions(*place, labels, cell.rows, features, cell.router, group)
-        )
+    for (cell, labels), decided in zip(pairs, results(fit_decisions, calls, "fit decisions"), strict=True):
+        found.setdefault((cell.one.name, cell.kind, labels), []).append(decided)
     named = {one.name: one for one in sets}
-    return [
-        read_decisions_scored(
-            score_decisions(
-                name,
-                kind,
-                own,
-                named[name].divisions,
-                named[name].family,
-                _relatives(sets, named[name], len(named[name].divisions)),
-            )
-        )
-        for (name, kind, _), own in track(list(found.items()), "score decisions")
+    scoring = [
+        (name, kind, own, one.divisions, one.family, _relatives(sets, one, len(one.divisions)))
+        for (name, kind, _), own in found.items()
+        for one in [named[name]]
     ]
+    return list(map(read_decisions_scored, results(score_decisions, scoring, "score decisions")))
 
 
 def _family(sets: Sequence[OutcomeSet], name: str) -> str:

@@ -4,6 +4,7 @@ from prefect import flow
 
 from routecal.calib.errors import TooFewExamples
 from routecal.calib.examples import REFUSE_BELOW
+from routecal.flows.engines import on_engine
 from routecal.flows.evaluate import Evaluated, evaluate_heads, with_headline
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far, oracle_of
@@ -32,7 +33,8 @@ def calibrate(params: CalibrateParams) -> Evaluated:
     check_router(router, params.reading)
     labels, stopped = labels_so_far(run_id, queries, oracle, params)
     check_labelled(labels, queries, oracle, stopped)
-    features = extract_queries(queries, router, params.reading, params.shard_size)
+    with on_engine(params, router):
+        features = extract_queries(queries, router, params.reading, params.shard_size)
     examples = join(queries, labels, features)
     heads = train_head(examples, features, params)
     facts = {

@@ -176,3 +176,31 @@ class PrefectSettings(TaskError, ValueError):
 
     reason: str
     sentence = "Prefect refuses its settings: {reason}; correct the PREFECT_ variable or the profile"
+
+
+class ClusterUnusable(TaskError, ConnectionError):
+    """A cluster of workers that cannot be reached, or whose workers cannot do the work.
+
+    Args:
+        engine: ray or dask.
+        address: of the cluster, or what else names it.
+        reason: a clause.
+        remedy: what to do, as a clause.
+    """
+
+    engine: str
+    address: str
+    reason: str
+    remedy: str
+    sentence = "the {engine} cluster {address} cannot be used: {reason}; {remedy}"
+
+
+class WorkersLost(TaskError, RuntimeError):
+    """An engine gave up on a task, as its worker died too often."""
+
+    engine: str
+    reason: str
+    sentence = (
+        "workers of {engine} died again and again over one task ({reason}); look whether they have too little memory, "
+        "and repeat the command: what is finished is kept"
+    )

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from routecal.calib.settings import Reading
+from routecal.flows.engines import on_engine
 from routecal.flows.param_checks import check
 from routecal.flows.params import ExtractParams
 from routecal.flows.run_messages import completed
@@ -21,7 +22,8 @@ def extract(params: ExtractParams) -> Artifact:
     run_id = runs.start("extract")
     router = refer_checkpoint(params.router_path)
     queries = unseen_by(router, import_queries(params.queries, limit=params.limit, columns=params.columns))
-    features, took = extract_shards(shards(queries, params.shard_size), router, params.reading)
+    with on_engine(params, router):
+        features, took = extract_shards(shards(queries, params.shard_size), router, params.reading)
     runs.record_run(run_id, queries=queries, features=features, router=router)
     message = f"{features.rows} queries read, {n_truncated(features)} of them cut to the router's window"
     message += f"; {took}" if took else ""

@@ -75,7 +75,11 @@ class Params(BaseModel):
 
 
 # Patterns in words.
-_PATTERNS = {r"\{query\}": "a text that holds {query}", r"^[\w-]+$": "letters, digits, _ and -"}
+_PATTERNS = {
+    r"\{query\}": "a text that holds {query}",
+    r"^[\w-]+$": "letters, digits, _ and -",
+    r"^(ray|dask)(:.+)?$": "ray or dask, or one of them with a cluster's address, as in ray://HOST:PORT",
+}
 
 
 def allowed(model: type[BaseModel], field: str) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
+from routecal.flows.engines import on_engine
 from routecal.flows.oracle_params import LabelParams, OracleParams, ProviderParams
 from routecal.flows.param_checks import check
 from routecal.flows.run_messages import completed
@@ -59,7 +60,8 @@ def label(params: LabelParams) -> Artifact | Audited | LabellingPlan:
     run_id = runs.start("label")
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     oracle = oracle_of(params, params.queries)
-    labels, stopped = labels_so_far(run_id, queries, oracle, params)
+    with on_engine(params, *(value for value in vars(oracle).values() if isinstance(value, Artifact))):
+        labels, stopped = labels_so_far(run_id, queries, oracle, params)
     check_labelled(labels, queries, oracle, stopped)
     message = result_line(labels, queries.rows)
     if params.audit is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from routecal.flows.demo_params import DemoInputs
+from routecal.flows.engine_params import EngineParams, check_engine
 from routecal.flows.errors import OptionsConflict, WrongValues
 from routecal.flows.form import Params
 from routecal.flows.night_params import RecalibrateParams
@@ -124,6 +125,12 @@ def _columns(params: QueryParams | RecalibrateParams) -> None:
 def _label(params: LabelParams) -> None:
     if params.dry_run and ORACLES[params.oracle].api is None:
         raise NothingToPlan(params.oracle)
+    if params.on is not None and ORACLES[params.oracle].api is not None:
+        raise OptionsConflict(
+            f"--on spreads work over processes, and --oracle {params.oracle} waits for an API in one, which holds the "
+            "whole quota and the budget",
+            "leave --on out; commands side by side share a quota with --quota",
+        )
     if params.dry_run and params.audit is not None:
         raise OptionsConflict("--dry-run labels nothing, so --audit has nothing to draw from", "give one of the two")
     if params.audit is None and _is_given(params, "audit_file"):
@@ -176,4 +183,6 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (TrainParams, _train),
     (EscalationParams, _money),
     (DemoInputs, _demo),
+    # Last: it may wait for seconds for an answer.
+    (EngineParams, check_engine),
 )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, BaseModel, Field, create_model
 
+from routecal.flows.engine_params import EngineParams
 from routecal.flows.form import Params
 from routecal.tasks.oracle.engine.pace import Sending
 from routecal.tasks.oracle.oracle_registry import ORACLES, ApiName, OracleName
@@ -161,7 +162,7 @@ class OracleParams(ProviderParams, JudgeParams, AnsweringParams):
     """Which oracle finds the true policies."""
 
 
-class LabelParams(OracleParams, QueryParams):
+class LabelParams(EngineParams, OracleParams, QueryParams):
     """Find the true policy of every query: replay outcomes, or ask and grade two models.
 
     The policy says whether the medium model is enough (Standard_Query), the large one is needed (Complex_Query) or

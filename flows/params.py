@@ -14,6 +14,7 @@ from pydantic import Field
 
 from routecal.calib.learn.reward_names import RewardName
 from routecal.calib.settings import EnsembleSettings, HeadSettings, Reading, RewardSettings
+from routecal.flows.engine_params import EngineParams
 from routecal.flows.form import Params
 from routecal.flows.oracle_params import OracleParams, QueryParams, ShardSize
 from routecal.flows.threshold_params import EscalationParams
@@ -109,13 +110,13 @@ class HeadParams(EnsembleSettings, HeadSettings, RewardSettings, StageParams):
         return RLConfig(**(preset(self.preset).model_dump() | changes | {"seed": self.seed}))
 
 
-class ExtractParams(RouterParams, QueryParams):
+class ExtractParams(EngineParams, RouterParams, QueryParams):
     """Read policy, logits and hidden state of every query off the frozen router."""
 
     EXAMPLE: ClassVar[str] = "--queries questions.jsonl --router-path ./my-router"
     FIRST: ClassVar[tuple[str, ...]] = (
         *("queries", "router_path", "template", "layers", "poolings", "dtype", "max_tokens", "verbal", "limit"),
-        *("columns", "shard_size"),
+        *("columns", "shard_size", "on", "workers"),
     )
 
     shard_size: ShardSize = 500
@@ -200,7 +201,7 @@ class EvaluateParams(EscalationParams):
     seed: Seed = 0
 
 
-class CalibrateParams(EscalationParams, HeadParams, OracleParams, RouterParams, QueryParams):
+class CalibrateParams(EngineParams, EscalationParams, HeadParams, OracleParams, RouterParams, QueryParams):
     """From your queries to a calibrated head and its report: label, extract, train, evaluate."""
 
     EXAMPLE: ClassVar[str] = "--queries questions.jsonl --router-path ./my-router"

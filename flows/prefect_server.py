@@ -88,6 +88,14 @@ def reach_server() -> Callable[[], None]:
     return lambda: None
 
 
+def api_url() -> str:
+    """The API of the server that a run here talks to, be it the temporary one, which no setting names."""
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value() or SubprocessASGIServer().api_url)
+
+
 def check_api(url: str, access: Access) -> None:
     """Ask the API at `url` whether it is Prefect's, and whether we may use it.
 

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from routecal.calib.settings import Reading
-from routecal.flows.form import Params
+from routecal.flows.engine_params import EngineParams
 from routecal.flows.oracle_params import ShardSize
 
 
-class TrialParams(Params):
+class TrialParams(EngineParams):
     """Recorded outcomes under the benchmark's protocol: which sets, how many labels, how often."""
 
     EXAMPLE: ClassVar[str] = "--data ./outcomes"
@@ -22,6 +22,8 @@ class TrialParams(Params):
         "seeds",
         "base_model",
         "output_dir",
+        "on",
+        "workers",
     )
     GROUP: ClassVar[str] = "protocol"
 

@@ -1,8 +1,10 @@
 """Extraction: what the frozen router makes of every query, shard by shard."""
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -21,8 +23,8 @@ from routecal.storage.artifact import Artifact, read_metadata, read_table, write
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.tasks.cache import step
-from routecal.tasks.progress import track
 from routecal.tasks.sharding import joined
+from routecal.tasks.side_by_side import check_interrupted, n_at_once, results
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,11 @@ logger = logging.getLogger(__name__)
 EXTRACT_VERSION = "5"
 # Bump when the check of a router looks for more.
 CHECK_VERSION = "1"
+# Shards under way in one process: one is written while the next is read.
+SHARDS_AT_ONCE = 2
+
+# Held while a router reads: two at once would only take each other's threads.
+_reading = threading.Lock()
 
 
 class Extracted(BaseModel, frozen=True):
@@ -61,22 +68,25 @@ def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSIO
 @step("extract", "extract {queries.rows} queries", on=None)
 def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Extracted:
     """Policy, logits and hidden state of one shard of queries."""
-    model = open_router(router, reading)
     table = read_table(queries, columns=["query_id", "query"])
-    output = model.read(table["query"].to_pylist())
+    with one_reader(router, reading) as model:
+        output = model.read(table["query"].to_pylist(), before_batch=check_interrupted)
+        ceiling = model.ceiling
     if cut := int(output.truncated.sum()):
         logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
     metadata = {**model.schema, "router_sha256": router.sha256}
     features = write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
-    return Extracted(features=features, effort=output.effort, ceiling=model.ceiling, ended_at=time.time())
+    return Extracted(features=features, effort=output.effort, ceiling=ceiling, ended_at=time.time())
 
 
 def extract_shards(shards: Sequence[Artifact], router: Artifact, reading: Reading) -> tuple[Artifact, str]:
     """Features of all queries, and what reading them took ("" if nothing); finished shards are not read again."""
     began = time.time()
-    read = [extract_shard(shard, router, reading) for shard in track(shards, "extract")]
+    calls = [(shard, router, reading) for shard in shards]
+    read = results(extract_shard, calls, "extract", at_once=SHARDS_AT_ONCE)
     new = [one for one in read if one.ended_at >= began]
     took = sum((one.effort for one in new), Effort()).sentence(max(one.ceiling for one in new)) if new else ""
+    took += ", of each worker" if took and n_at_once() else ""
     logger.info("extract: %s", took or "all of it had been read before")
     return joined([one.features for one in read]), took
 
@@ -89,6 +99,14 @@ def router_of(features: Artifact) -> str:
 def n_truncated(features: Artifact) -> int:
     """How many queries were longer than the router's window."""
     return sum(read_table(features, columns=["truncated"])["truncated"].to_pylist())
+
+
+@contextmanager
+def one_reader(router: Artifact, reading: Reading) -> Iterator[FrozenRouter]:
+    """The router, for this thread alone; others wait, and give up if their run is interrupted meanwhile."""
+    with _reading:
+        check_interrupted()
+        yield open_router(router, reading)
 
 
 @lru_cache(maxsize=1)

@@ -18,13 +18,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 
 EXTRAS = PROJECT["optional-dependencies"]
-# What each layer may import. Parts of `tasks` are imported only where a provider, the demo or the plots ask for them.
+# What each layer may import. Parts of `tasks` are imported only where a provider, the demo or the plots ask for them,
+# and engines where --on does.
 NEEDS = {
     "calib": ("pipeline",),
     "routecal": (),
     "storage": ("pipeline", "postgres"),
     "tasks": ("pipeline", "demo", "gemini", "openai"),
-    "flows": ("pipeline",),
+    "flows": ("pipeline", "dask", "ray"),
     "deployments": ("serve", "modal"),
 }
 # Files that are imported once their extra was seen to be there; and the plots, which only reports import.

@@ -14,7 +14,7 @@ Custom code in a checkpoint is never run (`trust_remote_code` stays off).
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +172,12 @@ class FrozenRouter:
         """FLOP/s of a plain matrix product in this router's dtype on its device; measured once per process."""
         return matrix_ceiling(self.device, self._model.dtype)
 
-    def read(self, queries: str | Sequence[str]) -> RouterOutput:
+    def read(self, queries: str | Sequence[str], *, before_batch: Callable[[], None] = lambda: None) -> RouterOutput:
         """Route every query; rows come back in the order given.
+
+        Args:
+            queries: one or more.
+            before_batch: called before every batch; what it raises ends the reading.
 
         Raises:
             NonFinite: the model produced NaN or infinity.
@@ -192,9 +196,12 @@ class FrozenRouter:
         with torch.inference_mode():
             pieces, alike = [self._reader.pieces(p) for p in prompts], [self._reader.alike(p) for p in prompts]
             tokens = [sum(n_tokens for n_tokens, _ in own) for own in pieces]
-            for rows, (z, vectors) in self._budget.read(
-                lambda rows: self._reader.read([prompts[i] for i in rows]), tokens, alike
-            ):
+
+            def read(rows: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+                before_batch()
+                return self._reader.read([prompts[i] for i in rows])
+
+            for rows, (z, vectors) in self._budget.read(read, tokens, alike):
                 n_padded += len(rows) * max(tokens[i] for i in rows)
                 logits[rows] = z.float().cpu().numpy()
                 policy = logits[rows].argmax(axis=1)

@@ -29,8 +29,9 @@ from routecal.tasks.oracle.oracle_spec import OracleSpec
 from routecal.tasks.oracle.rate_limit.daily_quota import DayQuotaReached
 from routecal.tasks.oracle.rejudging import queries_of, rejudge_rows, rejudge_shard
 from routecal.tasks.oracle.replay_oracle import ReplayOracle, matched
-from routecal.tasks.progress import ProgressArtifact, counted, track
+from routecal.tasks.progress import ProgressArtifact, counted
 from routecal.tasks.sharding import joined, shards
+from routecal.tasks.side_by_side import results
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ def run_work(
         (labels, None), or (the labels of what is finished, why no more).
     """
     if pace is None:
-        return joined([work.task(*piece, work.oracle, OracleMatrix()) for piece in track(work.pieces, work.name)]), None
+        calls = [(*piece, work.oracle, OracleMatrix()) for piece in work.pieces]
+        return joined(results(work.task, calls, work.name)), None
     if pace.finished_only:
         return _finished(work, work.pieces, pace), None
     api = ORACLES[work.oracle.kind].api

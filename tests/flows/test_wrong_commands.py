@@ -29,7 +29,7 @@ NUMBERS = [
     for value in ("nan", "inf", outside)
 ]
 CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *NUMBERS]
-CASES += [*wrong_inputs.CONFLICTS, *wrong_inputs.PLACES]
+CASES += [*wrong.ENGINES, *wrong_inputs.CONFLICTS, *wrong_inputs.PLACES]
 
 
 @pytest.fixture(scope="module")

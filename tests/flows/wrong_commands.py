@@ -132,6 +132,33 @@ FORMS = [
     (f"{BENCH} --routers regularised,regularised", "give each of them once"),
 ]
 
+ENGINES = [
+    (
+        f"{EXTRACT} --on spark",
+        "--on is 'spark': give ray or dask, or one of them with a cluster's address, as in ray://",
+    ),
+    (f"{EXTRACT} --on raylet", "--on is 'raylet': give ray or dask"),
+    (f"{EXTRACT} --on ray:", "--on is 'ray:': give ray or dask"),
+    (
+        f"{EXTRACT} --on ray://head",
+        "--on is 'ray://head': give ray alone, or a host and port after it, as in ray://10.0",
+    ),
+    (f"{EXTRACT} --on dask:tcp://head:x", "give dask alone, or a host and port after it, as in dask://10.0.0.5:8786"),
+    (f"{EXTRACT} --on ray://head:99999", "give ray alone, or a host and port after it"),
+    (f"{EXTRACT} --on ray://127.0.0.1:1", "the ray cluster ray://127.0.0.1:1 cannot be used: nothing answers there"),
+    (
+        f"{EXTRACT} --on dask:tcp://127.0.0.1:1",
+        "`dask scheduler` and `dask worker`, correct the address, or leave",
+    ),
+    (f"{EXTRACT} --on ray://127.0.0.1:1 --workers 2", "--workers starts workers on this machine"),
+    (f"{EXTRACT} --workers 2", "--workers applies only with --on ray or --on dask"),
+    (f"{EXTRACT} --on dask --workers 0", f"--workers is '0': {WHOLE} from 1 to 1024"),
+    (
+        f"{GEMINI} --on ray",
+        "--oracle gemini waits for an API in one, which holds the whole quota and the budget",
+    ),
+]
+
 VALUES = [
     ("label", "--queries is missing: give a JSONL, CSV, Parquet or Arrow file with a column query"),
     ("extract --queries q.jsonl", "--router-path is missing: give folder of the router's checkpoint"),
