@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import modal
 from prefect import Task
 
+import routecal
 from routecal.deployments.modal_errors import NightFailed
 from routecal.deployments.modal_image import image
 from routecal.root_error import RoutecalError
@@ -57,6 +59,10 @@ def variables(home: str) -> dict[str, str | None]:
         "PYTHONUNBUFFERED": "1",
     }
 
+
+# Modal looks for a module below the folders of its package; in a checkout `deployments` lies beside it.
+if (ROOM := str(Path(__file__).resolve().parents[1])) not in routecal.__path__:
+    routecal.__path__.append(ROOM)
 
 HOME = Home.from_env().root
 # In a container this module is imported once more, where no image is built.

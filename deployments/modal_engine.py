@@ -62,12 +62,13 @@ class ModalTaskRunner(ThreadPoolTaskRunner[Any]):
         from routecal.deployments.modal_app import MAX_CONTAINERS
 
         super().__init__(max_workers=max_workers or MAX_CONTAINERS)
+        self.n_workers = max_workers or MAX_CONTAINERS
         self._gpu = gpu
         self._app = ExitStack()
 
     def duplicate(self) -> "ModalTaskRunner":
         """The same, not started."""
-        return type(self)(self._gpu, self._max_workers)
+        return type(self)(self._gpu, self.n_workers)
 
     def __enter__(self) -> Self:
         from routecal.deployments import modal_app

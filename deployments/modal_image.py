@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,7 +75,11 @@ def sources() -> Iterator[tuple[Path, str]]:
         assert spec is not None
         assert spec.submodule_search_locations
         yield Path(spec.submodule_search_locations[0]), f"{ROOT}/{name.replace('.', '/')}"
-    own = distribution("routecal")
-    metadata = next(file for file in own.files or () if file.name == "METADATA")
-    folder = Path(str(own.locate_file(metadata))).parent
-    yield folder, f"{ROOT}/{folder.name}"
+    # In a checkout that is installed there is also what setuptools left beside it, which has no METADATA.
+    folders = [
+        Path(str(own.locate_file(file))).parent
+        for own in distributions(name="routecal")
+        for file in own.files or ()
+        if file.name == "METADATA"
+    ]
+    yield folders[0], f"{ROOT}/{folders[0].name}"

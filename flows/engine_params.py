@@ -1,6 +1,7 @@
 """Where the steps that compute run: `--on`, what it says, and what is refused before anything starts."""
 
 import socket
+from importlib import import_module
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from routecal.flows.form import Params
 from routecal.tasks.extras import require
 
 CONNECTS_WITHIN_S = 5.0
+MODAL = "routecal.deployments.modal_engine"
 EXAMPLES = {"ray": "ray://10.0.0.5:10001", "dask": "dask://10.0.0.5:8786"}
 START = {
     "ray": "start one with `ray start --head --ray-client-server-port=10001`",
@@ -24,17 +26,17 @@ class EngineParams(Params):
 
     on: str | None = Field(
         default=None,
-        pattern=r"^(ray|dask)(:.+)?$",
+        pattern=r"^(ray|dask|modal)(:.+)?$",
         description="Engine whose workers compute: ray or dask starts them on this machine, ray://HOST:PORT or "
-        "dask://HOST:PORT uses a cluster that runs. Default: this process. Use it for many queries and several "
-        "machines or GPUs.",
+        "dask://HOST:PORT uses a cluster that runs, modal or modal:GPU (as modal:H100) takes machines of Modal's. "
+        "Default: this process. Use it for many queries and several machines or GPUs.",
     )
     workers: int | None = Field(
         default=None,
         ge=1,
         le=1024,
-        description="Number of workers that --on starts on this machine; each holds the model in memory. Default: one "
-        "per core.",
+        description="Number of workers that --on starts; each holds the model in memory. Default: one per core of this "
+        "machine, or ten containers of Modal's.",
     )
 
 
@@ -42,13 +44,15 @@ class Engine(NamedTuple):
     """What `--on` says.
 
     Attributes:
-        name: ray or dask.
-        host, port: of its cluster; None for workers on this machine.
+        name: ray, dask or modal.
+        host, port: of its cluster; None for workers on this machine, and for Modal.
+        gpu: of Modal's, that reads texts; None for the app's own.
     """
 
-    name: Literal["ray", "dask"]
+    name: Literal["ray", "dask", "modal"]
     host: str | None = None
     port: int | None = None
+    gpu: str | None = None
 
     @property
     def address(self) -> str:
@@ -62,10 +66,12 @@ def engine_of(on: str) -> Engine:
     Raises:
         WrongValues: there is no host and port after the name.
 
-    >>> engine_of("dask"), engine_of("ray://head:10001").address, engine_of("dask:10.0.0.5:8786").address
-    (Engine(name='dask', host=None, port=None), 'ray://head:10001', 'tcp://10.0.0.5:8786')
+    >>> engine_of("ray://head:10001").address, engine_of("dask:10.0.0.5:8786").address, engine_of("modal:H100").gpu
+    ('ray://head:10001', 'tcp://10.0.0.5:8786', 'H100')
     """
     name, colon, place = on.partition(":")
+    if name == "modal":
+        return Engine("modal", gpu=place or None)
     engine: Literal["ray", "dask"] = "ray" if name == "ray" else "dask"
     if not colon:
         return Engine(engine)
@@ -81,12 +87,17 @@ def check_engine(params: EngineParams) -> None:
     Raises:
         OptionsConflict: `--workers` without workers to start.
         ExtraMissing, WrongValues, ClusterUnusable: says what to do.
+        ModalHomeLocal, ModalTokenMissing: of `deployments.modal_engine`.
     """
     if params.on is None:
         if params.workers is not None:
-            raise OptionsConflict("--workers applies only with --on ray or --on dask", "add that, or leave it out")
+            raise OptionsConflict("--workers applies only with --on", "add that, or leave it out")
         return
     engine = engine_of(params.on)
+    if engine.name == "modal":
+        # By its name: deployments import flows.
+        import_module(MODAL).check()
+        return
     require(engine.name)
     if engine.host is None:
         return

@@ -1,4 +1,4 @@
-"""Engines: the task runners of Ray and Dask for the steps of a flow that compute, on this machine or a cluster.
+"""Engines: the task runners of Ray, Dask and Modal for the steps of a flow that compute, here or elsewhere.
 
 Tasks stay what they are, Prefect's: their states, caches and results are those of a run without an engine. A worker
 that dies takes nothing with it that was finished, and the engine gives its task to another.
@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner
 
-from routecal.flows.engine_params import Engine, EngineParams, engine_of
+from routecal.flows.engine_params import MODAL, Engine, EngineParams, engine_of
 from routecal.flows.errors import ClusterUnusable, WorkersLost
 from routecal.flows.prefect_server import api_url
 from routecal.plain_text import plain
+from routecal.root_error import RoutecalError
 from routecal.storage.artifact import Artifact
 from routecal.storage.atomic import resolve, write_chunks
 from routecal.storage.layout import VARIABLE, Home
@@ -71,11 +73,11 @@ def on_engine(params: EngineParams, *needed: Artifact) -> Iterator[None]:
     # A temporary server is in no setting, and workers would start one each.
     with temporary_settings({PREFECT_API_URL: api_url()}), ExitStack() as stack:
         try:
-            start = _start_ray if engine.name == "ray" else _start_dask
-            workers = start(engine, params.workers or len(os.sched_getaffinity(0)), stack)
+            start = {"ray": _start_ray, "dask": _start_dask, "modal": _start_modal}[engine.name]
+            workers = start(engine, params.workers, stack)
             if engine.host is not None:
                 _check_sight(engine, workers.call, [one.uri for one in needed])
-        except ClusterUnusable:
+        except RoutecalError:
             raise
         except Exception as error:
             raise _unusable(engine, f"{type(error).__name__}: {error}", "see what its own log says") from error
@@ -90,7 +92,13 @@ def on_engine(params: EngineParams, *needed: Artifact) -> Iterator[None]:
             raise
 
 
-def _start_ray(engine: Engine, n: int, stack: ExitStack) -> Workers:
+def _start_modal(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
+    runner = stack.enter_context(import_module(MODAL).ModalTaskRunner(engine.gpu, n))
+    # Its containers see no more than the home, where it stores what tasks need; threads wait for them.
+    return Workers(runner, runner.n_workers, lambda function, *arguments: function(*arguments))
+
+
+def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     from prefect_ray import RayTaskRunner
@@ -98,7 +106,7 @@ def _start_ray(engine: Engine, n: int, stack: ExitStack) -> Workers:
     more: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     more["runtime_env"] = {"env_vars": _variables()}
     if engine.host is None:
-        more |= {"num_cpus": n, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        more |= {"num_cpus": n or _n_cores(), "include_dashboard": False, "object_store_memory": STORE_BYTES}
     with _own_signals():
         runner = stack.enter_context(
             RayTaskRunner(address=None if engine.host is None else engine.address, init_kwargs=more)
@@ -116,7 +124,7 @@ def _start_ray(engine: Engine, n: int, stack: ExitStack) -> Workers:
     return Workers(runner, n_gpus or int(there.get("CPU", 1)), call)
 
 
-def _start_dask(engine: Engine, n: int, stack: ExitStack) -> Workers:
+def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     from distributed import WorkerPlugin
     from prefect_dask import DaskTaskRunner
 
@@ -129,7 +137,7 @@ def _start_dask(engine: Engine, n: int, stack: ExitStack) -> Workers:
         def setup(self, worker: Any) -> None:
             prepare(self.variables, worker.state.nthreads)
 
-    local: dict[str, Any] = {"n_workers": n, "threads_per_worker": 1, "memory_limit": 0}
+    local: dict[str, Any] = {"n_workers": n or _n_cores(), "threads_per_worker": 1, "memory_limit": 0}
     local |= {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
     runner = stack.enter_context(
         DaskTaskRunner(cluster_kwargs=local) if engine.host is None else DaskTaskRunner(address=engine.address)
@@ -141,6 +149,10 @@ def _start_dask(engine: Engine, n: int, stack: ExitStack) -> Workers:
         return client.submit(function, *arguments, pure=False).result(timeout=ANSWERS_WITHIN_S)
 
     return Workers(runner, sum(client.nthreads().values()), call)
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _variables() -> dict[str, str]:

@@ -78,7 +78,9 @@ class Params(BaseModel):
 _PATTERNS = {
     r"\{query\}": "a text that holds {query}",
     r"^[\w-]+$": "letters, digits, _ and -",
-    r"^(ray|dask)(:.+)?$": "ray or dask, or one of them with a cluster's address, as in ray://HOST:PORT",
+    r"^(ray|dask|modal)(:.+)?$": "ray or dask, alone or with a cluster's address as in ray://HOST:PORT, or modal, "
+    "alone or with a GPU as in modal:H100",
+    r"^modal(:.+)?$": "modal, alone or with a GPU as in modal:H100",
 }
 
 

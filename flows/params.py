@@ -143,7 +143,7 @@ class TrainRouterParams(OracleParams, QueryParams):
     seed: Seed = 0
 
 
-class TrainParams(HeadParams):
+class TrainParams(EngineParams, HeadParams):
     """Train a confidence head on labels and features that earlier steps stored."""
 
     EXAMPLE: ClassVar[str] = "--output-dir ./my-head"
@@ -152,6 +152,12 @@ class TrainParams(HeadParams):
     )
     GROUP: ClassVar[str] = "inputs"
 
+    on: str | None = Field(
+        default=None,
+        pattern=r"^modal(:.+)?$",
+        description="Engine that trains: modal takes machines of Modal's. Default: this process; a head is too small "
+        "to be spread over workers.",
+    )
     mode: Literal["all", "sft", "rl"] = Field(
         default="all", description="Stages to run: all of SFT, RL and recalibration, or sft or rl only."
     )

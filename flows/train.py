@@ -6,6 +6,7 @@ from prefect import flow
 
 from routecal.calib.router.pooling import DEFAULT
 from routecal.calib.settings import Reading
+from routecal.flows.engines import on_engine
 from routecal.flows.extract import extract_queries
 from routecal.flows.label import labels_so_far, oracle_of
 from routecal.flows.param_checks import check
@@ -40,18 +41,19 @@ def train(params: TrainParams) -> Artifact:
     data = under_one_identity(**data)
     examples, features = join(**data), data["features"]
     outcome: dict[str, Artifact] = {}
-    match params.mode:
-        case "sft":
-            heads = {
-                SFT: train_sft(examples, features, params.plan, params.sft, blocks_for(examples, features, params))
-            }
-        case "rl":
-            given = params.init_checkpoint
-            start = runs.newest_artifact("heads", name=SFT) if given is None else refer_head(given)
-            heads = {RL: train_rl(examples, features, start, params.rl)}
-        case "all":
-            heads = train_head(examples, features, params)
-            outcome |= outcome_head_for(examples, features)
+    with on_engine(params):
+        match params.mode:
+            case "sft":
+                heads = {
+                    SFT: train_sft(examples, features, params.plan, params.sft, blocks_for(examples, features, params))
+                }
+            case "rl":
+                given = params.init_checkpoint
+                start = runs.newest_artifact("heads", name=SFT) if given is None else refer_head(given)
+                heads = {RL: train_rl(examples, features, start, params.rl)}
+            case "all":
+                heads = train_head(examples, features, params)
+                outcome |= outcome_head_for(examples, features)
     head = list(heads.values())[-1]
     runs.record_run(run_id, **data, examples=examples, **heads, **outcome, data=source_text)
     if params.output_dir is not None:

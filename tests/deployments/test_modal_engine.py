@@ -88,10 +88,10 @@ def params(router_checkpoint: Path, tmp_path: Path) -> ExtractParams:
 
 
 def test_shards_run_there_once_and_the_cache_is_here(sent: Sent, on_a_server: None, params: ExtractParams) -> None:
-    there = extract.with_options(task_runner=ModalTaskRunner(gpu="H100"))
-    features = there(params)
+    there = params.model_copy(update={"on": "modal:H100"})
+    features = extract(there)
     assert [step for step, _ in sent] == ["extract"] * 3
-    assert there(params) == features
+    assert extract(there) == features
     assert len(sent) == 3
     # The step without Modal finds what Modal made, under the same key.
     assert extract(params) == features
@@ -103,7 +103,7 @@ def test_shards_run_there_once_and_the_cache_is_here(sent: Sent, on_a_server: No
 def test_it_makes_what_a_run_here_makes(
     sent: Sent, on_a_server: None, params: ExtractParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = extract.with_options(task_runner=ModalTaskRunner())(params)
+    there = extract(params.model_copy(update={"on": "modal"}))
     monkeypatch.setenv("ROUTECAL_HOME", str(tmp_path / "here"))
     assert extract(params) == there
     assert len(sent) == 3

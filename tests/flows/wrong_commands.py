@@ -135,7 +135,7 @@ FORMS = [
 ENGINES = [
     (
         f"{EXTRACT} --on spark",
-        "--on is 'spark': give ray or dask, or one of them with a cluster's address, as in ray://",
+        "--on is 'spark': give ray or dask, alone or with a cluster's address as in ray://HOST:PORT, or modal",
     ),
     (f"{EXTRACT} --on raylet", "--on is 'raylet': give ray or dask"),
     (f"{EXTRACT} --on ray:", "--on is 'ray:': give ray or dask"),
@@ -151,7 +151,8 @@ ENGINES = [
         "`dask scheduler` and `dask worker`, correct the address, or leave",
     ),
     (f"{EXTRACT} --on ray://127.0.0.1:1 --workers 2", "--workers starts workers on this machine"),
-    (f"{EXTRACT} --workers 2", "--workers applies only with --on ray or --on dask"),
+    (f"{EXTRACT} --workers 2", "--workers applies only with --on"),
+    ("train --on ray", "--on is 'ray': give modal, alone or with a GPU as in modal:H100"),
     (f"{EXTRACT} --on dask --workers 0", f"--workers is '0': {WHOLE} from 1 to 1024"),
     (
         f"{GEMINI} --on ray",
