@@ -73,8 +73,8 @@ engines: $(STAMP) ## extraction, cells and labels on two local workers of Ray an
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
 
-gemma: $(STAMP)  ## the tests on the real Gemma-3-270M: two minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py
+gemma: $(STAMP)  ## the tests on the real Gemma-3-270M, two minutes, and on the real MiniLM, one
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/tasks/test_gemma.py tests/flows/test_minilm.py
 
 # What the lowest versions must pass: the core, storage, the clients of the providers, and the whole pipeline.
 ON_FLOORS := tests/calib/test_estimator.py tests/calib/test_calibrated_router.py tests/storage/test_artifact.py \

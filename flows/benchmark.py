@@ -29,7 +29,7 @@ from routecal.tasks.benchmark.fit_cells import choose_block, fit_cell, fit_route
 from routecal.tasks.benchmark.markdown_tables import benchmark_page
 from routecal.tasks.benchmark.outcome_sets import OutcomeSet, import_sets
 from routecal.tasks.benchmark.results import RAW, TEMPERATURE, Compared, set_table, standings, write_benchmark
-from routecal.tasks.make_router import convert_gemma, refer_checkpoint
+from routecal.tasks.make_router import convert_gemma, refer_base
 from routecal.tasks.side_by_side import results
 
 # Cells by (set, router, division), a cell per group and seed.
@@ -116,7 +116,7 @@ def _ended(params: TrialParams, features: Artifact, compared: Compared, title: s
 def _prepared(params: TrialParams) -> tuple[list[OutcomeSet], Artifact]:
     """The sets under the protocol, and the backbone that reads their queries."""
     sets = import_sets(params.data, names=params.sets, rows=params.rows, divisions=params.divisions)
-    base = convert_gemma() if params.base_model is None else refer_checkpoint(params.base_model, kind="models")
+    base = convert_gemma() if params.base_model is None else refer_base(params.base_model)
     return sets, headless(base)
 
 

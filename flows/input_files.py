@@ -31,6 +31,7 @@ from routecal.flows.params import (
 from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import TrialParams
+from routecal.tasks.base_models import base_folder
 from routecal.tasks.errors import InboxMissing, OptionMissing
 from routecal.tasks.oracle.api_oracle import DECISION, LARGE, MEDIUM
 from routecal.tasks.oracle.audit.audit_errors import AuditExists
@@ -49,8 +50,12 @@ def _see_queries(params: QueryParams) -> None:
     path_checks.input_file("--queries", params.queries)
 
 
+def _see_base(params: TrainRouterParams | TrialParams) -> None:
+    path_checks.checkpoint(base_folder(params.base_model))
+
+
 def _see_layers(params: RouterParams | TrialParams) -> None:
-    path = params.router_path if isinstance(params, RouterParams) else params.base_model
+    path = params.router_path if isinstance(params, RouterParams) else base_folder(params.base_model)
     n = path_checks.size_of(path, "num_hidden_layers", "n_layer", "n_layers")
     if n is not None and any(abs(layer) > n for layer in params.layers):
         raise WrongValues([("--layers", commas(params.layers), f"1 to {n}, or -1 to -{n}: {path} has {n} layers")])
@@ -139,9 +144,9 @@ INPUTS: tuple[tuple[Any, Any], ...] = (
     (TrainParams, _checkpoint("router_path")),
     (TrainParams, _head("init_checkpoint")),
     (TrainParams, _output_folder("output_dir")),
-    (TrainRouterParams, _checkpoint("base_model")),
+    (TrainRouterParams, _see_base),
     (TrainRouterParams, _output_folder("output_dir")),
-    (TrialParams, _checkpoint("base_model")),
+    (TrialParams, _see_base),
     (TrialParams, _output_folder("output_dir")),
     (TrialParams, _see_layers),
     (TrialParams, _paths(path_checks.input_folder, "data")),

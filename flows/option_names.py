@@ -81,14 +81,9 @@ def closest(name: str, options: dict[str, Option], more: Iterable[str] = ()) -> 
     is_short = len(bare) <= 4
     known = [*options, *flags, *(() if is_short else more)]
     begun = [] if is_short else [one for one in known if one.startswith(bare)]
-    near = next(
-        iter(
-            [one for one in known if one == bare]
-            or begun
-            or (get_close_matches(bare, known, n=1) if len(bare) > 1 else ())
-        ),
-        None,
-    )
+    # One letter is like any short name.
+    like = get_close_matches(bare, known, n=1) if len(bare) > len("--n") else []
+    near = next(iter([one for one in known if one == bare] or begun or like), None)
     return None if near is None else RENAMED.get(near, near)
 
 

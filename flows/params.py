@@ -131,7 +131,10 @@ class TrainRouterParams(OracleParams, QueryParams):
         "seed",
     )
 
-    base_model: str = Field(description="Folder of the causal-LM checkpoint that gets the routing head.")
+    base_model: str = Field(
+        description="Folder of the checkpoint that gets the routing head: a …ForCausalLM model, or a sentence encoder "
+        "of BERT's kind. Or minilm, the small encoder of the extra encoder: take it if you have no model at hand.",
+    )
     template: str = Field(
         default="{query}",
         pattern=r"\{query\}",

@@ -16,7 +16,7 @@ from routecal.storage.artifact import Artifact
 from routecal.tasks import runs
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.load_examples import block_names, choose_blocks, join
-from routecal.tasks.make_router import check_base, refer_checkpoint, train_router
+from routecal.tasks.make_router import check_base, refer_base, refer_checkpoint, train_router
 from routecal.tasks.old_tables import under_one_identity
 from routecal.tasks.oracle import check_labelled
 from routecal.tasks.outcome import OUTCOME, train_outcome_head, why_no_outcome_head
@@ -123,7 +123,7 @@ def train_router_flow(params: TrainRouterParams) -> Artifact:
     """
     check(params)
     run_id = runs.start("train-router")
-    base = refer_checkpoint(params.base_model, kind="models")
+    base = refer_base(params.base_model)
     queries = import_queries(params.queries, limit=params.limit, columns=params.columns)
     oracle, reading = oracle_of(params, params.queries), Reading(template=params.template)
     check_base(base, reading)

@@ -66,7 +66,8 @@ class TrialParams(EngineParams):
     )
     base_model: str | None = Field(
         default=None,
-        description="Folder of the causal-LM checkpoint that queries are read with. Default: the demo's Gemma-3-270M.",
+        description="Folder of the checkpoint that queries are read with: a …ForCausalLM model, or a sentence encoder "
+        "of BERT's kind; or minilm, with --layers=-1. Default: the demo's Gemma-3-270M.",
     )
     layers: list[int] = Field(
         default=[-1, -4, -7, -10],

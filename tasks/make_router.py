@@ -20,6 +20,7 @@ from routecal.storage.folder_artifact import folder_at, local_folder, write_fold
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half
 from routecal.storage.row_groups import rows_where
+from routecal.tasks.base_models import base_folder
 from routecal.tasks.cache import step
 from routecal.tasks.errors import NothingUnseen
 from routecal.tasks.extract import CHECK_VERSION
@@ -43,6 +44,11 @@ def refer_checkpoint(path: str, *, kind: str = "routers") -> Artifact:
     """
     check_folder(path)
     return folder_at(path, kind)
+
+
+def refer_base(name: str) -> Artifact:
+    """The base model in a folder, or of that name (`base_models`); errors as `refer_checkpoint`, and ExtraMissing."""
+    return refer_checkpoint(base_folder(name), kind="models")
 
 
 def unseen_by(router: Artifact, queries: Artifact) -> Artifact:
@@ -89,6 +95,7 @@ def check_base(base: Artifact, reading: Reading, version: str = CHECK_VERSION) -
         "calib.learn.routing_head",
         "calib.router.checkpoint",
         "calib.router.frozen_router",
+        "calib.router.sentence_encoder",
     ),
 )
 def train_router(base: Artifact, queries: Artifact, labels: Artifact, reading: Reading, seed: int) -> Artifact:

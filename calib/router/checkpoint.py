@@ -15,6 +15,7 @@ from routecal.calib.errors import UnknownName
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.router.config_checks import DTYPES
 from routecal.calib.router.exact_loading import config_of, model_of, quiet, read_model, readable, tokenizer_of
+from routecal.calib.router.sentence_encoder import is_encoder, made_tensors, sentence_pooling, set_head
 
 Kind = Literal["sequence_classification", "causal"]
 # Encoder-decoders whose reading was compared with transformers' own.
@@ -106,41 +107,43 @@ def label_order(path: Path, model: Any) -> list[int]:
 
 
 def attach_routing_head(base: Path, weights: NDArray[np.float32] | None, folder: Path) -> None:
-    """Save the causal model at `base` as a sequence-classification checkpoint over the policies.
+    """Save the base model as a sequence-classification checkpoint over the policies.
 
     Args:
-        base: folder of a causal-LM checkpoint whose architecture has a classification variant with a linear `score`.
-        weights: (3, d) of the score layer, in the order of `POLICIES`; None makes them zero.
+        base: folder of a causal language model whose architecture has a classification variant with a linear `score`,
+            or of a (sentence) encoder of BERT's kind, which gets a head on the mean of its tokens (`sentence_encoder`).
+        weights: (3, d) of the linear head, in the order of `POLICIES`; with None it prefers no policy.
         folder: where the ordinary checkpoint (model and tokenizer) goes.
 
     Raises:
         CheckpointMissing, CheckpointUnusable: nothing at `base` that can be read as it was saved.
-        RouterUnusable: it is no causal model, or its architecture has no linear score layer.
+        RouterUnusable: it is neither of these, or its architecture has no linear score layer.
     """
     from transformers import AutoModelForSequenceClassification
 
-    if kind_of(base) != "causal":
+    config, labels = config_of(base), {i: p.value for i, p in enumerate(POLICIES)}
+    options = {"id2label": labels, "label2id": {v: k for k, v in labels.items()}, "dtype": "auto"}
+    if encoder := is_encoder(base, config):
+        pooling = sentence_pooling(base)
+        config.num_hidden_layers += pooling == "mean"
+        options["num_hidden_layers"] = config.num_hidden_layers
+    elif kind_of(base) != "causal":
         raise RouterUnusable(str(base), "it is a classifier already; give a causal language model to train a head on")
+    auto: Any = AutoModelForSequenceClassification
     with torch.device("meta"), quiet(), readable(base):  # what there would be, without its weights
-        auto: Any = AutoModelForSequenceClassification
-        plan = auto.from_config(config_of(base), trust_remote_code=False)
+        plan = auto.from_config(config, trust_remote_code=False)
     layer = getattr(plan, "score", None)
-    if not isinstance(layer, torch.nn.Linear) or getattr(layer, "bias", None) is not None:
+    if not encoder and (not isinstance(layer, torch.nn.Linear) or getattr(layer, "bias", None) is not None):
         raise RouterUnusable(str(base), f"{type(plan).__name__} has no linear score layer to train")
-    labels = {i: p.value for i, p in enumerate(POLICIES)}
     tokenizer = tokenizer_of(base)
-    # The score layer is new: the one tensor that may be missing, and it is set below.
-    model = model_of(
-        AutoModelForSequenceClassification,
-        base,
-        made=(_SCORE,),
-        id2label=labels,
-        label2id={v: k for k, v in labels.items()},
-        dtype="auto",
-    )
-    new = torch.zeros(len(POLICIES), layer.in_features) if weights is None else torch.from_numpy(weights)
-    with torch.no_grad():
-        model.score.weight.copy_(new)
+    # The head is new: what may be missing, and is set below.
+    model = model_of(auto, base, made=made_tensors(plan, pooling) if encoder else (_SCORE,), **options)
+    new = None if weights is None else torch.from_numpy(weights)
+    if encoder:
+        set_head(model, new, pooling)
+    elif new is not None:  # all zero so far
+        with torch.no_grad():
+            model.score.weight.copy_(new)
     model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

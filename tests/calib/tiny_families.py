@@ -126,3 +126,17 @@ def save_wide(family: str, folder: Path, *, causal: bool) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def save_encoder(family: str, folder: Path, *, head: str = "Model", **changes: Any) -> Path:
+    """An encoder that no head classifies with; its family may be one that is RoBERTa under another name."""
+    tokenizer, like = tokenizer_of("bert"), family if family in FAMILIES else "roberta"
+    model = model_of(like, len(tokenizer), **changes)
+    stem = {"camembert": "Camembert", "xlm-roberta": "XLMRoberta"}.get(family, FAMILIES[like][0])
+    config = getattr(transformers, f"{stem}Config").from_dict(model.config.to_dict() | {"model_type": family})
+    torch.manual_seed(0)
+    encoder = getattr(transformers, f"{stem}{head}")(config).eval()
+    encoder.base_model.load_state_dict(model.base_model.state_dict(), strict=False)  # the pooler is not always there
+    encoder.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
