@@ -70,6 +70,9 @@ faults: $(STAMP)  ## kill process, worker, server and machine under runs that la
 engines: $(STAMP) ## extraction, cells and labels on two local workers of Ray and of Dask; kill them; clusters: six minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m served tests/flows/engines
 
+objects: $(STAMP) ## a home in an object store, against an S3 server on loopback: storage, commands, refusals: two minutes
+	$(SERVED) tests/storage tests/flows/test_bad_store.py tests/flows/test_s3_home.py
+
 wait-an-hour: $(STAMP) ## a night that waits an hour for approval under `make serve`, nothing shortened; costs no CPU, not in CI
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hours tests/hours
 
@@ -137,6 +140,9 @@ bench-memory: $(STAMP)  ## hold the memory of an import to its bar: a million qu
 # One method on ten million queries, which is harder: ARGS='--methods 1'.
 bench-stats: $(STAMP)  ## hold every statistic to two seconds on ten million prediction rows, and ECE in SQL to its ratios
 	OMP_NUM_THREADS=2 $(BIN)/python -m tests.bench.stats $(ARGS)
+
+bench-vectors: $(STAMP)  ## write and read a million vectors in today's layout, as bytes, compressed and not; five minutes
+	OMP_NUM_THREADS=2 $(BIN)/python -m tests.bench.vectors $(ARGS)
 
 bench-coverage: $(STAMP)  ## how often every printed interval holds the truth, 1,000 draws of each world: an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.coverage

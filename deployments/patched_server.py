@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from routecal.storage.atomic import resolve
 from routecal.storage.layout import Home
+from routecal.storage.remote import is_file, resolve
 
 # What a report consists of (`tasks/report.py`); nothing else of the home is served.
 FILES = {
@@ -81,8 +81,9 @@ def report_file(request: Request) -> Response:
     run, name = request.path_params["run"], request.path_params["name"]
     if RUN.fullmatch(run) is None or name not in FILES:
         return Response("there is no such report", 404)
-    fs, path = resolve(f"{Home.from_env().folder('reports')}/{run}/{name}")
-    if not fs.isfile(path):
+    url = f"{Home.from_env().folder('reports')}/{run}/{name}"
+    fs, path = resolve(url)
+    if not is_file(url):
         return Response("there is no such report", 404)
     return Response(fs.cat_file(path), headers=HEADERS, media_type=FILES[name])
 

@@ -25,8 +25,9 @@ from routecal.flows.prefect_server import api_url
 from routecal.plain_text import plain
 from routecal.root_error import RoutecalError
 from routecal.storage.artifact import Artifact
-from routecal.storage.atomic import resolve, write_chunks
+from routecal.storage.atomic import write_chunks
 from routecal.storage.layout import VARIABLE, Home
+from routecal.storage.remote import resolve
 from routecal.tasks.engine_worker import look, prepare
 from routecal.tasks.side_by_side import tasks_at_once
 

@@ -76,14 +76,19 @@ def head(path: str | None) -> None:
 
 
 def check_home() -> None:
-    """Refuse a local ROUTECAL_HOME that is a file: whoever only reads it would find nothing, and say so.
+    """Refuse a ROUTECAL_HOME that is a file, or a store that cannot be looked into: readers would find nothing there.
 
     Raises:
-        HomeNotWritable: it is one.
+        HomeNotWritable: it is a file.
+        StorageError: the object store is not there, refuses, or does not answer.
     """
     home = local_path(os.environ.get("ROUTECAL_HOME"))
     if home is not None and home.exists() and not home.is_dir():
         raise HomeNotWritable(str(home), "it is a file")
+    if "://" in os.environ.get("ROUTECAL_HOME", ""):
+        from routecal.storage.layout import Home
+
+        Home.from_env().check_readable()
 
 
 def output_file(option: str, path: str | None) -> None:

@@ -7,7 +7,7 @@ the version of pyarrow; a newer one may give the same table another name, and bo
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
@@ -21,9 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from routecal.storage.atomic import disk_errors, local_path, publish, resolve, staging
+from routecal.storage.atomic import disk_errors, local_path, publish, staging
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch, WrongKind
 from routecal.storage.layout import Home
+from routecal.storage.parquet_source import digest_file, opened_parquet
+from routecal.storage.remote import is_file, is_there, resolve, store_errors
 from routecal.storage.row_groups import regrouped, write_rows
 
 _KIND = "routecal.kind"
@@ -171,12 +173,6 @@ def kind_of(artifact: Artifact) -> str | None:
     return None if kind is None else str(kind.decode())
 
 
-def digest_file(path: Path) -> str:
-    """sha256 of a file, in hexadecimal, without holding it in memory."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def _home(info: ValidationInfo | SerializationInfo) -> Home:
     home = (info.context or {}).get("home")
     return home if isinstance(home, Home) else Home.from_env()
@@ -192,39 +188,21 @@ def _located(uri: str, sha256: str, home: Home) -> str:
     if "://" not in uri and os.path.exists(uri):
         return uri
     here = f"{home.folder(folder.rpartition('/')[2])}/{name}"
-    fs, path = resolve(here)
-    return here if fs.exists(path) else uri
+    return here if is_there(here) else uri
 
 
-def _opened(artifact: Artifact, *, verify: bool) -> pq.ParquetFile:
-    fs, path = resolve(artifact.uri)
-    if not fs.isfile(path):
-        raise ArtifactMissing(artifact.uri)
-    local = local_path(artifact.uri)
-    source: object = local
-    try:
-        if local is None:
-            # A remote file is fetched once when all of it is needed; else only footer and columns are.
-            content = fs.cat_file(path) if verify else None
-            source = pa.BufferReader(content) if content is not None else fs.open(path, "rb")
-            found = hashlib.sha256(content).hexdigest() if content is not None else artifact.sha256
-        else:
-            found = digest_file(local) if verify else artifact.sha256
-    except FileNotFoundError as error:
-        raise ArtifactMissing(artifact.uri) from error
-    if found != artifact.sha256:
-        raise ArtifactCorrupt(artifact.uri, artifact.sha256, found)
-    try:
-        return pq.ParquetFile(source)
-    except pa.ArrowInvalid as error:
-        raise ArtifactCorrupt(artifact.uri, artifact.sha256, "not readable as Parquet") from error
+def _opened(artifact: Artifact, *, verify: bool) -> AbstractContextManager[pq.ParquetFile]:
+    return opened_parquet(artifact.uri, artifact.sha256, verify=verify)
 
 
 def _is_there(artifact: Artifact, *, size: int) -> bool:
     """Whether the same bytes have the name already; remote ones are compared by size, to not download them."""
-    fs, path = resolve(artifact.uri)
-    if not fs.isfile(path) or fs.size(path) != size:
+    if not is_file(artifact.uri):
         return False
+    fs, path = resolve(artifact.uri)
+    with store_errors(artifact.uri):
+        if fs.size(path) != size:
+            return False
     local = local_path(artifact.uri)
     return local is None or digest_file(local) == artifact.sha256
 

@@ -15,28 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
+from routecal.storage.remote import bucket_of, is_store, is_there, resolve, store_errors
+from routecal.storage.store_errors import BucketMissing
 
 STALE_S = 24 * 3600
 _STAGED = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-
-
-def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system behind `url`, and the path in it.
-
-    Raises:
-        HomeNotWritable: the protocol is unknown or its package is not installed.
-    """
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise HomeNotWritable(url, str(error)) from error
-    return fs, path
 
 
 def local_path(url: str) -> Path | None:
@@ -113,7 +101,24 @@ def publish(staged: Path, url: str) -> None:
             os.replace(staged, path)
             flush(Path(path).parent)
         else:
-            fs.put_file(str(staged), path)
+            upload(staged, url)
+
+
+def upload(file: Path, url: str) -> None:
+    """Store a local file at a remote URL, replacing what is there; half of it is never seen there.
+
+    Raises:
+        StorageError: the store does not take it.
+    """
+    fs, path = resolve(url)
+    with store_errors(url):
+        try:
+            fs.put_file(str(file), path)
+        # Stores have no folders that could be missing.
+        except FileNotFoundError as error:
+            if is_store(url):
+                raise BucketMissing(url, bucket_of(url)) from error
+            raise
 
 
 def write_chunks(url: str, chunks: Iterable[bytes]) -> None:
@@ -140,7 +145,7 @@ def write_files(folder: str, contents: Mapping[str, bytes]) -> None:
             write_chunks(f"{folder}/{name}", [content])
     except StorageError:
         fs, path = resolve(folder)
-        if fs.exists(path):
+        if is_there(folder):
             fs.rm(path, recursive=True)
         raise
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from routecal.folder_digest import folder_digest, folder_files
 from routecal.storage.artifact import Artifact
-from routecal.storage.atomic import discard, disk_errors, flush, full_disk, local_path, resolve, staging
+from routecal.storage.atomic import discard, disk_errors, flush, full_disk, local_path, staging, upload
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing
 from routecal.storage.layout import Home
+from routecal.storage.remote import is_file, resolve, store_errors
 
 
 def write_folder(kind: str, build: Callable[[Path], None], *, home: Home) -> Artifact:
     """Let `build` fill an empty folder and store it as `<home>/<kind>/<digest[:16]>`; one that is whole is kept.
 
     A local folder appears under its name in one rename. A remote one is uploaded file by file, so a reader could see a
-    part of it: `local_folder` checks the digest and would refuse, and the next `write_folder` completes it.
+    part of it: `local_folder` checks the digest and would refuse, and the next `write_folder` completes it. There is no
+    reference to it before all of it is there.
 
     Raises:
         DiskFull, HomeNotWritable: it cannot be stored; nothing half-written remains under a local home.
@@ -64,10 +66,11 @@ def local_folder(artifact: Artifact, *, cache: Path | None = None) -> Path:
     fs.invalidate_cache()
     with staging(str(copy.parent)) as staged:
         staged.mkdir()
-        for name in fs.find(root):
-            target = staged / name[len(root) :].lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(name, str(target))
+        with store_errors(artifact.uri), full_disk(str(staged)):
+            for name in fs.find(root):
+                target = staged / name[len(root) :].lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                fs.get_file(name, str(target))
         if not any(staged.iterdir()):
             raise ArtifactMissing(artifact.uri)
         _verify(staged, artifact)
@@ -109,9 +112,11 @@ def _rename(staged: Path, final: Path, digest: str) -> None:
 def _upload(files: list[tuple[str, Path]], uri: str) -> None:
     fs, root = resolve(uri)
     for name, file in files:
-        target = f"{root}/{name}"
-        if not (fs.isfile(target) and fs.size(target) == file.stat().st_size):
-            fs.put_file(str(file), target)
+        target = f"{uri}/{name}"
+        with store_errors(uri):
+            is_whole = is_file(target) and fs.size(f"{root}/{name}") == file.stat().st_size
+        if not is_whole:
+            upload(file, target)
 
 
 def _user_cache() -> Path:

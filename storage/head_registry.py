@@ -8,8 +8,10 @@ Entries are in the order of their numbers; no clock has a say.
 import json
 import os
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -17,9 +19,11 @@ from fsspec import AbstractFileSystem
 from pydantic import BaseModel, Field, JsonValue
 
 from routecal.storage.artifact import Artifact, within
-from routecal.storage.atomic import disk_errors, flush, local_path, resolve, staging
-from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer
+from routecal.storage.atomic import disk_errors, flush, local_path, staging
+from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer, StorageError
 from routecal.storage.layout import Home
+from routecal.storage.remote import code_of, is_there, names_in, resolve, store_errors
+from routecal.storage.store_errors import NoConditionalWrites
 
 FOLDER = "registry"
 # In an entry's lineage: what the candidate promises, in a sentence and whole; and what the night found against the head
@@ -126,10 +130,8 @@ def append_entry(
         RegistryChanged: somebody else decided meanwhile; nothing was added.
         DiskFull, HomeNotWritable: it cannot be stored; nothing was added.
     """
-    if champion is not None:
-        fs, path = resolve(champion.uri)
-        if not fs.exists(path):
-            raise ArtifactMissing(champion.uri)
+    if champion is not None and not is_there(champion.uri):
+        raise ArtifactMissing(champion.uri)
     entry = RegistryEntry(
         format=FORMAT if action == "alarm" else DECISION,
         number=after + 1,
@@ -148,20 +150,21 @@ def append_entry(
 
 def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
     """The entries' files, by number."""
-    fs, folder = resolve(home.folder(FOLDER))
-    fs.invalidate_cache()
-    if not fs.isdir(folder):
-        return fs, []
-    return fs, sorted(path for path in fs.ls(folder, detail=False) if _NAME.fullmatch(path.rpartition("/")[2]))
+    fs, _ = resolve(home.folder(FOLDER))
+    return fs, [path for path in names_in(home.folder(FOLDER)) if _NAME.fullmatch(path.rpartition("/")[2])]
 
 
 def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> RegistryEntry:
     try:
-        found = json.loads(fs.cat_file(path))
+        with store_errors(home.root):
+            content = fs.cat_file(path)
+        found = json.loads(content)
         # Before the rest, which a later version may have made otherwise.
         if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
             raise RegistryNewer(path, found["format"], FORMAT)
         entry = RegistryEntry.model_validate(found, context=within(home))
+    except StorageError:
+        raise
     except ValueError as error:  # of pydantic, of JSON and of UTF-8
         raise RegistryCorrupt(path, "it is not an entry") from error
     except OSError as error:
@@ -173,13 +176,11 @@ def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> Registr
 
 def _create(url: str, content: bytes) -> None:
     """Make a file that must not exist yet, whole or not at all."""
-    fs, path = resolve(url)
     local = local_path(url)
     try:
         if local is None:
-            # Object stores show a file when it is complete; "x" is refused where there is one.
-            with fs.open(path, "xb") as handle:
-                handle.write(content)
+            check_exclusive(url.rpartition("/")[0])
+            _put_new(url, content)
             return
         with staging(url.rpartition("/")[0]) as staged, disk_errors(url):
             staged.write_bytes(content)
@@ -191,3 +192,36 @@ def _create(url: str, content: bytes) -> None:
             flush(local.parent)
     except FileExistsError as error:
         raise RegistryChanged(url) from error
+
+
+def _put_new(url: str, content: bytes) -> None:
+    """Make a remote file that must not exist yet: FileExistsError if it does."""
+    fs, path = resolve(url)
+    with store_errors(url):
+        try:
+            fs.pipe_file(path, content, mode="create")
+        except OSError as error:
+            # Amazon's answer to the slower of two at the same moment.
+            if code_of(error) == "ConditionalRequestConflict":
+                raise FileExistsError(path) from error
+            raise
+
+
+@cache
+def check_exclusive(folder: str) -> None:
+    """Write a file twice, which must fail: stores there are that overwrite it all the same.
+
+    Raises:
+        NoConditionalWrites: this one does.
+    """
+    probe = f"{folder}/.probe-{uuid.uuid4().hex}"
+    fs, path = resolve(probe)
+    _put_new(probe, b"routecal")
+    try:
+        _put_new(probe, b"routecal")
+    except FileExistsError:
+        return
+    finally:
+        with store_errors(probe):
+            fs.rm_file(path)
+    raise NoConditionalWrites(folder)

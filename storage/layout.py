@@ -9,8 +9,9 @@ from typing import Self
 
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
-from routecal.storage.atomic import local_path, resolve, write_chunks
-from routecal.storage.errors import DiskFull, HomeNotWritable, StorageError
+from routecal.storage.atomic import local_path, write_chunks
+from routecal.storage.errors import HomeNotWritable, StorageError
+from routecal.storage.remote import is_store, names_in, resolve, store_errors
 
 VARIABLE = "ROUTECAL_HOME"
 DEFAULT = "./artifacts"
@@ -75,22 +76,32 @@ class Home(BaseModel, frozen=True):
                 return [self.portable(one) for one in value]
         return value
 
+    def check_readable(self) -> None:
+        """Look into a home in an object store: whoever finds nothing there would be told to make it first.
+
+        Raises:
+            StorageError: the store is not there, refuses, or does not answer.
+        """
+        if is_store(self.root):
+            names_in(self.root)
+
     def check_writable(self) -> None:
         """Write a few bytes and remove them: before a run spends anything, not after.
 
         Raises:
             HomeNotWritable: they cannot be written, with the reason.
             DiskFull: there is no space even for them.
+            StorageError: the object store is not there, refuses, or does not answer.
         """
         probe = f"{self.root}/.probe-{uuid.uuid4().hex}"
         try:
             write_chunks(probe, [b"routecal"])
             fs, path = resolve(probe)
-            fs.rm_file(path)
-        except (HomeNotWritable, DiskFull) as error:
+            with store_errors(probe):
+                fs.rm_file(path)
+        # All that is raised there names the probe first.
+        except StorageError as error:
             raise type(error)(self.root, *error.args[1:]) from error
-        except StorageError:
-            raise
         # Remote file systems are plug-ins with error types of their own (credentials, network, buckets).
         except Exception as error:
             raise HomeNotWritable(self.root, f"{type(error).__name__}: {error}") from error

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from routecal.storage.artifact import Artifact, within
-from routecal.storage.atomic import resolve, write_chunks
+from routecal.storage.atomic import write_chunks
 from routecal.storage.layout import Home
+from routecal.storage.remote import names_in, resolve, store_errors
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +88,14 @@ def manifest_of(home: Home, artifact: Artifact) -> Manifest | None:
 
 
 def _all(home: Home) -> Iterator[Manifest]:
-    fs, folder = resolve(home.folder("runs"))
-    # Another process may have written since this one last listed the folder.
-    fs.invalidate_cache()
-    for path in fs.ls(folder, detail=False) if fs.isdir(folder) else ():
+    folder = home.folder("runs")
+    fs, _ = resolve(folder)
+    for path in names_in(folder):
         if not path.endswith(".json"):
             continue
+        with store_errors(folder):
+            content = fs.cat_file(path)
         try:
-            yield Manifest.model_validate_json(fs.cat_file(path), context=within(home))
+            yield Manifest.model_validate_json(content, context=within(home))
         except ValidationError:
             log.warning("%s is not a run manifest; it is passed over", path)

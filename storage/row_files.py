@@ -9,12 +9,13 @@ from typing import IO, TypeVar
 
 import fsspec
 
-from routecal.storage.atomic import resolve
 from routecal.storage.column_names import LaterColumns, Read, Wanted
 from routecal.storage.columnar import read_arrow, read_parquet
 from routecal.storage.delimited import read_csv
+from routecal.storage.errors import StorageError
 from routecal.storage.input_errors import InputEmpty, InputMissing, InputUnreadable, UnknownFormat
 from routecal.storage.json_rows import read_json
+from routecal.storage.remote import is_folder, is_store, names_in, resolve, store_errors
 from routecal.storage.text_lines import GZIP, refuse_other_formats
 
 _READERS: dict[str, Callable[[Wanted, IO[bytes]], Iterator[Read]]] = {
@@ -122,16 +123,19 @@ def _parts(wanted: Wanted) -> Generator[FileRows]:
 @contextmanager
 def _opened(path: str, suffix: str, *, packed: bool) -> Iterator[IO[bytes]]:
     try:
-        fs, place = _found(path)
-        if fs.isdir(place):
-            _refuse_folder(path, fs.ls(place, detail=False))
-        if suffix not in FORMATS or (packed and suffix in _BINARY):
-            raise UnknownFormat(path, FORMATS, "unpack it" if packed else _REMEDIES.get(suffix, ""))
-        if packed:
-            with fs.open(place, "rb") as raw:
-                refuse_other_formats(path, raw.read(64), but=GZIP)
-        with fsspec.open(path, "rb", compression="gzip" if packed else None) as handle:
-            yield handle
+        with store_errors(path):
+            fs, place = _found(path)
+            if fs.isdir(place):
+                _refuse_folder(path, fs.ls(place, detail=False))
+            if suffix not in FORMATS or (packed and suffix in _BINARY):
+                raise UnknownFormat(path, FORMATS, "unpack it" if packed else _REMEDIES.get(suffix, ""))
+            if packed:
+                with fs.open(place, "rb") as raw:
+                    refuse_other_formats(path, raw.read(64), but=GZIP)
+            with fs.open(place, "rb", compression="gzip" if packed else None) as handle:
+                yield handle
+    except StorageError:
+        raise
     # What fsspec says beneath repeats the name as it is, which a log must not hold.
     except FileNotFoundError:
         raise InputMissing(path) from None
@@ -141,6 +145,8 @@ def _opened(path: str, suffix: str, *, packed: bool) -> Iterator[IO[bytes]]:
 
 
 def _found(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    if is_store(path):
+        return resolve(path)
     try:
         fs, place = fsspec.core.url_to_fs(path)
     except ValueError as error:
@@ -163,8 +169,8 @@ def files_in(folder: str, endings: Sequence[str]) -> list[str]:
         InputMissing: there is no such folder.
         HomeNotWritable: the protocol is unknown or its package is not installed.
     """
-    fs, root = resolve(folder)
-    if not fs.isdir(root):
+    fs, _ = resolve(folder)
+    if not is_folder(folder):
         raise InputMissing(folder)
-    found = [fs.unstrip_protocol(path) for path in fs.ls(root, detail=False) if str(path).endswith(tuple(endings))]
+    found = [fs.unstrip_protocol(path) for path in names_in(folder) if path.endswith(tuple(endings))]
     return sorted(path.removeprefix("file://") for path in found)

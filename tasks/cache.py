@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from routecal.calib.errors import UnknownName
 from routecal.storage.artifact import Artifact
-from routecal.storage.atomic import resolve
+from routecal.storage.remote import is_there
 from routecal.tasks.remote_steps import remote_body
 
 # Imports are followed into these: what is imported there is used. A module of tasks imports for all of its steps, and
@@ -33,6 +33,7 @@ NO_EFFECT = (
     "routecal.calib.checkpoint_errors",
     "routecal.storage.errors",
     "routecal.storage.input_errors",
+    "routecal.storage.store_errors",
     "routecal.storage.ledger.ledger_errors",
 )
 
@@ -80,8 +81,7 @@ def _is_free_or_stands(context: TaskRunContext, name: str, holds: Callable[[obje
 def stands(result: object) -> bool:
     """Every artifact that a result refers to is there."""
     if isinstance(result, Artifact):
-        fs, path = resolve(result.uri)
-        return bool(fs.exists(path))
+        return is_there(result.uri)
     if isinstance(result, BaseModel):
         return stands(dict(result))
     if isinstance(result, Mapping):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import httpx
 
-from routecal.storage.atomic import resolve
+from routecal.storage.remote import is_there
 
 ANSWERS_WITHIN_S = 15.0
 
@@ -41,8 +41,7 @@ def look(places: Sequence[str], url: str) -> Sight:
         places: paths or fsspec URLs.
         url: of the server, as PREFECT_API_URL has it.
     """
-    found = [(place, *resolve(place)) for place in places]
-    missing = [place for place, fs, path in found if not fs.exists(path)]
+    missing = [place for place in places if not is_there(place)]
     try:
         has_server = httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWERS_WITHIN_S).status_code < 500
     except httpx.HTTPError:

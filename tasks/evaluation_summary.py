@@ -5,7 +5,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from routecal.calib.metrics import Estimate
-from routecal.storage.atomic import resolve
+from routecal.storage.remote import is_file, resolve
 from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
@@ -44,8 +44,8 @@ def evaluation_page(
     if steps := next_steps(evaluation, calibrated):
         lines += ["## What to do", "", *(f"- {safe(step)}" for step in steps), ""]
     for name, text in _pictures(evaluation).items():
-        fs, path = resolve(f"{report.rpartition('/')[0]}/{name}")
-        if fs.isfile(path):
+        fs, path = resolve(place := f"{report.rpartition('/')[0]}/{name}")
+        if is_file(place):
             lines += [picture(fs.cat_file(path), text), ""]
     if evaluation.escalation is not None and evaluation.escalation.points:
         columns, points = points_table(evaluation.escalation)

@@ -6,12 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from routecal.storage.artifact import Artifact, read_table, table_at
-from routecal.storage.atomic import resolve, sweep
+from routecal.storage.atomic import sweep
 from routecal.storage.errors import ArtifactMissing
 from routecal.storage.folder_artifact import local_folder
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, latest_manifest, manifest_of, newest_first, write_manifest
 from routecal.storage.query_identity import rough_half
+from routecal.storage.remote import resolve, store_errors
 from routecal.tasks.errors import MixedQueries, NoJointOutcomes, OptionMissing, RunLacks, RunUnknown
 
 # Which command makes what, for the sentence that says what to do.
@@ -186,8 +187,9 @@ def copy_report(report: str, folder: str) -> None:
     fs, root = resolve(report)
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
-    for path in fs.ls(root, detail=False):
-        fs.get_file(path, str(target / PurePosixPath(path).name))
+    with store_errors(report):
+        for path in fs.ls(root, detail=False):
+            fs.get_file(path, str(target / PurePosixPath(path).name))
 
 
 def features_for(labels: Artifact) -> Artifact:

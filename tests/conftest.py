@@ -14,6 +14,9 @@ from transformers import (
 )
 
 from routecal.calib.policy import POLICIES
+from tests.object_store.s3_server import s3, s3_server
+
+__all__ = ["s3", "s3_server"]
 
 WIDTH = 16
 WINDOW = 96

@@ -11,13 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, Field
 
 from routecal.storage.artifact import Artifact, write_table
-from routecal.storage.atomic import local_path, resolve
+from routecal.storage.atomic import local_path
 from routecal.storage.column_names import mapping_of
 from routecal.storage.errors import StorageError
 from routecal.storage.ingest import read_queries
 from routecal.storage.input_errors import InputChanged
 from routecal.storage.layout import Home
 from routecal.storage.query_identity import rough_half, share_of
+from routecal.storage.remote import is_file, is_folder, names_in, resolve, store_errors
 from routecal.storage.row_files import FORMATS
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import InboxMissing
@@ -99,7 +100,8 @@ def _stamp(path: str) -> str | None:
     fs, place = resolve(path)
     fs.invalidate_cache()
     try:
-        return str(fs.ukey(place))
+        with store_errors(path):
+            return str(fs.ukey(place))
     except FileNotFoundError:
         return None
 
@@ -110,14 +112,12 @@ def files(inbox: str) -> list[str]:
     Raises:
         InboxMissing: there is no such folder.
     """
-    fs, folder = resolve(inbox)
-    fs.invalidate_cache()
-    if fs.isfile(folder):
+    if is_file(inbox):
         return [inbox]
-    if not fs.isdir(folder):
+    if not is_folder(inbox):
         raise InboxMissing(inbox)
-    is_local = local_path(inbox) is not None
-    names = {path.rpartition("/")[2]: path for path in fs.ls(folder, detail=False)}
+    is_local, (fs, _) = local_path(inbox) is not None, resolve(inbox)
+    names = {path.rpartition("/")[2]: path for path in names_in(inbox)}
     return [
         path if is_local else fs.unstrip_protocol(path)
         for name, path in sorted(names.items())

@@ -21,10 +21,14 @@ TEXTS = [f"What is question number {i}?" for i in range(10)]
 WHEN = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.served)])
 def home(request, tmp_path):
     if request.param == "local":
         yield Home(root=str(tmp_path / "home"))
+        return
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        yield Home(root="s3://bucket/home")
         return
     root = f"home-{uuid.uuid4().hex}"
     yield Home(root=f"memory://{root}")

@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from routecal.storage import errors, input_errors
+from routecal.storage import errors, input_errors, store_errors
 
 FACTS = {
     "LockHeld": ("/home/.night.lock", "process 7"),
@@ -26,13 +26,20 @@ FACTS = {
     "RegistryCorrupt": ("registry/000001.json", "it is not an entry"),
     "RegistryNewer": ("registry/000001.json", 2, 1),
     "RegistryChanged": ("registry/000002.json",),
+    "PluginMissing": ("s3://home", "s3fs", "routecal[s3]"),
+    "BucketMissing": ("s3://home/x", "home"),
+    "StoreRefuses": ("s3://home", "AccessDenied"),
+    "CredentialsMissing": ("gs://home", "no default credentials"),
+    "StoreUnreachable": ("s3://home", "connection refused"),
+    "StoreFailed": ("s3://home", "SlowDown"),
+    "NoConditionalWrites": ("s3://home/registry",),
 }
 
 
 def test_every_error_is_listed():
     tree = {
         n
-        for n, e in {**vars(errors), **vars(input_errors)}.items()
+        for n, e in {**vars(errors), **vars(input_errors), **vars(store_errors)}.items()
         if isinstance(e, type) and issubclass(e, errors.StorageError)
     }
     assert tree - {"StorageError"} == set(FACTS)
@@ -40,7 +47,8 @@ def test_every_error_is_listed():
 
 @pytest.mark.parametrize("name", FACTS)
 def test_says_its_facts_in_one_sentence_and_survives_pickling(name):
-    error = (getattr(errors, name, None) or getattr(input_errors, name))(*FACTS[name])
+    (cls,) = {getattr(module, name) for module in (errors, input_errors, store_errors) if hasattr(module, name)}
+    error = cls(*FACTS[name])
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
     # what was given as a whole need not be said again

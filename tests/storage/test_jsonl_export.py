@@ -7,6 +7,7 @@ from routecal.storage.artifact import write_table
 from routecal.storage.errors import DiskFull
 from routecal.storage.example_join import export_jsonl, join_examples
 from routecal.storage.query_identity import split_of
+from routecal.storage.remote import resolve
 from tests.storage.conftest import TEXTS
 
 N_TAUGHT = sum(split_of(text) != "test" for text in TEXTS)
@@ -56,5 +57,5 @@ def test_a_full_disk_leaves_the_old_file(examples, tmp_path, monkeypatch):
 
 def test_to_a_url(examples):
     assert export_jsonl(examples, "memory://exported/x.jsonl") == (N_TAUGHT, 10 - N_TAUGHT)
-    fs, path = atomic.resolve("memory://exported/x.jsonl")
+    fs, path = resolve("memory://exported/x.jsonl")
     assert len(fs.cat_file(path).splitlines()) == N_TAUGHT

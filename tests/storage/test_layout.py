@@ -6,6 +6,7 @@ import pytest
 from routecal.storage import atomic
 from routecal.storage.errors import DiskFull, HomeNotWritable
 from routecal.storage.layout import Home
+from routecal.storage.remote import resolve
 
 
 def test_default_is_absolute_and_below_the_current_folder(tmp_path, monkeypatch):
@@ -30,7 +31,7 @@ def test_local_forms(tmp_path, monkeypatch):
 
 def test_check_leaves_nothing_behind(home):
     home.check_writable()
-    fs, root = atomic.resolve(home.root)
+    fs, root = resolve(home.root)
     assert fs.find(root) == []
 
 
@@ -62,7 +63,7 @@ def test_an_error_of_a_remote_plugin_becomes_ours(monkeypatch):
     def refuse(*_):
         raise RuntimeError("no credentials")
 
-    fs, _ = atomic.resolve("memory://x")
+    fs, _ = resolve("memory://x")
     monkeypatch.setattr(type(fs), "put_file", refuse)
     with pytest.raises(HomeNotWritable, match="RuntimeError: no credentials"):
         Home(root="memory://x").check_writable()

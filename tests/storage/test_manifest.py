@@ -4,9 +4,10 @@ import pytest
 
 from routecal.storage import manifest as module
 from routecal.storage.artifact import Artifact
-from routecal.storage.atomic import resolve, write_chunks
+from routecal.storage.atomic import write_chunks
 from routecal.storage.layout import Home
 from routecal.storage.manifest import latest_manifest, manifest_of, write_manifest
+from routecal.storage.remote import resolve
 
 
 def reference(kind, digest="ab"):
