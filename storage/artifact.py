@@ -27,6 +27,7 @@ from routecal.storage.layout import Home
 from routecal.storage.parquet_source import digest_file, opened_parquet
 from routecal.storage.remote import is_file, is_there, resolve, store_errors
 from routecal.storage.row_groups import regrouped, write_rows
+from routecal.storage.vectors import unpacked
 
 _KIND = "routecal.kind"
 
@@ -129,7 +130,7 @@ def read_table(artifact: Artifact, *, columns: Sequence[str] | None = None, veri
     with _opened(artifact, verify=verify) as file:
         if columns is not None and (unknown := [c for c in columns if c not in file.schema_arrow.names]):
             raise SchemaMismatch(artifact.kind, [f"there is no column {', '.join(unknown)}"])
-        table = file.read(columns=None if columns is None else list(columns))
+        table = unpacked(file.read(columns=None if columns is None else list(columns)))
     return table if columns is None else table.select(list(columns))
 
 
@@ -159,7 +160,7 @@ def iter_table(artifact: Artifact, size: int = 1 << 14, *, columns: Sequence[str
     with _opened(artifact, verify=True) as file:
         # A batch may end where a row group does.
         batches = file.iter_batches(batch_size=size, columns=columns)
-        yield from regrouped((pa.Table.from_batches([batch]) for batch in batches), size)
+        yield from regrouped((unpacked(pa.Table.from_batches([batch])) for batch in batches), size)
 
 
 def kind_of(artifact: Artifact) -> str | None:

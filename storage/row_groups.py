@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from routecal.storage.schemas import conform
+from routecal.storage.vectors import packed
 
 # What writing and reading hold at a time: of vectors of 640 halves, 84 MB. DuckDB reads groups side by side, but a
 # million rows in one of them by one thread.
@@ -32,7 +33,7 @@ def write_rows(parts: Iterable[pa.Table], kind: str, metadata: Mapping[str, str]
         writer, rows = None, 0
         for group in regrouped((conform(part, kind) for part in parts), ROWS_PER_GROUP):
             # One chunk per column: where chunks end must not show in the bytes.
-            whole = group.combine_chunks().replace_schema_metadata(metadata)
+            whole = packed(group.combine_chunks()).replace_schema_metadata(metadata)
             writer = writer or stack.enter_context(pq.ParquetWriter(sink, whole.schema, compression="zstd"))
             writer.write_table(whole, row_group_size=ROWS_PER_GROUP)
             rows += whole.num_rows
