@@ -28,8 +28,7 @@ class EngineParams(Params):
         default=None,
         pattern=r"^(ray|dask|modal)(:.+)?$",
         description="Engine whose workers compute: ray or dask starts them on this machine, ray://HOST:PORT or "
-        "dask://HOST:PORT uses a cluster that runs, modal or modal:GPU (as modal:H100) takes machines of Modal's. "
-        "Default: this process. Use it for many queries and several machines or GPUs.",
+        "dask://HOST:PORT uses a cluster that runs, modal or modal:GPU takes Modal's machines. Default: this process.",
     )
     workers: int | None = Field(
         default=None,

@@ -111,7 +111,9 @@ def cache_on(own: str, *modules: str) -> CachePolicy:
     return WhileItStands(policy=INPUTS + CachePolicy.from_cache_key_fn(code_version))
 
 
-def step(name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(
+    name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None, stays: bool = False
+) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task whose result is stored, and reused while its inputs stay as they are, and its code or its `version`.
 
     Args:
@@ -119,6 +121,7 @@ def step(name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None) ->
         run_name: of its runs, with its arguments in braces.
         on: modules beside its own that have a part in the numbers, see `cache_on`. None for slow or paid steps: they
             take an explicit `version` argument, as an edited comment must not buy them again. Or a policy of its own.
+        stays: no engine may run it on another machine, see `tasks.remote_steps`.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
@@ -130,7 +133,7 @@ def step(name: str, run_name: str, *, on: Sequence[str] | CachePolicy | None) ->
         options = task(
             name=name, task_run_name=run_name, cache_policy=policy, persist_result=True, result_serializer="json"
         )
-        return options(remote_body(name, function))
+        return options(function if stays else remote_body(name, function))
 
     return decorate
 

@@ -56,7 +56,8 @@ def is_settled(labels: object) -> bool:
 LABEL_CACHE = WhileItStands(policy=INPUTS - "pace" - "slots", holds=is_settled)
 
 
-@step("label", "label {queries.rows} queries ({oracle.kind})", on=LABEL_CACHE)
+# Limiter, budget and the ledger's job are this process's.
+@step("label", "label {queries.rows} queries ({oracle.kind})", on=LABEL_CACHE, stays=True)
 def label_shard(
     queries: Artifact,
     oracle: OracleSpec,

@@ -23,6 +23,8 @@ FACTS = {
     "ServerUnreachable": ("http://127.0.0.1:1/api", "Connection refused", "start it"),
     "ServerNotStarted": ("it ended with code 1", "prefect/temporary-server.log"),
     "PrefectSettings": ("level is 'LOUD'",),
+    "ClusterUnusable": ("ray", "ray://head:10001", "nothing answers there", "start one"),
+    "WorkersLost": ("dask", "KilledWorker: x"),
 }
 
 
