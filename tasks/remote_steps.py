@@ -53,11 +53,11 @@ def remote_body(name: str, function: Callable[P, R]) -> Callable[P, R]:
 
 
 # A function of the module: what pickles a task by value then names this one, and not the variable, which cannot be.
-def _run(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _run(step: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     engine = _engine.get()
-    if engine is None or name not in engine.steps:
+    if engine is None or step not in engine.steps:
         return function(*args, **kwargs)
     given = signature(function).bind(*args, **kwargs)
     given.apply_defaults()
-    result: R = engine.execute(name, given.arguments)
+    result: R = engine.execute(step, given.arguments)
     return result
