@@ -13,7 +13,7 @@ from routecal.root_error import RoutecalError
 from routecal.storage.errors import StorageError
 from tests.test_layering import ROOT
 
-ROOMS = ("calib", "flows", "storage", "tasks")
+ROOMS = ("calib", "deployments", "flows", "storage", "tasks")
 
 
 class Sample(StorageError, FileNotFoundError):
@@ -77,4 +77,4 @@ def test_every_sentence_uses_facts_that_its_error_has() -> None:
 
 def test_every_error_but_the_roots_of_trees_has_a_sentence() -> None:
     silent = {e.__name__ for e in _errors() if not e.sentence and e.__str__ is RoutecalError.__str__}
-    assert silent == {"CalibError", "LedgerError", "StorageError", "TaskError"}
+    assert silent == {"CalibError", "LedgerError", "ModalError", "StorageError", "TaskError"}
