@@ -108,9 +108,10 @@ def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     more["runtime_env"] = {"env_vars": _variables()}
     if engine.host is None:
         more |= {"num_cpus": n or _n_cores(), "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    # Without an address Ray takes a cluster that runs on this machine, if there is one.
     with _own_signals():
         runner = stack.enter_context(
-            RayTaskRunner(address=None if engine.host is None else engine.address, init_kwargs=more)
+            RayTaskRunner(address="local" if engine.host is None else engine.address, init_kwargs=more)
         )
     there = ray.cluster_resources()
 

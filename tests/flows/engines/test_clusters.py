@@ -88,6 +88,8 @@ def cluster(engine: str, tmp_path: Path) -> Iterator[str]:
             yield f"dask://127.0.0.1:{port}"
 
 
+# Ray's client tries again where the machine is busy, and warns.
+@pytest.mark.filterwarnings("ignore:Ray Client connection timed out")
 def test_a_cluster_extracts_what_one_process_does_and_goes_on_living(
     cluster: str, alone: ExtractParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
