@@ -10,13 +10,12 @@ import modal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from routecal.storage.remote import PLUGINS
 from routecal.tasks.version import COMMIT
 
 ROOT = "/root"
 PACKAGES = ("routecal", *(f"routecal.{room}" for room in ("calib", "storage", "tasks", "flows", "deployments")))
 UNUSED = ["**/__pycache__", "**/*.pyc"]
-# What opens a home, by the scheme of its URL.
-PLUGINS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
 def image(home: str, commit: str | None) -> modal.Image:
@@ -26,8 +25,8 @@ def image(home: str, commit: str | None) -> modal.Image:
         home: URL of the artifacts; says which plug-in of fsspec is needed.
         commit: of the checkout, so that lineage names it there as here.
     """
-    plugin = PLUGINS.get(home.partition("://")[0])
-    pins = requirements("routecal[pipeline]", *([plugin] if plugin else []))
+    plugin = PLUGINS.get(home.partition("://")[0], ())
+    pins = requirements("routecal[pipeline]", *plugin[:1])
     built = modal.Image.debian_slim(f"{sys.version_info.major}.{sys.version_info.minor}").uv_pip_install(*pins)
     built = built.env({COMMIT: commit} if commit else {})
     for source, target in sources():

@@ -20,12 +20,12 @@ from routecal.storage.errors import StorageError
 from routecal.storage.layout import Home
 from routecal.tasks.errors import TaskError
 from tests.flows import wrong_commands as wrong
-from tests.flows import wrong_inputs
+from tests.flows import wrong_inputs, wrong_numbers
 from tests.flows.refusal import Capture
 
 NUMBERS = [
     (f"{command} --{option} {value}", f"--{option} is {value!r}: give {allowed}")
-    for command, option, allowed, outside in wrong.NUMBERS
+    for command, option, allowed, outside in wrong_numbers.NUMBERS
     for value in ("nan", "inf", outside)
 ]
 CASES = [*wrong.COMMANDS, *wrong.OPTIONS, *wrong.FORMS, *wrong.VALUES, *NUMBERS]
