@@ -1,24 +1,19 @@
 """The Prefect server of a command: the one that PREFECT_API_URL or a profile names, else a temporary one."""
 
-import atexit
 import os
 import ssl
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
-from routecal.flows import temporary_server
-from routecal.flows.errors import PlaceUnusable, ServerNotStarted, ServerUnreachable
+from routecal.flows.errors import PlaceUnusable, ServerUnreachable
 from routecal.flows.path_checks import refusal
+from routecal.flows.start_server import start_server
 from routecal.plain_text import plain
 
 # A server on a busy machine accepts at once and answers late.
@@ -158,60 +153,6 @@ def _check_answers(client: httpx.Client, url: str) -> None:
 
 def _is_healthy(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.text.strip() == "true"
-
-
-def start_server() -> Callable[[], None]:
-    """Start Prefect's temporary server in a session of its own, where Ctrl-C does not reach it.
-
-    A terminal sends SIGINT to every process of a command. The server would end at once, and the run, which has yet to
-    store what is in flight and to say how it ended, would wait for it for minutes. It ends with this process, however
-    that ends: see `flows.temporary_server`.
-
-    Returns:
-        What waits until it answers, or raises ServerNotStarted: it ended, or is not ready in time.
-    """
-    from prefect.server.api.server import SubprocessASGIServer
-    from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
-
-    # The one that Prefect's clients look for, and would start themselves.
-    server = SubprocessASGIServer()
-    if server.running:
-        return lambda: None
-    home = Path(os.environ["PREFECT_HOME"]).expanduser()
-    home.mkdir(parents=True, exist_ok=True)
-    log = home / "temporary-server.log"
-    own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    server.port = server.find_available_port()
-    with open(log, "ab") as output:
-        process = subprocess.Popen(
-            # By its path and with -P: a folder of the user's may be called flows, too.
-            [sys.executable, "-P", temporary_server.__file__, str(os.getpid()), str(server.port)],
-            env={**os.environ, **own, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    server.server_process, server.running = process, True
-    atexit.register(server.stop)
-    until = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    return partial(_wait, process, f"{server.api_url}/health", log, until)
-
-
-def _wait(process: subprocess.Popen[bytes], health: str, log: Path, until: float) -> None:
-    with httpx.Client(timeout=CONNECTS_WITHIN_S, trust_env=False) as client:
-        while True:
-            if process.poll() is not None:
-                raise ServerNotStarted(f"it ended with code {process.returncode}", str(log))
-            try:
-                if client.get(health).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            if time.monotonic() >= until:
-                raise ServerNotStarted("it does not answer", str(log))
-            time.sleep(0.1)
 
 
 def server_fault(error: BaseException | None) -> str | None:

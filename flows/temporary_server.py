@@ -1,11 +1,12 @@
-"""Prefect's server for the length of one command: `python -P flows/temporary_server.py PARENT PORT`.
+"""Prefect's server for the length of one command: `python -P flows/temporary_server.py PARENT SOCKET`.
 
-It ends with the process that started it, however that ended: after kill -9 nobody else would end it, and the next
-command would find its database locked.
+SOCKET is the number of a bound one, which this process inherits. The server ends with the process that started it,
+however that ended: after kill -9 nobody else would end it, and the next command would find its database locked.
 """
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -29,11 +30,7 @@ if __name__ == "__main__":
 
     import uvicorn
 
-    uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host="127.0.0.1",
-        port=int(sys.argv[2]),
-        log_level="error",
-        lifespan="on",
-    )
+    app = "prefect.server.api.server:create_app"
+    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="error", lifespan="on"))
+    server.run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
+    sys.exit(0 if server.started else 1)

@@ -72,17 +72,36 @@ def test_ctrl_c_while_the_server_starts_leaves_no_server(tmp_path: Path) -> None
 @pytest.mark.served
 def test_a_server_whose_command_was_killed_ends(tmp_path: Path) -> None:
     started = (
-        "import os, subprocess, sys, time; command = [sys.executable, '-P', sys.argv[1], str(os.getpid()), '1']; "
-        "print(subprocess.Popen(command, start_new_session=True).pid, flush=True); time.sleep(3600)"
+        "import os, socket, subprocess, sys, time; bound = socket.socket(); bound.bind(('127.0.0.1', 0)); "
+        "fd = bound.fileno(); command = [sys.executable, '-P', sys.argv[1], str(os.getpid()), str(fd)]; "
+        "server = subprocess.Popen(command, start_new_session=True, pass_fds=[fd]); "
+        "print(server.pid, flush=True); time.sleep(3600)"
     )
     command = subprocess.Popen(
         [sys.executable, "-c", started, temporary_server.__file__], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     assert command.stdout is not None
     orphan = psutil.Process(int(command.stdout.readline()))
+    time.sleep(2)
+    assert orphan.is_running()
     command.kill()
     command.communicate(timeout=PATIENCE_S)
     assert psutil.wait_procs([orphan], timeout=PATIENCE_S)[1] == []
+
+
+def test_a_server_that_takes_longer_than_allowed_is_spoken_of_and_given_up(tmp_path: Path) -> None:
+    (tmp_path / "sleeps.py").write_text("import time; time.sleep(3600)")
+    code = (
+        "from routecal.flows import start_server, temporary_server\n"
+        "temporary_server.__file__, start_server.SAYS_EVERY_S = 'sleeps.py', 0.2\n"
+        "try: start_server.start_server()()\n"
+        "except start_server.ServerNotStarted as error: print(error)"
+    )
+    out, err = process(tmp_path, code, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="1").communicate(
+        timeout=PATIENCE_S
+    )
+    assert out.startswith("Prefect's temporary server did not start (it did not answer within 1 s)")
+    assert err.startswith("routecal: Prefect's temporary server has been starting for ")
 
 
 @pytest.mark.parametrize(
