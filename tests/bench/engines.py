@@ -35,8 +35,8 @@ from routecal.tasks.make_router import convert_gemma
 from routecal.tasks.queries import queries_of
 from routecal.tasks.sharding import shards
 from routecal.tasks.side_by_side import results
+from tests.bench.bars import Bar, report
 from tests.bench.extraction import prompts
-from tests.bench.metrics import Bar
 
 N_EMPTY = 200
 SHARD = 10
@@ -100,8 +100,7 @@ def main(n: int, engines: list[str]) -> int:
         parts, warm = (queries_of(table.slice(*where), "bench") for where in ((0, n), (n, 4)))
         router = folder_at(str(Path(scratch, "router")), "routers")
         bars = [bar for engine in engines for bar in of_engine(engine, shards(parts, SHARD), warm, router, 2)]
-        print(*bars, sep="\n")
-        return 0 if all(bar.is_met for bar in bars) else 1
+        return report(bars)
 
 
 if __name__ == "__main__":
