@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import (
     BaseModel,
     Field,
@@ -24,7 +23,7 @@ from pydantic import (
 from routecal.storage.atomic import disk_errors, local_path, publish, staging
 from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing, SchemaMismatch, WrongKind
 from routecal.storage.layout import Home
-from routecal.storage.parquet_source import digest_file, opened_parquet
+from routecal.storage.parquet_source import StoredParquet, digest_file, opened_parquet
 from routecal.storage.remote import is_file, is_there, resolve, store_errors
 from routecal.storage.row_groups import regrouped, write_rows
 from routecal.storage.vectors import unpacked
@@ -130,7 +129,7 @@ def read_table(artifact: Artifact, *, columns: Sequence[str] | None = None, veri
     with _opened(artifact, verify=verify) as file:
         if columns is not None and (unknown := [c for c in columns if c not in file.schema_arrow.names]):
             raise SchemaMismatch(artifact.kind, [f"there is no column {', '.join(unknown)}"])
-        table = unpacked(file.read(columns=None if columns is None else list(columns)))
+        table = unpacked(file.whole(None if columns is None else list(columns)))
     return table if columns is None else table.select(list(columns))
 
 
@@ -192,7 +191,7 @@ def _located(uri: str, sha256: str, home: Home) -> str:
     return here if is_there(here) else uri
 
 
-def _opened(artifact: Artifact, *, verify: bool) -> AbstractContextManager[pq.ParquetFile]:
+def _opened(artifact: Artifact, *, verify: bool) -> AbstractContextManager[StoredParquet]:
     return opened_parquet(artifact.uri, artifact.sha256, verify=verify)
 
 

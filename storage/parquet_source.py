@@ -2,10 +2,10 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +15,29 @@ from routecal.storage.errors import ArtifactCorrupt, ArtifactMissing
 from routecal.storage.remote import is_file, resolve, store_errors
 
 
+class StoredParquet(pq.ParquetFile):  # type: ignore[misc]
+    """A Parquet file whose row groups can be read side by side.
+
+    Args:
+        source: local path, or a handle of a remote file.
+    """
+
+    def __init__(self, source: Path | IO[bytes]) -> None:
+        # Columns of a remote file are fetched in few large pieces.
+        super().__init__(source, pre_buffer=not isinstance(source, Path))
+        self._from = source
+
+    def whole(self, columns: Sequence[str] | None) -> pa.Table:
+        """All rows, in order; some columns, in the file's order, where they are named."""
+        # Of several row groups `read` takes one after the other: a column of vectors keeps one core busy, and the
+        # others idle.
+        if self.num_row_groups < 2 or not isinstance(self._from, Path):
+            return self.read(columns=columns)
+        return pq.read_table(self._from, columns=columns, partitioning=None)
+
+
 @contextmanager
-def opened_parquet(uri: str, sha256: str, *, verify: bool) -> Iterator[pq.ParquetFile]:
+def opened_parquet(uri: str, sha256: str, *, verify: bool) -> Iterator[StoredParquet]:
     """A file to read from within the block.
 
     Args:
@@ -37,8 +58,7 @@ def opened_parquet(uri: str, sha256: str, *, verify: bool) -> Iterator[pq.Parque
             with _local(uri) if verify or local_path(uri) else _remote(uri) as source:
                 if verify and (found := digest_file(source)) != sha256:
                     raise ArtifactCorrupt(uri, sha256, found)
-                # Columns of a remote file are fetched in few large pieces.
-                with pq.ParquetFile(source, pre_buffer=not isinstance(source, Path)) as file:
+                with StoredParquet(source) as file:
                     yield file
         except pa.ArrowInvalid as error:
             raise ArtifactCorrupt(uri, sha256, "not readable as Parquet") from error

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -39,8 +38,8 @@ CHECK_VERSION = "1"
 # Shards under way in one process: one is written while the next is read.
 SHARDS_AT_ONCE = 2
 
-# Held while a router reads: two at once would only take each other's threads.
-_reading = threading.Lock()
+# Held while a router is loaded, and while it reads: two at once would only take each other's threads.
+_loading, _reading = threading.Lock(), threading.Lock()
 
 
 class Extracted(BaseModel, frozen=True):
@@ -69,8 +68,13 @@ def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSIO
 def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Extracted:
     """Policy, logits and hidden state of one shard of queries."""
     table = read_table(queries, columns=["query_id", "query"])
-    with one_reader(router, reading) as model:
-        output = model.read(table["query"].to_pylist(), before_batch=check_interrupted)
+    with _loading:
+        model = open_router(router, reading)
+    # Beside another shard, which is being read; then it is this one's turn.
+    tokenised = model.tokenised(table["query"].to_pylist())
+    with _reading:
+        check_interrupted()
+        output = model.read(tokenised, before_batch=check_interrupted)
         ceiling = model.ceiling
     if cut := int(output.truncated.sum()):
         logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
@@ -99,14 +103,6 @@ def router_of(features: Artifact) -> str:
 def n_truncated(features: Artifact) -> int:
     """How many queries were longer than the router's window."""
     return sum(read_table(features, columns=["truncated"])["truncated"].to_pylist())
-
-
-@contextmanager
-def one_reader(router: Artifact, reading: Reading) -> Iterator[FrozenRouter]:
-    """The router, for this thread alone; others wait, and give up if their run is interrupted meanwhile."""
-    with _reading:
-        check_interrupted()
-        yield open_router(router, reading)
 
 
 @lru_cache(maxsize=1)

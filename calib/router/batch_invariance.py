@@ -17,19 +17,15 @@ from torch import Tensor
 
 from routecal.calib.checkpoint_errors import CheckpointUnusable, RouterUnusable
 from routecal.calib.errors import CalibError
-from routecal.calib.router.classifier import Classifier
 from routecal.calib.router.prompt_tokens import Prompts, cut
-from routecal.calib.router.speaker import Speaker
+from routecal.calib.router.reader import MIXED, Reader
 
 logger = logging.getLogger(__name__)
 
-SHORT, MIXED = "Hi", "Which of 3 bridges is older: «El Puente», or № 2?\nWhy, and since when?"
+SHORT = "Hi"
 LONG = "Who built the oldest bridge of the town, and what did it cost then? "
 # Read in full where positions are learned and end somewhere; where they are computed, this much shows the same.
 PROBE_TOKENS, TABLE_TOKENS = 64, 4096
-
-
-Reader = Classifier | Speaker
 
 
 def check_vocabulary(path: str, tokenizer: Any, rows: int) -> None:
@@ -100,15 +96,21 @@ def compare(path: str, family: str, alone: Tensor, together: Tensor, dtype: torc
     """Refuse logits (b, k) of a batch that are not those of each text alone; errors as `check_reading`."""
     if not torch.isfinite(alone).all():
         raise CheckpointUnusable(path, "its logits are NaN or infinite on ordinary text; check its config and weights")
-    # A batch rounds in another order than a row: by a few parts in 2^8 in bfloat16, hardly at all in float32.
-    allowed = max(1e-4, 16 * torch.finfo(dtype).eps) * (1 + alone.abs().max())
-    if not (apart := (alone - together).abs().max()) <= allowed:
+    if not (apart := (alone - together).abs().max()) <= tolerance(alone, dtype):
         raise RouterUnusable(
             path,
             f"{family} gives other logits in a padded batch than alone (they differ by {apart:.3g}), so routecal "
             "cannot read it; give a decoder (as Gemma, Llama, Qwen, Mistral, GPT-2) or an encoder (as BERT, RoBERTa, "
             "MPNet, DeBERTa, ModernBERT)",
         )
+
+
+def tolerance(logits: Tensor, dtype: torch.dtype) -> Tensor:
+    """How far logits may be from these where only the order or the width of rounding is another.
+
+    A batch rounds in another order than a row: by a few parts in 2^8 in bfloat16, hardly at all in float32.
+    """
+    return max(1e-4, 16 * torch.finfo(dtype).eps) * (1 + logits.abs().max())
 
 
 def _batched(prompts: list[list[int]], reader: Reader) -> Tensor:

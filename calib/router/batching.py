@@ -55,7 +55,7 @@ class TokenBudget:
                 try:
                     done = work(rows)
                 except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                    if not _is_memory_short(error):
+                    if not is_memory_short(error):
                         raise
                     if len(rows) == 1:
                         raise RowTooLarge(rows[0], tokens[rows[0]], str(self._device)) from None
@@ -100,6 +100,7 @@ def batches(
         yield rows
 
 
-def _is_memory_short(error: BaseException) -> bool:
+def is_memory_short(error: BaseException) -> bool:
+    """Whether an error says that a device's memory is used up."""
     # Out of memory on a CPU is an ordinary RuntimeError of torch's allocator.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -21,23 +21,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from routecal.calib.checkpoint_errors import QueryUnreadable, RouterUnusable
+from routecal.calib.checkpoint_errors import RouterUnusable
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
 from routecal.calib.router.batch_invariance import (
-    MIXED,
     check_vocabulary,
     in_a_sentence,
     samples,
     settle_reading,
 )
 from routecal.calib.router.batching import TokenBudget
-from routecal.calib.router.body import Body, inner_layers
-from routecal.calib.router.checkpoint import kind_of, label_order, load
-from routecal.calib.router.classifier import Classifier
+from routecal.calib.router.body import inner_layers
+from routecal.calib.router.checkpoint import kind_of, load
 from routecal.calib.router.effort import Effort, Operations, matrix_ceiling
-from routecal.calib.router.pooling import DEFAULT, Block, blocks_of, middle_layer
-from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, cut, texts_of
+from routecal.calib.router.pooling import DEFAULT, blocks_of, middle_layer
+from routecal.calib.router.precision import check_precision
+from routecal.calib.router.prompt_tokens import QUERY_TOKENS, Prompts, Tokenised, cut, texts_of
+from routecal.calib.router.reader import reader_of
 from routecal.calib.router.router_output import RouterOutput
 from routecal.calib.router.speaker import QUESTION, Speaker
 from routecal.calib.router.window import learned_positions, window_of
@@ -105,9 +105,9 @@ class FrozenRouter:
         self.blocks = tuple(block.name for block in blocks)
         self._own_blocks = tuple(block.name for block in own)
         with in_a_sentence(str(path), self._model.config.model_type):
-            self._rows = int(self._model.get_input_embeddings().num_embeddings)
-            check_vocabulary(str(path), self._tokenizer, self._rows)
-            self._reader = self._reader_of(blocks)
+            n_rows = int(self._model.get_input_embeddings().num_embeddings)
+            check_vocabulary(str(path), self._tokenizer, n_rows)
+            self._reader = reader_of(self.path, self.kind, self._tokenizer, self._model, blocks, n_rows)
             if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
                 raise RouterUnusable(
                     str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
@@ -118,6 +118,7 @@ class FrozenRouter:
                 window=self.max_tokens,
                 spare=self._reader.spare,
                 is_capped=max_tokens is None,
+                n_rows=n_rows,
                 path=str(path),
             )
             is_table, padding = learned_positions(self._model) is not None, text_config.pad_token_id
@@ -130,18 +131,9 @@ class FrozenRouter:
                 self._model.dtype,
                 self._prompts.beginning,
             )
+            check_precision(str(path), self._model, self._reader, tried[:2])
         self._budget = TokenBudget(self.device)
         self._operations = Operations(self._model, causal=self._reader.body.causal)
-
-    def _reader_of(self, blocks: tuple[Block, ...]) -> Classifier | Speaker:
-        named = (self._model.config.get_text_config().pad_token_id, self._tokenizer.pad_token_id)
-        # What rows are filled up with; no real token sees it, so that any id does where none is named.
-        pad = next((i for i in named if i is not None and i < self._rows), 0)
-        body = Body(self._model, pad=pad, blocks=blocks, n_layers=self.n_layers, path=str(self.path))
-        if self.kind == "causal":
-            return Speaker(body, self._tokenizer)
-        order, opening = label_order(self.path, self._model), self._tokenizer.bos_token_id
-        return Classifier(body, order, opening, self._tokenizer(MIXED)["input_ids"], str(self.path))
 
     @property
     def schema(self) -> dict[str, str]:
@@ -172,11 +164,23 @@ class FrozenRouter:
         """FLOP/s of a plain matrix product in this router's dtype on its device; measured once per process."""
         return matrix_ceiling(self.device, self._model.dtype)
 
-    def read(self, queries: str | Sequence[str], *, before_batch: Callable[[], None] = lambda: None) -> RouterOutput:
+    def tokenised(self, queries: str | Sequence[str]) -> Tokenised:
+        """The queries as `read` takes them too: what a thread can make while another one reads.
+
+        Raises:
+            NotQueries: something other than str is among them.
+            QueryUnreadable: a query is blank, or holds nothing that the router can read.
+        """
+        began = time.perf_counter()
+        return Tokenised(self._prompts.of(texts_of(queries)), time.perf_counter() - began)
+
+    def read(
+        self, queries: str | Sequence[str] | Tokenised, *, before_batch: Callable[[], None] = lambda: None
+    ) -> RouterOutput:
         """Route every query; rows come back in the order given.
 
         Args:
-            queries: one or more.
+            queries: one or more, or what `tokenised` of this router made of them.
             before_batch: called before every batch; what it raises ends the reading.
 
         Raises:
@@ -184,12 +188,9 @@ class FrozenRouter:
             NotQueries: something other than str is among them.
             QueryUnreadable: a query is blank, or holds nothing that the router can read.
         """
-        began = time.perf_counter()
-        made = self._prompts.of(texts_of(queries))
+        made, tokenising_s = queries if isinstance(queries, Tokenised) else self.tokenised(queries)
+        began = time.perf_counter() - tokenising_s
         prompts = [prompt.ids for prompt in made]
-        if foreign := tuple(i for i, ids in enumerate(prompts) if max(ids) >= self._rows):
-            reason = "they hold a special token that the router's embedding has no row for; leave it out"
-            raise QueryUnreadable(foreign, len(prompts), reason)
         n, n_padded = len(prompts), 0
         blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)

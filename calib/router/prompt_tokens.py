@@ -28,6 +28,13 @@ class Prompt(NamedTuple):
     is_cut: bool
 
 
+class Tokenised(NamedTuple):
+    """Queries as one router's prompts, and the seconds that it took to make them."""
+
+    prompts: list[Prompt]
+    seconds: float
+
+
 def texts_of(queries: object) -> list[str]:
     """The queries as a list: one str, or any ordered collection of str.
 
@@ -68,14 +75,17 @@ class Prompts:
         window: tokens that can be read, the spare ones included.
         spare: tokens that must stay free after a prompt.
         is_capped: read `QUERY_TOKENS` of a query at most.
+        n_rows: of the embedding; a token beyond is refused.
         path: of the checkpoint, for messages.
 
     Raises:
         RouterUnusable: the template alone fills the window.
     """
 
-    def __init__(self, tokenizer: Any, template: str, *, window: int, spare: int, is_capped: bool, path: str) -> None:
-        self._tokenizer, self._template = tokenizer, template
+    def __init__(
+        self, tokenizer: Any, template: str, *, window: int, spare: int, is_capped: bool, n_rows: int, path: str
+    ) -> None:
+        self._tokenizer, self._template, self._n_rows = tokenizer, template, n_rows
         before, _, after = template.partition("{query}")
         start, end = _added(tokenizer)
         own_start = bool(start) and self._plain(before)[: len(start)] == start
@@ -109,17 +119,21 @@ class Prompts:
         """A prompt per query.
 
         Raises:
-            QueryUnreadable: a query has no token; its characters are ones that the tokenizer drops.
+            QueryUnreadable: a query has no token, for the tokenizer drops its characters, or one without an embedding.
         """
         short = [self._shortened(query) for query in queries]
         ids = self._ids([self._template.replace("{query}", query) for query in short])
         if nothing := tuple(i for i, row in enumerate(ids) if row == self.empty or not row):
             reason = "the router's tokenizer makes no token of them (invisible characters alone, say); leave them out"
             raise QueryUnreadable(nothing, len(queries), reason)
-        return [
+        made = [
             Prompt(cut(row, self.room), len(row) > self.room or len(query) < len(whole))
             for row, query, whole in zip(ids, short, queries, strict=True)
         ]
+        if foreign := tuple(i for i, prompt in enumerate(made) if max(prompt.ids) >= self._n_rows):
+            reason = "they hold a special token that the router's embedding has no row for; leave it out"
+            raise QueryUnreadable(foreign, len(made), reason)
+        return made
 
     def _shortened(self, query: str) -> str:
         """Its start and its end, if tokens of what lies between could not be read anyway."""

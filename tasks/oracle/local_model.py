@@ -53,14 +53,9 @@ class LocalModel:
         import torch
         from transformers import DynamicCache
 
-        from routecal.calib.router.batch_invariance import (
-            MIXED,
-            SHORT,
-            check_vocabulary,
-            compare,
-            in_a_sentence,
-        )
+        from routecal.calib.router.batch_invariance import SHORT, check_vocabulary, compare, in_a_sentence
         from routecal.calib.router.checkpoint import kind_of, load
+        from routecal.calib.router.reader import MIXED
         from routecal.calib.router.window import learned_positions, sliding_window
 
         if (kind := kind_of(Path(path))) != "causal":

@@ -47,6 +47,17 @@ def test_the_bytes_do_not_say_where_parts_ended(cuts: list[int]) -> None:
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [8, 8, 4]
 
 
+@pytest.mark.parametrize("columns", [None, ["hidden", "query_id"]])
+def test_groups_that_are_read_side_by_side_come_back_in_order(columns: list[str] | None) -> None:
+    table = features(1000)
+    stored = write_table(table, "features", home=Home.from_env(), metadata=METADATA)
+    found = read_table(stored, columns=columns)
+    assert pq.ParquetFile(stored.uri).num_row_groups == 125
+    assert found.column_names == (columns or read_table(stored).column_names)
+    assert all(found[name].equals(table[name]) for name in found.column_names)
+    assert (found.schema.metadata or {}).get(b"router_sha256") == b"aa"
+
+
 @pytest.mark.parametrize("size", [1, 3, 8, 10, 16, 20, 21])
 def test_a_table_is_read_in_parts_of_one_size(size: int) -> None:
     table, home = features(20), Home.from_env()

@@ -95,7 +95,7 @@ def test_a_token_without_a_row_in_the_embedding_is_refused_by_its_row(router_che
 @pytest.fixture
 def made(tokenizer: PreTrainedTokenizerFast) -> Callable[..., Prompts]:
     def of(template: str = "{query}", **options: Any) -> Prompts:
-        known = {"window": 10**6, "spare": 0, "is_capped": True, "path": "here"}
+        known = {"window": 10**6, "spare": 0, "is_capped": True, "n_rows": 10**6, "path": "here"}
         return Prompts(tokenizer, template, **(known | options))
 
     return of
