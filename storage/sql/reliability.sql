@@ -8,16 +8,16 @@
 -- Bin b (from 0) is [b/n_bins, (b+1)/n_bins); the last also holds p = 1. The interval is 95%, by Wilson.
 WITH bins AS (
     SELECT
-        CAST(bin_of(p, $n_bins) AS INTEGER) AS bin,
+        bin_of(p, $n_bins) AS bin,
         COUNT(*) AS n,
         AVG(p) AS mean_confidence,
-        COUNT(*) FILTER (WHERE is_correct) AS n_correct
+        CAST(COUNT_IF(is_correct) AS BIGINT) AS n_correct
     FROM predictions
     WHERE method = $method AND split = $split
     GROUP BY bin
 )
 SELECT
-    bin,
+    CAST(bin AS INTEGER) AS bin,
     n,
     mean_confidence,
     n_correct / n AS accuracy,

@@ -13,7 +13,7 @@ WITH bins AS (
         bin_of(p, $n_bins) AS bin,
         COUNT(*) AS n,
         SUM(p) AS sum_p,
-        COUNT(*) FILTER (WHERE is_correct) AS n_correct
+        CAST(COUNT_IF(is_correct) AS BIGINT) AS n_correct
     FROM night_predictions
     WHERE method = $method AND split = $split
     GROUP BY run_id, bin

@@ -11,10 +11,10 @@ WITH cells AS (
     SELECT
         examples.router_policy,
         examples.topic,
-        CAST(bin_of(p, $n_bins) AS INTEGER) AS bin,
+        bin_of(p, $n_bins) AS bin,
         COUNT(*) AS n,
         SUM(p) AS sum_p,
-        COUNT(*) FILTER (WHERE predictions.is_correct) AS n_correct
+        CAST(COUNT_IF(predictions.is_correct) AS BIGINT) AS n_correct
     FROM predictions
     JOIN examples ON examples.query_id = predictions.query_id
     WHERE predictions.method = $method AND predictions.split = $split AND examples.split = $split
@@ -39,7 +39,7 @@ bins AS (
 SELECT
     part,
     slice,
-    bin,
+    CAST(bin AS INTEGER) AS bin,
     n,
     sum_p / n AS mean_confidence,
     n_correct / n AS accuracy,
