@@ -145,7 +145,7 @@ def _run(name: str, options: Sequence[str], *, verbose: bool, refresh: bool) -> 
 
 def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: bool) -> "tuple[Run, Show]":
     """The flow and what prints its result, once Prefect is set up and a server answers; a dry run needs none."""
-    from routecal.flows.prefect_settings import load_prefect, run_environment
+    from routecal.flows.prefect_settings import load_prefect, run_environment, uncollected
 
     for variable, value in run_environment(verbose=verbose, refresh=refresh).items():
         os.environ.setdefault(variable, value)  # whatever the user set stays
@@ -157,16 +157,17 @@ def _prepared(command: "Command", params: "Params", *, verbose: bool, refresh: b
         check_prefect_home()
         check_given()
         Home.from_env().check_writable()
-    load_prefect()
-    flow: Any
-    if is_dry:
-        flow, show = command.load()
-        return flow.fn, show
-    from routecal.flows.prefect_server import reach_server
+    with uncollected():
+        load_prefect()
+        flow: Any
+        if is_dry:
+            flow, show = command.load()
+            return flow.fn, show
+        from routecal.flows.prefect_server import reach_server
 
-    # Its start and the import of our modules take ten seconds each on two cores: one goes on beside the other.
-    wait_for_server = reach_server()
-    flow, show = command.load()
+        # Its start and the import of our modules take ten seconds each on two cores: one goes on beside the other.
+        wait_for_server = reach_server()
+        flow, show = command.load()
     wait_for_server()
     return flow, show
 

@@ -15,7 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from routecal.flows import cli, prefect_server
+from routecal.flows import cli, prefect_server, start_server
 from routecal.flows.prefect_settings import run_environment
 
 spent: defaultdict[str, float] = defaultdict(float)
@@ -65,7 +65,7 @@ def main() -> None:
 
     spent["import"] = time.perf_counter() - began
     timed(prefect_server, "start_server", "server")
-    timed(prefect_server, "_wait", "server")
+    timed(start_server, "_wait", "server")
     timed(Flow, "__call__", "flows")
     timed(FlowRunEngine, "call_flow_fn", "flow bodies")
     timed(Task, "__call__", "tasks")
