@@ -38,7 +38,7 @@ from routecal.tasks.side_by_side import results
 from tests.bench.bars import Bar, report
 from tests.bench.extraction import prompts
 
-N_EMPTY = 200
+N_EMPTY = 50
 SHARD = 10
 
 
