@@ -68,17 +68,10 @@ def check_router(router: Artifact, reading: Reading, version: str = CHECK_VERSIO
 def extract_shard(queries: Artifact, router: Artifact, reading: Reading, version: str = EXTRACT_VERSION) -> Extracted:
     """Policy, logits and hidden state of one shard of queries."""
     table = read_table(queries, columns=["query_id", "query"])
-    with _loading:
-        model = open_router(router, reading)
-    # Beside another shard, which is being read; then it is this one's turn.
-    tokenised = model.tokenised(table["query"].to_pylist())
-    with _reading:
-        check_interrupted()
-        output = model.read(tokenised, before_batch=check_interrupted)
-        ceiling = model.ceiling
+    output, schema, ceiling = _read(table["query"].to_pylist(), router, reading)
     if cut := int(output.truncated.sum()):
         logger.warning("%d of %d queries are longer than the router's window and were cut", cut, table.num_rows)
-    metadata = {**model.schema, "router_sha256": router.sha256}
+    metadata = {**schema, "router_sha256": router.sha256}
     features = write_table(_rows(table["query_id"], output), "features", home=Home.from_env(), metadata=metadata)
     return Extracted(features=features, effort=output.effort, ceiling=ceiling, ended_at=time.time())
 
@@ -103,6 +96,18 @@ def router_of(features: Artifact) -> str:
 def n_truncated(features: Artifact) -> int:
     """How many queries were longer than the router's window."""
     return sum(read_table(features, columns=["truncated"])["truncated"].to_pylist())
+
+
+# A function of the module: what pickles the task by value then names this one, and not the locks, which cannot be.
+def _read(queries: list[str], router: Artifact, reading: Reading) -> tuple[RouterOutput, dict[str, str], float]:
+    """What the router makes of them, its schema, and its ceiling in FLOP/s."""
+    with _loading:
+        model = open_router(router, reading)
+    # Beside another shard, which is being read; then it is this one's turn.
+    tokenised = model.tokenised(queries)
+    with _reading:
+        check_interrupted()
+        return model.read(tokenised, before_batch=check_interrupted), model.schema, model.ceiling
 
 
 @lru_cache(maxsize=1)

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from importlib import import_module
+from pkgutil import walk_packages
+from types import ModuleType
 from typing import Any
 
+import cloudpickle
 import pytest
 from prefect.tasks import Task
 
+import routecal.tasks
 from routecal.tasks.cache import step
 from routecal.tasks.remote_steps import run_remotely
 
@@ -60,3 +65,16 @@ def test_the_task_is_the_one_that_it_was() -> None:
     assert "n * 2**times" in (double.source_code or "")
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'n'"):
         double.fn()
+
+
+def tasks_of(package: ModuleType) -> dict[str, Task]:
+    modules = [import_module(one.name) for one in walk_packages(package.__path__, f"{package.__name__}.")]
+    return {task.name: task for module in modules for task in vars(module).values() if isinstance(task, Task)}
+
+
+def test_workers_of_ray_and_dask_can_be_sent_every_task() -> None:
+    """They get it by value, with every global that its function names: a lock among them would be refused there."""
+    tasks = tasks_of(routecal.tasks)
+    assert {"extract", "SFT", "predict"} <= tasks.keys()
+    for task in tasks.values():
+        assert cloudpickle.loads(cloudpickle.dumps(task)).name == task.name
