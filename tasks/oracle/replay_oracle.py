@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -14,7 +15,9 @@ from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.oracle_spec import Artifact, Oracle, OracleSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -108,16 +111,19 @@ def label(queries: "pa.Table", oracle: ReplayOracle, matrix: OracleMatrix) -> "p
 
     Outcomes are found by `query_id`; `matched` gives those that were recorded without a context the ids of the queries.
     """
+    import numpy as np
     import pyarrow as pa
 
-    from routecal.storage.artifact import read_table
     from routecal.storage.schemas import SCHEMAS
 
-    outcomes = {row["query_id"]: row for row in read_table(oracle.outcomes).to_pylist()}
+    recorded, ids, order = _by_id(oracle.outcomes)
+    wanted = np.array(queries["query_id"].to_pylist(), "S")
+    place = np.searchsorted(ids, wanted, side="right") - 1
+    found = place[(place >= 0) & (ids[place] == wanted)] if len(ids) else place[:0]
     now = datetime.now(UTC)
     rows = [
         {
-            "query_id": query_id,
+            "query_id": row["query_id"],
             "oracle": "replay",
             "medium_model": row["medium_model"] or "unknown",
             "large_model": row["large_model"] or "unknown",
@@ -128,10 +134,23 @@ def label(queries: "pa.Table", oracle: ReplayOracle, matrix: OracleMatrix) -> "p
             "labelled_at": now,
             **{name: row[name] for name in _SAME},
         }
-        for query_id in queries["query_id"].to_pylist()
-        if (row := outcomes.get(query_id))
+        for row in recorded.take(order[found]).to_pylist()
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
+
+
+# Once for all shards of a run: else labelling takes time with the square of the queries.
+@lru_cache(maxsize=1)
+def _by_id(outcomes: Artifact) -> "tuple[pa.Table, NDArray[np.bytes_], NDArray[np.int64]]":
+    """The outcomes, their ids sorted, and the row of each of these."""
+    import numpy as np
+
+    from routecal.storage.artifact import read_table
+
+    table = read_table(outcomes)
+    ids = np.array(table["query_id"].to_pylist(), "S")
+    order = np.argsort(ids, kind="stable")
+    return table, ids[order], order
 
 
 def _resolve(params: Any, queries: str) -> ReplayOracle:

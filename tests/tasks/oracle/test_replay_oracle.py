@@ -2,12 +2,14 @@
 
 import logging
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from routecal.calib.policy import Grade, OracleMatrix
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.input_errors import NoOutcomeMatches
+from routecal.storage.query_identity import query_id
 from routecal.tasks.oracle.label_shards import check_labelled, label_shard
 from routecal.tasks.oracle.replay_oracle import import_outcomes, matched
 from routecal.tasks.queries import import_queries
@@ -44,6 +46,19 @@ def test_queries_without_an_outcome_are_left_out_and_counted(tmp_path: Path, cap
     with caplog.at_level(logging.WARNING):
         check_labelled(labels, queries, oracle)
     assert "2 of 3 queries got no label" in caplog.text
+
+
+def test_outcomes_are_read_once_for_all_shards(tmp_path: Path) -> None:
+    asked = [f"Question {i}?" for i in range(40)]
+    oracle = import_outcomes(write_jsonl(tmp_path / "o.jsonl", [outcome(text) for text in asked[5:35]]))
+    with patch("routecal.storage.artifact.read_table", wraps=read_table) as reads:
+        parts = [
+            read_table(label_shard.fn(store_queries(asked[i : i + 8]), oracle, OracleMatrix())) for i in range(0, 40, 8)
+        ]
+    assert [part["query_id"].to_pylist() for part in parts] == [
+        [query_id(text) for text in asked[max(i, 5) : min(i + 8, 35)]] for i in range(0, 40, 8)
+    ]
+    assert [call.args[0].kind for call in reads.mock_calls].count("outcomes") == 1
 
 
 def test_no_outcome_at_all(tmp_path: Path) -> None:
