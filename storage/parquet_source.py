@@ -33,7 +33,8 @@ class StoredParquet(pq.ParquetFile):  # type: ignore[misc]
         # others idle.
         if self.num_row_groups < 2 or not isinstance(self._from, Path):
             return self.read(columns=columns)
-        return pq.read_table(self._from, columns=columns, partitioning=None)
+        # Mapped, compressed bytes are in memory once, and not copied; no file is cut short after it has its name.
+        return pq.read_table(self._from, columns=columns, partitioning=None, memory_map=True)
 
 
 @contextmanager
