@@ -89,7 +89,7 @@ def kills(folder: Path) -> list[Bar]:
                 with subprocess.Popen(_engine_command(queries, fake), cwd=ROOT, env=environment(place)) as process:
                     before = fake.stats()["requests"]
                     while fake.stats()["requests"] < before + 200:
-                        time.sleep(0.02, is_limit=True)
+                        time.sleep(0.02)
                     time.sleep(rng.uniform(0.0, 3.0))
                     process.send_signal(signal.SIGKILL)
                 in_flight += _in_flight(place)
@@ -100,7 +100,7 @@ def kills(folder: Path) -> list[Bar]:
     print(f"     in flight at the kills {in_flight}, reported {reported}, paid twice {twice}")
     same = tables["killed"].sort_by("query_id").equals(tables["undisturbed"].sort_by("query_id"))
     return [
-        Bar("kills: labels that differ from an undisturbed run", 0.0 if same else 1.0, 0.0),
+        Bar("kills: labels that differ from an undisturbed run", 0.0 if same else 1.0, 0.0, is_limit=True),
         Bar("kills: calls paid twice per call in flight at the kills", twice / max(in_flight, 1), 1.0, is_limit=True),
         Bar("kills: calls paid twice beyond what the run reports", float(max(0, twice - reported)), 0.0, is_limit=True),
     ]
