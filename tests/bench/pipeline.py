@@ -14,12 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import LogLocator, NullFormatter
-
-from routecal.calib.plots.style import blank, render, series_style
+from routecal.calib.plots.style import COLOURS, blank, plain_axes, render
 from tests.bench.bars import Bar, constant, report
 from tests.bench.workload import ROOT, environment, server, write_queries
 from tests.calib.tiny_families import save_wide
@@ -34,6 +33,8 @@ ASKED = 60
 MOST = 12.0
 # Cheaper stages are noise.
 LEAST_S = 0.5
+# Of the picture.
+COLUMNS = 4
 
 
 def linear(folder: Path) -> list[Bar]:
@@ -126,18 +127,21 @@ def stages(notes: dict[str, float]) -> dict[str, float]:
 
 
 def drawn(found: dict[str, list[float]]) -> bytes:
-    """Both axes are logarithmic: what is linear rises as the grey line does."""
-    figure = blank(9, 5.5)
-    axes = figure.add_subplot(xlabel=f"times {BASE} queries ({ASKED} over an API)", ylabel="CPU seconds")
-    shown = sorted(found.items(), key=lambda stage: -stage[1][-1])
-    for i, (stage, seconds) in enumerate(shown):
-        colour, marker, line = series_style(i)
-        axes.loglog(TIMES[-len(seconds) :], seconds, color=colour, marker=marker, linestyle=line, label=stage)
-    first = shown[0][1][0]
-    axes.loglog(TIMES, [first * times for times in TIMES], color="0.7", linewidth=4, zorder=0, label="linear")
-    axes.xaxis.set_major_locator(LogLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    figure.legend(loc="outside right upper", fontsize="small")
+    """A panel for each stage that takes time, dearest first, axes logarithmic; grey rises as what is linear does."""
+    shown = sorted((one for one in found.items() if one[1][-1] >= LEAST_S), key=lambda stage: -stage[1][-1])
+    n_rows = -(-len(shown) // COLUMNS)
+    figure = blank(9, 1.8 * n_rows)
+    panels = list(figure.subplots(n_rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flat)
+    for panel, (stage, seconds) in zip_longest(panels, shown, fillvalue=(None, None)):
+        if stage is None:
+            panel.set_visible(False)
+            continue
+        panel.set_title(stage, fontsize="small")
+        panel.loglog(TIMES, [seconds[-1] * times / TIMES[-1] for times in TIMES], color="0.75", linewidth=4)
+        panel.loglog(TIMES[-len(seconds) :], seconds, color=COLOURS[0], marker="o", markersize=4)
+    plain_axes(panels)
+    figure.supxlabel(f"times {BASE} queries ({ASKED} over an API)", fontsize="small")
+    figure.supylabel("seconds of CPU", fontsize="small")
     return render(figure)
 
 

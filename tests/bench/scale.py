@@ -31,7 +31,7 @@ SHARD = 1_000_000
 CALLS = 4
 YEAR_S = 365.25 * 24 * 3600
 TABLES = ("queries", "labels", "features", "predictions")
-STAGES = ("import and the rest of the flow", "join", "predict", "score")
+STAGES = ("join", "predict", "score")
 # Simulated: calls a minute and model, and places, under which the quota decides.
 RPM, PLACES, SIMULATED = 1000.0, 64, 20_000
 
@@ -76,6 +76,7 @@ def page(known: dict[str, float]) -> str:
     kept = sum(terabytes.values())
     ledger = CALLS * N * known["bytes of a call in the ledger"] / 1e12
     cpu_h = {stage: N * known[f"CPU s of a query: {stage}"] / 3600 for stage in STAGES}
+    import_h = N * known["import_s_per_million"] / 1e6 / 3600
     sample, tier = plan(SAMPLE), SPEND_TIERS[-1]
     all_usd = sample.usd.likely / SAMPLE * N
     all_years = all_usd / tier.usd_per_10min * 600 / YEAR_S
@@ -85,11 +86,11 @@ def page(known: dict[str, float]) -> str:
     answer_s, judge_s = (limited.stages[k].call_s.likely for k in (0, 2))
     simulated = simulated_s(SIMULATED, rpm=RPM, concurrency=PLACES, answer_s=answer_s, judge_s=judge_s)
     rows = [
-        ("import", f"{terabytes['queries']:.2f} TB", f"{cpu_h['import and the rest of the flow']:,.0f} core-hours", ""),
+        ("import", f"{terabytes['queries']:.2f} TB", f"{import_h:,.0f} hours of one core", ""),
         (
             "label all",
             f"{terabytes['labels']:.2f} TB, and a ledger of {ledger:.1f} TB",
-            f"{all_years:,.0f} years at {tier.name}'s {tier.usd_per_10min:g} USD per ten minutes",
+            f"{all_years:,.1f} years at {tier.name}'s {tier.usd_per_10min:g} USD per ten minutes",
             f"{all_usd:,.0f}",
         ),
         (f"label {SAMPLE:,}", "MB", f"{sample_h:.1f} hours at the same", f"{sample.usd.likely:,.0f}"),
@@ -99,7 +100,7 @@ def page(known: dict[str, float]) -> str:
             f"{flop:.2g} FLOP: {gpu_h:,.0f} GPU-hours, or {cores_years:,.0f} years of two cores",
             f"{gpu_h * ASSUMED['USD/h'].value:,.0f}",
         ),
-        *((stage, "", f"{cpu_h[stage]:,.0f} core-hours", "") for stage in STAGES[1:]),
+        *((stage, "", f"{cpu_h[stage]:,.0f} core-hours", "") for stage in STAGES),
         (
             "keep a month",
             f"{kept:.1f} TB",
@@ -147,7 +148,7 @@ the plan says {planned.likely / 3600:.2f} ({limited.time.binding}), and between 
 
 ## Linear
 
-![CPU seconds of every stage at 1, 10 and 100 times 500 queries, on logarithmic axes, beside a straight line](cost.png)
+![CPU seconds of every stage at 1, 10 and 100 times 500 queries, on logarithmic axes, a panel each, beside a straight line](cost.png)
 """
 
 
@@ -164,3 +165,7 @@ def main() -> int:
         return 1
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
