@@ -148,7 +148,7 @@ the plan says {planned.likely / 3600:.2f} ({limited.time.binding}), and between 
 
 ## Linear
 
-![CPU seconds of every stage at 1, 10 and 100 times 500 queries, on logarithmic axes, a panel each, beside a straight line](cost.png)
+![CPU of every stage at 1, 10 and 100 times 500 queries, a panel each, beside a straight line](cost.png)
 """
 
 
