@@ -1,5 +1,6 @@
 """Tiny real models, made here: Gemma's architecture, random weights, a tokenizer trained on the spot."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,11 @@ def router_checkpoint(tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pyte
     Gemma3TextForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal: what a shell starts in the background ignores it, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

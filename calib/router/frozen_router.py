@@ -24,12 +24,7 @@ from numpy.typing import NDArray
 from routecal.calib.checkpoint_errors import RouterUnusable
 from routecal.calib.errors import NonFinite
 from routecal.calib.policy import POLICIES
-from routecal.calib.router.batch_invariance import (
-    check_vocabulary,
-    in_a_sentence,
-    samples,
-    settle_reading,
-)
+from routecal.calib.router.batch_invariance import check_vocabulary, in_a_sentence, samples, settle_reading
 from routecal.calib.router.batching import TokenBudget
 from routecal.calib.router.body import inner_layers
 from routecal.calib.router.checkpoint import kind_of, load

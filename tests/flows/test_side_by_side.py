@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +89,7 @@ def test_after_a_failure_nothing_is_begun_and_what_is_under_way_ends() -> None:
     assert 1 <= ended["after the failure"] <= 2
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Who runs the tests in the background of a script has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_what_runs_in_threads() -> None:
     seen = Counter[str]()
     both = threading.Barrier(2)

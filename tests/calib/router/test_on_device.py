@@ -37,8 +37,8 @@ def test_half_the_batch_where_memory_runs_out(device: str, tmp_path: Path) -> No
     def in_little_memory(input_ids: torch.Tensor, **more: object) -> object:
         tried.append(len(input_ids))
         if len(input_ids) > 16:
-            # On a GPU the device's own error: no GPU has a terabyte.
-            torch.empty(2**40, dtype=torch.uint8, device=device) if device == "cuda" else None
+            if device == "cuda":
+                torch.empty(2**40, dtype=torch.uint8, device=device)  # the device's own error: none has a terabyte
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(input_ids=input_ids, **more)
 

@@ -1,7 +1,6 @@
 """What Ctrl-C and SIGTERM do to a labelling run: drain, give up, and hand on."""
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -37,15 +36,7 @@ def test_the_first_signal_drains_and_the_handlers_are_put_back() -> None:
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C as in a terminal: what a shell starts in the background ignores it, and Python then leaves it so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interruptible")
+@pytest.mark.usefixtures("interruptible")
 def test_the_second_signal_gives_up_what_is_in_flight_and_the_third_is_as_ever() -> None:
     with serving({MEDIUM: HANGING}, respond=by_number()) as server:
         with ThreadPoolExecutor() as pool, desk_at(server, 4) as runner, stopping_on_signal(runner):
@@ -82,7 +73,7 @@ def test_sigterm_is_handed_on_once_everything_is_stored() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.usefixtures("_interruptible")
+@pytest.mark.usefixtures("interruptible")
 def test_other_threads_leave_signals_alone() -> None:
     def look(runner: JobRunner) -> bool:
         with stopping_on_signal(runner):
