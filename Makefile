@@ -55,7 +55,8 @@ suite: $(STAMP)  ## the tests of `make test`
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Three workers on two cores: most of the time something waits, for a beat, a lease or a poll.
-SERVED := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m served
+WORKERS := 3
+SERVED   = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m served
 
 served: $(STAMP) ## what the next two run, and every other test that starts servers or kills for minutes: a quarter of an hour
 	$(SERVED) tests/served tests/deployments tests/flows
@@ -100,11 +101,12 @@ wheel: $(STAMP)  ## build the wheel, install it at the lowest versions in fresh 
 containers: $(STAMP) ## as root on Debian, with buildah and debootstrap: build the image, run server, worker and a flow in it; ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "containers or not containers" tests/containers
 
+# Two workers each: of six, each starting servers, one server waited for two minutes.
 faults-and-docs: $(STAMP) ## faults, then docs and notebook
-	$(MAKE) --no-print-directory --jobs 1 faults docs notebook
+	$(MAKE) --no-print-directory --jobs 1 WORKERS=2 faults docs notebook
 
 beside-faults: $(STAMP) ## browser, gemma, fuzz and wheel, one after the other: what CI runs beside the last
-	$(MAKE) --no-print-directory --jobs 1 browser gemma fuzz wheel
+	$(MAKE) --no-print-directory --jobs 1 WORKERS=2 browser gemma fuzz wheel
 
 fuzz: $(STAMP)   ## a thousand seeded edits of tiny checkpoints: each is refused, or read as transformers reads it
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.checkpoints

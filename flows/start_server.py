@@ -78,5 +78,5 @@ def _wait(process: subprocess.Popen[bytes], health: str, log: Path, began: float
             if now >= says_at:
                 says_at = now + SAYS_EVERY_S
                 took = f"{now - began:.0f} s"
-                print(f"routecal: Prefect's temporary server has been starting for {took}", file=sys.stderr)
+                print(f"prefect: the temporary server has been starting for {took}", file=sys.stderr)
             time.sleep(0.1)

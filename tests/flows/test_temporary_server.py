@@ -101,7 +101,7 @@ def test_a_server_that_takes_longer_than_allowed_is_spoken_of_and_given_up(tmp_p
         timeout=PATIENCE_S
     )
     assert out.startswith("Prefect's temporary server did not start (it did not answer within 1 s)")
-    assert err.startswith("routecal: Prefect's temporary server has been starting for ")
+    assert err.startswith("prefect: the temporary server has been starting for ")
 
 
 @pytest.mark.parametrize(
