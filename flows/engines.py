@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 ANSWERS_WITHIN_S = 60.0
 # Of Ray's store of objects: what tasks take and return are references of a few hundred bytes.
 STORE_BYTES = 128 * 1024**2
+# With this, which Dask sets for its workers, malloc asks the kernel for every large block anew, and gives it back: torch
+# waits for pages to be zeroed in every layer.
+DASK_TRIMS = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 # Tasks for each worker: the one that it is at, and the next.
 PER_WORKER = 2
 
@@ -127,6 +130,7 @@ def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
 
 def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
+    import dask
     from distributed import WorkerPlugin
     from prefect_dask import DaskTaskRunner
 
@@ -141,9 +145,10 @@ def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
     local: dict[str, Any] = {"n_workers": n or _n_cores(), "threads_per_worker": 1, "memory_limit": 0}
     local |= {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
-    runner = stack.enter_context(
-        DaskTaskRunner(cluster_kwargs=local) if engine.host is None else DaskTaskRunner(address=engine.address)
-    )
+    with dask.config.set({DASK_TRIMS: None}):
+        runner = stack.enter_context(
+            DaskTaskRunner(cluster_kwargs=local) if engine.host is None else DaskTaskRunner(address=engine.address)
+        )
     client = runner.client
     client.register_plugin(Prepare(_variables()))
 
