@@ -1,7 +1,8 @@
 """Extraction on two local workers of Ray and of Dask against one, and what a task costs there that does nothing.
 
     one, two     `routecal extract` of the same prompts on one worker and on two, by turns; a worker has one core
-    empty        tasks without a body, a few at once, on two workers: seconds for each more
+    empty        tasks without a body, a few at once, on two workers: seconds for each more; and in threads, without
+                 an engine, where Prefect and its server take what is left
 
 Workers are up and have the model before the clock starts, as in a long run. Prompts and the real Gemma are those of
 `tests.bench.extraction`; needs the extras `demo`, `ray` and `dask`. `python -m tests.bench.engines 240 ray` reads 240
@@ -63,6 +64,15 @@ def measured(engine: str, workers: int, parts: list[Artifact], warm: Artifact, r
         return {"read": read, "empty": (time.perf_counter() - began) / N_EMPTY}
 
 
+@flow
+def in_threads() -> float:
+    """Seconds of an empty task without an engine: what Prefect itself takes, its server on the same cores."""
+    results(empty, [(i,) for i in range(20)], "warm", at_once=4)
+    began = time.perf_counter()
+    results(empty, [(i,) for i in range(N_EMPTY)], "empty", at_once=4)
+    return (time.perf_counter() - began) / N_EMPTY
+
+
 @contextmanager
 def surroundings(folder: Path) -> Iterator[None]:
     """A Prefect server, a home and results of this run alone."""
@@ -75,9 +85,11 @@ def surroundings(folder: Path) -> Iterator[None]:
 
 
 def of_engine(engine: str, parts: list[Artifact], warm: Artifact, router: Artifact, rounds: int) -> list[Bar]:
-    """One worker and two by turns; of each the fastest."""
+    """One worker and two by turns, and empty tasks without the engine; of each the fastest."""
     found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    here = []
     for _ in range(rounds):
+        here.append(in_threads())
         for workers, runs in found.items():
             runs.append(measured(engine, workers, parts, warm, router))
             load = Path("/proc/loadavg").read_text().split()[0]
@@ -86,6 +98,7 @@ def of_engine(engine: str, parts: list[Artifact], warm: Artifact, router: Artifa
     return [
         Bar(f"{engine}: two workers, times as fast as one", best[1, "read"] / best[2, "read"], 1.6),
         Bar(f"{engine}: an empty task on two workers, ms", 1e3 * best[2, "empty"], 20, is_limit=True),
+        Bar(f"{engine}: ms more than in a thread", 1e3 * (best[2, "empty"] - min(here)), 20, is_limit=True),
     ]
 
 
