@@ -61,6 +61,14 @@ def by_number(medium: int = 2, large: int = 3) -> Callable[[Request], str]:
     return respond
 
 
+POLICIES = {(True, True): "Standard_Query", (True, False): "Standard_Query", (False, True): "Complex_Query"}
+
+
+def true_policies(n: int) -> list[str]:
+    """Of `asked(n)`, answered `by_number`."""
+    return [POLICIES.get((i % 2 == 0, i % 3 == 0), "Ambiguous_Query") for i in range(n)]
+
+
 class Bill:
     """What the provider charges: every answer it has written, whether or not anybody received it."""
 
