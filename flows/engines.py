@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, SettingsContext, get_settings_context
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner
 
@@ -41,6 +41,16 @@ STORE_BYTES = 128 * 1024**2
 DASK_TRIMS = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 # Tasks for each worker: the one that it is at, and the next.
 PER_WORKER = 2
+
+
+class _Settings(SettingsContext):
+    """Goes to workers as it is. Prefect takes it apart for them, and each task there would put it together again, with a
+    look into environment and files for every group of settings: 80 ms of the 100 that an empty task took on a worker.
+    """
+
+    def serialize(self, include_secrets: bool = True) -> dict[str, Any]:
+        """Profile and settings as they are; they can be pickled."""
+        return {"profile": self.profile, "settings": self.settings}
 
 
 class Workers(NamedTuple):
@@ -76,6 +86,8 @@ def on_engine(params: EngineParams, *needed: Artifact) -> Iterator[None]:
     engine = engine_of(params.on)
     # A temporary server is in no setting, and workers would start one each.
     with temporary_settings({PREFECT_API_URL: api_url()}), ExitStack() as stack:
+        now = get_settings_context()
+        stack.enter_context(_Settings(profile=now.profile, settings=now.settings))
         try:
             start = {"ray": _start_ray, "dask": _start_dask, "modal": _start_modal}[engine.name]
             workers = start(engine, params.workers, stack)
