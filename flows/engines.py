@@ -41,6 +41,8 @@ STORE_BYTES = 128 * 1024**2
 DASK_TRIMS = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 # Tasks for each worker: the one that it is at, and the next.
 PER_WORKER = 2
+# What Ray and Dask raise once they have given up on a task that its worker did not survive.
+DEATHS = {"KilledWorker", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "OwnerDiedError"}
 
 
 class _Settings(SettingsContext):
@@ -76,7 +78,7 @@ def on_engine(params: EngineParams, *needed: Artifact) -> Iterator[None]:
         needed: artifacts that tasks read; a cluster whose workers do not see them is refused.
 
     Raises:
-        ClusterUnusable: it cannot be reached, or its workers have not what the tasks need.
+        ClusterUnusable: it cannot be reached, or its workers have not what the tasks need, or cannot run one.
         WorkersLost: they died again and again over one task.
     """
     flow = FlowRunContext.get()
@@ -103,9 +105,13 @@ def on_engine(params: EngineParams, *needed: Artifact) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if type(error).__module__.partition(".")[0] in ("ray", "distributed"):
-                raise WorkersLost(engine.name, plain(f"{type(error).__name__}: {error}", at_most=200)) from error
-            raise
+            if type(error).__module__.partition(".")[0] not in ("ray", "distributed"):
+                raise
+            what = f"{type(error).__name__}: {error}"
+            if type(error).__name__ in DEATHS:
+                raise WorkersLost(engine.name, plain(what, at_most=200)) from error
+            remedy = "install the same packages on all of them, and repeat the command: what is finished is kept"
+            raise _unusable(engine, f"a task could not run on its workers ({what})", remedy) from error
 
 
 def _start_modal(engine: Engine, n: int | None, stack: ExitStack) -> Workers:

@@ -37,6 +37,20 @@ def wait_for_another(folder: str) -> None:
         time.sleep(0.005)
 
 
+def _not_here() -> None:
+    raise ModuleNotFoundError("No module named 'only_here'")
+
+
+class OnlyHere:
+    """As if of a module that workers do not have: it can be pickled, and not be read again."""
+
+    def __call__(self) -> None:
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _not_here, ()
+
+
 def extraction_with(before_writing: Callable[..., None], *arguments: str) -> Task[..., Any]:
     """The task of extraction; what a shard was read to is written after a call of `before_writing`."""
 

@@ -9,7 +9,7 @@ from prefect import flow
 
 from routecal.calib.settings import Reading
 from routecal.flows.engines import on_engine
-from routecal.flows.errors import WorkersLost
+from routecal.flows.errors import ClusterUnusable, WorkersLost
 from routecal.flows.extract import extract
 from routecal.flows.label import label
 from routecal.flows.oracle_params import LabelParams
@@ -23,7 +23,7 @@ from routecal.tasks.benchmark.fit_cells import fit_cell, fit_router
 from routecal.tasks.benchmark.outcome_sets import import_sets
 from routecal.tasks.side_by_side import results
 from tests.flows.conftest import States, of
-from tests.flows.engines.bad_luck import die, die_once, extraction_with, wait_for_another
+from tests.flows.engines.bad_luck import OnlyHere, die, die_once, extraction_with, wait_for_another
 from tests.tasks.benchmark.made import questions, write_outcomes
 from tests.tasks.made import store_queries, texts, write_jsonl
 
@@ -61,6 +61,16 @@ def test_workers_that_die_again_and_again_end_the_run_in_a_sentence(
 ) -> None:
     monkeypatch.setattr(extraction, "extract_shard", extraction_with(die))
     with pytest.raises(WorkersLost, match=f"workers of {spread.on} died again and again over one task .*is kept$"):
+        extract(spread)
+
+
+def test_a_task_that_workers_cannot_load_is_not_taken_for_their_death(
+    monkeypatch: pytest.MonkeyPatch, alone: ExtractParams
+) -> None:
+    # Dask raises what loading raised, as it is.
+    spread = alone.model_copy(update={"on": "ray", "workers": 1})
+    monkeypatch.setattr(extraction, "extract_shard", extraction_with(OnlyHere()))
+    with pytest.raises(ClusterUnusable, match="a task could not run on its workers"):
         extract(spread)
 
 
