@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 ANSWERS_WITHIN_S = 60.0
 # Of Ray's store of objects: what tasks take and return are references of a few hundred bytes.
 STORE_BYTES = 128 * 1024**2
-# With this, which Dask sets for its workers, malloc asks the kernel for every large block anew, and gives it back: torch
-# waits for pages to be zeroed in every layer.
+# With this, which Dask sets for its workers, malloc asks the kernel for every large block anew, and gives it back:
+# torch waits for pages to be zeroed in every layer.
 DASK_TRIMS = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 # Tasks for each worker: the one that it is at, and the next.
 PER_WORKER = 2
@@ -46,8 +46,8 @@ DEATHS = {"KilledWorker", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedErr
 
 
 class _Settings(SettingsContext):
-    """Goes to workers as it is. Prefect takes it apart for them, and each task there would put it together again, with a
-    look into environment and files for every group of settings: 80 ms of the 100 that an empty task took on a worker.
+    """Goes to workers as it is. Prefect takes it apart for them, and each task there would put it together again, with
+    a look into environment and files for every group of settings: 80 ms of the 100 that an empty task took there.
     """
 
     def serialize(self, include_secrets: bool = True) -> dict[str, Any]:
