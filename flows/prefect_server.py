@@ -84,11 +84,14 @@ def reach_server() -> Callable[[], None]:
 
 
 def api_url() -> str:
-    """The API of the server that a run here talks to, be it the temporary one, which no setting names."""
-    from prefect.server.api.server import SubprocessASGIServer
+    """The API of the server that a run here talks to, be it one that Prefect started, which no setting names."""
     from prefect.settings import PREFECT_API_URL
 
-    return str(PREFECT_API_URL.value() or SubprocessASGIServer().api_url)
+    if url := PREFECT_API_URL.value():
+        return str(url)
+    from prefect.server.api.server import SubprocessASGIServer
+
+    return str(SubprocessASGIServer().api_url)
 
 
 def check_api(url: str, access: Access) -> None:

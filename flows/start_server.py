@@ -1,12 +1,14 @@
 """Start Prefect's temporary server for a command that no setting names another for."""
 
 import atexit
+import io
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +16,9 @@ import httpx
 
 from routecal.flows import temporary_server
 from routecal.flows.errors import ServerNotStarted
+from routecal.tasks.lasting_server import TEMPORARY
 
-ANSWERS_WITHIN_S, SAYS_EVERY_S = 5.0, 30.0
+ANSWERS_WITHIN_S, ENDS_WITHIN_S, SAYS_EVERY_S = 5.0, 5.0, 30.0
 
 
 def start_server() -> Callable[[], None]:
@@ -28,13 +31,9 @@ def start_server() -> Callable[[], None]:
     Returns:
         What waits until it answers, or raises ServerNotStarted: it ended, or is not ready in time.
     """
-    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.context import refresh_global_settings_context
     from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
 
-    # The one that Prefect's clients look for, and would start themselves.
-    server = SubprocessASGIServer()
-    if server.running:
-        return lambda: None
     home = Path(os.environ["PREFECT_HOME"]).expanduser()
     home.mkdir(parents=True, exist_ok=True)
     log = home / "temporary-server.log"
@@ -44,7 +43,7 @@ def start_server() -> Callable[[], None]:
     # would then answer for ours.
     with socket.socket() as bound, open(log, "ab") as output:
         bound.bind(("127.0.0.1", 0))
-        server.port = bound.getsockname()[1]
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/api"
         process = subprocess.Popen(
             # By its path and with -P: a folder of the user's may be called flows, too.
             [sys.executable, "-P", temporary_server.__file__, str(os.getpid()), str(bound.fileno())],
@@ -55,10 +54,22 @@ def start_server() -> Callable[[], None]:
             start_new_session=True,
             pass_fds=[bound.fileno()],
         )
-    server.server_process, server.running = process, True
-    atexit.register(server.stop)
+    atexit.register(_stop, process)
     within_s = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-    return partial(_wait, process, f"{server.api_url}/health", log, time.monotonic(), within_s)
+    # Prefect's clients would look for a server that they start themselves, and import all of one for that: three
+    # seconds. Workers of an engine are told by the same variable.
+    os.environ |= {"PREFECT_API_URL": url, TEMPORARY: "1"}
+    with redirect_stderr(io.StringIO()):  # what is wrong with profiles was said when they were read first
+        refresh_global_settings_context()
+    return partial(_wait, process, f"{url}/health", log, time.monotonic(), within_s)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], health: str, log: Path, began: float, within_s: float) -> None:

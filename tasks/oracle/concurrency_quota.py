@@ -15,8 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.settings import PREFECT_API_URL
 
+from routecal.tasks.lasting_server import has_lasting_server
 from routecal.tasks.oracle.job_runner import JobRunner
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def quota_size(name: str) -> int:
 
     A limit that does not exist is made. One of 0 pauses everybody, and counts as 1.
     """
-    return max(_limit(name), 1) if PREFECT_API_URL.value() else SLOTS
+    return max(_limit(name), 1) if has_lasting_server() else SLOTS
 
 
 def _limit(name: str) -> int:
@@ -84,7 +84,7 @@ def quota_slots(name: str, slots: int, runner: JobRunner) -> Iterator[None]:
 
     With 0 slots it holds none: batch jobs have limits of their own.
     """
-    if not slots or not PREFECT_API_URL.value():
+    if not slots or not has_lasting_server():
         # The server ends with this command, so nobody can run beside it; a slot would outlive a kill, though.
         yield
         return
