@@ -18,6 +18,7 @@ from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
+from routecal.tasks.figures import TRAINED, draw_figures
 from routecal.tasks.outcome import OUTCOME, predict_outcomes
 from routecal.tasks.pack import pack_router
 from routecal.tasks.progress import underway
@@ -108,7 +109,8 @@ def evaluate_heads(
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     made |= {} if outcomes is None else {"outcome_predictions": outcomes}
-    report = write_report(run_id, evaluation, {**artifacts, **made}, facts)
+    drawn = draw_figures(evaluation, predictions, {name: head for name, head in heads.items() if name in TRAINED})
+    report = write_report(run_id, evaluation, drawn, {**artifacts, **made}, facts)
     publish_evaluation(
         evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri
     )

@@ -9,8 +9,8 @@ from routecal.storage.remote import is_file, resolve
 from routecal.tasks.escalation_result import Escalation
 from routecal.tasks.evaluate import FINAL, Evaluation
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.figures import DRAWN, cost_quality_text, reliability_text
 from routecal.tasks.markdown import SHORT, picture, pipe_table, report_line, report_link, safe
-from routecal.tasks.report import DRAWN, cost_quality_text, reliability_text
 
 
 @task(name="publish", task_run_name="publish the result in the UI", cache_policy=NO_CACHE)

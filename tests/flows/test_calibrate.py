@@ -23,17 +23,13 @@ from routecal.tasks import runs
 from routecal.tasks.escalation_result import CALLS, JOINT, serving_rule
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.oracle import ORACLES
-from routecal.tasks.report import Figure
 from tests.flows.conftest import States, of
 from tests.tasks.made import write_jsonl
 
 SHARDS = 3
-DRAWN = ("reliability", "selective")
 
 
-def test_calibrate_from_files_to_report(
-    params: CalibrateParams, states: States, policies: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calibrate_from_files_to_report(params: CalibrateParams, states: States, policies: list[str]) -> None:
     first = calibrate(params)
     assert isinstance(first, Evaluated)
     assert set(of(states, "Completed").elements()) == {task for task, _ in states}
@@ -64,8 +60,7 @@ def test_calibrate_from_files_to_report(
     assert {d.threshold for d in decided} == {serving_rule(escalation, params.terms, "").threshold}
     assert {d.head_version for d in decided} == {first.head.sha256[:16]}
 
-    # the same again: nothing but the report is made, whose figures were seen
-    monkeypatch.setattr("routecal.tasks.report._figures", lambda *_: dict.fromkeys(DRAWN, Figure(b"", "")))
+    # the same again: nothing but the report is made
     states.clear()
     again = calibrate(params)
     assert of(states, "Completed") == {"report": 1, "publish": 1}

@@ -20,6 +20,7 @@ from routecal.tasks.escalation_result import CONFIDENCE, JOINT
 from routecal.tasks.escalation_verdict import rule_line, sentence
 from routecal.tasks.evaluate import FINAL, Evaluation, predict, score, score_slices
 from routecal.tasks.evaluation_verdict import headline, key_figures, next_steps
+from routecal.tasks.figures import draw_figures
 from routecal.tasks.load_examples import join
 from routecal.tasks.operating_table import FEWEST, topic_verdict
 from routecal.tasks.report import write_report
@@ -101,7 +102,9 @@ def report(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 gains_of(examples),
             ),
         }
-        found = write_report.fn("calibrate-<b>1", score.fn(predictions, 0).model_copy(update=more), artifacts, facts)
+        evaluation = score.fn(predictions, 0).model_copy(update=more)
+        drawn = draw_figures.fn(evaluation, predictions, {"SFT": head})
+        found = write_report.fn("calibrate-<b>1", evaluation, drawn, artifacts, facts)
         return Path(found).parent
 
 

@@ -12,7 +12,7 @@ from routecal.calib import plots
 from routecal.calib.escalation import CostQuality
 from routecal.calib.plots.style import COLOURS, LINES, MARKERS, METHODS, render, series_style, series_styles
 from routecal.tasks.evaluate import ESCALATED, FINAL
-from routecal.tasks.report import BEFORE, DRAWN
+from routecal.tasks.figures import BEFORE, DRAWN
 from tests.calib.plots.made import P, Y, logs
 
 
