@@ -2,10 +2,10 @@
 
 import pytest
 
-from routecal.tasks import evaluate, report
+from routecal.tasks import evaluate, figures
 
 
 def make_plain(patch: pytest.MonkeyPatch) -> None:
     """Spare the flows of this process most of their reports."""
     patch.setattr(evaluate, "usable", lambda _: ("constant", "temperature"))
-    patch.setattr(report, "_figures", lambda *_: dict.fromkeys(("reliability", "selective"), report.Figure(b"", "")))
+    patch.setattr(figures, "_figures", lambda *_: dict.fromkeys(("reliability", "selective"), figures.Figure(b"", "")))

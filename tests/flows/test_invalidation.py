@@ -48,9 +48,9 @@ def test_an_edit_makes_anew_what_stands_on_it(
     assert not found
 
     # RL alone earns rewards, and its head comes out the same, so that recalibrating it is found. Binned errors are in
-    # what measures.
+    # what measures and draws.
     for module in ("calib/learn/rewards.py", "calib/metrics/binned.py"):
         (project / "routecal" / module).write_text((project / "routecal" / module).read_text() + "\n# an edit\n")
     anew, found = made_by(project, *options, *small)
-    assert anew == {"RL", "score", "slices", "escalate"}
+    assert anew == {"RL", "score", "slices", "escalate", "draw"}
     assert found == done - anew
