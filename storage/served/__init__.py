@@ -1,0 +1,1 @@
+"""What a serving router wrote down: its decisions, how they were answered, and what came back about them."""

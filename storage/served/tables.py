@@ -1,0 +1,73 @@
+"""Rows that serving leaves: decisions, answers to them, and what came back. Joined by `decision_id`."""
+
+import pyarrow as pa
+
+_AT = pa.timestamp("us", tz="UTC")
+
+# One decision each; written before the client hears of it.
+DECISIONS = pa.schema(
+    {
+        "decision_id": pa.string(),
+        "at": _AT,
+        "surface": pa.string(),  # which endpoint asked
+        "client": pa.string(),  # name of the key; null where none is needed
+        "query_id": pa.string(),  # digest of the text, as that of a labelled query
+        "query": pa.string(),  # null where only digests are kept
+        "policy": pa.string(),
+        "confidence": pa.float64(),
+        "medium_right": pa.float64(),
+        "large_right": pa.float64(),
+        "gain": pa.float64(),
+        "decides_by": pa.string(),
+        "threshold": pa.float64(),
+        "escalate": pa.bool_(),  # what the head that decided asks for
+        "served": pa.string(),  # medium or large
+        "propensity": pa.float64(),  # probability of `served`, under all that decides
+        "status": pa.string(),  # ok, fallback, shadow, unlike
+        "override": pa.string(),  # why no head had a say; null where one had
+        "explored": pa.bool_(),
+        "by_canary": pa.bool_(),
+        "trial_served": pa.string(),  # what the head on trial asks for; null where none is tried
+        "head": pa.string(),
+        "router": pa.string(),
+        "asked_model": pa.string(),  # what the client named
+        "truncated": pa.bool_(),
+        "decided_s": pa.float64(),
+        "unlikeness": pa.float64(),
+    }
+)
+
+# One relayed answer each; written when it has ended, however that was.
+ANSWERS = pa.schema(
+    {
+        "decision_id": pa.string(),
+        "at": _AT,
+        "model": pa.string(),  # asked for upstream
+        "answered_by": pa.string(),  # what the answer itself says; null where it does not
+        "status": pa.int64(),
+        "outcome": pa.string(),  # ok, cancelled, failed
+        "reason": pa.string(),
+        "seconds": pa.float64(),
+        "tokens_input": pa.int64(),
+        "tokens_output": pa.int64(),
+        "cost_usd": pa.float64(),  # null where a price or a count is unknown
+        "is_shadow": pa.bool_(),  # asked in the background, for its grade alone
+        "text": pa.string(),  # of a shadow answer, which nobody else has
+    }
+)
+
+# What somebody says of one decision. The same word again is the same row.
+FEEDBACK = pa.schema(
+    {
+        "feedback_id": pa.string(),
+        "decision_id": pa.string(),
+        "at": _AT,
+        "source": pa.string(),  # name of the key that sent it
+        "about": pa.string(),  # served, medium, large: whose answer
+        "correct": pa.bool_(),
+        "score": pa.float64(),  # in [0, 1]
+        "label": pa.string(),  # CORRECT, INCORRECT, NOT_ATTEMPTED
+        "outcome": pa.string(),  # what became of it later, in words of the sender
+        "reason": pa.string(),
+    }
+)
