@@ -1,7 +1,6 @@
 """A router that says how sure it is: frozen router, heads and threshold from one folder; queries in, decisions out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -9,81 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routecal.calib.checkpoint_errors import NoOutcomeHead
+from routecal.calib.decision import Decision
 from routecal.calib.errors import NonFinite
 from routecal.calib.extra_cost import Prices
+from routecal.calib.familiarity import Familiarity
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.head.hub import fetch
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
 from routecal.calib.packed_folder import FILES, Serving, bound_to, router_folder, serving_of, version_of
-from routecal.calib.policy import DEFAULT_MAP, POLICIES, Policy
-from routecal.calib.promise.guarantee import Guarantee
+from routecal.calib.policy import POLICIES
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.calib.router.prompt_tokens import texts_of
 from routecal.calib.router.router_output import RouterOutput
 from routecal.calib.router_match import check_router
 from routecal.folder_digest import folder_digest
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do with one query.
-
-    Attributes:
-        policy: the router's own decision, never changed.
-        confidence: P(the policy is right), in [0, 1].
-        escalate: by confidence, that it is below the threshold; by the gain, that the large model serves: that the gain
-            per relative extra cost is above the threshold.
-        head_version: of the head that said so.
-        threshold: that confidence or gain was compared with.
-        truncated: the query was longer than what is read of one; its middle part was not read.
-        gain: P(large model right) - P(medium model right), in [-1, 1]; None where the folder holds no outcome head.
-        medium_right, large_right: the two, in [0, 1].
-        decides_by: whether `threshold` is one of the "confidence" or of the "gain".
-        guarantee: what is promised for the threshold, as long as that holds.
-        no_guarantee: why nothing is promised, in a sentence; empty where something is.
-        models: names of the models that serve the three policies, in the order of `Policy`.
-    """
-
-    policy: Policy
-    confidence: float
-    escalate: bool
-    head_version: str
-    threshold: float
-    truncated: bool = False
-    gain: float | None = None
-    medium_right: float | None = None
-    large_right: float | None = None
-    decides_by: str = "confidence"
-    guarantee: Guarantee | None = None
-    no_guarantee: str = ""
-    models: tuple[str, ...] = tuple(DEFAULT_MAP.models.values())
-
-    @property
-    def served_by(self) -> str:
-        """ "large" or "medium".
-
-        By confidence large where the map sends the policy there or doubt escalates, as `calib.escalation` counts it; by
-        the gain large where `escalate` says so, so that a complex query may go to the medium model.
-
-        >>> Decision(Policy.AMBIGUOUS, 0.4, True, "", 0.5).served_by
-        'large'
-        >>> Decision(Policy.COMPLEX, 0.9, False, "", 0.1, gain=0.02, decides_by="gain").served_by
-        'medium'
-        """
-        _, large, _ = self.models
-        is_kept_up = self.decides_by == "confidence" and self.models[POLICIES.index(self.policy)] == large
-        return "large" if self.escalate or is_kept_up else "medium"
-
-    @property
-    def model(self) -> str:
-        """Name of the model to call, as the policy map has it.
-
-        >>> Decision(Policy.COMPLEX, 0.9, False, "", 0.1).model
-        'large'
-        """
-        medium, large, _ = self.models
-        return large if self.served_by == "large" else medium
 
 
 class CalibratedRouter:
@@ -94,6 +33,7 @@ class CalibratedRouter:
         head: of this very router.
         serving: rule, threshold, blocks and the head's version.
         outcome_head: of this very router; without one the gain is not told.
+        familiar: what the queries of the calibration look like to this very router; None: unknown.
 
     Raises:
         FeatureMismatch: a head was trained on another router, or one that reads otherwise; names both sides.
@@ -101,11 +41,17 @@ class CalibratedRouter:
     """
 
     def __init__(
-        self, router: FrozenRouter, head: LoadedHead, serving: Serving, outcome_head: OutcomeHead | None = None
+        self,
+        router: FrozenRouter,
+        head: LoadedHead,
+        serving: Serving,
+        outcome_head: OutcomeHead | None = None,
+        familiar: Familiarity | None = None,
     ) -> None:
         if serving.decides_by == "gain" and outcome_head is None:
             raise NoOutcomeHead("this head's folder")
         self.router, self.head, self.serving, self.outcome_head = router, head, serving, outcome_head
+        self.familiar = familiar
         # What a monitor, or a person, says against the guarantee; empty: nothing.
         self.alarm = ""
         blocks = (*serving.blocks, *(() if outcome_head is None else outcome_head.blocks))
@@ -163,7 +109,7 @@ class CalibratedRouter:
         if not serving.head_version:
             serving = serving.model_copy(update={"head_version": version_of(folder)})
         read = serving.model_dump(include={"template", "dtype", "max_tokens", "layers", "poolings", "outcome_layers"})
-        return cls(FrozenRouter(place, device=device, **read), head, serving, outcome_head)
+        return cls(FrozenRouter(place, device=device, **read), head, serving, outcome_head, Familiarity.load(folder))
 
     def route(self, queries: str | Sequence[str]) -> list[Decision]:
         """A decision per query, in their order; one str is one query.
@@ -184,7 +130,9 @@ class CalibratedRouter:
             return []
         output = self.router.read(texts)
         blocks = self._blocks(output)
-        p = self.head.confidence(np.concatenate([blocks[name] for name in self.serving.blocks], axis=1), output.logits)
+        states = np.concatenate([blocks[name] for name in self.serving.blocks], axis=1)
+        p = self.head.confidence(states, output.logits)
+        unlike = [None] * len(texts) if self.familiar is None else self.familiar.relative(states).tolist()
         told, void = self._outcomes(blocks, output), self.no_guarantee
         gain = None if self.outcome_head is None else np.array([outcome["gain"] for outcome in told])
         escalated = self.serving.escalates(p, gain, output.n_tokens).tolist()
@@ -200,10 +148,11 @@ class CalibratedRouter:
                 guarantee=self.serving.guarantee if not void else None,
                 no_guarantee=void,
                 models=tuple(self.serving.policy_map.models.values()),
+                unlikeness=unlikeness,
                 **outcome,
             )
-            for policy, confidence, escalate, truncated, outcome in zip(
-                output.policy.tolist(), p.tolist(), escalated, output.truncated.tolist(), told, strict=True
+            for policy, confidence, escalate, truncated, outcome, unlikeness in zip(
+                output.policy.tolist(), p.tolist(), escalated, output.truncated.tolist(), told, unlike, strict=True
             )
         ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from routecal.calib import familiarity
 from routecal.calib.checkpoint_errors import CheckpointMissing, NoOutcomeHead, NotServable
 from routecal.calib.extra_cost import Prices
 from routecal.calib.head import LoadedHead, load
@@ -21,7 +22,7 @@ from routecal.calib.serving_rule import ServingRule
 # A folder that carries its router along has it here, and says so in `Serving.router`.
 ROUTER = "router"
 # What a folder may hold, as patterns.
-FILES = (CONFIG, WEIGHTS, outcome_folder.WEIGHTS, outcome_folder.CONFIG, f"{ROUTER}/*")
+FILES = (CONFIG, WEIGHTS, outcome_folder.WEIGHTS, outcome_folder.CONFIG, familiarity.WEIGHTS, f"{ROUTER}/*")
 
 
 class Serving(ServingRule):
@@ -42,7 +43,13 @@ class Serving(ServingRule):
     head_version: str = Field(default="", description="version of the head this was made of")
 
 
-def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: OutcomeHead | None = None) -> None:
+def pack(
+    head: LoadedHead,
+    serving: Serving,
+    folder: Path,
+    outcome_head: OutcomeHead | None = None,
+    familiar: familiarity.Familiarity | None = None,
+) -> None:
     """Write a head folder that says how it is served: `CalibratedRouter.from_pretrained` opens it.
 
     The router itself is not copied. To carry it along (to the Hub, say), copy it to `router` in the folder and give
@@ -53,6 +60,7 @@ def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: Outcome
         serving: kept in config.json under lineage, "serving".
         folder: where; made if need be.
         outcome_head: read off the same router; without one the folder decides by confidence.
+        familiar: what the queries of the calibration look like; without it no query is told to be unlike them.
 
     Raises:
         NoOutcomeHead: it is to decide by the gain, and there is no outcome head.
@@ -64,6 +72,8 @@ def pack(head: LoadedHead, serving: Serving, folder: Path, outcome_head: Outcome
     head.head.save_pretrained(folder, recalibrator=head.recalibrator, lineage=lineage, metrics=metrics)
     if outcome_head is not None:
         outcome_folder.save_outcome_head(outcome_head, folder)
+    if familiar is not None:
+        familiar.save(folder)
 
 
 def bound_to(

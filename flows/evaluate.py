@@ -18,6 +18,7 @@ from routecal.tasks.evaluate import ESCALATED, FINAL, Evaluation, predict, score
 from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
+from routecal.tasks.familiarity import fit_familiarity
 from routecal.tasks.figures import TRAINED, draw_figures
 from routecal.tasks.outcome import OUTCOME, predict_outcomes
 from routecal.tasks.pack import pack_router
@@ -105,7 +106,10 @@ def evaluate_heads(
     calibrated = None
     if reading is not None and escalation.rule is not None:
         rule = serving_rule(escalation, params.terms, f"{escalation.n_chosen_on} rows of {', '.join(chosen_on)}")
-        calibrated = pack_router(heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME), escalation.basis)
+        familiar = fit_familiarity(examples, inputs["features"], heads[final])
+        calibrated = pack_router(
+            heads[final], inputs["router"], reading, rule, inputs.get(OUTCOME), escalation.basis, familiar
+        )
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     made |= {} if outcomes is None else {"outcome_predictions": outcomes}

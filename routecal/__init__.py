@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.metadata import version
 
     from routecal.calib.calibrated_router import CalibratedRouter as CalibratedRouter
-    from routecal.calib.calibrated_router import Decision as Decision
+    from routecal.calib.decision import Decision as Decision
     from routecal.calib.estimator import ConfidenceEstimator as ConfidenceEstimator
     from routecal.calib.head import ConfidenceHead as ConfidenceHead
     from routecal.calib.head import Ensemble as Ensemble
@@ -32,7 +32,7 @@ _HOMES = {
     "Champion": "routecal.tasks.serving",
     "ConfidenceEstimator": "routecal.calib.estimator",
     "ConfidenceHead": "routecal.calib.head",
-    "Decision": "routecal.calib.calibrated_router",
+    "Decision": "routecal.calib.decision",
     "Ensemble": "routecal.calib.head",
     "Grade": "routecal.calib.policy",
     "OutcomeEstimator": "routecal.calib.outcome.estimator",

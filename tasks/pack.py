@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from routecal.calib.familiarity import Familiarity
 from routecal.calib.head import LoadedHead, load
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
@@ -27,6 +28,7 @@ def pack_router(
     rule: ServingRule,
     outcome_head: Artifact | None = None,
     basis: Basis | None = None,
+    familiarity: Artifact | None = None,
 ) -> Artifact:
     """The head's folder, with its router's place, the rule and the outcome head, if there is one.
 
@@ -37,12 +39,14 @@ def pack_router(
         rule: to serve by.
         outcome_head: of the same router; None where labels taught none.
         basis: what the promise for the rule's threshold was made from; None: nothing is promised.
+        familiarity: what the queries of the calibration look like, as `fit_familiarity` found; None: unknown.
 
     Raises:
         NoOutcomeHead: the rule is to decide by the gain, and no outcome head is given.
     """
     loaded, home = load(local_folder(head)), Home.from_env()
     outcomes = None if outcome_head is None else load_outcome_head(local_folder(outcome_head))
+    familiar = None if familiarity is None else Familiarity.load(local_folder(familiarity))
     inside = home.relative(router.uri)
     # Of a router among the artifacts its place beside the head, so that both can be moved together.
     is_beside = inside != router.uri and local_path(home.root) is not None
@@ -57,7 +61,7 @@ def pack_router(
     serving = _guaranteed(serving, loaded, outcomes, router.sha256, basis)
 
     def build(folder: Path) -> None:
-        pack(loaded, serving, folder, outcomes)
+        pack(loaded, serving, folder, outcomes, familiar)
 
     return write_folder("calibrated", build, home=home)
 
@@ -79,7 +83,7 @@ def with_rule(calibrated: Artifact, rule: ServingRule, basis: Basis | None = Non
     serving = _guaranteed(serving, opened.head, opened.outcome_head, router, basis)
 
     def build(folder: Path) -> None:
-        pack(opened.head, serving, folder, opened.outcome_head)
+        pack(opened.head, serving, folder, opened.outcome_head, opened.familiar)
 
     return write_folder(calibrated.kind, build, home=Home.from_env())
 
@@ -101,7 +105,7 @@ def copy_packed(calibrated: Artifact, folder: str) -> None:
     opened = _open(own)
     place = router_folder(opened.serving.router, own, (None, None, None, None))
     serving = opened.serving.model_copy(update={"router": str(place.resolve())})
-    pack(opened.head, serving, Path(folder).expanduser(), opened.outcome_head)
+    pack(opened.head, serving, Path(folder).expanduser(), opened.outcome_head, opened.familiar)
 
 
 class _Opened(NamedTuple):
@@ -110,11 +114,12 @@ class _Opened(NamedTuple):
     head: LoadedHead
     serving: Serving
     outcome_head: OutcomeHead | None
+    familiar: Familiarity | None
 
 
 def _open(folder: Path) -> _Opened:
     outcome_head = load_outcome_head(folder) if holds_outcome_head(folder) else None
-    return _Opened(load(folder), serving_in(folder), outcome_head)
+    return _Opened(load(folder), serving_in(folder), outcome_head, Familiarity.load(folder))
 
 
 def _guaranteed(

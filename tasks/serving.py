@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from routecal.calib.calibrated_router import CalibratedRouter, Decision
+from routecal.calib.calibrated_router import CalibratedRouter
+from routecal.calib.decision import Decision
 from routecal.calib.errors import CalibError
 from routecal.storage.artifact import Artifact
 from routecal.storage.errors import StorageError
@@ -27,7 +28,8 @@ class Champion:
 
     Args:
         home: whose registry; None takes ROUTECAL_HOME.
-        look_every_s: seconds between looks at the registry: one listing and one small file.
+        look_every_s: seconds between looks at the registry: one listing and one small file. None: `route` never
+            looks, so that no query waits for a head that opens; call `look` from a thread.
         **options: of `CalibratedRouter.from_pretrained`, such as device.
 
     Raises:
@@ -35,7 +37,7 @@ class Champion:
         StorageError, CalibError: the first head cannot be read or opened.
     """
 
-    def __init__(self, home: Home | None = None, *, look_every_s: float = 5.0, **options: Any) -> None:
+    def __init__(self, home: Home | None = None, *, look_every_s: float | None = 5.0, **options: Any) -> None:
         self._home, self._look_every_s, self._options = home or Home.from_env(), look_every_s, options
         self._looking = threading.Lock()
         entry = newest_entry(self._home)
@@ -47,12 +49,18 @@ class Champion:
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
         """As `CalibratedRouter.route`, by one head for all of these queries."""
-        self._look()
+        if self._look_every_s is not None and time.monotonic() - self._looked >= self._look_every_s:
+            self.look()
         return self.router.route(queries)
 
-    def _look(self) -> None:
+    @property
+    def number(self) -> int:
+        """Of the registry's entry that is in force here."""
+        return self._number
+
+    def look(self) -> None:
         """Take up another head if there is one; whoever comes while somebody looks goes on with the one there is."""
-        if time.monotonic() - self._looked < self._look_every_s or not self._looking.acquire(blocking=False):
+        if not self._looking.acquire(blocking=False):
             return
         try:
             entry = newest_entry(self._home)

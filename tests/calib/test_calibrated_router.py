@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from routecal.calib.calibrated_router import CalibratedRouter, Decision
+from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.checkpoint_errors import (
     CheckpointMissing,
     FeatureMismatch,
@@ -18,6 +18,7 @@ from routecal.calib.checkpoint_errors import (
     NotServable,
     QueryUnreadable,
 )
+from routecal.calib.decision import Decision
 from routecal.calib.head import ConfidenceHead, HeadConfig, LoadedHead
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES, Policy

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routecal.calib.calibrated_router import CalibratedRouter, Decision
+from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.checkpoint_errors import FeatureMismatch, HeadUnusable, NoOutcomeHead
+from routecal.calib.decision import Decision
 from routecal.calib.errors import OutOfRange
 from routecal.calib.extra_cost import ExtraCost, Prices
 from routecal.calib.outcome.head import OutcomeHead
