@@ -95,9 +95,14 @@ COMMANDS = {
 }
 
 # What `routecal.__main__` hands on to the deployments, of which flows know nothing.
-SERVER_COMMANDS = {
-    "serve": "Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C",
-    "deploy": "Put all deployments on the server at PREFECT_API_URL",
+DEPLOYED_COMMANDS = {
+    "Prefect server": {
+        "serve": "Start a Prefect server with a worker and all deployments on this machine, until Ctrl-C",
+        "deploy": "Put all deployments on the server at PREFECT_API_URL",
+    },
+    "Router service": {
+        "serve-router": "Decide which model answers and relay its answer, in front of both models, until Ctrl-C",
+    },
 }
 # Commands that have no parameter model here.
-OTHER_COMMANDS = (*SERVER_COMMANDS, "completion")
+OTHER_COMMANDS = (*(name for group in DEPLOYED_COMMANDS.values() for name in group), "completion")

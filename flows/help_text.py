@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from routecal.flows.cli_options import COMMON
-from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
+from routecal.flows.commands import COMMANDS, DEPLOYED_COMMANDS
 from routecal.flows.errors import WrongValues
 from routecal.flows.form import Params, allowed
 from routecal.flows.option_names import RENAMED, options_of, spelled
@@ -35,7 +35,8 @@ def overview() -> str:
             group = command.group
             lines += ["", group]
         lines.append(f"  {name:<13} {summary(command.params)}")
-    lines += ["", "Prefect server", *(f"  {name:<13} {text}" for name, text in SERVER_COMMANDS.items())]
+    for group, commands in DEPLOYED_COMMANDS.items():
+        lines += ["", group, *(f"  {name:<13} {text}" for name, text in commands.items())]
     return "\n".join(lines) + "\n" + ENDING
 
 
@@ -156,7 +157,8 @@ def completion(words: Sequence[str]) -> str:
         for action in one._actions:
             if action.nargs is None and action.choices is None:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
-    for name, text in SERVER_COMMANDS.items():
-        commands.add_parser(name, help=text)
+    for group in DEPLOYED_COMMANDS.values():
+        for name, text in group.items():
+            commands.add_parser(name, help=text)
     commands.add_parser("completion", help="Print a completion script").add_argument("shell", choices=SHELLS)
     return str(shtab.complete(parser, words[0]))

@@ -11,7 +11,7 @@ from types import FunctionType
 import pytest
 
 import routecal
-from routecal.__main__ import ON_A_SERVER
+from routecal.__main__ import DEPLOYED
 from routecal.calib.baselines import BASELINES
 from routecal.calib.learn.rewards import REWARDS
 from routecal.calib.metrics import METRICS
@@ -76,16 +76,16 @@ def test_every_command_parses(text: str) -> None:
         for name in (
             n for n in alternatives if n not in ("--help", "--verbose", "--refresh", "COMMAND", "NAME", "completion")
         ):
-            assert name in COMMANDS or name in ON_A_SERVER, line
+            assert name in COMMANDS or name in DEPLOYED, line
             used = {word.split("=")[0] for word in rest if word.startswith("--")}
             assert used <= options(name), f"{line}: {used - options(name)}"
 
 
 def options(name: str) -> set[str]:
     """Every spelling of every option of a command."""
-    if name in ON_A_SERVER:
-        source = Path(import_module(ON_A_SERVER[name]).__file__ or "").read_text(encoding="utf-8")
-        return {"--help", *re.findall(r'add_argument\("(--[a-z-]+)"', source)}
+    if name in DEPLOYED:
+        source = Path(import_module(DEPLOYED[name][0]).__file__ or "").read_text(encoding="utf-8")
+        return {"--help", *re.findall(r'\("(--[a-z-]+)"', source)}
     model = COMMANDS[name].params
     known = {"--help", "--help-all", "--json", "--config"} | set(map(spelled, model.model_fields))
     known |= {"--no-" + f.replace("_", "-") for f, i in model.model_fields.items() if i.annotation is bool}
@@ -98,13 +98,13 @@ def options(name: str) -> set[str]:
 
 @page
 def test_every_option_in_prose_is_one_of_some_command(text: str) -> None:
-    known = {"--version", "--refresh", "--verbose"}.union(*map(options, (*COMMANDS, *ON_A_SERVER)))
+    known = {"--version", "--refresh", "--verbose"}.union(*map(options, (*COMMANDS, *DEPLOYED)))
     used = {code.split()[0].split("=")[0] for code in inline(text) if re.match(r"--\w", code)}
     assert used <= known, used - known
 
 
 def test_every_command_is_listed() -> None:
-    assert {f"`routecal {name}`" for name in (*COMMANDS, *ON_A_SERVER)} <= set(
+    assert {f"`routecal {name}`" for name in (*COMMANDS, *DEPLOYED)} <= set(
         re.findall(r"`[^`]+`", PAGES["docs/commands.md"])
     )
 

@@ -10,10 +10,10 @@ import pytest
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
-from routecal.__main__ import ON_A_SERVER
+from routecal.__main__ import DEPLOYED
 from routecal.flows import cli
 from routecal.flows.calibrate import calibrate
-from routecal.flows.commands import COMMANDS, SERVER_COMMANDS
+from routecal.flows.commands import COMMANDS, DEPLOYED_COMMANDS
 from routecal.flows.form import Params
 from routecal.flows.option_names import spelled
 from tests.flows.refusal import Capture
@@ -98,11 +98,11 @@ def test_every_command_loads_and_what_runs_a_quick_one_takes_its_fields(name: st
     assert not command.is_quick or signature(run).parameters.keys() == command.params.model_fields.keys()
 
 
-def test_the_commands_of_a_server_are_those_that_the_deployments_have() -> None:
-    assert SERVER_COMMANDS.keys() == ON_A_SERVER.keys()
+def test_the_commands_that_help_lists_are_those_that_are_deployed() -> None:
+    assert {name for group in DEPLOYED_COMMANDS.values() for name in group} == DEPLOYED.keys()
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *ON_A_SERVER])
+@pytest.mark.parametrize("name", [*COMMANDS, *DEPLOYED])
 def test_the_list_of_commands_has_a_line_of_each(name: str, capsys: Capture) -> None:
     cli.main(["--help"])
     (line,) = re.findall(rf"^  {name} +(.*)$", capsys.readouterr().out, re.MULTILINE)

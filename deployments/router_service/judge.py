@@ -1,0 +1,39 @@
+"""routecal as the judge that LiteLLM's capability classifier and Switchyard's `llm_classifier` ask.
+
+Both send a chat completion whose newest message of the user is the task, or a follow-up to it, and read a JSON object
+with these names and no others. `p_solve` is the probability that the medium model is enough. The gateway compares it
+with the threshold in its own configuration: set that to the head's, which `GET /v1/models` tells.
+"""
+
+import json
+import time
+from typing import Any
+
+from routecal.deployments.router_service.decider import Served
+from routecal.deployments.router_service.decision_models import is_enough
+
+RULE, BOUNDARY = {True: "SUP-1", False: "UNS-1"}, {True: "supported", False: "unsupported"}
+
+
+def verdict(served: Served) -> dict[str, Any]:
+    """What a judge says of a query."""
+    known = served.by is not None
+    return {
+        "crux": served.action.override or (served.by.policy.value if served.by is not None else "no decision"),
+        "primary_rule": RULE[known],
+        "capability_boundary": BOUNDARY[known],
+        "p_solve": float(is_enough(served)),
+    }
+
+
+def verdict_completion(served: Served, model: str) -> dict[str, Any]:
+    """The verdict as a chat completion."""
+    message = {"role": "assistant", "content": json.dumps(verdict(served)), "refusal": None}
+    return {
+        "id": f"chatcmpl-{served.id}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    }

@@ -1,0 +1,31 @@
+"""Who may ask: keys are known by their digest, and compared in constant time."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from routecal.deployments.router_service.service_settings import ClientKey
+
+
+class NotAllowed(PermissionError):
+    """No key, or one that nobody has."""
+
+
+def client_of(authorization: str | None, keys: Sequence[ClientKey]) -> str | None:
+    """Name of who asks; None where anybody may.
+
+    Args:
+        authorization: the header, "Bearer KEY".
+        keys: empty where anybody may ask.
+
+    Raises:
+        NotAllowed: there are keys, and this is none of them.
+    """
+    if not keys:
+        return None
+    kind, _, key = (authorization or "").partition(" ")
+    digest = hashlib.sha256(key.strip().encode("utf-8", "surrogatepass")).hexdigest()
+    found = [one.name for one in keys if hmac.compare_digest(one.sha256, digest)]
+    if kind.lower() != "bearer" or not found:
+        raise NotAllowed("the key in the header Authorization is not one of this server's; ask whoever runs it")
+    return found[0]

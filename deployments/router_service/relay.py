@@ -1,0 +1,157 @@
+"""An upstream's answer on its way to the client: the same bytes, in the same order, as they come.
+
+A stream's head goes out with its first byte. An answer in one piece is held until it is whole, so that one which breaks
+off becomes an error and not half an answer with status 200; a stream that breaks off ends with an error event and
+without `[DONE]`, since its head is gone.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiohttp
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from routecal.deployments.router_service.service_settings import Upstream
+from routecal.deployments.router_service.upstream import UpstreamFailed, Upstreams, relayed_headers
+
+Headers = list[tuple[bytes, bytes]]
+EVENTS = "text/event-stream"
+# What is kept of an answer for the log: usage stands at its end, the model's name at its beginning.
+_KEPT = 1 << 20
+
+
+@dataclass
+class Relayed:
+    """How an answer went.
+
+    Attributes:
+        status: HTTP status that the client saw; 499 where it had gone before there was one.
+        outcome: ok, cancelled (the client went away), failed (upstream did not answer, or broke off).
+        reason: of a failure.
+        head, tail: the first and the last bytes of the answer, as they came.
+    """
+
+    status: int = 499
+    outcome: str = "cancelled"
+    reason: str = ""
+    content_encoding: str = ""
+    head: bytes = b""
+    tail: bytes = b""
+
+
+class Relay(Response):
+    """A response that relays one request.
+
+    Args:
+        upstreams, upstream, path, body: what is asked where.
+        headers: of the client's request, names in lower case.
+        added: headers that every answer gets, errors too.
+        ended: called once with how it went.
+    """
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        upstream: Upstream,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        added: Sequence[tuple[str, str]],
+        ended: Callable[[Relayed], None] = lambda relayed: None,
+    ) -> None:
+        super().__init__()
+        self._upstreams, self._upstream, self._path, self._asked = upstreams, upstream, path, body
+        self._sent_headers, self._ended = headers, ended
+        self._added: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in added]
+        self._relayed = Relayed()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Relay until the answer ends, or the client goes away: then upstream is told at once."""
+        relaying = asyncio.ensure_future(self._relay(send))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({relaying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if relaying.done():
+                relaying.result()
+        finally:
+            for task in (relaying, leaving):
+                task.cancel()
+            await asyncio.gather(relaying, leaving, return_exceptions=True)
+            self._ended(self._relayed)
+
+    async def _relay(self, send: Send) -> None:
+        try:
+            async with self._upstreams.answer(self._upstream, self._path, self._asked, self._sent_headers) as answer:
+                kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+                self._relayed.content_encoding = answer.headers.get("content-encoding", "")
+                await (self._stream if kind == EVENTS else self._whole)(answer, send)
+        except UpstreamFailed as failed:
+            self._relayed.reason, self._relayed.outcome = failed.reason, "failed"
+            await self._fail(send, failed.status, failed.reason)
+
+    async def _whole(self, answer: aiohttp.ClientResponse, send: Send) -> None:
+        try:
+            body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UpstreamFailed(502, f"the answer broke off ({type(error).__name__})") from error
+        if not body and answer.status == 200:
+            raise UpstreamFailed(502, "the answer is empty")
+        headers = [*relayed_headers(answer), (b"content-length", str(len(body)).encode()), *self._added]
+        self._relayed.status = answer.status
+        self._keep(body)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        self._relayed.outcome = "ok" if answer.status < 500 else "failed"
+        await send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, answer: aiohttp.ClientResponse, send: Send) -> None:
+        self._relayed.status = answer.status
+        headers = [*relayed_headers(answer), *self._added]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        try:
+            async for chunk in answer.content.iter_any():
+                self._keep(chunk)
+                await send(_part(chunk))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._relayed.outcome, self._relayed.reason = "failed", type(error).__name__
+            # What came before it broke off, and aiohttp has not handed out.
+            for chunk in getattr(answer.content, "_buffer", ()):
+                self._keep(chunk)
+                await send(_part(chunk))
+            if not self._relayed.content_encoding:
+                said = {"error": _error(f"the answer broke off ({type(error).__name__})", "upstream_error")}
+                await send(_part(f"\n\ndata: {json.dumps(said)}\n\n".encode()))
+        else:
+            self._relayed.outcome = "ok"
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, send: Send, status: int, reason: str) -> None:
+        body = json.dumps({"error": _error(f"{self._upstream.model} did not answer: {reason}", "upstream_error")})
+        self._relayed.status = status
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *self._added]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.encode()})
+
+    def _keep(self, chunk: bytes) -> None:
+        kept = self._relayed
+        if len(kept.head) < _KEPT:
+            kept.head += chunk[: _KEPT - len(kept.head)]
+        kept.tail = (kept.tail + chunk)[-_KEPT // 16 :]
+
+
+def _part(chunk: bytes) -> Message:
+    return {"type": "http.response.body", "body": chunk, "more_body": True}
+
+
+def _error(message: str, kind: str) -> dict[str, object]:
+    """As OpenAI says that something went wrong."""
+    return {"message": message, "type": kind, "param": None, "code": None}
+
+
+async def _gone(receive: Receive) -> None:
+    with suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
