@@ -11,8 +11,8 @@ from routecal.calib.checkpoint_errors import NoOutcomeHead
 from routecal.calib.decision import Decision
 from routecal.calib.errors import NonFinite
 from routecal.calib.extra_cost import Prices
-from routecal.calib.familiarity import Familiarity
 from routecal.calib.head import LoadedHead, load
+from routecal.calib.head.familiarity import Familiarity
 from routecal.calib.head.hub import fetch
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head

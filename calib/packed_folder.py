@@ -7,10 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from routecal.calib import familiarity
 from routecal.calib.checkpoint_errors import CheckpointMissing, NoOutcomeHead, NotServable
 from routecal.calib.extra_cost import Prices
-from routecal.calib.head import LoadedHead, load
+from routecal.calib.head import LoadedHead, familiarity, load
 from routecal.calib.head.head_folder import CONFIG, WEIGHTS
 from routecal.calib.head.hub import fetch
 from routecal.calib.heads_digest import heads_sha256

@@ -124,6 +124,8 @@ def _start_modal(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
 def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Of the first of three tries to reach a cluster: one on a busy machine starts a process for every client.
+    os.environ.setdefault("RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S", "15")
     import ray
     from prefect_ray import RayTaskRunner
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from routecal.calib.errors import TooFewExamples
-from routecal.calib.familiarity import Familiarity
 from routecal.calib.head import load
+from routecal.calib.head.familiarity import Familiarity
 from routecal.storage.artifact import Artifact
 from routecal.storage.folder_artifact import local_folder, write_folder
 from routecal.storage.layout import Home
@@ -17,7 +17,7 @@ from routecal.tasks.load_examples import load_examples
 LEARNT, HELD_TO = ("train",), ("calibration", "validation")
 
 
-@step("familiarity", "learn what {examples.rows} queries look like", on=("calib.familiarity",))
+@step("familiarity", "learn what {examples.rows} queries look like", on=("calib.head.familiarity",))
 def fit_familiarity(examples: Artifact, features: Artifact, head: Artifact) -> Artifact | None:
     """A folder with the file that `CalibratedRouter` reads beside a head; None where the queries are too few.
 

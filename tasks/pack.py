@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from routecal.calib.familiarity import Familiarity
 from routecal.calib.head import LoadedHead, load
+from routecal.calib.head.familiarity import Familiarity
 from routecal.calib.outcome.head import OutcomeHead
 from routecal.calib.outcome.outcome_folder import holds_outcome_head, load_outcome_head
 from routecal.calib.packed_folder import Serving, bound_to, pack, router_folder, serving_in

@@ -26,7 +26,7 @@ NEEDS = {
     "storage": ("pipeline", "postgres"),
     "tasks": ("pipeline", "demo", "gemini", "openai"),
     "flows": ("pipeline", "dask", "ray"),
-    "deployments": ("serve", "modal"),
+    "deployments": ("serve", "modal", "router"),
 }
 # Files that are imported once their extra was seen to be there; and the plots, which only reports import.
 LATER = {"calib/plots": ("pipeline",), "tasks/oracle/providers/openai": ("openai",)}

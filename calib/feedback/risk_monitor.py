@@ -38,7 +38,7 @@ class RiskMonitor(BaseModel):
     >>> for _ in range(30):
     ...     after = after.after(1.0)
     >>> new.broken_after, after.broken_after, after.changed_after
-    (None, 8, 8)
+    (None, 3, 6)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")

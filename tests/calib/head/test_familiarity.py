@@ -7,7 +7,7 @@ import pytest
 
 from routecal.calib.checkpoint_errors import HeadUnusable
 from routecal.calib.errors import OutOfRange, TooFewExamples
-from routecal.calib.familiarity import WEIGHTS, Familiarity
+from routecal.calib.head.familiarity import WEIGHTS, Familiarity
 
 
 def states(n: int, *, seed: int, d: int = 40, k: int = 5) -> np.ndarray:
