@@ -86,7 +86,7 @@ def test_only_the_model_changes(
         (b'{"a" 1}', "a colon is expected"),
         (b"{'a': 1}", "a name is expected"),
         (b'{"a": 1} x', "something follows"),
-        (b'{"a": tru}', "no JSON object"),
+        (b'{"a": yes}', "no JSON object"),
         (b'{"model": "a", "model": "b"}', "'model' is there twice"),
         (b'{"\\u006dodel": "a", "model": "b"}', "'model' is there twice"),
         (b'{"api_base": "x"}', "api_base is not taken"),
