@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException
 
 from routecal.deployments.router_service.asked_model import JUDGE, asked_for, names
 from routecal.deployments.router_service.body_limit import BodyLimit
@@ -22,7 +23,7 @@ from routecal.deployments.router_service.decision_models import (
 from routecal.deployments.router_service.estimates import Estimate, estimate
 from routecal.deployments.router_service.feedback import Feedback, take_feedback
 from routecal.deployments.router_service.judge import verdict_completion
-from routecal.deployments.router_service.refusals import Refused, refusal
+from routecal.deployments.router_service.refusals import AsciiJSON, Refused, refusal
 from routecal.deployments.router_service.reply_headers import reply_headers
 from routecal.deployments.router_service.service import Service
 
@@ -85,6 +86,10 @@ def application(service: Service) -> FastAPI:
     @app.exception_handler(Refused)
     async def _refused(request: Request, refused: Refused) -> Response:
         return refusal(refused)
+
+    @app.exception_handler(HTTPException)
+    async def _other(request: Request, error: HTTPException) -> Response:
+        return refusal(Refused(error.status_code, str(error.detail)))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -217,9 +222,9 @@ def _route(served: Served, service: Service) -> Route:
     )
 
 
-def _reply(said: dict[str, Any], served: Served, service: Service) -> JSONResponse:
+def _reply(said: dict[str, Any], served: Served, service: Service) -> AsciiJSON:
     model = service.model_for(served).model
-    return JSONResponse(said, headers=dict(reply_headers(served, model, service.head)))
+    return AsciiJSON(said, headers=dict(reply_headers(served, model, service.head)))
 
 
 def _text(value: object) -> str | None:

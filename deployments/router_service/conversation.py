@@ -52,3 +52,12 @@ def text_of(content: Any) -> str:
         return ""
     parts = [p for p in content if isinstance(p, Mapping) and p.get("type") in ("text", "input_text")]
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def whole_text(text: str) -> str:
+    """The text with half surrogate pairs, which no encoding of text has, shown as what they are: unknown.
+
+    >>> whole_text("a\\ud800b")
+    'a\ufffdb'
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

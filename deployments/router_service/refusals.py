@@ -1,5 +1,8 @@
 """Refusals in the shape that OpenAI's clients read."""
 
+import json
+from typing import Any
+
 from starlette.responses import JSONResponse
 
 KINDS = {
@@ -8,6 +11,14 @@ KINDS = {
     404: "invalid_request_error",
     413: "invalid_request_error",
 }
+
+
+class AsciiJSON(JSONResponse):
+    """JSON in ASCII: a caller's own words may hold what has no UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """The bytes."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 class Refused(Exception):
@@ -25,8 +36,8 @@ class Refused(Exception):
         self.status, self.message, self.param, self.code = status, message, param, code
 
 
-def refusal(refused: Refused) -> JSONResponse:
+def refusal(refused: Refused) -> AsciiJSON:
     """The response of a refusal."""
     kind = KINDS.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
     said = {"message": refused.message, "type": kind, "param": refused.param, "code": refused.code}
-    return JSONResponse({"error": said}, refused.status)
+    return AsciiJSON({"error": said}, refused.status)

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from routecal.deployments.router_service.asked_model import Asked
+from routecal.deployments.router_service.conversation import whole_text
 from routecal.deployments.router_service.counts import Counts
 from routecal.deployments.router_service.decider import Decider, Served
 from routecal.deployments.router_service.decision_log import DecisionLog
@@ -88,7 +89,8 @@ class Service:
     ) -> Served:
         """Decide a query and write that down, in this order and before anybody hears of it."""
         only = wanted.kind if wanted.kind in ("medium", "large") else ""
-        served = await self.decider.serve(query, conversation=query, threshold=wanted.threshold, only=only)
+        text = whole_text(query)
+        served = await self.decider.serve(text, conversation=text, threshold=wanted.threshold, only=only)
         self._write_down([served], surface=surface, client=client, asked=asked)
         return served
 
@@ -96,7 +98,7 @@ class Service:
         self, queries: Sequence[str], *, surface: str, client: str | None, asked: str | None
     ) -> list[Served]:
         """The same of several, decided together."""
-        served = await asyncio.gather(*(self.decider.serve(query) for query in queries))
+        served = await asyncio.gather(*(self.decider.serve(whole_text(query)) for query in queries))
         self._write_down(served, surface=surface, client=client, asked=asked)
         return served
 

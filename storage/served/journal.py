@@ -63,7 +63,9 @@ class Journal:
         Raises:
             DiskFull: no space is left; none of these rows is there.
         """
-        data = b"".join(json.dumps(row, default=_plain, ensure_ascii=False).encode() + b"\n" for row in rows)
+        data = b"".join(
+            json.dumps(row, default=_plain, ensure_ascii=False).encode(errors="replace") + b"\n" for row in rows
+        )
         with self._lock:
             self._write(data)
             self._n += len(rows)
