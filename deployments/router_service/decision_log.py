@@ -159,10 +159,13 @@ def usage_in(relayed: Relayed) -> dict[str, Any]:
     found: dict[str, Any] = {"answered_by": None, "tokens_input": None, "tokens_output": None}
     if relayed.content_encoding:
         return found
-    is_whole = relayed.head.startswith(b"{")
-    lines = [] if is_whole else [*relayed.head.split(b"\n"), *relayed.tail.split(b"\n")]
-    telling = [line[5:] for line in lines if line.startswith(b"data:") and (b'"model"' in line or b'"usage"' in line)]
-    for one in map(_object, [relayed.head] if is_whole else telling):
+    text = relayed.kept.text
+    is_whole = text.startswith(b"{")
+    lines = [] if is_whole else text.split(b"\n")
+    events = [line[5:] for line in lines if line.startswith(b"data:")]
+    # A stream names its model in every event, and its usage in one of the last.
+    telling = [*events[:1], *(event for event in events[1:] if b'"usage"' in event)]
+    for one in map(_object, [text] if is_whole else telling):
         if isinstance(model := one.get("model"), str):
             found["answered_by"] = model
         if isinstance(usage := one.get("usage"), dict):

@@ -37,4 +37,4 @@ class KnownIds:
 
 
 def _ids(folder: Path, schema: pa.Schema, column: str) -> set[bytes]:
-    return {bytes.fromhex(one) for one in read_served(folder, schema)[column].to_pylist()}
+    return {bytes.fromhex(one) for one in read_served(folder, schema, columns=[column])[column].to_pylist()}

@@ -7,9 +7,10 @@ without `[DONE]`, since its head is gone.
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from starlette.responses import Response
@@ -20,8 +21,32 @@ from routecal.deployments.router_service.upstream import UpstreamFailed, Upstrea
 
 Headers = list[tuple[bytes, bytes]]
 EVENTS = "text/event-stream"
-# What is kept of an answer for the log: usage stands at its end, the model's name at its beginning.
-_KEPT = 1 << 20
+# What is kept of an answer for the log: the model's name stands at its beginning, usage at its end.
+FIRST, LAST = 1 << 20, 1 << 16
+
+
+class Kept:
+    """The first and the last bytes of an answer, without copying what passes."""
+
+    def __init__(self) -> None:
+        self._first, self._last = list[bytes](), deque[bytes]()
+        self._n_first = self._n_last = 0
+
+    def add(self, chunk: bytes) -> None:
+        """One more piece."""
+        if self._n_first < FIRST:
+            self._first.append(chunk)
+            self._n_first += len(chunk)
+            return
+        self._last.append(chunk)
+        self._n_last += len(chunk)
+        while self._n_last - len(self._last[0]) > LAST:
+            self._n_last -= len(self._last.popleft())
+
+    @property
+    def text(self) -> bytes:
+        """What is kept; a line is broken where something was not."""
+        return b"".join(self._first) + (b"\n" + b"".join(self._last) if self._last else b"")
 
 
 @dataclass
@@ -32,15 +57,14 @@ class Relayed:
         status: HTTP status that the client saw; 499 where it had gone before there was one.
         outcome: ok, cancelled (the client went away), failed (upstream did not answer, or broke off).
         reason: of a failure.
-        head, tail: the first and the last bytes of the answer, as they came.
+        kept: the first and the last bytes of the answer, as they came.
     """
 
     status: int = 499
     outcome: str = "cancelled"
     reason: str = ""
     content_encoding: str = ""
-    head: bytes = b""
-    tail: bytes = b""
+    kept: Kept = field(default_factory=Kept)
 
 
 class Relay(Response):
@@ -102,7 +126,7 @@ class Relay(Response):
             raise UpstreamFailed(502, "the answer is empty")
         headers = [*relayed_headers(answer), (b"content-length", str(len(body)).encode()), *self._added]
         self._relayed.status = answer.status
-        self._keep(body)
+        self._relayed.kept.add(body)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         self._relayed.outcome = "ok" if answer.status < 500 else "failed"
         await send({"type": "http.response.body", "body": body})
@@ -113,13 +137,13 @@ class Relay(Response):
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
             async for chunk in answer.content.iter_any():
-                self._keep(chunk)
+                self._relayed.kept.add(chunk)
                 await send(_part(chunk))
         except (aiohttp.ClientError, TimeoutError) as error:
             self._relayed.outcome, self._relayed.reason = "failed", type(error).__name__
             # What came before it broke off, and aiohttp has not handed out.
             for chunk in getattr(answer.content, "_buffer", ()):
-                self._keep(chunk)
+                self._relayed.kept.add(chunk)
                 await send(_part(chunk))
             if not self._relayed.content_encoding:
                 said = {"error": _error(f"the answer broke off ({type(error).__name__})", "upstream_error")}
@@ -134,12 +158,6 @@ class Relay(Response):
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *self._added]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body.encode()})
-
-    def _keep(self, chunk: bytes) -> None:
-        kept = self._relayed
-        if len(kept.head) < _KEPT:
-            kept.head += chunk[: _KEPT - len(kept.head)]
-        kept.tail = (kept.tail + chunk)[-_KEPT // 16 :]
 
 
 def _part(chunk: bytes) -> Message:

@@ -51,6 +51,13 @@ class Upstream(_Strict):
             raise ValueError("holds a password; put the key into an environment variable and name it in api_key_env")
         return url.rstrip("/")
 
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_set(cls, name: str | None) -> str | None:
+        if name is not None and not os.environ.get(name):
+            raise ValueError(f"names {name}, which is not set; export it, or leave it out where no key is needed")
+        return name
+
     @property
     def api_key(self) -> str | None:
         """From the environment, each time it is asked for."""

@@ -127,22 +127,28 @@ class Journal:
                 flushed = size
 
 
-def read_served(folder: Path, schema: pa.Schema) -> pa.Table:
-    """All rows of a kind, oldest file first: those in Parquet, and those in journals, open ones too."""
+def read_served(folder: Path, schema: pa.Schema, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a kind, oldest file first: those in Parquet, and those in journals, open ones too.
+
+    Args:
+        folder, schema: of the kind.
+        columns: to read; default: all.
+    """
+    names = schema.names if columns is None else list(columns)
     # Journals first: one that becomes Parquet in between is then seen twice, and not missed.
     journals = {path.stem: path for path in folder.glob(f"*{_OPEN}")}
     finished = {path.stem: path for path in folder.glob("*.parquet")}
     tables = []
     for stem in sorted({*finished, *journals}):
         if stem in finished:
-            tables.append(pq.read_table(finished[stem], schema=schema))
+            tables.append(pq.read_table(finished[stem], schema=schema, columns=names))
             continue
         try:
-            tables.append(_table(journals[stem], schema))
+            tables.append(_table(journals[stem], schema).select(names))
         # It became Parquet in this moment.
         except FileNotFoundError:
-            tables.append(pq.read_table(folder / f"{stem}.parquet", schema=schema))
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+            tables.append(pq.read_table(folder / f"{stem}.parquet", schema=schema, columns=names))
+    return pa.concat_tables(tables) if tables else schema.empty_table().select(names)
 
 
 def remove_older(folder: Path, days: float) -> list[Path]:

@@ -15,6 +15,7 @@ from routecal.storage.head_registry import append_entry
 from routecal.storage.layout import Home
 from tests.calib.test_calibrated_router import QUERIES, trained
 from tests.deployments.router_service.conftest import Start
+from tests.patience import PATIENCE_S
 
 
 def promoted(router: FrozenRouter, version: str, folder: Path, *, after: int) -> None:
@@ -23,15 +24,18 @@ def promoted(router: FrozenRouter, version: str, folder: Path, *, after: int) ->
     append_entry(Home.from_env(), "promoted", champion=folder_at(str(folder), "calibrated"), after=after)
 
 
-@pytest.mark.parametrize("n", [2_000])
+N = 10_000
+
+
+@pytest.mark.served
 def test_no_request_is_lost_when_another_head_is_promoted(
-    n: int, start: Start, router_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, router_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decider, "LOOKS_EVERY_S", 0.05)
     router = FrozenRouter(router_checkpoint)
     promoted(router, "first", tmp_path / "first", after=0)
     with start(head="champion") as running:
-        heads, failed, left = list[str](), list[object](), iter(range(n))
+        heads, failed, left = list[str](), list[object](), iter(range(N))
 
         def ask() -> None:
             with httpx.Client(timeout=60) as client:
@@ -47,9 +51,9 @@ def test_no_request_is_lost_when_another_head_is_promoted(
         time.sleep(0.5)
         promoted(router, "second", tmp_path / "second", after=1)
         for caller in callers:
-            caller.join(120)
+            caller.join(PATIENCE_S)
         assert not failed
-        assert len(heads) == n
+        assert len(heads) == N
         assert set(heads) == {"first", "second"}
         assert heads[-1] == "second"
         assert running.service.decider.champion is not None
