@@ -165,7 +165,8 @@ def _endpoints(app: FastAPI, service: Service) -> None:
         served = await service.decide(query, surface="chat", client=client, asked=_text(name), wanted=asked)
         upstream = service.model_for(served)
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in request.scope["headers"]}
-        return service.relay(served, body.with_model(upstream.model), headers)
+        streams = body.fields.get("stream") is True
+        return service.relay(served, body.with_model(upstream.model), headers, streams=streams)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:

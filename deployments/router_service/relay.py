@@ -75,6 +75,8 @@ class Relay(Response):
         headers: of the client's request, names in lower case.
         added: headers that every answer gets, errors too.
         ended: called once with how it went.
+        keep_alive_s: of a request to stream, seconds of silence before the first byte after which a comment is sent,
+            again and again; the head goes out with the first, so that what fails later is an event. None: never.
     """
 
     def __init__(
@@ -86,8 +88,13 @@ class Relay(Response):
         headers: dict[str, str],
         added: Sequence[tuple[str, str]],
         ended: Callable[[Relayed], None] = lambda relayed: None,
+        keep_alive_s: float | None = None,
     ) -> None:
         super().__init__()
+        if keep_alive_s is not None:
+            # What is compressed cannot follow a comment that is not.
+            headers = {name: value for name, value in headers.items() if name != "accept-encoding"}
+        self._keep_alive_s, self._has_begun = keep_alive_s, False
         self._upstreams, self._upstream, self._path, self._asked = upstreams, upstream, path, body
         self._sent_headers, self._ended = headers, ended
         self._added: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in added]
@@ -108,14 +115,42 @@ class Relay(Response):
             self._ended(self._relayed)
 
     async def _relay(self, send: Send) -> None:
+        beats = asyncio.ensure_future(self._beat(send))
         try:
             async with self._upstreams.answer(self._upstream, self._path, self._asked, self._sent_headers) as answer:
+                await _end(beats)
                 kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
                 self._relayed.content_encoding = answer.headers.get("content-encoding", "")
                 await (self._stream if kind == EVENTS else self._whole)(answer, send)
         except UpstreamFailed as failed:
+            await _end(beats)
             self._relayed.reason, self._relayed.outcome = failed.reason, "failed"
-            await self._fail(send, failed.status, failed.reason)
+            said = {"error": _error(f"{self._upstream.model} did not answer: {failed.reason}", "upstream_error")}
+            self._relayed.status = failed.status
+            await self._say(send, failed.status, [(b"content-type", b"application/json")], json.dumps(said).encode())
+        finally:
+            await _end(beats)
+
+    async def _beat(self, send: Send) -> None:
+        while self._keep_alive_s is not None:
+            await asyncio.sleep(self._keep_alive_s)
+            await self._begin(send, 200, [(b"content-type", EVENTS.encode())])
+            # One line: the empty line that ends an event would end one that is empty.
+            await send(_part(b": keep-alive\n"))
+
+    async def _begin(self, send: Send, status: int, headers: Headers) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            message = {"type": "http.response.start", "status": status, "headers": [*headers, *self._added]}
+            await send(message)
+
+    async def _say(self, send: Send, status: int, headers: Headers, body: bytes) -> None:
+        """A response in one piece; where its head is gone, an event."""
+        if self._has_begun:
+            await send({"type": "http.response.body", "body": b"data: " + b" ".join(body.split(b"\n")) + b"\n\n"})
+            return
+        await self._begin(send, status, [*headers, (b"content-length", str(len(body)).encode())])
+        await send({"type": "http.response.body", "body": body})
 
     async def _whole(self, answer: aiohttp.ClientResponse, send: Send) -> None:
         try:
@@ -124,17 +159,14 @@ class Relay(Response):
             raise UpstreamFailed(502, f"the answer broke off ({type(error).__name__})") from error
         if not body and answer.status == 200:
             raise UpstreamFailed(502, "the answer is empty")
-        headers = [*relayed_headers(answer), (b"content-length", str(len(body)).encode()), *self._added]
         self._relayed.status = answer.status
         self._relayed.kept.add(body)
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         self._relayed.outcome = "ok" if answer.status < 500 else "failed"
-        await send({"type": "http.response.body", "body": body})
+        await self._say(send, answer.status, relayed_headers(answer), body)
 
     async def _stream(self, answer: aiohttp.ClientResponse, send: Send) -> None:
         self._relayed.status = answer.status
-        headers = [*relayed_headers(answer), *self._added]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._begin(send, answer.status, relayed_headers(answer))
         try:
             async for chunk in answer.content.iter_any():
                 self._relayed.kept.add(chunk)
@@ -152,13 +184,6 @@ class Relay(Response):
             self._relayed.outcome = "ok"
         await send({"type": "http.response.body", "body": b""})
 
-    async def _fail(self, send: Send, status: int, reason: str) -> None:
-        body = json.dumps({"error": _error(f"{self._upstream.model} did not answer: {reason}", "upstream_error")})
-        self._relayed.status = status
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *self._added]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body.encode()})
-
 
 def _part(chunk: bytes) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": True}
@@ -167,6 +192,11 @@ def _part(chunk: bytes) -> Message:
 def _error(message: str, kind: str) -> dict[str, object]:
     """As OpenAI says that something went wrong."""
     return {"message": message, "type": kind, "param": None, "code": None}
+
+
+async def _end(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:

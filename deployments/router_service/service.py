@@ -119,7 +119,7 @@ class Service:
         self.counts.entry.set(0 if self.decider.champion is None else self.decider.champion.number)
         self.counts.alarm.set(bool(self.decider.router.no_guarantee))
 
-    def relay(self, served: Served, body: bytes, headers: dict[str, str]) -> Relay:
+    def relay(self, served: Served, body: bytes, headers: dict[str, str], *, streams: bool) -> Relay:
         """The response that asks the model that was decided for."""
         upstream, began = self.model_for(served), time.perf_counter()
         added = reply_headers(served, upstream.model, self.head)
@@ -128,7 +128,8 @@ class Service:
             row = self.log.answered(served, relayed, upstream, time.perf_counter() - began)
             self.counts.answered(row)
 
-        return Relay(self.upstreams, upstream, "/chat/completions", body, headers, added, ended)
+        keep_alive_s = self.settings.keep_alive_s if streams else None
+        return Relay(self.upstreams, upstream, "/chat/completions", body, headers, added, ended, keep_alive_s)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something go on that nobody waits for."""

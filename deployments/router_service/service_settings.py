@@ -107,6 +107,9 @@ class ServiceSettings(_Strict):
     max_body_mib: float = Field(default=16.0, gt=0, le=1024)
     max_waiting: int = Field(default=1024, ge=1)
     timeouts: Timeouts = Timeouts()
+    keep_alive_s: Seconds | None = Field(
+        default=None, description="seconds of silence after which a stream gets a comment. Default: never"
+    )
 
     @model_validator(mode="after")
     def _guarded(self) -> ServiceSettings:

@@ -45,7 +45,8 @@ class Upstreams:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.idle),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
+            # What the client did not ask for would come compressed.
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
             raise_for_status=False,
         )
 

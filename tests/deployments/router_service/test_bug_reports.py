@@ -1,5 +1,6 @@
 """What other proxies were reported for, tried on ours; the numbers are those of the reports."""
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -28,6 +29,7 @@ from tests.deployments.router_service.raw_upstream import (
 from tests.patience import PATIENCE_S
 
 MESSAGES: Any = [{"role": "user", "content": QUERIES[0]}]
+STREAMED = {"model": "auto", "messages": MESSAGES, "stream": True}
 
 
 def behave(running: Running, how: Behave) -> None:
@@ -63,8 +65,6 @@ def pieces(data: bytes, size: int = 1, *, pause_s: float = 0.0) -> Behave:
     """A stream of these bytes, so many in a chunk."""
 
     async def behaviour(_: Asked, line: Line) -> None:
-        import asyncio
-
         await line.send(STREAM_HEAD)
         for i in range(0, len(data), size):
             await line.chunk(data[i : i + size])
@@ -142,6 +142,35 @@ def test_16_tool_calls_in_parts_are_put_together_by_the_client(running: Running)
 
 
 # ---- 5 to 7: time
+
+
+def test_05_a_silent_model_is_bridged_by_comments_where_that_is_asked_for(start: Start) -> None:
+    data = event("Baikal.", finish="stop") + b"data: [DONE]\n\n"
+
+    async def late(_: Asked, line: Line) -> None:
+        await asyncio.sleep(1.0)
+        await pieces(data)(_, line)
+
+    async def late_and_wrong(_: Asked, line: Line) -> None:
+        await asyncio.sleep(1.0)
+        await line.send(whole(b'{"error": {"message": "busy",\n "type": "x"}}', status="503 Busy"))
+
+    with start(keep_alive_s=0.3) as running:
+        behave(running, late)
+        with httpx.stream("POST", f"{running.url}/v1/chat/completions", json=STREAMED, timeout=30) as said:
+            assert said.headers["x-routecal-status"] == "ok"
+            parts = b"".join(said.iter_raw())
+        assert parts.endswith(data)
+        assert set(parts.removesuffix(data).split(b"\n")) == {b": keep-alive", b""}
+        stream = client(running).chat.completions.create(model="auto", messages=MESSAGES, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "Baikal."
+        assert all(one.header("accept-encoding") is None for one in asked(running))
+        # The head is gone: the error is an event, and nothing says that the answer is done.
+        behave(running, late_and_wrong)
+        with pytest.raises(openai.APIError, match="busy"):
+            list(client(running).chat.completions.create(model="auto", messages=MESSAGES, stream=True))
+        # What is not to be streamed waits, and has its own status.
+        assert post(running).status_code == 503
 
 
 def test_06_a_pause_in_a_stream_is_no_end(running: Running) -> None:
