@@ -20,7 +20,7 @@ def run(play: Callable[[], Awaitable[None]]) -> None:
 class Doubles:
     """Twice each number, slowly; remembers its lists. 13 is refused."""
 
-    def __init__(self, seconds: float = 0.02) -> None:
+    def __init__(self, seconds: float = 0.3) -> None:
         self.lists: list[list[int]] = []
         self.threads: set[int] = set()
         self._seconds = seconds
@@ -80,7 +80,7 @@ def test_who_left_is_not_decided() -> None:
 
 def test_one_that_leaves_while_it_is_decided_changes_nothing_for_the_others() -> None:
     async def play() -> None:
-        batcher = Batcher(Doubles(0.05))
+        batcher = Batcher(Doubles())
         tasks = [asyncio.create_task(batcher.ask(i)) for i in range(8)]
         await asyncio.sleep(0.01)
         tasks[2].cancel()
