@@ -133,6 +133,8 @@ def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     more["runtime_env"] = {"env_vars": _variables()}
     if engine.host is None:
         more |= {"num_cpus": n or _n_cores(), "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    else:
+        _take_ray_s_token_along()
     # Without an address Ray takes a cluster that runs on this machine, if there is one.
     with _own_signals():
         runner = stack.enter_context(
@@ -149,6 +151,16 @@ def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
         stack.enter_context(remote_options(num_gpus=1))
     return Workers(runner, n_gpus or int(there.get("CPU", 1)), call)
+
+
+def _take_ray_s_token_along() -> None:
+    """Show a cluster the token that lies on this machine, if one does. Ray makes one with the first cluster that it
+    starts by itself, every cluster that is started later asks for it, and its client shows none unless it is told to.
+    """
+    from ray._private.authentication import authentication_token_setup
+
+    logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
+    authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
