@@ -31,8 +31,8 @@ def test_options_go_over_the_file(tmp_path: Path) -> None:
     ("more", "says"),
     [
         ({"medium.model": None}, "medium.model Field required"),
-        ({"treshold": 0.5}, "treshold is no setting"),
-        ({"timeouts.idel": 3}, "timeouts.idel is no setting"),
+        ({"thresholds": 0.5}, "thresholds is no setting"),
+        ({"timeouts.idle_s": 3}, "timeouts.idle_s is no setting"),
         ({"timeouts.idle": 0}, "timeouts.idle Input should be greater than 0"),
         ({"medium.base_url": "ftp://a"}, "medium.base_url begins with http:// or https://"),
         ({"large.base_url": "https://me:secret@a/v1"}, "large.base_url holds a password"),
