@@ -49,6 +49,17 @@ class Decision:
         return self.unlikeness is not None and self.unlikeness > 1
 
     @property
+    def medium_enough(self) -> float:
+        """Probability that the medium model is enough: that the policy is right where the map keeps it, else the rest.
+
+        >>> Decision(Policy.COMPLEX, 0.75, False, "", 0.1).medium_enough
+        0.25
+        """
+        _, large, _ = self.models
+        is_kept = self.models[POLICIES.index(self.policy)] != large
+        return self.confidence if is_kept else 1 - self.confidence
+
+    @property
     def served_by(self) -> str:
         """ "large" or "medium".
 

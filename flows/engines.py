@@ -36,11 +36,6 @@ logger = logging.getLogger(__name__)
 ANSWERS_WITHIN_S = 60.0
 # Of Ray's store of objects: what tasks take and return are references of a few hundred bytes.
 STORE_BYTES = 128 * 1024**2
-# With this, which Dask sets for its workers, malloc asks the kernel for every large block anew, and gives it back:
-# torch waits for pages to be zeroed in every layer.
-DASK_TRIMS = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
-# A thread of every worker looks at what the others do a hundred times a second, for a dashboard that nobody opens.
-DASK_PROFILES = "distributed.worker.profile.enabled"
 # Tasks for each worker: the one that it is at, and the next.
 PER_WORKER = 2
 # What Ray and Dask raise once they have given up on a task that its worker did not survive.
@@ -124,8 +119,6 @@ def _start_modal(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
 def _start_ray(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Of the first of three tries to reach a cluster: one on a busy machine starts a process for every client.
-    os.environ.setdefault("RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S", "15")
     import ray
     from prefect_ray import RayTaskRunner
 
@@ -164,7 +157,6 @@ def _take_ray_s_token_along() -> None:
 
 
 def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
-    import dask
     from distributed import WorkerPlugin
     from prefect_dask import DaskTaskRunner
 
@@ -179,10 +171,9 @@ def _start_dask(engine: Engine, n: int | None, stack: ExitStack) -> Workers:
 
     local: dict[str, Any] = {"n_workers": n or _n_cores(), "threads_per_worker": 1, "memory_limit": 0}
     local |= {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
-    with dask.config.set({DASK_TRIMS: None, DASK_PROFILES: False}):
-        runner = stack.enter_context(
-            DaskTaskRunner(cluster_kwargs=local) if engine.host is None else DaskTaskRunner(address=engine.address)
-        )
+    runner = stack.enter_context(
+        DaskTaskRunner(cluster_kwargs=local) if engine.host is None else DaskTaskRunner(address=engine.address)
+    )
     client = runner.client
     client.register_plugin(Prepare(_variables()))
 

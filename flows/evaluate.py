@@ -19,7 +19,7 @@ from routecal.tasks.evaluation_summary import publish_evaluation
 from routecal.tasks.evaluation_verdict import headline
 from routecal.tasks.extract import router_of
 from routecal.tasks.familiarity import fit_familiarity
-from routecal.tasks.figures import TRAINED, draw_figures
+from routecal.tasks.figures import draw_figures
 from routecal.tasks.outcome import OUTCOME, predict_outcomes
 from routecal.tasks.pack import pack_router
 from routecal.tasks.progress import underway
@@ -113,7 +113,7 @@ def evaluate_heads(
     artifacts = {**inputs, "predictions": predictions, **{f"head: {name}": head for name, head in heads.items()}}
     made = {} if calibrated is None else {"calibrated": calibrated}
     made |= {} if outcomes is None else {"outcome_predictions": outcomes}
-    drawn = draw_figures(evaluation, predictions, {name: head for name, head in heads.items() if name in TRAINED})
+    drawn = draw_figures(evaluation, predictions, heads)
     report = write_report(run_id, evaluation, drawn, {**artifacts, **made}, facts)
     publish_evaluation(
         evaluation, report, router_of(inputs["features"]), None if calibrated is None else calibrated.uri

@@ -59,7 +59,7 @@ class Familiarity:
 
         >>> rng = np.random.default_rng(0)
         >>> found = Familiarity.fit(rng.normal(size=(500, 8)), rng.normal(size=(400, 8)))
-        >>> found.is_unlike([[0.0] * 8, [9.0] * 8]).tolist()
+        >>> (found.relative([[0.0] * 8, [9.0] * 8]) > 1).tolist()
         [False, True]
         """
         x, others = np.asarray(states, np.float64), np.asarray(held_out, np.float64)
@@ -91,10 +91,6 @@ class Familiarity:
     def relative(self, states: ArrayLike) -> FloatArray:
         """(n,) distances in units of the limit: above 1 a query is unlike."""
         return np.asarray(self.distance(states) / max(self.limit, np.finfo(float).tiny))
-
-    def is_unlike(self, states: ArrayLike) -> np.ndarray:
-        """(n,) whether each lies beyond the limit."""
-        return np.asarray(self.relative(states) > 1)
 
     def save(self, folder: Path) -> None:
         """Write it beside a head."""

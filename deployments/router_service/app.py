@@ -124,7 +124,7 @@ def _endpoints(app: FastAPI, service: Service) -> None:
         query = decisions_query(said.get("input"), settings)
         served = await service.decide(query, surface="decisions", client=client, asked=_text(said.get("model")))
         answers = [decisions_answer(question, served, settings) for question in questions]
-        usage = {
+        usage = {  # nothing is billed, and the form asks for numbers
             "input_tokens": 0,
             "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
             "output_tokens": 0,
@@ -202,7 +202,6 @@ def _endpoints(app: FastAPI, service: Service) -> None:
 
 def _route(served: Served, service: Service) -> Route:
     router, by = service.decider.router, served.by
-    none = router.no_guarantee
     return Route(
         decision_id=served.id,
         model=service.model_for(served).model,
@@ -212,11 +211,11 @@ def _route(served: Served, service: Service) -> Route:
         gain=None if by is None else by.gain,
         medium_right=None if by is None else by.medium_right,
         large_right=None if by is None else by.large_right,
-        escalate=by is None or by.served_by == "large",
+        escalate=by is None or served.escalates(by),
         threshold=None if by is None else by.threshold,
         decides_by=None if by is None else by.decides_by,
-        guarantee=None if none else str(router.serving.guarantee),
-        no_guarantee=none or None,
+        guarantee=None if by is None or by.guarantee is None else str(by.guarantee),
+        no_guarantee=(router.no_guarantee if by is None else by.no_guarantee) or None,
         status=served.status,
         truncated=None if by is None else by.truncated,
         estimate=estimate(served, router),

@@ -8,14 +8,14 @@ from routecal.deployments.router_service.service_settings import ServiceSettings
 AUTO = ("auto", "routecal")
 JUDGE = "routecal-judge"
 # As RouteLLM names a router and its threshold. Its number is a win rate of the large model, and a lower one sends it
-# more; ours is the confidence below which it serves, and a lower one sends it less.
+# more; ours is of the probability that the medium model is enough, and a lower one sends the large model less.
 _ROUTER = re.compile(r"router-routecal-(0(?:\.\d+)?|1(?:\.0+)?)")
 
 Kind = Literal["decide", "judge", "medium", "large"]
 
 
 class Asked(NamedTuple):
-    """A kind, and a threshold of the confidence where the name has one."""
+    """A kind, and a threshold of the probability that the medium model is enough, where the name has one."""
 
     kind: Kind
     threshold: float | None = None

@@ -94,7 +94,8 @@ def _serve(config: Path | None, options: dict[str, object]) -> int:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                where = f"http://{settings.host}:{listening.getsockname()[1]}"
+                host = f"[{settings.host}]" if ":" in settings.host else settings.host
+                where = f"http://{host}:{listening.getsockname()[1]}"
                 print(f"ready: {where}/v1  (API {where}/docs, Ctrl-C stops)", flush=True)
 
     server = Server(options_of_server)

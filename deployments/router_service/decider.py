@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ from routecal.tasks.serving import Champion
 logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_S = 2.0
-Route = Callable[[list[str]], Sequence[Decision]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Served:
     Attributes:
         decision: of the serving head; None where it could not decide.
         trial: of the head on trial, where there is one.
+        asked_threshold: in place of the head's own rule, of the probability that the medium model is enough.
         status: ok, fallback (no decision: the large model serves), shadow, unlike, asked (the caller named the model).
     """
 
@@ -44,6 +44,7 @@ class Served:
     action: Action
     status: str
     trial: Decision | None = None
+    asked_threshold: float | None = None
     seconds: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -52,6 +53,10 @@ class Served:
     def by(self) -> Decision | None:
         """The decision that was followed, or would have been."""
         return self.trial if self.action.by_canary else self.decision
+
+    def escalates(self, decision: Decision) -> bool:
+        """Whether a decision asks for the large model."""
+        return _escalates(decision, self.asked_threshold)
 
 
 class Decider:
@@ -102,7 +107,7 @@ class Decider:
         Args:
             query: the text that is routed; where it is blank the large model serves.
             conversation: what stays the same over its turns, where they should all go one way.
-            threshold: of the confidence, in place of the head's own rule.
+            threshold: of the probability that the medium model is enough, in place of the head's own rule.
             only: "medium" or "large" where the caller named the model itself.
         """
         began = time.perf_counter()
@@ -118,18 +123,18 @@ class Decider:
             override, status = f"no decision: {type(error).__name__}", "fallback"
         else:
             override, status = self._override(decision)
-        large = decision is None or bool(override) or _wants_large(decision, threshold)
+        large = decision is None or bool(override) or _escalates(decision, threshold)
         if only:
             override, status, large = f"{only} was asked for", "asked", only == "large"
         taken = action(
             large,
-            canary=None if trial is None else _wants_large(trial, threshold),
+            canary=None if trial is None else _escalates(trial, threshold),
             canary_share=self._settings.canary.share if self._settings.canary else 0.0,
             explore=self._settings.explore,
             override=override,
             draws=self._draws(conversation),
         )
-        return Served(query, decision, taken, status, trial, time.perf_counter() - began)
+        return Served(query, decision, taken, status, trial, threshold, time.perf_counter() - began)
 
     def close(self) -> None:
         """End the threads."""
@@ -171,8 +176,8 @@ class Decider:
             champion.look()
 
 
-def _wants_large(decision: Decision, threshold: float | None) -> bool:
-    return decision.served_by == "large" if threshold is None else decision.confidence < threshold
+def _escalates(decision: Decision, threshold: float | None) -> bool:
+    return decision.served_by == "large" if threshold is None else decision.medium_enough < threshold
 
 
 def _threads() -> None:

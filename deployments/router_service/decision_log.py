@@ -19,6 +19,11 @@ from routecal.storage.served.tables import ANSWERS, DECISIONS, FEEDBACK
 
 logger = logging.getLogger(__name__)
 
+# Of a decision, as they are.
+COPIED = (
+    *("confidence", "medium_right", "large_right", "gain"),
+    *("decides_by", "threshold", "truncated", "unlikeness"),
+)
 DAY_S = 86_400.0
 COMPLAINS_EVERY_S = 60.0
 
@@ -52,9 +57,7 @@ class DecisionLog:
         rows = [self._row(one, router) | {"surface": surface, "client": client, "asked_model": asked} for one in served]
         self._write("decisions", rows)
 
-    def answered(
-        self, served: Served, relayed: Relayed, upstream: Upstream, seconds: float, *, shadow: str | None = None
-    ) -> dict[str, Any]:
+    def answered(self, served: Served, relayed: Relayed, upstream: Upstream, seconds: float) -> dict[str, Any]:
         """Write how an answer went; the row.
 
         Args:
@@ -62,7 +65,6 @@ class DecisionLog:
             relayed: how it went.
             upstream: who was asked.
             seconds: that it took.
-            shadow: text of an answer that was asked for in the background.
         """
         said = usage_in(relayed)
         tokens = said["tokens_input"], said["tokens_output"]
@@ -75,8 +77,6 @@ class DecisionLog:
             "reason": relayed.reason or None,
             "seconds": seconds,
             "cost_usd": cost_usd(upstream, *tokens),
-            "is_shadow": shadow is not None,
-            "text": shadow,
             **said,
         }
         self._write("answers", [row])
@@ -108,24 +108,16 @@ class DecisionLog:
             "override": taken.override or None,
             "explored": taken.explored,
             "by_canary": taken.by_canary,
-            "trial_served": None if served.trial is None else served.trial.served_by,
+            "trial_escalates": None if served.trial is None else served.escalates(served.trial),
             "head": router.serving.head_version if by is None else by.head_version,
             "router": str(router.router.path),
             "decided_s": served.seconds,
         }
         if by is not None:
-            names = (
-                "confidence",
-                "medium_right",
-                "large_right",
-                "gain",
-                "decides_by",
-                "threshold",
-                "truncated",
-                "unlikeness",
-            )
-            row |= {name: getattr(by, name) for name in names}
-            row |= {"policy": by.policy.value, "escalate": by.served_by == "large"}
+            row |= {name: getattr(by, name) for name in COPIED}
+            row |= {"policy": by.policy.value, "escalate": served.escalates(by)}
+            if served.asked_threshold is not None:
+                row |= {"decides_by": "medium_enough", "threshold": served.asked_threshold}
         return row
 
     def _write(self, name: str, rows: list[dict[str, Any]]) -> None:
@@ -146,12 +138,10 @@ class DecisionLog:
 
 def cost_usd(upstream: Upstream, tokens_input: int | None, tokens_output: int | None) -> float | None:
     """USD of an answer; None where a price or a count is unknown."""
-    prices = upstream.usd_per_million_input, upstream.usd_per_million_output
-    if None in prices or tokens_input is None or tokens_output is None:
+    of_input, of_output = upstream.usd_per_million_input, upstream.usd_per_million_output
+    if of_input is None or of_output is None or tokens_input is None or tokens_output is None:
         return None
-    assert prices[0] is not None
-    assert prices[1] is not None
-    return (prices[0] * tokens_input + prices[1] * tokens_output) / 1e6
+    return (of_input * tokens_input + of_output * tokens_output) / 1e6
 
 
 def usage_in(relayed: Relayed) -> dict[str, Any]:

@@ -12,7 +12,6 @@ A choice is the model that serves, by the head's own threshold: whoever takes th
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routecal.calib.policy import POLICIES
 from routecal.deployments.router_service.conversation import NoQuery, query_of, text_of
 from routecal.deployments.router_service.decider import Served
 from routecal.deployments.router_service.refusals import Refused
@@ -45,8 +44,7 @@ def is_enough(served: Served) -> float:
     by = served.by
     if by is None or served.status == "unlike":
         return 0.0
-    is_kept = by.models[POLICIES.index(by.policy)] != by.models[1]
-    return by.confidence if is_kept else 1 - by.confidence
+    return by.medium_enough
 
 
 def chosen(served: Served, options: Mapping[object, str | None]) -> object:

@@ -21,44 +21,41 @@ class Estimate(BaseModel):
 
     status: Status
     probability: float | None = Field(description="that the policy is right; only where calibrated")
-    uncertainty: float | None = Field(description="half the width of the calibration error's interval; None: unknown")
-    sample_count: int = Field(description="labelled queries that the threshold was chosen on; 0: unknown")
+    uncertainty: float | None = Field(description="None: not told yet")
+    sample_count: int = Field(description="labelled queries that the promise was made on; 0: nothing is promised")
     evidence_scope: Literal["global", "tier", "decision", "cohort"] = "decision"
     freshness_seconds: float | None = Field(description="since the promise was made; None: nothing is promised")
     calibration_version: str = Field(description="of the head")
     fallback_reason: str | None = Field(description="why there is no probability, or why another model serves")
 
 
-def estimate(served: Served, router: CalibratedRouter, *, stale_after_s: float | None = None) -> Estimate:
+def estimate(served: Served, router: CalibratedRouter) -> Estimate:
     """The estimate of a served query.
 
     Args:
-        served: as decided.
-        router: that decided.
-        stale_after_s: age of the promise from which on it counts as stale.
+        served: as decided; what it says of the promise is what held then.
+        router: in force now, for alarms against it, and where nothing was decided.
     """
-    guarantee, decision = router.serving.guarantee, served.decision
-    age = None if guarantee is None else (datetime.now(UTC) - guarantee.made_at).total_seconds()
+    by = served.by
+    guarantee = None if by is None else by.guarantee
     n = 0 if guarantee is None else guarantee.n
     reason = served.action.override or None
-    if decision is None:
+    if by is None:
         status: Status = "unsupported"
     elif served.status == "unlike":
         status, reason = "unsupported", "the query is unlike those that the head was calibrated on"
     elif router.alarm:
         status, reason = "conflict", router.alarm
     elif guarantee is None or n < FEWEST:
-        status, reason = "insufficient_evidence", reason or router.no_guarantee or f"{n} labelled queries"
-    elif stale_after_s is not None and age is not None and age > stale_after_s:
-        status, reason = "stale", f"the promise is {age / 86_400:.0f} days old"
+        status, reason = "insufficient_evidence", reason or by.no_guarantee or f"{n} labelled queries"
     else:
         status = "calibrated"
     return Estimate(
         status=status,
-        probability=decision.confidence if decision is not None and status == "calibrated" else None,
+        probability=by.confidence if by is not None and status == "calibrated" else None,
         uncertainty=None,
         sample_count=n,
-        freshness_seconds=age,
-        calibration_version=router.serving.head_version,
+        freshness_seconds=None if guarantee is None else (datetime.now(UTC) - guarantee.made_at).total_seconds(),
+        calibration_version=router.serving.head_version if by is None else by.head_version,
         fallback_reason=reason,
     )

@@ -12,17 +12,15 @@ from typing import Any
 from routecal.deployments.router_service.decider import Served
 from routecal.deployments.router_service.decision_models import is_enough
 
-RULE, BOUNDARY = {True: "SUP-1", False: "UNS-1"}, {True: "supported", False: "unsupported"}
-
 
 def verdict(served: Served) -> dict[str, Any]:
     """What a judge says of a query."""
-    known = served.by is not None
+    # The rule of a question within the boundary: one without a decision is told by its probability, which is 0.
     return {
         "crux": served.action.override or (served.by.policy.value if served.by is not None else "no decision"),
-        "primary_rule": RULE[known],
-        "capability_boundary": BOUNDARY[known],
-        "p_solve": float(is_enough(served)),
+        "primary_rule": "SUP-1",
+        "capability_boundary": "supported",
+        "p_solve": is_enough(served),
     }
 
 

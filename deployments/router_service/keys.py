@@ -4,11 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from routecal.deployments.router_service.refusals import Refused
 from routecal.deployments.router_service.service_settings import ClientKey
-
-
-class NotAllowed(PermissionError):
-    """No key, or one that nobody has."""
 
 
 def client_of(authorization: str | None, keys: Sequence[ClientKey]) -> str | None:
@@ -19,7 +16,7 @@ def client_of(authorization: str | None, keys: Sequence[ClientKey]) -> str | Non
         keys: empty where anybody may ask.
 
     Raises:
-        NotAllowed: there are keys, and this is none of them.
+        Refused: there are keys, and this is none of them.
     """
     if not keys:
         return None
@@ -27,5 +24,6 @@ def client_of(authorization: str | None, keys: Sequence[ClientKey]) -> str | Non
     digest = hashlib.sha256(key.strip().encode("utf-8", "surrogatepass")).hexdigest()
     found = [one.name for one in keys if hmac.compare_digest(one.sha256, digest)]
     if kind.lower() != "bearer" or not found:
-        raise NotAllowed("the key in the header Authorization is not one of this server's; ask whoever runs it")
+        sentence = "the key in the header Authorization is not one of this server's; ask whoever runs it"
+        raise Refused(401, sentence, code="invalid_api_key")
     return found[0]

@@ -5,13 +5,6 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-KINDS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    404: "invalid_request_error",
-    413: "invalid_request_error",
-}
-
 
 class AsciiJSON(JSONResponse):
     """JSON in ASCII: a caller's own words may hold what has no UTF-8."""
@@ -38,6 +31,11 @@ class Refused(Exception):
 
 def refusal(refused: Refused) -> AsciiJSON:
     """The response of a refusal."""
-    kind = KINDS.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
-    said = {"message": refused.message, "type": kind, "param": refused.param, "code": refused.code}
-    return AsciiJSON({"error": said}, refused.status)
+    kind = "server_error" if refused.status >= 500 else "invalid_request_error"
+    kind = "authentication_error" if refused.status == 401 else kind
+    return AsciiJSON(said_wrong(refused.message, kind, refused.param, refused.code), refused.status)
+
+
+def said_wrong(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """As OpenAI says that something went wrong."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

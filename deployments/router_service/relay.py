@@ -16,6 +16,7 @@ import aiohttp
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from routecal.deployments.router_service.refusals import said_wrong
 from routecal.deployments.router_service.service_settings import Upstream
 from routecal.deployments.router_service.upstream import UpstreamFailed, Upstreams, relayed_headers
 
@@ -125,7 +126,7 @@ class Relay(Response):
         except UpstreamFailed as failed:
             await _end(beats)
             self._relayed.reason, self._relayed.outcome = failed.reason, "failed"
-            said = {"error": _error(f"{self._upstream.model} did not answer: {failed.reason}", "upstream_error")}
+            said = said_wrong(f"{self._upstream.model} did not answer: {failed.reason}", "upstream_error")
             self._relayed.status = failed.status
             await self._say(send, failed.status, [(b"content-type", b"application/json")], json.dumps(said).encode())
         finally:
@@ -178,7 +179,7 @@ class Relay(Response):
                 self._relayed.kept.add(chunk)
                 await send(_part(chunk))
             if not self._relayed.content_encoding:
-                said = {"error": _error(f"the answer broke off ({type(error).__name__})", "upstream_error")}
+                said = said_wrong(f"the answer broke off ({type(error).__name__})", "upstream_error")
                 await send(_part(f"\n\ndata: {json.dumps(said)}\n\n".encode()))
         else:
             self._relayed.outcome = "ok"
@@ -187,11 +188,6 @@ class Relay(Response):
 
 def _part(chunk: bytes) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": True}
-
-
-def _error(message: str, kind: str) -> dict[str, object]:
-    """As OpenAI says that something went wrong."""
-    return {"message": message, "type": kind, "param": None, "code": None}
 
 
 async def _end(task: "asyncio.Future[None]") -> None:

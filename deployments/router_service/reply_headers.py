@@ -21,8 +21,8 @@ def reply_headers(served: Served, model: str, head: str) -> list[tuple[str, str]
         said |= {
             "policy": by.policy.value,
             "confidence": f"{by.confidence:.4f}",
-            "threshold": f"{by.threshold:.6g}",
-            "escalate": "true" if by.served_by == "large" else "false",
+            "threshold": f"{by.threshold if served.asked_threshold is None else served.asked_threshold:.6g}",
+            "escalate": "true" if served.escalates(by) else "false",
         }
         if by.gain is not None:
             said["gain"] = f"{by.gain:.4f}"

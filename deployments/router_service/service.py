@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from starlette.requests import Request
 
@@ -12,7 +11,7 @@ from routecal.deployments.router_service.conversation import whole_text
 from routecal.deployments.router_service.counts import Counts
 from routecal.deployments.router_service.decider import Decider, Served
 from routecal.deployments.router_service.decision_log import DecisionLog
-from routecal.deployments.router_service.keys import NotAllowed, client_of
+from routecal.deployments.router_service.keys import client_of
 from routecal.deployments.router_service.known_ids import KnownIds
 from routecal.deployments.router_service.model_field import Body, BodyRefused
 from routecal.deployments.router_service.refusals import Refused
@@ -30,18 +29,14 @@ class Service:
     def __init__(self, settings: ServiceSettings, decider: Decider, log: DecisionLog) -> None:
         self.settings, self.decider, self.log = settings, decider, log
         self.counts, self.known = Counts(), KnownIds(settings.log)
-        self.began = time.monotonic()
         self._upstreams: Upstreams | None = None
-        self._background: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
         """Open what belongs to the event loop."""
         self._upstreams = Upstreams(self.settings.timeouts)
 
     async def end(self) -> None:
-        """Close all of it; what runs in the background is given a moment."""
-        if self._background:
-            await asyncio.wait(self._background, timeout=5)
+        """Close all of it."""
         if self._upstreams is not None:
             await self._upstreams.close()
         self.decider.close()
@@ -59,10 +54,7 @@ class Service:
         Raises:
             Refused: 401.
         """
-        try:
-            return client_of(request.headers.get("authorization"), self.settings.keys)
-        except NotAllowed as error:
-            raise Refused(401, str(error), code="invalid_api_key") from error
+        return client_of(request.headers.get("authorization"), self.settings.keys)
 
     async def body(self, request: Request) -> Body:
         """What was sent, read once.
@@ -130,9 +122,3 @@ class Service:
 
         keep_alive_s = self.settings.keep_alive_s if streams else None
         return Relay(self.upstreams, upstream, "/chat/completions", body, headers, added, ended, keep_alive_s)
-
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something go on that nobody waits for."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

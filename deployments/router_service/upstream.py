@@ -47,7 +47,6 @@ class Upstreams:
             cookie_jar=aiohttp.DummyCookieJar(),
             # What the client did not ask for would come compressed.
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            raise_for_status=False,
         )
 
     async def close(self) -> None:
@@ -87,7 +86,10 @@ class Upstreams:
             try:
                 yield response
             finally:
-                response.close() if not response.content.at_eof() else response.release()
+                if response.content.at_eof():
+                    response.release()
+                else:
+                    response.close()
             return
 
     def _headers(self, upstream: Upstream, given: Mapping[str, str]) -> dict[str, str]:

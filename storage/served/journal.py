@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from routecal.storage.atomic import disk_errors, publish, staging
-from routecal.storage.errors import DiskFull
+from routecal.storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -97,19 +97,20 @@ class Journal:
 
     def _open(self) -> None:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"
-        self._path = self._folder / f"{name}{_OPEN}"
-        with disk_errors(str(self._path)):
-            self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        path = self._folder / f"{name}{_OPEN}"
+        with disk_errors(str(path)):
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._path = path
         # Held as long as this process lives: another one that starts leaves the file alone.
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         self._size, self._n, self._began = 0, 0, time.monotonic()
 
     def _next(self) -> Path | None:
-        """Start another file; the full one, or None where there is no room for another."""
+        """Start another file; the full one, or None where there can be no other: it is then filled further."""
         full, handle = self._path, self._handle
         try:
             self._open()
-        except DiskFull:
+        except StorageError:
             self._began = time.monotonic()
             return None
         os.close(handle)
@@ -184,8 +185,8 @@ def _to_parquet(journal: Path, schema: pa.Schema) -> None:
         # Another process writes it.
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             logger.warning("%s stays as it is: %s", journal, error)
-    except DiskFull as full:
-        logger.warning("%s stays as it is: %s", journal, full)
+    except StorageError as refused:
+        logger.warning("%s stays as it is: %s", journal, refused)
     finally:
         os.close(handle)
 

@@ -18,16 +18,16 @@ DECISIONS = pa.schema(
         "medium_right": pa.float64(),
         "large_right": pa.float64(),
         "gain": pa.float64(),
-        "decides_by": pa.string(),
+        "decides_by": pa.string(),  # confidence, gain; medium_enough where the request named a threshold
         "threshold": pa.float64(),
         "escalate": pa.bool_(),  # what the head that decided asks for
         "served": pa.string(),  # medium or large
         "propensity": pa.float64(),  # probability of `served`, under all that decides
-        "status": pa.string(),  # ok, fallback, shadow, unlike
+        "status": pa.string(),  # ok, fallback, shadow, unlike, asked
         "override": pa.string(),  # why no head had a say; null where one had
         "explored": pa.bool_(),
         "by_canary": pa.bool_(),
-        "trial_served": pa.string(),  # what the head on trial asks for; null where none is tried
+        "trial_escalates": pa.bool_(),  # what the head on trial asks for; null where none is tried
         "head": pa.string(),
         "router": pa.string(),
         "asked_model": pa.string(),  # what the client named
@@ -51,8 +51,6 @@ ANSWERS = pa.schema(
         "tokens_input": pa.int64(),
         "tokens_output": pa.int64(),
         "cost_usd": pa.float64(),  # null where a price or a count is unknown
-        "is_shadow": pa.bool_(),  # asked in the background, for its grade alone
-        "text": pa.string(),  # of a shadow answer, which nobody else has
     }
 )
 

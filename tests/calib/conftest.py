@@ -1,4 +1,4 @@
-"""A router that is read at two layers, and an outcome head of it."""
+"""Routers of one checkpoint, with a packed head, and an outcome head of the one that is read at two layers."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import pytest
 from routecal.calib.outcome.cells import Cells
 from routecal.calib.outcome.fit import fit_outcome
 from routecal.calib.outcome.head import OutcomeHead
+from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import OracleMatrix
 from routecal.calib.router.frozen_router import FrozenRouter
+from tests.calib.packed import trained
 from tests.tasks.made import texts
 
 ASKED = [text * (1 + i % 3) for i, text in enumerate(texts(40))]  # of different lengths
@@ -30,3 +32,16 @@ def outcome_head(wide_router: FrozenRouter) -> OutcomeHead:
     by_state = np.argsort(np.argsort(output.blocks["hidden_L1_mean"][:, 0]))
     blocks = {name: output.blocks[name].astype(np.float32) for name in BLOCKS}
     return fit_outcome(blocks, output.logits, by_state * len(cells) // 40, np.arange(40) % 4, cells).head
+
+
+@pytest.fixture(scope="module")
+def router(router_checkpoint: Path) -> FrozenRouter:
+    """A router that is read as by default."""
+    return FrozenRouter(router_checkpoint)
+
+
+@pytest.fixture
+def folder(router: FrozenRouter, tmp_path: Path) -> Path:
+    """A head of it, packed."""
+    pack(trained(router), Serving(router=str(router.path), threshold=0.6, head_version="abc"), tmp_path / "packed")
+    return tmp_path / "packed"

@@ -1,10 +1,9 @@
-"""A folder in, decisions out; a head meets no router but its own."""
+"""A folder in, decisions out: from a disk, from the Hub, with its router or without."""
 
 import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from huggingface_hub import constants
 from routecal.calib.calibrated_router import CalibratedRouter
 from routecal.calib.checkpoint_errors import (
     CheckpointMissing,
-    FeatureMismatch,
     NotQueries,
     NotServable,
     QueryUnreadable,
@@ -24,32 +22,8 @@ from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import POLICIES, Policy
 from routecal.calib.recalibrate import RECALIBRATORS
 from routecal.calib.router.frozen_router import FrozenRouter
-from routecal.folder_digest import folder_digest
 from tests.calib.head.hub_server import serving
-from tests.calib.tiny_families import save
-
-QUERIES = [f"What is known about {thing}?" for thing in ("tides", "bridges", "owls", "glaciers", "clocks", "bees")]
-
-
-def trained(router: FrozenRouter, **schema: str) -> LoadedHead:
-    """A head with inputs of this router and weights that are not zero, recalibrated by Platt scaling."""
-    output = router.read(QUERIES)
-    head = ConfidenceHead(HeadConfig(width=router.width, hidden_units=4, residual=False), seed=1)
-    head.fit_inputs(output.hidden, output.logits, np.array([0, 1, 0, 1, 1, 0]))
-    recalibrator = RECALIBRATORS["platt"](np.linspace(0.1, 0.9, 50), np.arange(50) % 3 > 0)
-    lineage = {"feature_schema": {**router.schema, "router_sha256": folder_digest(router.path), **schema}, "kept": 1}
-    return LoadedHead(head, recalibrator, {"lineage": lineage, "metrics": {"brier": 0.2}})
-
-
-@pytest.fixture(scope="module")
-def router(router_checkpoint: Path) -> FrozenRouter:
-    return FrozenRouter(router_checkpoint)
-
-
-@pytest.fixture
-def folder(router: FrozenRouter, tmp_path: Path) -> Path:
-    pack(trained(router), Serving(router=str(router.path), threshold=0.6, head_version="abc"), tmp_path / "packed")
-    return tmp_path / "packed"
+from tests.calib.packed import QUERIES, change, trained
 
 
 def test_decisions_are_those_of_router_head_and_threshold(router: FrozenRouter, folder: Path) -> None:
@@ -93,41 +67,6 @@ def test_packing_keeps_what_the_head_knew(router: FrozenRouter, folder: Path) ->
     assert config["lineage"]["kept"] == 1
     assert config["metrics"] == {"brier": 0.2}
     assert Serving.model_validate(config["lineage"]["serving"]).router == str(router.path)
-
-
-@pytest.mark.parametrize(
-    ("field", "other"),
-    [("width", "999"), ("dtype", "float16"), ("template_sha256", "0" * 16), ("router_kind", "causal")],
-)
-def test_another_kind_of_features_is_refused(router: FrozenRouter, tmp_path: Path, field: str, other: str) -> None:
-    pack(trained(router, **{field: other}), Serving(router=str(router.path), threshold=0.6), tmp_path)
-    with pytest.raises(FeatureMismatch) as raised:
-        CalibratedRouter.from_pretrained(tmp_path)
-    assert (raised.value.field, raised.value.head, raised.value.features) == (field, other, router.schema[field])
-
-
-def test_another_router_of_the_same_shape_is_refused(router: FrozenRouter, folder: Path, tmp_path: Path) -> None:
-    other = shutil.copytree(router.path, tmp_path / "other")
-    weights = next(other.glob("*.safetensors"))
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(data)
-    with pytest.raises(FeatureMismatch) as raised:
-        CalibratedRouter.from_pretrained(folder, router=other)
-    assert raised.value.field == "router_sha256"
-    assert {raised.value.head, raised.value.features} == {folder_digest(router.path), folder_digest(other)}
-
-
-def test_another_prompt_is_refused(folder: Path) -> None:
-    change(folder, template="Route this: {query}")
-    with pytest.raises(FeatureMismatch, match="template_sha256"):
-        CalibratedRouter.from_pretrained(folder)
-
-
-def test_blocks_that_the_router_does_not_read_are_refused(folder: Path) -> None:
-    change(folder, blocks=["hidden_L1_mean"])
-    with pytest.raises(FeatureMismatch, match="hidden_L1_mean"):
-        CalibratedRouter.from_pretrained(folder)
 
 
 def test_a_head_of_several_blocks_reads_them_in_order(router: FrozenRouter, tmp_path: Path) -> None:
@@ -193,14 +132,6 @@ def test_a_head_without_router_or_threshold_says_what_to_give(router: FrozenRout
     assert version == CalibratedRouter.from_pretrained(tmp_path, router=router.path, threshold=0.4).serving.head_version
 
 
-def change(folder: Path, **serving: Any) -> None:
-    """Rewrite what a packed folder says of its serving."""
-    file = folder / "config.json"
-    config = json.loads(file.read_text())
-    config["lineage"]["serving"] |= serving
-    file.write_text(json.dumps(config))
-
-
 def test_one_text_is_one_query(folder: Path) -> None:
     routed = CalibratedRouter.from_pretrained(folder)
     assert routed.route(QUERIES[0]) == routed.route([QUERIES[0]])
@@ -215,37 +146,3 @@ def test_one_text_is_one_query(folder: Path) -> None:
 def test_a_decision_says_when_a_query_was_cut(folder: Path) -> None:
     decisions = CalibratedRouter.from_pretrained(folder).route(["short?", "word " * 500])
     assert [d.truncated for d in decisions] == [False, True]
-
-
-def test_a_head_that_read_special_tokens_twice_is_refused(router: FrozenRouter, tmp_path: Path) -> None:
-    template = "<bos>{query}"
-    doubled = FrozenRouter(router.path, template=template)
-    schema = {k: v for k, v in doubled.schema.items() if k != "special_tokens"}  # as version 0.1 wrote it
-    loaded = trained(doubled)
-    loaded.config["lineage"]["feature_schema"] = schema
-    pack(loaded, Serving(router=str(router.path), template=template, threshold=0.6), tmp_path)
-    with pytest.raises(FeatureMismatch) as raised:
-        CalibratedRouter.from_pretrained(tmp_path)
-    assert (raised.value.field, raised.value.head, raised.value.features) == ("special_tokens", None, "template")
-
-
-def test_an_encoder_s_head_of_before_is_refused(tmp_path: Path) -> None:
-    # version 0.1 kept the state at the last token, which no encoder's head reads
-    read = FrozenRouter(save("bert", tmp_path / "router"))
-    pack(trained(read, pooling="last_token"), Serving(router=str(read.path), threshold=0.6), tmp_path / "packed")
-    with pytest.raises(FeatureMismatch) as raised:
-        CalibratedRouter.from_pretrained(tmp_path / "packed")
-    assert (raised.value.field, raised.value.head, raised.value.features) == ("pooling", "last_token", "first_token")
-    assert "'last_token', these have 'first_token'" in str(raised.value)
-
-
-def test_a_head_from_before_queries_were_capped_is_served(
-    router: FrozenRouter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = trained(router)
-    monkeypatch.setattr("routecal.calib.router.prompt_tokens.QUERY_TOKENS", 40)
-    monkeypatch.setattr("routecal.calib.router.frozen_router.QUERY_TOKENS", 40)
-    capped, serving_it = FrozenRouter(router.path), Serving(router=str(router.path), threshold=0.5)
-    assert len(CalibratedRouter(capped, before, serving_it).route(QUERIES)) == len(QUERIES)
-    with pytest.raises(FeatureMismatch, match="query_tokens = '40', these have None"):
-        CalibratedRouter(router, trained(capped), serving_it)

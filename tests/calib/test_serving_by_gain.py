@@ -20,7 +20,7 @@ from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import Policy
 from routecal.calib.router.frozen_router import FrozenRouter
 from tests.calib.conftest import ASKED, BLOCKS, READ
-from tests.calib.test_calibrated_router import change, trained
+from tests.calib.packed import change, trained
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from routecal.calib.promise.guarantee import Bound, Guarantee
 from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.folder_digest import folder_digest
 from tests.calib.conftest import ASKED, READ
-from tests.calib.test_calibrated_router import trained
+from tests.calib.packed import trained
 
 PROMISE = Promise(risk="loss", at_most=0.01, probability=0.95)
 NAMED = {"Standard_Query": "flash", "Complex_Query": "pro", "Ambiguous_Query": "pro"}

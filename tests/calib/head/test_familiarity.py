@@ -21,7 +21,7 @@ def test_distances_by_hand() -> None:
     found = Familiarity(np.array([1.0, 0, 0]), np.array([[1.0, 0, 0]]), np.array([4.0]), rest=0.25, limit=2.0)
     # along: (5 - 1)² / 4 = 4; across: (3² + 4²) / .25 = 100
     assert found.distance([[5.0, 0, 0], [1, 3, 4], [5, 3, 4]]) == pytest.approx([2, 10, np.sqrt(104)])
-    assert found.is_unlike([[5.0, 0, 0], [5.001, 0, 0]]).tolist() == [False, True]
+    assert (found.relative([[5.0, 0, 0], [5.001, 0, 0]]) > 1).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("alarms", [0.01, 0.1])
@@ -29,7 +29,7 @@ def test_of_queries_like_these_no_more_than_said_are_called_unlike(alarms: float
     called = []
     for seed in range(40):
         found = Familiarity.fit(states(300, seed=seed), states(300, seed=seed + 1000), alarms=alarms)
-        called.append(found.is_unlike(states(500, seed=seed + 2000)).mean())
+        called.append((found.relative(states(500, seed=seed + 2000)) > 1).mean())
     # The mean over draws is at most `alarms`, and no less than what the finite number of rows costs; 4 standard errors.
     slack = 4 * np.std(called) / np.sqrt(len(called))
     assert alarms - 1 / 301 - slack <= np.mean(called) <= alarms + slack
@@ -37,8 +37,8 @@ def test_of_queries_like_these_no_more_than_said_are_called_unlike(alarms: float
 
 def test_what_lies_off_their_directions_or_far_along_them_is_unlike() -> None:
     found = Familiarity.fit(states(400, seed=0), states(400, seed=1))
-    assert found.is_unlike(states(100, seed=2) + 5).all()
-    assert found.is_unlike(10 * states(100, seed=3)).mean() > 0.9
+    assert (found.relative(states(100, seed=2) + 5) > 1).all()
+    assert (found.relative(10 * states(100, seed=3)) > 1).mean() > 0.9
     assert found.components.shape == (40, 40)
 
 
@@ -47,7 +47,7 @@ def test_few_rows_give_few_components_and_states_of_low_rank_are_no_division_by_
     flat = np.random.default_rng(0).normal(size=(200, 2)) @ np.ones((2, 8))
     found = Familiarity.fit(flat, flat)
     assert np.isfinite(found.distance(flat)).all()
-    assert found.is_unlike(flat + np.eye(8)[0]).all()
+    assert (found.relative(flat + np.eye(8)[0]) > 1).all()
 
 
 def test_a_folder_gives_back_the_same_bits(tmp_path: Path) -> None:

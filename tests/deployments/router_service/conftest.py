@@ -25,8 +25,9 @@ from routecal.deployments.router_service.service_settings import ServiceSettings
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import ANSWERS, DECISIONS, FEEDBACK
 from tests.calib.conftest import READ, outcome_head, wide_router
-from tests.calib.test_calibrated_router import QUERIES, trained
+from tests.calib.packed import QUERIES, trained
 from tests.deployments.router_service.raw_upstream import RawUpstream, raw_upstream
+from tests.patience import PATIENCE_S
 
 __all__ = ["outcome_head", "wide_router"]
 
@@ -58,6 +59,19 @@ class Running:
         table: pa.Table = read_served(self.service.settings.log / kind, SCHEMAS[kind])
         return list(table.to_pylist())
 
+    def answers(self, n: int) -> list[dict[str, Any]]:
+        """So many rows of answers, which are written once the client has its own."""
+        until(lambda: len(self.rows("answers")) >= n)
+        return self.rows("answers")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells of."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
 
 Start = Callable[..., AbstractContextManager[Running]]
 
@@ -84,10 +98,7 @@ def start(packed: Path, tmp_path: Path) -> Start:
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, daemon=True)
             thread.start()
-            until = time.monotonic() + 30
-            while not server.started:
-                assert time.monotonic() < until
-                time.sleep(0.01)
+            until(lambda: server.started)
             port = server.servers[0].sockets[0].getsockname()[1]
             try:
                 yield Running(f"http://127.0.0.1:{port}", service, medium, large)

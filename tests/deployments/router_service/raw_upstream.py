@@ -106,7 +106,6 @@ class RawUpstream:
     port: int = 0
     open_now: int = 0
     connections: int = 0
-    closed: list[float] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -133,7 +132,6 @@ class RawUpstream:
             pass
         finally:
             self.open_now -= 1
-            self.closed.append(asyncio.get_running_loop().time())
             writer.close()
 
 

@@ -13,7 +13,7 @@ from routecal.deployments.router_service import decider
 from routecal.storage.folder_artifact import folder_at
 from routecal.storage.head_registry import append_entry
 from routecal.storage.layout import Home
-from tests.calib.test_calibrated_router import QUERIES, trained
+from tests.calib.packed import QUERIES, trained
 from tests.deployments.router_service.conftest import Start
 from tests.patience import PATIENCE_S
 

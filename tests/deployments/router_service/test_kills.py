@@ -17,7 +17,7 @@ import pytest
 
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import DECISIONS
-from tests.calib.test_calibrated_router import QUERIES
+from tests.calib.packed import QUERIES
 from tests.deployments.router_service.raw_upstream import RawUpstream, raw_upstream
 from tests.patience import PATIENCE_S
 

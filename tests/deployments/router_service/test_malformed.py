@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.calib.test_calibrated_router import QUERIES
+from tests.calib.packed import QUERIES
 from tests.deployments.router_service.conftest import Running, Start
 
 N = 1_000

@@ -1,5 +1,6 @@
 """What the endpoints say, by the clients that people have."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -8,7 +9,8 @@ import openai
 import pytest
 
 from routecal.calib.calibrated_router import CalibratedRouter
-from tests.calib.test_calibrated_router import QUERIES
+from routecal.calib.policy import Policy
+from tests.calib.packed import QUERIES
 from tests.deployments.router_service.conftest import Running, Start
 
 
@@ -47,8 +49,9 @@ def test_chat_goes_to_the_model_that_was_decided_for_with_only_the_name_changed(
     assert running.medium.asked
     assert running.large.asked
     ids = [row["decision_id"] for row in running.rows("decisions")]
-    assert [row["decision_id"] for row in running.rows("answers")] == ids
-    assert {row["tokens_output"] for row in running.rows("answers")} == {3}
+    answers = running.answers(len(QUERIES))
+    assert [row["decision_id"] for row in answers] == ids
+    assert {row["tokens_output"] for row in answers} == {3}
 
 
 def test_the_openai_package_reads_answers_and_streams(running: Running) -> None:
@@ -63,9 +66,23 @@ def test_the_openai_package_reads_answers_and_streams(running: Running) -> None:
 
 
 @pytest.mark.parametrize(("threshold", "served"), [("0", "flash"), ("1", "pro"), ("0.0", "flash"), ("1.0", "pro")])
-def test_a_threshold_in_the_name_is_of_the_confidence(threshold: str, served: str, running: Running) -> None:
+def test_a_threshold_in_the_name_serves_all_or_none_at_its_ends(threshold: str, served: str, running: Running) -> None:
     said = chat(running, QUERIES[0], model=f"router-routecal-{threshold}")
     assert said.headers["x-routecal-model"] == served
+
+
+def test_a_threshold_in_the_name_is_of_the_probability_that_the_medium_model_is_enough(running: Running) -> None:
+    """A complex query is not sent to the medium model because the router is sure that it is complex."""
+    decision = CalibratedRouter.from_pretrained(running.service.settings.head).route(QUERIES[0])[0]
+    p = decision.medium_enough
+    assert p == pytest.approx(1 - decision.confidence if decision.policy is Policy.COMPLEX else decision.confidence)
+    for threshold, served, escalates in ((p - 0.01, "flash", "false"), (p + 0.01, "pro", "true")):
+        said = chat(running, QUERIES[0], model=f"router-routecal-{threshold:.6f}")
+        headers = {name: said.headers[f"x-routecal-{name}"] for name in ("model", "escalate", "threshold")}
+        assert headers == {"model": served, "escalate": escalates, "threshold": f"{threshold:.6g}"}
+        row = running.rows("decisions")[-1]
+        assert (row["decides_by"], row["threshold"]) == ("medium_enough", pytest.approx(threshold, abs=1e-6))
+        assert row["escalate"] == (escalates == "true")
 
 
 def test_decisions_of_openai(running: Running) -> None:
@@ -118,8 +135,6 @@ def test_the_judge_says_what_gateways_read(running: Running) -> None:
 
 
 def test_keys_are_asked_for_and_kept(start: Start) -> None:
-    import hashlib
-
     keys = [{"name": "team", "sha256": hashlib.sha256(b"secret-key").hexdigest()}]
     with start(keys=keys) as running:
         assert httpx.post(f"{running.url}/v1/route", json={"query": "a"}).status_code == 401
@@ -145,6 +160,7 @@ def test_feedback_is_taken_once(running: Running) -> None:
 
 def test_metrics_and_readiness(running: Running) -> None:
     chat(running, QUERIES[0])
+    running.answers(1)
     text = httpx.get(f"{running.url}/metrics").text
     assert 'routecal_answers_total{model="' in text
     assert "routecal_not_logged 0.0" in text

@@ -122,6 +122,27 @@ def test_a_full_disk_leaves_no_half_line_and_what_comes_later_is_written(
     journal.close()
 
 
+def test_where_no_other_file_can_be_made_a_full_journal_is_filled_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, opened = Journal(tmp_path, SCHEMA, rows=2), os.open
+
+    def refused(path: Path, flags: int, *more: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, flags, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        for i in range(4):
+            journal.append([row(i)])
+    assert ids(tmp_path) == list(range(4))
+    # And its rows become Parquet once it ends.
+    journal.close()
+    assert ids(tmp_path) == list(range(4))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+
+
 def test_two_processes_share_a_folder_and_leave_each_other_s_journals(tmp_path: Path) -> None:
     one = Journal(tmp_path, SCHEMA)
     one.append([row(0)])
