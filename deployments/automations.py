@@ -9,7 +9,7 @@ from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger
-from prefect.events.actions import CallWebhook, ChangeFlowRunState
+from prefect.events.actions import CallWebhook, ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
@@ -18,6 +18,8 @@ from routecal.deployments.environment import WEBHOOK_URL
 
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3
+# What `routecal serve-router` sends where graded answers speak against the head that serves.
+ALARM_EVENT = "routecal.serving.alarm"
 # What is sent to the webhook: of what, whose events, which of them, and as JSON, whatever quotes a message holds.
 WEBHOOK_EVENTS = (
     (
@@ -42,6 +44,12 @@ WEBHOOK_EVENTS = (
         "alarms against the head that serves",
         "routecal.night.*",
         ("routecal.night.alarm",),
+        '{"text": {{ event.payload.headline | tojson }} }',
+    ),
+    (
+        "alarms of the service",
+        "routecal.head.*",
+        (ALARM_EVENT,),
         '{"text": {{ event.payload.headline | tojson }} }',
     ),
 )
@@ -87,6 +95,22 @@ def automations() -> list[AutomationCore]:
             for what, resource, events, payload in WEBHOOK_EVENTS
         ]
     return found
+
+
+def recalibration_on_alarm(nightly: UUID) -> AutomationCore:
+    """An alarm of the service starts a night at once, with the parameters of its deployment.
+
+    Args:
+        nightly: id of the deployment recalibrate-nightly.
+    """
+    return AutomationCore(
+        name="routecal: recalibrate on an alarm of the service",
+        description="Graded answers, or other queries, speak against the head that serves: it is recalibrated.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive, match={"prefect.resource.id": "routecal.head.*"}, expect={ALARM_EVENT}
+        ),
+        actions=[RunDeployment(source="selected", deployment_id=nightly)],
+    )
 
 
 def renew(client: SyncPrefectClient, automation: AutomationCore) -> None:

@@ -23,7 +23,7 @@ from prefect.utilities.templating import apply_values
 from prefect.variables import Variable
 
 from routecal.calib.settings import RENAMED
-from routecal.deployments.automations import automations, renew
+from routecal.deployments.automations import automations, recalibration_on_alarm, renew
 from routecal.deployments.environment import complaint, environment
 from routecal.deployments.pools import Pool, make_pool, pool_of
 from routecal.flows.errors import ServerUnreachable
@@ -53,6 +53,8 @@ def set_up(pool: Pool) -> None:
         for automation in automations():
             renew(client, automation)
         deploy(client, pool)
+        (nightly,) = (found.id for found in client.read_deployments() if found.name == "recalibrate-nightly")
+        renew(client, recalibration_on_alarm(nightly))
 
 
 def deploy(client: SyncPrefectClient, pool: Pool) -> None:

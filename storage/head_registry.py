@@ -6,12 +6,9 @@ Entries are in the order of their numbers; no clock has a say.
 """
 
 import json
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -19,11 +16,10 @@ from fsspec import AbstractFileSystem
 from pydantic import BaseModel, Field, JsonValue
 
 from routecal.storage.artifact import Artifact, within
-from routecal.storage.atomic import disk_errors, flush, local_path, staging
-from routecal.storage.errors import ArtifactMissing, RegistryChanged, RegistryCorrupt, RegistryNewer, StorageError
+from routecal.storage.create_once import create_once
+from routecal.storage.errors import ArtifactMissing, RegistryCorrupt, RegistryNewer, StorageError
 from routecal.storage.layout import Home
-from routecal.storage.remote import code_of, is_there, names_in, resolve, store_errors
-from routecal.storage.store_errors import NoConditionalWrites
+from routecal.storage.remote import is_there, names_in, resolve, store_errors
 
 FOLDER = "registry"
 # In an entry's lineage: what the candidate promises, in a sentence and whole; and what the night found against the head
@@ -144,8 +140,32 @@ def append_entry(
         lineage={name: home.portable(value) for name, value in (lineage or {}).items()},
     )
     content = entry.model_dump_json(indent=2, context=within(home)).encode() + b"\n"
-    _create(f"{home.folder(FOLDER)}/{entry.number:06d}.json", content)
+    create_once(f"{home.folder(FOLDER)}/{entry.number:06d}.json", content)
     return entry
+
+
+def enter_alarm(home: Home, complaints: Sequence[str], *, after: RegistryEntry, run_id: str = "") -> RegistryEntry:
+    """Enter what was found against the head that serves: from now on it decides without a guarantee.
+
+    Nothing is entered that stands already.
+
+    Args:
+        home: where the registry lives.
+        complaints: in sentences, at least one.
+        after: the newest entry.
+        run_id: of the run that found it.
+
+    Returns:
+        The entry that is the newest now.
+
+    Raises:
+        RegistryChanged: somebody decided since `after`; nothing was written.
+    """
+    standing = alarm_against_champion(history(home))
+    if all(complaint in standing for complaint in complaints):
+        return after
+    said = {ALARM: "; ".join(complaints)}
+    return append_entry(home, "alarm", champion=after.champion, after=after.number, run_id=run_id, lineage=said)
 
 
 def _files(home: Home) -> tuple[AbstractFileSystem, list[str]]:
@@ -172,56 +192,3 @@ def _read(home: Home, fs: AbstractFileSystem, path: str, number: int) -> Registr
     if entry.number != number or not path.endswith(f"{number:06d}.json"):
         raise RegistryCorrupt(path, f"entry {number} was expected here")
     return entry
-
-
-def _create(url: str, content: bytes) -> None:
-    """Make a file that must not exist yet, whole or not at all."""
-    local = local_path(url)
-    try:
-        if local is None:
-            check_exclusive(url.rpartition("/")[0])
-            _put_new(url, content)
-            return
-        with staging(url.rpartition("/")[0]) as staged, disk_errors(url):
-            staged.write_bytes(content)
-            flush(staged)
-            try:
-                os.link(staged, local)
-            except FileExistsError as error:
-                raise RegistryChanged(url) from error
-            flush(local.parent)
-    except FileExistsError as error:
-        raise RegistryChanged(url) from error
-
-
-def _put_new(url: str, content: bytes) -> None:
-    """Make a remote file that must not exist yet: FileExistsError if it does."""
-    fs, path = resolve(url)
-    with store_errors(url):
-        try:
-            fs.pipe_file(path, content, mode="create")
-        except OSError as error:
-            # Amazon's answer to the slower of two at the same moment.
-            if code_of(error) == "ConditionalRequestConflict":
-                raise FileExistsError(path) from error
-            raise
-
-
-@cache
-def check_exclusive(folder: str) -> None:
-    """Write a file twice, which must fail: stores there are that overwrite it all the same.
-
-    Raises:
-        NoConditionalWrites: this one does.
-    """
-    probe = f"{folder}/.probe-{uuid.uuid4().hex}"
-    fs, path = resolve(probe)
-    _put_new(probe, b"routecal")
-    try:
-        _put_new(probe, b"routecal")
-    except FileExistsError:
-        return
-    finally:
-        with store_errors(probe):
-            fs.rm_file(path)
-    raise NoConditionalWrites(folder)

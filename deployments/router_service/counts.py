@@ -41,7 +41,8 @@ class Counts:
         self.not_logged = Gauge("routecal_not_logged", "Rows that could not be written", registry=registry)
         self.waiting = Gauge("routecal_waiting", "Queries that wait for a decision", registry=registry)
         self.entry = Gauge("routecal_registry_entry", "Number of the registry's entry in force", registry=registry)
-        self.alarm = Gauge("routecal_guarantee_void", "1 where nothing is promised", registry=registry)
+        self.void = Gauge("routecal_guarantee_void", "1 where nothing is promised", registry=registry)
+        self.alarms = Gauge("routecal_alarms", "Findings against the head that serves", registry=registry)
 
     def decided(self, served: Served, surface: str) -> None:
         """Count a decision."""

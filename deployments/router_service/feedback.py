@@ -61,5 +61,6 @@ def take_feedback(service: Service, said: Feedback, client: str | None) -> dict[
     except (StorageError, OSError) as error:
         raise Refused(503, f"the feedback is not stored: {error}; send it again later") from error
     service.known.add_feedback(feedback_id)
+    service.watcher.heard()
     service.counts.feedback.labels(said.about).inc()
     return {"feedback_id": feedback_id, "duplicate": False}

@@ -11,6 +11,7 @@ from routecal.deployments.router_service.conversation import whole_text
 from routecal.deployments.router_service.counts import Counts
 from routecal.deployments.router_service.decider import Decider, Served
 from routecal.deployments.router_service.decision_log import DecisionLog
+from routecal.deployments.router_service.head_watch import Watcher
 from routecal.deployments.router_service.keys import client_of
 from routecal.deployments.router_service.known_ids import KnownIds
 from routecal.deployments.router_service.model_field import Body, BodyRefused
@@ -29,6 +30,7 @@ class Service:
     def __init__(self, settings: ServiceSettings, decider: Decider, log: DecisionLog) -> None:
         self.settings, self.decider, self.log = settings, decider, log
         self.counts, self.known = Counts(), KnownIds(settings.log)
+        self.watcher = Watcher(settings, decider)
         self._upstreams: Upstreams | None = None
 
     async def begin(self) -> None:
@@ -39,6 +41,7 @@ class Service:
         """Close all of it."""
         if self._upstreams is not None:
             await self._upstreams.close()
+        self.watcher.close()
         self.decider.close()
         self.log.close()
 
@@ -96,6 +99,7 @@ class Service:
 
     def _write_down(self, served: list[Served], *, surface: str, client: str | None, asked: str | None) -> None:
         self.log.decided(served, self.decider.router, surface=surface, client=client, asked=asked)
+        self.watcher.decided(served)
         for one in served:
             self.known.add_decision(one.id)
             self.counts.decided(one, surface)
@@ -109,7 +113,8 @@ class Service:
         self.counts.not_logged.set(self.log.not_logged)
         self.counts.waiting.set(self.decider.n_waiting)
         self.counts.entry.set(0 if self.decider.champion is None else self.decider.champion.number)
-        self.counts.alarm.set(bool(self.decider.router.no_guarantee))
+        self.counts.void.set(bool(self.decider.router.no_guarantee))
+        self.counts.alarms.set(len(self.watcher.findings))
 
     def relay(self, served: Served, body: bytes, headers: dict[str, str], *, streams: bool) -> Relay:
         """The response that asks the model that was decided for."""

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,12 +128,19 @@ class Journal:
                 flushed = size
 
 
-def read_served(folder: Path, schema: pa.Schema, *, columns: Sequence[str] | None = None) -> pa.Table:
+def read_served(
+    folder: Path,
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str] | None = None,
+    keep: Callable[[pa.Table], pa.Table] = lambda table: table,
+) -> pa.Table:
     """All rows of a kind, oldest file first: those in Parquet, and those in journals, open ones too.
 
     Args:
         folder, schema: of the kind.
         columns: to read; default: all.
+        keep: what is kept of each file's rows, so that no more is ever in memory.
     """
     names = schema.names if columns is None else list(columns)
     # Journals first: one that becomes Parquet in between is then seen twice, and not missed.
@@ -142,13 +149,13 @@ def read_served(folder: Path, schema: pa.Schema, *, columns: Sequence[str] | Non
     tables = []
     for stem in sorted({*finished, *journals}):
         if stem in finished:
-            tables.append(pq.read_table(finished[stem], schema=schema, columns=names))
+            tables.append(keep(pq.read_table(finished[stem], schema=schema, columns=names)))
             continue
         try:
-            tables.append(_table(journals[stem], schema).select(names))
+            tables.append(keep(_table(journals[stem], schema).select(names)))
         # It became Parquet in this moment.
         except FileNotFoundError:
-            tables.append(pq.read_table(folder / f"{stem}.parquet", schema=schema, columns=names))
+            tables.append(keep(pq.read_table(folder / f"{stem}.parquet", schema=schema, columns=names)))
     return pa.concat_tables(tables) if tables else schema.empty_table().select(names)
 
 

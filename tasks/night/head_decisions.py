@@ -78,30 +78,12 @@ def write_decision(
 
 
 def raise_alarm(complaints: Sequence[str], *, after: RegistryEntry | None, run_id: str) -> RegistryEntry:
-    """Enter what a night found against the head that serves: from now on it decides without a guarantee.
+    """Enter what a night found against the head that serves, see `storage.head_registry.enter_alarm`.
 
-    It is entered as soon as it is found: a night may end without a decision, or fail. Nothing is entered that stands
-    already.
-
-    Args:
-        complaints: in sentences, at least one.
-        after: the newest entry.
-        run_id: of the night.
-
-    Returns:
-        The entry that is the newest now.
-
-    Raises:
-        RegistryChanged: somebody decided since `after`; nothing was written.
+    It is entered as soon as it is found: a night may end without a decision, or fail.
     """
     assert after is not None  # which put the head there that is complained of
-    home, said = Home.from_env(), {head_registry.ALARM: "; ".join(complaints)}
-    standing = head_registry.alarm_against_champion(head_registry.history(home))
-    if all(complaint in standing for complaint in complaints):
-        return after
-    return head_registry.append_entry(
-        home, "alarm", champion=after.champion, after=after.number, run_id=run_id, lineage=said
-    )
+    return head_registry.enter_alarm(Home.from_env(), complaints, after=after, run_id=run_id)
 
 
 def entry_asked_by(flow_run: str) -> RegistryEntry | None:

@@ -13,9 +13,10 @@ import pytest
 
 from routecal.storage.artifact import Artifact, read_metadata, read_table, write_table
 from routecal.storage.atomic import write_chunks
+from routecal.storage.create_once import check_exclusive
 from routecal.storage.errors import ArtifactCorrupt, RegistryChanged
 from routecal.storage.folder_artifact import local_folder, write_folder
-from routecal.storage.head_registry import append_entry, champion, check_exclusive, history
+from routecal.storage.head_registry import append_entry, champion, history
 from routecal.storage.layout import Home
 from routecal.storage.query import connect
 from routecal.storage.remote import is_file, is_there, resolve

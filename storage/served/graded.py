@@ -1,0 +1,37 @@
+"""Served decisions beside what became of their answers."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from routecal.storage.served.journal import read_served
+from routecal.storage.served.tables import DECISIONS, FEEDBACK
+
+_SQL = (files("routecal.storage") / "sql" / "served" / "graded.sql").read_text(encoding="utf-8")
+# All but the text of the query, which is most of a log.
+_COLUMNS = [name for name in DECISIONS.names if name != "query"]
+
+
+def graded(log: Path, *, head: str | None = None) -> pa.Table:
+    """Decisions whose answers somebody graded, oldest grade first: see `storage/sql/served/graded.sql`.
+
+    Args:
+        log: folder of the decision log.
+        head: version of the head that decided. Default: any.
+    """
+    feedback = read_served(log / "feedback", FEEDBACK)
+    ids = feedback["decision_id"].combine_chunks()
+
+    def meant(decisions: pa.Table) -> pa.Table:
+        is_meant = pc.is_in(decisions["decision_id"], value_set=ids)
+        return decisions.filter(is_meant if head is None else pc.and_(is_meant, pc.equal(decisions["head"], head)))
+
+    decisions = read_served(log / "decisions", DECISIONS, columns=_COLUMNS, keep=meant)
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.register("decisions", decisions)
+        con.register("feedback", feedback)
+        return con.sql(_SQL).to_arrow_table()
