@@ -67,7 +67,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def container(store: Path) -> str:
     """A container of the image; several commands may run in it."""
-    subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(store / "debian")], check=True)
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(store / "debian")], check=True
+    )
     base = buildah("from", "scratch").stdout.strip()
     buildah("add", "--quiet", base, str(store / "debian"), "/")
     buildah("commit", "--quiet", base, BASE)
