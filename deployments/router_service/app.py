@@ -163,10 +163,8 @@ def _endpoints(app: FastAPI, service: Service) -> None:
             served = await service.decide(query, surface="judge", client=client, asked=JUDGE)
             return _reply(verdict_completion(served, JUDGE), served, service)
         served = await service.decide(query, surface="chat", client=client, asked=_text(name), wanted=asked)
-        upstream = service.model_for(served)
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in request.scope["headers"]}
-        streams = body.fields.get("stream") is True
-        return service.relay(served, body.with_model(upstream.model), headers, streams=streams)
+        return service.relay(served, body, headers)
 
     @app.get("/v1/models")
     async def models(request: Request) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from routecal.deployments.router_service.service_settings import Upstream
 from routecal.storage.errors import StorageError
 from routecal.storage.query_identity import query_id
 from routecal.storage.served.journal import Journal, remove_older
-from routecal.storage.served.tables import ANSWERS, DECISIONS, FEEDBACK
+from routecal.storage.served.tables import TABLES
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ COMPLAINS_EVERY_S = 60.0
 
 
 class DecisionLog:
-    """Three journals in a folder.
+    """Four journals in a folder.
 
     Args:
         folder: made if need be.
@@ -42,10 +42,7 @@ class DecisionLog:
 
     def __init__(self, folder: Path, *, keeps_text: bool, retention_days: float) -> None:
         self._folder, self._keeps_text, self._days = folder, keeps_text, retention_days
-        self._journals = {
-            name: Journal(folder / name, schema)
-            for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS), ("feedback", FEEDBACK))
-        }
+        self._journals = {name: Journal(folder / name, schema) for name, schema in TABLES.items()}
         self._cleaned, self._complained = -DAY_S, -COMPLAINS_EVERY_S
         self.not_logged = 0
         self.reason = ""
@@ -81,6 +78,10 @@ class DecisionLog:
         }
         self._write("answers", [row])
         return row
+
+    def second(self, row: Mapping[str, Any]) -> None:
+        """Write what the other model answered."""
+        self._write("second_answers", [dict(row)])
 
     def heard(self, row: Mapping[str, Any]) -> None:
         """Write feedback.
@@ -146,16 +147,21 @@ def cost_usd(upstream: Upstream, tokens_input: int | None, tokens_output: int | 
 
 def usage_in(relayed: Relayed) -> dict[str, Any]:
     """Model and tokens as the answer itself has them, in one piece or as events; None where it has not."""
-    found: dict[str, Any] = {"answered_by": None, "tokens_input": None, "tokens_output": None}
     if relayed.content_encoding:
-        return found
+        return usage_of([])
     text = relayed.kept.text
     is_whole = text.startswith(b"{")
     lines = [] if is_whole else text.split(b"\n")
     events = [line[5:] for line in lines if line.startswith(b"data:")]
     # A stream names its model in every event, and its usage in one of the last.
     telling = [*events[:1], *(event for event in events[1:] if b'"usage"' in event)]
-    for one in map(_object, [text] if is_whole else telling):
+    return usage_of(map(_object, [text] if is_whole else telling))
+
+
+def usage_of(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The last model and tokens that the parts of an answer name."""
+    found: dict[str, Any] = {"answered_by": None, "tokens_input": None, "tokens_output": None}
+    for one in parts:
         if isinstance(model := one.get("model"), str):
             found["answered_by"] = model
         if isinstance(usage := one.get("usage"), dict):

@@ -18,6 +18,7 @@ from routecal.deployments.router_service.model_field import Body, BodyRefused
 from routecal.deployments.router_service.refusals import Refused
 from routecal.deployments.router_service.relay import Relay, Relayed
 from routecal.deployments.router_service.reply_headers import reply_headers
+from routecal.deployments.router_service.second_answers import SecondAnswers
 from routecal.deployments.router_service.service_settings import ServiceSettings, Upstream
 from routecal.deployments.router_service.upstream import Upstreams
 
@@ -32,14 +33,17 @@ class Service:
         self.counts, self.known = Counts(), KnownIds(settings.log)
         self.watcher = Watcher(settings, decider)
         self._upstreams: Upstreams | None = None
+        self._second_answers: SecondAnswers | None = None
 
     async def begin(self) -> None:
         """Open what belongs to the event loop."""
         self._upstreams = Upstreams(self.settings.timeouts)
+        self._second_answers = SecondAnswers(self.settings, self._upstreams, self.log.second)
 
     async def end(self) -> None:
         """Close all of it."""
-        if self._upstreams is not None:
+        if self._upstreams is not None and self._second_answers is not None:
+            await self._second_answers.close()
             await self._upstreams.close()
         self.watcher.close()
         self.decider.close()
@@ -116,14 +120,19 @@ class Service:
         self.counts.void.set(bool(self.decider.router.no_guarantee))
         self.counts.alarms.set(len(self.watcher.findings))
 
-    def relay(self, served: Served, body: bytes, headers: dict[str, str], *, streams: bool) -> Relay:
+    def relay(self, served: Served, body: Body, headers: dict[str, str]) -> Relay:
         """The response that asks the model that was decided for."""
+        second_answers = self._second_answers
+        assert second_answers is not None
         upstream, began = self.model_for(served), time.perf_counter()
         added = reply_headers(served, upstream.model, self.head)
 
         def ended(relayed: Relayed) -> None:
             row = self.log.answered(served, relayed, upstream, time.perf_counter() - began)
             self.counts.answered(row)
+            if relayed.outcome == "ok" and relayed.status == 200:
+                second_answers.consider(served, body, headers)
 
-        keep_alive_s = self.settings.keep_alive_s if streams else None
-        return Relay(self.upstreams, upstream, "/chat/completions", body, headers, added, ended, keep_alive_s)
+        keep_alive_s = self.settings.keep_alive_s if body.fields.get("stream") is True else None
+        asked = body.with_model(upstream.model)
+        return Relay(self.upstreams, upstream, "/chat/completions", asked, headers, added, ended, keep_alive_s)

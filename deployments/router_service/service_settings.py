@@ -78,6 +78,15 @@ class Canary(_Strict):
     share: Share = Field(description="of queries")
 
 
+class SecondAnswers(_Strict):
+    """Queries that the model which did not serve answers too, unseen, so that both answers can be graded."""
+
+    medium: Share = Field(default=0.0, description="share of queries that the large model served")
+    large: Share = Field(default=0.0, description="share of queries that the medium model served")
+    usd_per_day: float | None = Field(default=None, gt=0, description="after which none is asked that day (UTC)")
+    at_once: int = Field(default=4, ge=1, description="above this, further ones are not asked")
+
+
 class ServiceSettings(_Strict):
     """All of it."""
 
@@ -104,6 +113,7 @@ class ServiceSettings(_Strict):
     )
     explore: Share = Field(default=0.0, description="share of queries whose model is drawn, so that logs teach")
     canary: Canary | None = None
+    second_answers: SecondAnswers = SecondAnswers()
     max_body_mib: float = Field(default=16.0, gt=0, le=1024)
     max_waiting: int = Field(default=1024, ge=1)
     timeouts: Timeouts = Timeouts()
@@ -117,6 +127,16 @@ class ServiceSettings(_Strict):
             raise ValueError(
                 f"host is {self.host}, where others can reach it, and keys names nobody who may ask; add keys, or "
                 "listen on 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _priced(self) -> ServiceSettings:
+        prices = ((one.usd_per_million_input, one.usd_per_million_output) for one in (self.medium, self.large))
+        if self.second_answers.usd_per_day is not None and any(None in pair for pair in prices):
+            raise ValueError(
+                "second_answers has a budget, and a price of medium or large is missing: give both models "
+                "usd_per_million_input and usd_per_million_output"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Rows that serving leaves: decisions, answers to them, and what came back. Joined by `decision_id`."""
+"""Rows that serving leaves: decisions, answers, and what came back about them. Joined by `decision_id`."""
 
 import pyarrow as pa
 
@@ -54,6 +54,26 @@ ANSWERS = pa.schema(
     }
 )
 
+# One answer each of the model that did not serve, which no client saw.
+SECOND_ANSWERS = pa.schema(
+    {
+        "decision_id": pa.string(),
+        "at": _AT,
+        "model": pa.string(),  # medium or large: which one it is
+        "propensity": pa.float64(),  # probability that it was asked; less were asked where many were at once
+        "asked_model": pa.string(),
+        "answered_by": pa.string(),
+        "status": pa.int64(),
+        "outcome": pa.string(),  # ok, failed
+        "reason": pa.string(),
+        "seconds": pa.float64(),
+        "tokens_input": pa.int64(),
+        "tokens_output": pa.int64(),
+        "cost_usd": pa.float64(),
+        "answer": pa.string(),  # null where only digests are kept
+    }
+)
+
 # What somebody says of one decision. The same word again is the same row.
 FEEDBACK = pa.schema(
     {
@@ -69,3 +89,6 @@ FEEDBACK = pa.schema(
         "reason": pa.string(),
     }
 )
+
+# By the folder of each kind in a log.
+TABLES = {"decisions": DECISIONS, "answers": ANSWERS, "second_answers": SECOND_ANSWERS, "feedback": FEEDBACK}

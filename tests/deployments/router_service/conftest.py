@@ -23,15 +23,13 @@ from routecal.deployments.router_service.decision_log import DecisionLog
 from routecal.deployments.router_service.service import Service
 from routecal.deployments.router_service.service_settings import ServiceSettings
 from routecal.storage.served.journal import read_served
-from routecal.storage.served.tables import ANSWERS, DECISIONS, FEEDBACK
+from routecal.storage.served.tables import TABLES
 from tests.calib.conftest import READ, outcome_head, wide_router
 from tests.calib.packed import QUERIES, trained
 from tests.deployments.router_service.raw_upstream import RawUpstream, raw_upstream
 from tests.patience import PATIENCE_S
 
 __all__ = ["outcome_head", "wide_router"]
-
-SCHEMAS = {"decisions": DECISIONS, "answers": ANSWERS, "feedback": FEEDBACK}
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +54,7 @@ class Running:
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """What it wrote down."""
-        table: pa.Table = read_served(self.service.settings.log / kind, SCHEMAS[kind])
+        table: pa.Table = read_served(self.service.settings.log / kind, TABLES[kind])
         return list(table.to_pylist())
 
     def answers(self, n: int) -> list[dict[str, Any]]:
@@ -81,7 +79,7 @@ def start(packed: Path, tmp_path: Path) -> Start:
     """Starts a service with settings of the test's own."""
 
     @contextmanager
-    def started(**changes: Any) -> Iterator[Running]:
+    def started(prices: dict[str, Any] | None = None, **changes: Any) -> Iterator[Running]:
         with raw_upstream() as medium, raw_upstream() as large:
             said: dict[str, Any] = {
                 "medium": {"base_url": medium.url, "model": "flash"},
@@ -89,6 +87,8 @@ def start(packed: Path, tmp_path: Path) -> Start:
                 "head": str(packed),
                 "log": tmp_path / "served",
             }
+            for name, of_model in (prices or {}).items():
+                said[name] |= of_model
             settings = ServiceSettings.model_validate(said | changes)
             log = DecisionLog(
                 settings.log, keeps_text=settings.logged == "text", retention_days=settings.retention_days

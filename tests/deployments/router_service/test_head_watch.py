@@ -95,7 +95,7 @@ def test_wrong_answers_end_the_promise_and_prefect_hears_of_it_once(
         assert watcher.watch.of_medium.n == n == 150
         route = httpx.post(f"{running.url}/v1/route", json={"query": "Which lake?"}).json()["routes"][0]
         assert route["estimate"]["status"] == "conflict"
-        assert finding in route["estimate"]["fallback_reason"]
+        assert HeadWatch.key(finding) in route["estimate"]["fallback_reason"]
         assert "routecal_alarms 1.0" in httpx.get(f"{running.url}/metrics").text
     (path, (event,)) = prefect[0]
     assert (path, len(prefect)) == ("/api/events", 1)

@@ -39,6 +39,8 @@ def test_options_go_over_the_file(tmp_path: Path) -> None:
         ({"large.api_key_env": "NOT_SET_ANYWHERE"}, "large.api_key_env names NOT_SET_ANYWHERE, which is not set"),
         ({"host": "0.0.0.0"}, "host is 0.0.0.0, where others can reach it, and keys names nobody"),
         ({"explore": 2}, "explore Input should be less than or equal to 1"),
+        ({"second_answers.usd_per_day": 1}, "second_answers has a budget, and a price of medium or large is missing"),
+        ({"second_answers.large": 2}, "second_answers.large Input should be less than or equal to 1"),
         ({"port": 70_000}, "port Input should be less than or equal to 65535"),
     ],
 )
