@@ -47,7 +47,10 @@ class NightSteps(Params):
 class NightParams(NightSteps, PromotionMargins):
     """What a night gathers, when it labels, and what a new head must show."""
 
-    inbox: str = Field(description="Folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users.")
+    inbox: str = Field(
+        description="Folder whose JSONL, CSV, Parquet and Arrow files hold the queries of your users, or the log of "
+        "`routecal serve-router`."
+    )
     window: int = Field(
         default=1000,
         ge=100,

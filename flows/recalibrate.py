@@ -194,6 +194,7 @@ def _ending(
         alarm="" if promoted else head_registry.alarm_against_champion(head_registry.history(Home.from_env())),
         serving="" if serving is None else serving.sha256[:16],
         report=None if contest is None else contest.report,
+        served=() if night_context.gathered.served is None else tuple(night_context.gathered.served.sentences),
         money="" if contest is None else contest.money,
     )
     return Ending(

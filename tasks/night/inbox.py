@@ -1,4 +1,4 @@
-"""The inbox: a folder into which queries are dropped, and what of it has no label yet."""
+"""The inbox: a folder into which queries are dropped, or the log of a service; and what of it has no label yet."""
 
 import logging
 from collections.abc import Mapping
@@ -22,8 +22,12 @@ from routecal.storage.remote import is_file, is_folder, names_in, resolve, store
 from routecal.storage.row_files import FORMATS
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks.errors import InboxMissing
+from routecal.tasks.night.served_log import ServedDigest, decision_log, digest_of, served_queries
 
 logger = logging.getLogger(__name__)
+
+# In the metadata of a night's queries: the probability with which each was drawn from the new ones.
+PROPENSITY = "propensity"
 
 
 class Gathered(BaseModel, frozen=True):
@@ -33,6 +37,7 @@ class Gathered(BaseModel, frozen=True):
     n_new: int = Field(description="queries without a label, these and those left for other nights")
     n_files: int
     unreadable: tuple[str, ...] = Field(default=(), description="a sentence for each file that was passed over")
+    served: ServedDigest | None = Field(default=None, description="where the inbox is the log of a service")
 
 
 @task(name="gather", task_run_name="gather {inbox}", cache_policy=NO_CACHE)
@@ -50,6 +55,9 @@ def gather(
     again another night.
     Where there are more than `at_most`, a hash of the text draws them: a fair sample, whichever file came first.
 
+    A folder that is the decision log of `routecal serve-router` is read as one: the queries whose texts it kept, and
+    what was served.
+
     Args:
         inbox: the folder.
         labelled: ids of queries with a label.
@@ -62,7 +70,10 @@ def gather(
     """
     mapping = mapping_of(columns)
     tables, unreadable = [SCHEMAS["queries"].empty_table()], []
+    log = decision_log(inbox)
     paths = files(inbox)
+    if log is not None:
+        tables.append(served_queries(log))
     for path in paths:
         try:
             tables.append(_read(path, mapping).replace_schema_metadata(None))
@@ -77,8 +88,16 @@ def gather(
     if len(new) > at_most:
         share = np.array([share_of(table["query"][i].as_py(), "night") for i in new.tolist()])
         drawn = np.sort(new[np.argsort(share, kind="stable")[:at_most]])
-    queries = write_table(table.take(pa.array(drawn)), "queries", home=Home.from_env())
-    return Gathered(queries=queries, n_new=len(new), n_files=len(paths), unreadable=tuple(unreadable))
+    # Everyone's, as the hash knows nothing of them: what is measured on these holds for all of them.
+    chance = {PROPENSITY: repr(len(drawn) / len(new))} if len(new) else {}
+    queries = write_table(table.take(pa.array(drawn)), "queries", home=Home.from_env(), metadata=chance)
+    return Gathered(
+        queries=queries,
+        n_new=len(new),
+        n_files=len(paths),
+        unreadable=tuple(unreadable),
+        served=None if log is None else digest_of(log),
+    )
 
 
 def _read(path: str, mapping: Mapping[str, str]) -> pa.Table:

@@ -111,6 +111,7 @@ def lines(night: Night) -> dict[str, list[str]]:
     checked = [f"{'met' if c.is_met else 'not met'}: {c.reason}" for c in of_the_gate if c.reason not in night.reasons]
     sections = {
         "serving": [_serving(night)],
+        "served": list(night.served),
         "labels": [_labels(night), *(f"passed over: {sentence}" for sentence in night.unreadable)],
         "to do": [_TO_DO[night.action]],
         "why": [reason for reason in night.reasons if reason not in first_line],

@@ -37,6 +37,7 @@ class Night(BaseModel, frozen=True):
     )
     serving: str = Field(default="", description="version of the head that serves afterwards")
     report: str | None = None
+    served: tuple[str, ...] = Field(default=(), description="what was served since, in sentences, where that is known")
 
 
 class Ending(BaseModel, frozen=True):
