@@ -155,6 +155,9 @@ bench-promises: $(STAMP)  ## how often each promise is broken, 1,000 draws of fi
 bench-serve: $(STAMP)  ## hold `make serve` and Prefect's share of the demo to their bars
 	$(BIN)/python -m tests.bench.serve
 
+bench-router: $(STAMP)  ## hold what `routecal serve-router` adds to its router to its bars: CPU, time, queries per second; ten minutes
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tests.bench.router $(ARGS)
+
 # Ray alone, on 240 prompts: ARGS='240 ray'.
 bench-engines: $(STAMP)  ## two local workers of Ray and of Dask against one, and what an empty task costs there
 	$(BIN)/python -m tests.bench.engines $(ARGS)

@@ -33,6 +33,7 @@ BENCHES = {
     "memory": (["tests.bench.memory_import"], "Memory of an import, its shards and a stand-in for reading them"),
     "label": (["tests.bench.label", "quota", "throughput", "kills", "plan"], "Labelling against a fake Gemini"),
     "engines": (["tests.bench.engines"], "Extraction on two local workers of Ray and of Dask against one"),
+    "router": (["tests.bench.router"], "What `routecal serve-router` adds to the router that decides"),
     "pipeline": (
         ["tests.bench.pipeline"],
         "A whole calibration: CPU of every stage as queries grow, Prefect's share",
