@@ -112,8 +112,8 @@ def as_bytes(checkpoint: dict[str, Any]) -> bytes:
 def least_kept(recalibrator: Recalibrator, threshold: float) -> float | None:
     """The least p in [0, 1] that is recalibrated to at least `threshold`; None where none is.
 
-    >>> from routecal.calib.recalibrate import Histogram, Temperature
-    >>> least_kept(Histogram(edges=(0.3, 0.5), q=(0.1, 0.2, 0.7)), 0.6), least_kept(Temperature(2.0), 0.0)
+    >>> from routecal.calib.recalibrate.histogram import Histogram
+    >>> least_kept(Histogram(edges=(0.3, 0.5), q=(0.1, 0.2, 0.7)), 0.6), least_kept(Histogram((0.5,), (0.1, 0.7)), 0.0)
     (0.5, 0.0)
     >>> least_kept(Histogram(edges=(0.5,), q=(0.1, 0.7)), 0.8) is None
     True
