@@ -30,10 +30,12 @@ OWN_NAMES = PolicyMap(models=dict(zip(POLICIES, ("flash", "pro", "flash"), stric
 
 
 def checkpoint(family: str, folder: Path) -> Path:
-    """A classifier on a decoder whose tokenizer knows how a chat is written."""
+    """A classifier on a decoder whose tokenizer knows how a chat is written, its labels in an order of their own."""
     tokenizer = tokenizer_of(family, model_max_length=512, chat_template=CHAT)
     window = {"n_positions" if family == "gpt2" else "max_position_embeddings": 512}
-    model_of(family, len(tokenizer), **window).save_pretrained(folder)
+    labels = dict(enumerate(policy.value for policy in reversed(POLICIES)))
+    ids = {label: i for i, label in labels.items()}
+    model_of(family, len(tokenizer), id2label=labels, label2id=ids, **window).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
