@@ -105,3 +105,20 @@ class NotServable(CalibError, ValueError):
             f"the head at {self.path} was saved without its {' and '.join(self.missing)}; give {options}, or the "
             "folder under calibrated/ that `routecal calibrate` writes"
         )
+
+
+class NotExportable(CalibError, ValueError):
+    """What a packed folder decides cannot be written in the form that another program reads.
+
+    Args:
+        path: the folder.
+        program: that reads.
+        reasons: each says what is in the way, and what to do about it.
+    """
+
+    path: str
+    program: str
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be written for {self.program}: {'; '.join(self.reasons)}"

@@ -97,6 +97,11 @@ class HeadSettings(BaseModel):
     hidden_units: int = Field(
         default=128, ge=1, le=65536, description="Width of the head's one hidden layer, in units."
     )
+    activation: Literal["gelu", "relu"] = Field(
+        default="gelu",
+        description="Activation of the hidden layer. Choose relu for a head that `routecal export --to switchyard` "
+        "writes.",
+    )
     residual: bool = Field(
         default=True,
         description="Start from the router's own outputs, calibrated, and learn a correction. Off: a plain MLP on the "
@@ -190,6 +195,11 @@ class EscalationTerms(BaseModel):
         gt=0,
         description="Worth of a right answer, in the unit of the prices, in place of a promise: the large model serves "
         "where it gains more than it costs. Default: none.",
+    )
+    decides_by: Literal["gain", "confidence"] = Field(
+        default="gain",
+        description="Number that decides: the gain of the large model, where the labels teach it, or the confidence in "
+        "the router's policy. Choose confidence for a router that `routecal export --to switchyard` writes.",
     )
     policy_map: dict[str, str] = Field(
         default={},

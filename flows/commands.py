@@ -89,7 +89,9 @@ COMMANDS = {
     "rejudge": Command("Labels from an API", RejudgeParams, lambda: (flows.rejudge.rejudge, show.print_rejudged)),
     "ledger": Command("Labels from an API", LedgerParams, lambda: (tasks.spend.spend, show.print_table), is_quick=True),
     "stats": Command("Results of a run", StatsParams, lambda: (tasks.stats.stats, show.print_tables), is_quick=True),
-    "export": Command("Results of a run", ExportParams, lambda: (tasks.stats.export, show.print_export), is_quick=True),
+    "export": Command(
+        "Results of a run", ExportParams, lambda: (tasks.export.export, show.print_export), is_quick=True
+    ),
     "benchmark": Command("Research", BenchmarkParams, lambda: (flows.benchmark.benchmark, show.print_benchmark)),
     "ablate": Command("Research", AblateParams, lambda: (flows.benchmark.ablate, show.print_benchmark)),
 }

@@ -155,4 +155,5 @@ INPUTS: tuple[tuple[Any, Any], ...] = (
     (ThresholdParams, _output_folder("output_dir")),
     (EvaluateParams, _head("head")),
     (ExportParams, _paths(path_checks.output_file, "output_file")),
+    (ExportParams, _head("head")),
 )

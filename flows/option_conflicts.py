@@ -19,6 +19,7 @@ from routecal.flows.oracle_params import (
     RejudgeParams,
 )
 from routecal.flows.params import HeadParams, RouterParams, TrainParams
+from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import EscalationParams
 from routecal.flows.trial_params import TrialParams
 from routecal.storage.column_names import mapping_of
@@ -32,7 +33,7 @@ _OF_REWARD = {"reward_alpha": "beta", "reward_beta": "beta", "cost_ratio": "cost
 # Options that a mode of `train` does not read.
 _UNREAD_IN_MODE = {
     "sft": ("init_checkpoint", "preset", "reward_type", *_OF_REWARD),
-    "rl": ("hidden_units", "residual", "pca", "folds", "members", "block"),
+    "rl": ("hidden_units", "activation", "residual", "pca", "folds", "members", "block"),
     "all": ("init_checkpoint",),
 }
 
@@ -160,6 +161,15 @@ def _money(params: EscalationParams) -> None:
         )
 
 
+def _export(params: ExportParams) -> None:
+    unread = ("held_out",) if params.to == "switchyard" else ("head", "encoder")
+    for field in unread:
+        if _is_given(params, field):
+            raise OptionsConflict(f"--to {params.to} does not read {spelled(field)}", "leave it out, or change --to")
+    if params.head is not None and params.run is not None:
+        raise OptionsConflict("--head takes the place of --run", "give one of the two")
+
+
 def _is_given(params: Params, field: str) -> bool:
     """Whether a value was chosen: a form sends the defaults as well."""
     return bool(getattr(params, field) != type(params).model_fields[field].default)
@@ -182,6 +192,7 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (HeadParams, _head),
     (TrainParams, _train),
     (EscalationParams, _money),
+    (ExportParams, _export),
     (DemoInputs, _demo),
     # Last: it may wait for seconds for an answer.
     (EngineParams, check_engine),

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from routecal.flows.rejudge import Rejudged
     from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
+    from routecal.tasks.export import ExportedExamples, ExportedRouter
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
-    from routecal.tasks.stats import Exported
 
 
 def print_artifact(console: Console, artifact: Artifact) -> None:
@@ -182,11 +182,10 @@ def print_decision(console: Console, entry: RegistryEntry) -> None:
     _say(console, f"serving {serving}")
 
 
-def print_export(console: Console, result: Exported) -> None:
-    """How many examples were written, whose, where to, and how many were held back."""
-    left_out = f"; {result.n_held_out} held-out rows left out (--held-out writes them too)" if result.n_held_out else ""
-    line = f"{result.n} examples of run {result.run_id} written to {result.path}{left_out}"
-    _say(console, line)
+def print_export(console: Console, result: ExportedExamples | ExportedRouter) -> None:
+    """What was written."""
+    for line in result.lines:
+        _say(console, line)
 
 
 def print_tables(console: Console, results: list[Table]) -> None:

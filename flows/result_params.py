@@ -55,18 +55,37 @@ class StatsParams(Params):
 
 
 class ExportParams(Params):
-    """Write one run's examples as JSONL: query, router_policy, true_policy, is_correct, target_confidence."""
+    """Write one run's examples as JSONL, or its calibrated router as a gateway reads it."""
 
     EXAMPLE: ClassVar[str] = "--output-file examples.jsonl"
 
-    output_file: str = Field(
-        default="sft_data.jsonl", description="JSONL file to write; one that is there is replaced."
+    to: Literal["jsonl", "switchyard"] = Field(
+        default="jsonl",
+        description="What is written: jsonl, examples with query, router_policy, true_policy, is_correct and "
+        "target_confidence; switchyard, a checkpoint of NVIDIA Switchyard's prefill router that decides as the "
+        "calibrated router does.",
+    )
+    output_file: str | None = Field(
+        default=None,
+        description="File to write; one that is there is replaced. Default: sft_data.jsonl, with --to switchyard "
+        "router.pt.",
     )
     run: str | None = Field(
         default=None,
-        description="Id of the run, as the names in artifacts/runs have it. Default: the newest that has examples.",
+        description="Id of the run, as the names in artifacts/runs have it. Default: the newest that has examples, or "
+        "a calibrated router.",
     )
     held_out: bool = Field(
         default=False,
         description="Write the test rows too, which no head may learn from, and the split of every row.",
+    )
+    head: str | None = Field(
+        default=None,
+        description="Packed folder that is written with --to switchyard, as calibrate and threshold make it. Default: "
+        "the one of the run.",
+    )
+    encoder: str | None = Field(
+        default=None,
+        description="Folder or Hub name by which Switchyard finds the router's checkpoint. Default: the folder where "
+        "it is on this machine.",
     )

@@ -64,7 +64,8 @@ def escalate(
         methods: whose confidences are compared; the last is the head in question, whose rule is called "confidence".
         chosen_on: splits of the labelled rows.
         terms: prices, and what decides the threshold.
-        outcome_predictions: of the outcome head; the rule "joint outcome" then decides, and else confidence does.
+        outcome_predictions: of the outcome head; the rule "joint outcome" then decides, unless the terms say
+            otherwise, and else confidence does.
     """
     table = read_table(examples)
     test, labelled = (np.isin(table["split"].to_pylist(), splits) for splits in (["test"], chosen_on))
@@ -81,6 +82,8 @@ def escalate(
     rows = Labelled(priced.outcomes.where(labelled), true_policy, needs_large, priced.unit, priced.note)
     extra_cost = extra_cost_of(table, priced, labelled)
     needs = _needs(predictions, table, methods, outcome_predictions, extra_cost, terms.whole_map)
+    if terms.decides_by == "confidence":
+        needs[CONFIDENCE] = needs.pop(CONFIDENCE)
     chosen = {name: need[labelled] for name, need in needs.items()}
     rule, thresholds = list(needs)[-1], dict[str, float]()
     for name, need in chosen.items():

@@ -84,6 +84,11 @@ def rule_line(escalation: Escalation) -> str:
     if escalation.rule is None:
         return ""
     if escalation.rule != JOINT:
+        if (d := escalation.area_difference) is not None:
+            return (
+                "The decision is by confidence, whether the router's policy is right, as was asked for. The area over "
+                f"random of the joint outcome's cost-quality curve minus that of confidence: {d:+.3f}."
+            )
         return (
             "The decision is by confidence, whether the router's policy is right: nothing here tells what the large "
             "model gains, which is what escalating earns."

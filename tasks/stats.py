@@ -1,11 +1,10 @@
 """Statistics by the SQL of `storage/sql`, over the artifacts of one run or of its nights."""
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from routecal.storage.artifact import Artifact, read_table
 from routecal.storage.errors import UnknownName
-from routecal.storage.example_join import export_jsonl
 from routecal.storage.layout import Home
 from routecal.storage.manifest import Manifest, newest_first
 from routecal.storage.query import Source, connect
@@ -23,22 +22,6 @@ _OPTIONS = {"method": "--method", "split": "--split", "n_bins": "--bins", "since
 _DEFAULTS: dict[str, Any] = {"split": "test", "n_bins": 10, "since": None}
 # Views of many nights, and the name that a night's manifest has for what they hold.
 _OF_NIGHTS = {"nights": "night", "night_predictions": "predictions", "night_examples": "examples"}
-
-
-class Exported(NamedTuple):
-    """What `export` wrote.
-
-    Attributes:
-        run_id: whose examples.
-        path: where they are.
-        n: rows written.
-        n_held_out: test rows that were left out.
-    """
-
-    run_id: str
-    path: str
-    n: int
-    n_held_out: int
 
 
 def stats(
@@ -209,19 +192,3 @@ def _method(predictions: Artifact, wanted: str | None) -> str:
     if wanted is not None and wanted not in methods:
         raise UnknownName("method of this run", wanted, methods)
     return wanted or methods[-1]
-
-
-def export(output_file: str, run: str | None = None, *, held_out: bool = False) -> Exported:
-    """Write the examples of one run as the method's JSONL, by default without the held-out ones.
-
-    Args:
-        output_file: where to.
-        run: its id; None takes the newest that made examples.
-        held_out: write test rows too, and the split of every row.
-
-    Raises:
-        OptionMissing, RunUnknown, RunLacks: there are none.
-    """
-    run_id, found = run_with("examples", run_id=run)
-    n, n_held_out = export_jsonl(found["examples"], output_file, held_out=held_out)
-    return Exported(run_id, output_file, n, n_held_out)

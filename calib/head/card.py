@@ -37,7 +37,7 @@ p = head.confidence(hidden, logits)  # (n, {head["width"]}) and (n, 3) arrays ->
 
 | | |
 |---|---|
-| architecture | 2-layer MLP, {head["hidden_units"]} units, {kind} |
+| architecture | 2-layer MLP, {head["hidden_units"]} units, {head.get("activation", "gelu")}, {kind} |
 | reads | {reads}{extra} |
 | members | {members} |
 | recalibrator | `{json.dumps(config["recalibrator"])}` |

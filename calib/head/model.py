@@ -37,7 +37,7 @@ class ConfidenceHead(StoredHead, nn.Module):
         z = a * logit(pmax) + b + mlp(x),   p = sigmoid(z)
 
     pmax is the largest softmax probability of the router's logits. (a, b), mean, std and W are fitted once, by
-    `fit_inputs`, and are not trained; the MLP (n_inputs -> hidden_units -> 1, GELU) starts at exactly 0, so before the
+    `fit_inputs`, and are not trained; the MLP (n_inputs -> hidden_units -> 1) starts at exactly 0, so before the
     first step the head *is* the Platt-scaled router (DESIGN 5.3). With `start="outputs"` a stack of that logit at a
     temperature and a ridge regression on all that the router puts out stands in place of a * logit(pmax) + b (see
     routecal.calib.head.residual_start). With `residual=False`, z = mlp(...) with an ordinary start.
@@ -166,7 +166,8 @@ class ConfidenceHead(StoredHead, nn.Module):
             offset: (n,).
             generator: source of the dropout masks, in training; None switches dropout off.
         """
-        units = nn.functional.gelu(self.first(x))
+        units = self.first(x)
+        units = nn.functional.gelu(units) if self.config.activation == "gelu" else units.relu()
         if generator is not None and self.config.dropout:
             kept = torch.rand(units.shape, generator=generator).to(units.device) >= self.config.dropout
             units = units * kept / (1 - self.config.dropout)

@@ -39,6 +39,16 @@ class Classifier:
         self._score = score if body.causal and isinstance(score, torch.nn.Linear) else None
         self.pooling: Read = "last_token" if self._score is not None else _read_by_head(body.model, sample, path)
 
+    @property
+    def score(self) -> tuple[Tensor, Tensor] | None:
+        """Weights (3, d) and intercepts (3,) of the logits, in the order of `POLICIES`; None where they are not linear
+        in the state at the last token."""
+        if self._score is None:
+            return None
+        weight: Tensor = self._score.weight.detach()[self._order]
+        bias = self._score.bias
+        return weight, weight.new_zeros(3) if bias is None else bias.detach()[self._order]
+
     def pieces(self, prompt: list[int]) -> list[tuple[int, int]]:
         """What is computed to read the prompt: so many tokens, after so many that were read before."""
         before = 0 if self._score is None else self.body.shared_tokens(prompt)

@@ -53,6 +53,10 @@ class FrozenRouter:
             takes `pooling.middle_layer`, or the last layer of a model whose inner layers cannot be read.
         verbal: also ask the router whether its decision is right: a second, shorter forward pass, causal routers only.
 
+    Attributes:
+        tokenizer: of the checkpoint.
+        reader: what reads prompts off it.
+
     Raises:
         CheckpointMissing: the folder is not there, or holds no whole model or tokenizer.
         CheckpointUnusable: its tensors, tokenizer and config are not those of one model.
@@ -81,12 +85,12 @@ class FrozenRouter:
         if verbal and self.kind != "causal":
             raise RouterUnusable(str(path), "a classifier cannot state a verbal confidence; do not ask for one")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._tokenizer, self._model = load(self.path, self.kind, dtype, self.device)
+        self.tokenizer, self._model = load(self.path, self.kind, dtype, self.device)
         text_config = self._model.config.get_text_config()
         # No token follows the ones read, so nothing would use the keys and values that are kept by default.
         text_config.use_cache = False
         self.width, self.n_layers = int(text_config.hidden_size), int(text_config.num_hidden_layers)
-        self.max_tokens = window_of(str(path), self._model, self._tokenizer, max_tokens)
+        self.max_tokens = window_of(str(path), self._model, self.tokenizer, max_tokens)
         if self.kind == "sequence_classification":
             # What decides is the state that its head reads: one vector, stored under one name.
             poolings = ["last" if pooling == "decision" else pooling for pooling in poolings]
@@ -101,17 +105,17 @@ class FrozenRouter:
         self._own_blocks = tuple(block.name for block in own)
         with in_a_sentence(str(path), self._model.config.model_type):
             n_rows = int(self._model.get_input_embeddings().num_embeddings)
-            check_vocabulary(str(path), self._tokenizer, n_rows)
-            self._reader = reader_of(self.path, self.kind, self._tokenizer, self._model, blocks, n_rows)
-            if self.max_tokens <= (needed := self._reader.spare_verbal if verbal else self._reader.spare):
+            check_vocabulary(str(path), self.tokenizer, n_rows)
+            self.reader = reader_of(self.path, self.kind, self.tokenizer, self._model, blocks, n_rows)
+            if self.max_tokens <= (needed := self.reader.spare_verbal if verbal else self.reader.spare):
                 raise RouterUnusable(
                     str(path), f"its window of {self.max_tokens} tokens must hold {needed} beside the prompt; widen it"
                 )
             self._prompts = Prompts(
-                self._tokenizer,
+                self.tokenizer,
                 template,
                 window=self.max_tokens,
-                spare=self._reader.spare,
+                spare=self.reader.spare,
                 is_capped=max_tokens is None,
                 n_rows=n_rows,
                 path=str(path),
@@ -122,13 +126,13 @@ class FrozenRouter:
                 str(path),
                 self._model.config.model_type,
                 tried,
-                self._reader,
+                self.reader,
                 self._model.dtype,
                 self._prompts.beginning,
             )
-            check_precision(str(path), self._model, self._reader, tried[:2])
+            check_precision(str(path), self._model, self.reader, tried[:2])
         self._budget = TokenBudget(self.device)
-        self._operations = Operations(self._model, causal=self._reader.body.causal)
+        self._operations = Operations(self._model, causal=self.reader.body.causal)
 
     @property
     def schema(self) -> dict[str, str]:
@@ -145,7 +149,7 @@ class FrozenRouter:
             "router_kind": self.kind,
             "width": str(self.width),
             "layer": "last",
-            "pooling": self._reader.pooling,
+            "pooling": self.reader.pooling,
             "n_layers": str(self.n_layers),
             "blocks": " ".join(self._own_blocks),
             "dtype": str(self._model.dtype).removeprefix("torch."),
@@ -190,12 +194,12 @@ class FrozenRouter:
         blocks = {name: np.empty((n, self.width), np.float32) for name in self.blocks}
         logits = np.empty((n, len(POLICIES)), np.float32)
         with torch.inference_mode():
-            pieces, alike = [self._reader.pieces(p) for p in prompts], [self._reader.alike(p) for p in prompts]
+            pieces, alike = [self.reader.pieces(p) for p in prompts], [self.reader.alike(p) for p in prompts]
             tokens = [sum(n_tokens for n_tokens, _ in own) for own in pieces]
 
             def read(rows: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
                 before_batch()
-                return self._reader.read([prompts[i] for i in rows])
+                return self.reader.read([prompts[i] for i in rows])
 
             for rows, (z, vectors) in self._budget.read(read, tokens, alike):
                 n_padded += len(rows) * max(tokens[i] for i in rows)
@@ -226,7 +230,7 @@ class FrozenRouter:
 
     def _ask(self, prompts: list[list[int]], policy: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n,) P(True) on every decision; a prompt that leaves no room for the question is cut once more."""
-        reader = self._reader
+        reader = self.reader
         assert isinstance(reader, Speaker)
         short = [cut(p, self.max_tokens - reader.spare_verbal) for p in prompts]
         p_true = np.empty(len(short), np.float32)

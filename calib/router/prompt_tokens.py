@@ -14,6 +14,8 @@ QUERY_TOKENS = 2048
 _CHARACTERS_PER_TOKEN = 32
 # Queries that begin in as many ways as tokenizers tell apart.
 _UNLIKE = ("a", "Which?", " b", "7", "\n\n(", "Ünter", "北京", "_x")
+# What stands for the query in a chat template that is rendered; templates strip blanks around it.
+_MARK = "QUERY7c1e"
 
 
 class Prompt(NamedTuple):
@@ -65,6 +67,32 @@ def texts_of(queries: object) -> list[str]:
     return [str(text) for text in texts]
 
 
+def chat_template(tokenizer: Any) -> str | None:
+    """The template whose prompts are those of a gateway that renders the tokenizer's chat template with the query as
+    one message of the user, and tokenises the text with special tokens: of some families they stand there twice.
+
+    None where there is no chat template, or where it does not hold the query as it is.
+    """
+    if not tokenizer.chat_template:
+        return None
+    text = chat_text(tokenizer, _MARK)
+    before, *rest = text.split(_MARK)
+    if len(rest) != 1 or "{query}" in text:
+        return None
+    start, end = _added(tokenizer)
+    # `Prompts` drops one of two: a third is written.
+    twice_before = bool(start) and _plain(tokenizer, before)[: len(start)] == start
+    twice_after = bool(end) and _plain(tokenizer, rest[0])[-len(end) :] == end
+    start_text, end_text = str(tokenizer.decode(start)) * twice_before, str(tokenizer.decode(end)) * twice_after
+    return f"{start_text}{before}{{query}}{rest[0]}{end_text}"
+
+
+def chat_text(tokenizer: Any, query: str) -> str:
+    """One message of the user as the chat template renders it, up to where the assistant's answer begins."""
+    message = [{"role": "user", "content": query}]
+    return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+
+
 class Prompts:
     """Makes prompts of queries.
 
@@ -88,8 +116,8 @@ class Prompts:
         self._tokenizer, self._template, self._n_rows = tokenizer, template, n_rows
         before, _, after = template.partition("{query}")
         start, end = _added(tokenizer)
-        own_start = bool(start) and self._plain(before)[: len(start)] == start
-        own_end = bool(end) and self._plain(after)[-len(end) :] == end
+        own_start = bool(start) and _plain(tokenizer, before)[: len(start)] == start
+        own_end = bool(end) and _plain(tokenizer, after)[-len(end) :] == end
         self._drop_start, self._drop_end = len(start) * own_start, len(end) * own_end
         self.empty = self._ids([before + after])[0]
         room = window - spare
@@ -140,9 +168,6 @@ class Prompts:
         side = _CHARACTERS_PER_TOKEN * self.room
         return query if len(query) <= 2 * side else query[:side] + query[-side:]
 
-    def _plain(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
-
     def _ids(self, texts: list[str]) -> list[list[int]]:
         # quietly: what is too long is cut by our own rule
         rows = self._tokenizer(texts, verbose=False)["input_ids"] if texts else []
@@ -159,9 +184,13 @@ def cut(prompt: list[int], room: int) -> list[int]:
     return prompt if len(prompt) <= room else prompt[:head] + prompt[len(prompt) - (room - head) :]
 
 
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
 def _added(tokenizer: Any) -> tuple[list[int], list[int]]:
     """The tokens that the tokenizer puts before and after every text."""
-    plain = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    plain = _plain(tokenizer, "a")
     whole = list(tokenizer("a")["input_ids"])
     for i in range(len(whole) - len(plain) + 1 if plain else 0):
         if whole[i : i + len(plain)] == plain:

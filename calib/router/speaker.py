@@ -41,6 +41,8 @@ class Speaker:
     """
 
     pooling = "last_token"
+    # A name is said in several tokens: no product of one state.
+    score = None
 
     def __init__(self, body: Body, tokenizer: Any) -> None:
         self.body, self._opening = body, tokenizer.bos_token_id

@@ -76,7 +76,7 @@ def main(n: int) -> int:
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
     features = pipeline("feature-extraction", model=model.base_model, tokenizer=tokenizer)
     saying, again = (FrozenRouter(base, template=TEMPLATE, dtype="float32") for _ in range(2))
-    again._reader.body.stop_reusing()
+    again.reader.body.stop_reusing()
     few = texts[:: max(n // 12, 1)]
     works: dict[str, Callable[[], object]] = {
         "naive": lambda: naive(model, tokenizer, texts, head=True),

@@ -21,7 +21,8 @@ from routecal.storage.manifest import latest_manifest, newest_first
 from routecal.storage.schemas import SCHEMAS
 from routecal.tasks import runs
 from routecal.tasks.errors import MixedQueries, OptionMissing, RunLacks, RunUnknown
-from routecal.tasks.stats import export, stats
+from routecal.tasks.export import export
+from routecal.tasks.stats import stats
 from tests.flows.refusal import Capture, refused
 from tests.storage.conftest import filled
 from tests.tasks.made import outcome_rows, write_jsonl

@@ -28,7 +28,8 @@ from routecal.storage.manifest import latest_manifest
 from routecal.tasks import runs
 from routecal.tasks.errors import OptionMissing
 from routecal.tasks.evaluate import FINAL
-from routecal.tasks.stats import export, stats
+from routecal.tasks.export import export
+from routecal.tasks.stats import stats
 from tests.flows.conftest import States, of
 from tests.tasks.made import outcome_rows, write_jsonl
 

@@ -135,6 +135,14 @@ def test_residual_heads_start_as_the_router_whatever_they_read(kind):
     )
 
 
+def test_a_relu_head_is_two_products_and_a_maximum():
+    head = made(residual=False, activation="relu").double()
+    x = np.clip((ROWS.hidden - head.mean.numpy()) / head.std.numpy(), -8, 8)
+    w, b, v, c = (p.detach().numpy() for p in (*head.first.parameters(), *head.last.parameters()))
+    z = np.maximum(x @ w.T + b, 0) @ v[0] + c[0]
+    np.testing.assert_allclose(head.confidence(ROWS.hidden, ROWS.logits), 1 / (1 + np.exp(-z)), rtol=1e-12)
+
+
 def test_layers_and_poolings_side_by_side_are_one_wide_hidden_state():
     stacked = np.random.default_rng(0).normal(size=(300, 2, 3, 6)).astype(np.float32)  # layers, poolings, size
     wide = ConfidenceHead(HeadConfig(width=36, hidden_units=8, pca=4, residual=False))

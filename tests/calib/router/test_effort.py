@@ -49,9 +49,9 @@ def test_the_ceiling_is_above_what_a_small_product_reaches() -> None:
 def test_a_router_that_says_the_policy_computes_its_names_without_their_last_tokens(causal_checkpoint: Path) -> None:
     router = FrozenRouter(causal_checkpoint)
     read = router.read(["Who built it?", "Who built the oldest bridge of them all, and why?"])
-    names = [len(router._tokenizer(p.value, add_special_tokens=False)["input_ids"]) - 1 for p in POLICIES]
+    names = [len(router.tokenizer(p.value, add_special_tokens=False)["input_ids"]) - 1 for p in POLICIES]
     assert read.effort.n_read == read.n_tokens.sum() + 2 * sum(names)
-    router._reader.body.stop_reusing()
+    router.reader.body.stop_reusing()
     whole = router.read(["Who built it?", "Who built the oldest bridge of them all, and why?"])
     assert whole.effort.n_read == 3 * read.n_tokens.sum() + 2 * sum(names)
     assert whole.effort.flops > 2 * read.effort.flops

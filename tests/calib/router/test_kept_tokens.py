@@ -19,9 +19,9 @@ def pair(folder: Path, kind: str, template: str) -> tuple[FrozenRouter, FrozenRo
     for keeps in (True, False):
         router = FrozenRouter(folder, template=template, layers=(1, -1), poolings=("last", "mean", "decision"))
         if not keeps:
-            router._reader.body.stop_reusing()
+            router.reader.body.stop_reusing()
         found.append(router)
-    assert found[0]._reader.body.reuses, kind
+    assert found[0].reader.body.reuses, kind
     return found[0], found[1]
 
 
@@ -47,14 +47,14 @@ def test_a_model_whose_keys_and_values_are_not_as_expected_is_read_whole(
     right = FrozenRouter(folder, template=TEMPLATE).read(QUERIES)
     monkeypatch.setattr(DynamicCache, "batch_repeat_interleave", lambda self, repeats: None)
     router = FrozenRouter(folder, template=TEMPLATE)
-    assert not router._reader.body.reuses
+    assert not router.reader.body.reuses
     np.testing.assert_allclose(router.read(QUERIES).logits, right.logits, atol=2e-4)
 
 
 def test_a_query_whose_first_token_grows_into_the_template_is_read_whole(tmp_path: Path) -> None:
     """Its tokens are not the template's and then its own."""
     router = FrozenRouter(save_wide("llama", tmp_path, causal=False), template=TEMPLATE)
-    body, beginning = router._reader.body, router._prompts.beginning
+    body, beginning = router.reader.body, router._prompts.beginning
     assert body.shared_tokens([*beginning, 7]) == len(beginning)
     assert body.shared_tokens([*beginning[:-1], 7, 7]) == body.shared_tokens(beginning) == 0
     rows = [[*beginning, 7], [*beginning[:-1], 9, 9, 9]]

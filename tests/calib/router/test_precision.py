@@ -56,7 +56,7 @@ def test_a_device_that_computes_halves_wrongly_is_named(tmp_path: Path, caplog: 
     router = FrozenRouter(tmp_path, dtype="bfloat16")
     router._model.score.register_forward_hook(wrong_in_half)
     with caplog.at_level(logging.WARNING):
-        precision.check_precision("here", router._model, router._reader, PROMPTS)
+        precision.check_precision("here", router._model, router.reader, PROMPTS)
     (said,) = caplog.messages
     assert said.startswith("in bfloat16 the router's logits differ from those in float32 by up to ")
     assert said.endswith("which is more than rounding; read it with --dtype float32")
@@ -76,7 +76,7 @@ def test_without_room_for_float32_it_is_not_compared(
     router._model.score.register_forward_hook(wrong_in_half)
     monkeypatch.setattr(precision, "_in_float32", no_room)
     with caplog.at_level(logging.WARNING):
-        precision.check_precision("here", router._model, router._reader, PROMPTS)
+        precision.check_precision("here", router._model, router.reader, PROMPTS)
     assert caplog.messages == []
 
 
@@ -92,5 +92,5 @@ def test_another_error_is_not_taken_for_want_of_room(tmp_path: Path, monkeypatch
 
     router._model.score.register_forward_hook(fails)
     with pytest.raises(RuntimeError, match="shapes"):
-        precision.check_precision("here", router._model, router._reader, PROMPTS)
+        precision.check_precision("here", router._model, router.reader, PROMPTS)
     assert all(tensor.equal(before[name]) for name, tensor in bits(router).items())

@@ -12,7 +12,7 @@ from routecal.calib.promise.asked import Promise
 from routecal.calib.promise.slices import promised_slices
 from routecal.calib.promise.walks import loss_at_most
 from routecal.storage.artifact import Artifact, read_table
-from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation, Promised
+from routecal.tasks.escalation_result import CONFIDENCE, JOINT, Escalation, Promised, serving_rule
 from routecal.tasks.escalation_verdict import escalation_figures, rule_line
 from routecal.tasks.evaluate import FINAL
 from routecal.tasks.operating_table import FEWEST
@@ -74,6 +74,19 @@ def test_the_joint_outcome_decides_where_it_is_there(
     assert "by the joint outcome" in rule_line(found)
     assert "by confidence" in rule_line(alone)
     assert found.methods[JOINT].saving.value > alone.methods[CONFIDENCE].saving.value
+
+
+def test_confidence_decides_where_the_terms_say_so(examples: Artifact, predictions: Artifact, gains: Artifact) -> None:
+    terms = FLAT.model_copy(update={"decides_by": "confidence"})
+    found, alone = measured(predictions, examples, terms, outcomes=gains), measured(predictions, examples)
+    assert list(found.methods) == ["entropy", JOINT, CONFIDENCE]
+    assert found.methods[CONFIDENCE] == alone.methods[CONFIDENCE]
+    assert (found.promise, found.basis, found.points) == (alone.promise, alone.basis, alone.points)
+    assert found.area_difference is not None
+    assert "by confidence, whether the router's policy is right, as was asked for" in rule_line(found)
+    assert "nothing here tells" in rule_line(alone)
+    rule = serving_rule(found, terms, "somewhere")
+    assert (rule.decides_by, rule.threshold) == ("confidence", serving_rule(alone, FLAT, "").threshold)
 
 
 def test_topics_of_enough_test_rows_are_measured_by_themselves(
