@@ -104,15 +104,17 @@ def application(service: Service) -> FastAPI:
 def _endpoints(app: FastAPI, service: Service) -> None:
     settings = service.settings
 
-    @app.post("/v1/route")
-    async def route(asked: RouteRequest, request: Request) -> Routes:
+    @app.post("/v1/route", response_model=Routes)
+    async def route(asked: RouteRequest, request: Request) -> Response:
         """Decide one query or several, and serve none."""
         client = service.client(request)
         if (asked.query is None) == (asked.queries is None):
             raise Refused(400, "give either query or queries", param="query")
         queries = [asked.query] if asked.query is not None else asked.queries or []
         served = await service.decide_all(queries, surface="route", client=client, asked=None)
-        return Routes(routes=[_route(one, service) for one in served])
+        routes = Routes(routes=[_route(one, service) for one in served])
+        # Not validated once more, which FastAPI does with what is no response yet.
+        return Response(routes.model_dump_json(), media_type="application/json")
 
     @app.post("/v1/decisions")
     async def decisions(request: Request) -> Response:
