@@ -101,6 +101,17 @@ wheel: $(STAMP)  ## build the wheel, install it at the lowest versions in fresh 
 containers: $(STAMP) ## as root on Debian, with buildah and debootstrap: build the image, run server, worker and a flow in it; ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "containers or not containers" tests/containers
 
+# One environment for each file of requirements; a newer file makes its environment anew.
+RECIPES := $(patsubst tests/recipes/requirements/%.txt,build/recipes/%/.installed,$(wildcard tests/recipes/requirements/*.txt))
+
+build/recipes/%/.installed: tests/recipes/requirements/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --no-compile --requirement $<
+	@touch $@
+
+recipes: $(STAMP) $(RECIPES) ## LiteLLM, Switchyard, LangChain, llama-index and openai, installed in build/recipes, ask routecal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m recipes tests/recipes
+
 # Two workers each: of six, each starting servers, one server waited for two minutes.
 faults-and-docs: $(STAMP) ## faults, then docs and notebook
 	$(MAKE) --no-print-directory --jobs 1 WORKERS=2 faults docs notebook

@@ -28,6 +28,9 @@ FOLDERS = ("calib", "storage", "tasks", "flows", "deployments", "routecal")
 FILES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deployments/README.md")]
 FILES += sorted((ROOT / "docs").rglob("*.md"))
 PAGES = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in FILES}
+CODE = (".py", ".yaml", ".toml")
+# Files that people copy; what they read from the environment is theirs.
+COPIED = [file for file in (ROOT / "docs" / "recipes").rglob("*") if file.suffix in CODE]
 PRODUCT = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if file.suffix not in ("", ".pyc")]
 
 page = pytest.mark.parametrize("text", PAGES.values(), ids=PAGES.keys())
@@ -103,6 +106,19 @@ def test_every_option_in_prose_is_one_of_some_command(text: str) -> None:
     assert used <= known, used - known
 
 
+PINNED = sorted((ROOT / "tests" / "recipes" / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("pinned", PINNED, ids=[file.stem for file in PINNED])
+def test_a_recipe_s_page_installs_what_its_tests_do_and_links_its_files(pinned: Path) -> None:
+    text = PAGES[f"docs/recipes/{pinned.stem}.md"]
+    [line] = commands("pip", text)
+    assert shlex.split(line)[2:] == pinned.read_text(encoding="utf-8").split()
+    files = {file.name for file in COPIED if file.parent.name == pinned.stem}
+    assert files
+    assert not {name for name in files if f"[{name}]({pinned.stem}/{name})" not in text}
+
+
 def test_every_command_is_listed() -> None:
     assert {f"`routecal {name}`" for name in (*COMMANDS, *DEPLOYED)} <= set(
         re.findall(r"`[^`]+`", PAGES["docs/commands.md"])
@@ -137,7 +153,7 @@ def exists(name: str) -> bool:
 @page
 def test_every_variable_of_ours_is_read_somewhere(text: str) -> None:
     named = set(re.findall(r"\b(?:ROUTECAL|GEMINI|OPENAI)_[A-Z_]+\b", text))
-    code = "\n".join(file.read_text(encoding="utf-8") for file in PRODUCT if file.suffix in (".py", ".yaml"))
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (*PRODUCT, *COPIED) if file.suffix in CODE)
     assert not {name for name in named if name not in code}
 
 
@@ -214,6 +230,6 @@ OUTSIDE = re.compile(r"\.\./shared\b|(?<![\w.])/work/")
 def test_nothing_but_tests_and_ci_points_outside_of_the_project() -> None:
     # LOG.md says where data lay when something was measured.
     others = [file for file in ROOT.glob("*") if file.is_file() and file.name not in (".git", "LOG.md")]
-    files = [*PRODUCT, *FILES, *others, *(ROOT / "docs").rglob("*.ipynb")]
+    files = [*PRODUCT, *COPIED, *FILES, *others, *(ROOT / "docs").rglob("*.ipynb")]
     texts = [(file, file.read_bytes()) for file in files if file.is_file()]
     assert not {str(file.relative_to(ROOT)) for file, text in texts if OUTSIDE.search(text.decode(errors="replace"))}

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from routecal.deployments.router_service.asked_model import JUDGE, asked_for, names
 from routecal.deployments.router_service.body_limit import BodyLimit
-from routecal.deployments.router_service.conversation import NoQuery, query_of
+from routecal.deployments.router_service.conversation import NoQuery, Reads, query_of
 from routecal.deployments.router_service.decider import Served
 from routecal.deployments.router_service.decision_models import (
     decisions_answer,
@@ -32,12 +32,30 @@ Query = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
 
 
 class RouteRequest(BaseModel):
-    """One query, or several."""
+    """One query, several, or a conversation."""
 
     model_config = ConfigDict(extra="forbid")
 
     query: Query | None = None
     queries: Annotated[list[Query], Field(min_length=1, max_length=AT_MOST_QUERIES)] | None = None
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = Field(
+        default=None, description="as a chat completion has them; read as --reads says"
+    )
+
+    def texts(self, reads: Reads) -> list[str]:
+        """What is decided.
+
+        Raises:
+            Refused: none of the three, or more than one; or no user says anything in words.
+        """
+        if sum(one is not None for one in (self.query, self.queries, self.messages)) != 1:
+            raise Refused(400, "give one of query, queries and messages", param="query")
+        if self.messages is None:
+            return [self.query] if self.query is not None else self.queries or []
+        try:
+            return [query_of(self.messages, reads)]
+        except NoQuery as error:
+            raise Refused(400, str(error), param="messages") from error
 
 
 class Route(BaseModel):
@@ -106,12 +124,10 @@ def _endpoints(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/route", response_model=Routes)
     async def route(asked: RouteRequest, request: Request) -> Response:
-        """Decide one query or several, and serve none."""
+        """Decide one query, several or a conversation, and serve none."""
         client = service.client(request)
-        if (asked.query is None) == (asked.queries is None):
-            raise Refused(400, "give either query or queries", param="query")
-        queries = [asked.query] if asked.query is not None else asked.queries or []
-        served = await service.decide_all(queries, surface="route", client=client, asked=None)
+        texts = asked.texts(settings.reads)
+        served = await service.decide_all(texts, surface="route", client=client, asked=None)
         routes = Routes(routes=[_route(one, service) for one in served])
         # Not validated once more, which FastAPI does with what is no response yet.
         return Response(routes.model_dump_json(), media_type="application/json")
@@ -174,7 +190,8 @@ def _endpoints(app: FastAPI, service: Service) -> None:
         service.client(request)
         rule = service.decider.router.serving
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "routecal"} for name in names(settings)]
-        return {"object": "list", "data": listed, "routecal": {"head": rule.head_version, "threshold": rule.threshold}}
+        own = {"head": rule.head_version, "threshold": rule.threshold, "decides_by": rule.decides_by}
+        return {"object": "list", "data": listed, "routecal": own}
 
     @app.post("/v1/feedback")
     async def feedback(said: Feedback, request: Request) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 Both send a chat completion whose newest message of the user is the task, or a follow-up to it, and read a JSON object
 with these names and no others. `p_solve` is the probability that the medium model is enough. The gateway compares it
-with the threshold in its own configuration: set that to the head's, which `GET /v1/models` tells.
+with the threshold in its own configuration, as `router-routecal-T` compares it with T. Set to the threshold of a head
+that decides by confidence it serves as that does, but for complex queries that the router doubts; a head that decides
+by the gain has no such number. `GET /v1/models` tells both.
 """
 
 import json

@@ -36,6 +36,22 @@ def test_route_says_what_the_router_says_and_writes_it_down_first(running: Runni
     assert said[0]["no_guarantee"].startswith("no guarantee")
 
 
+def test_route_reads_a_conversation_as_a_completion_does(start: Start) -> None:
+    said = [{"role": "user", "content": QUERIES[0]}, {"role": "assistant", "content": "Much."}]
+    said.append({"role": "user", "content": [{"type": "text", "text": QUERIES[1]}, {"type": "image_url"}]})
+    with start(reads="all_user") as running:
+        assert httpx.post(f"{running.url}/v1/route", json={"messages": said}).status_code == 200
+        assert [row["query"] for row in running.rows("decisions")] == [f"{QUERIES[0]}\n\n{QUERIES[1]}"]
+        for body, param in (
+            ({}, "query"),
+            ({"query": "a", "messages": said}, "query"),
+            ({"messages": []}, "messages"),
+            ({"messages": said[1:2]}, "messages"),
+        ):
+            refused = httpx.post(f"{running.url}/v1/route", json=body)
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
 def test_chat_goes_to_the_model_that_was_decided_for_with_only_the_name_changed(running: Running) -> None:
     for query in QUERIES:
         raw = json.dumps({"messages": [{"role": "user", "content": query}], "model": "auto", "n": 1.0, "new": None})
@@ -61,6 +77,8 @@ def test_the_openai_package_reads_answers_and_streams(running: Running) -> None:
     stream = client.chat.completions.create(model="routecal", messages=messages, stream=True)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "It is Baikal."
     assert {"auto", "routecal", "routecal-judge", "flash", "pro"} == {one.id for one in client.models.list().data}
+    rule = client.get("/models", cast_to=httpx.Response).json()["routecal"]
+    assert rule == {"head": "abc", "threshold": running.service.decider.router.serving.threshold, "decides_by": "gain"}
     with pytest.raises(openai.NotFoundError, match="no model 'gpt-9'"):
         client.chat.completions.create(model="gpt-9", messages=messages)
 
