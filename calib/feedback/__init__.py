@@ -1,1 +1,1 @@
-"""What labels and costs of served decisions say: does a promise hold, what would another rule be worth, what was saved."""
+"""What labels and costs of served decisions say: of a promise, of another rule's worth, and of what was saved."""
