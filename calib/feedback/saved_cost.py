@@ -44,7 +44,7 @@ class TooFewPriced(CalibError, ValueError):
     model: str
     n: int
     least: int
-    sentence = "{n} answers of the {model} model have a known price, and {least} are needed to say what was saved"
+    sentence = "{n} answers of the {model} model have a known price; to say what was saved takes at least {least}"
 
 
 @dataclass(frozen=True)

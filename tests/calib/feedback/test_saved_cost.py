@@ -54,7 +54,7 @@ def test_a_log_in_parts_is_the_whole_log() -> None:
 
 def test_too_few_priced_answers_are_refused_with_their_number() -> None:
     many = Costs.of([1.0, 2.0] * FEWEST)
-    with pytest.raises(TooFewPriced, match=rf"^{FEWEST - 1} answers of the large model .* {FEWEST} are needed"):
+    with pytest.raises(TooFewPriced, match=rf"^{FEWEST - 1} answers of the large model .* at least {FEWEST}$"):
         saved_cost(many, Costs.of([2.0] * (FEWEST - 1)))
     with pytest.raises(TooFewPriced, match=r"^0 answers of the medium model"):
         saved_cost(Costs(), many)
