@@ -93,8 +93,9 @@ class Traffic:
         Raises:
             OSError, ValueError, duckdb.Error: a file of the log cannot be read.
         """
+        unknown = {"mean_usd": 0.0, "m2": 0.0, "m3": 0.0}
         rows = self._answers.read().to_pylist()
-        return [AnswerCosts(**{name: 0 if value is None else value for name, value in row.items()}) for row in rows]
+        return [AnswerCosts(**(row if row["n"] else row | unknown)) for row in rows]
 
 
 def _without_minutes(part: pa.Table, *, before: datetime) -> pa.Table:

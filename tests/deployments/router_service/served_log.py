@@ -1,17 +1,30 @@
-"""A log as a service would have left it: decisions of some days, answers with prices, and graded ones."""
+"""A log as a service would have left it: decisions of some days, answers with prices, and graded ones; and its page."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pyarrow as pa
 
 from routecal.storage.served.journal import Journal
 from routecal.storage.served.tables import ANSWERS, DECISIONS, FEEDBACK
+from tests.deployments.router_service.conftest import Running, until
 
 STATUSES = ("ok", "fallback", "unlike", "shadow", "asked")
+KEY = "secret-kéy: with a colon"
+KEYS = [
+    {"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest()} for name, key in (("a", KEY), ("b", "plain"))
+]
+
+
+def page_of(running: Running, **more: Any) -> httpx.Response:
+    """Once the log was read."""
+    until(lambda: "being read" not in httpx.get(running.url, timeout=60, **more).text)
+    return httpx.get(running.url, timeout=60, **more)
 
 
 def write_log(folder: Path, n: int, **hostile: str) -> None:
