@@ -1,1 +1,1 @@
-"""What labels of served decisions say: whether a promise still holds, and what another rule would be worth."""
+"""What labels and costs of served decisions say: of a promise, of another rule's worth, and of what was saved."""

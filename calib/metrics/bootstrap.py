@@ -176,10 +176,26 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, flo
     n, mean = len(x), float(x.mean())
     centred = x - mean
     square = centred * centred
-    spread = float(np.sqrt(square.sum() / max(n - 1, 1)))
+    return mean_interval_of(n, mean, float(square.sum()), float(square @ centred), level=level)
+
+
+def mean_interval_of(n: int, mean: float, m2: float, m3: float, *, level: float = 0.95) -> tuple[float, float]:
+    """`mean_interval` of values that are not at hand any more, from what is known of them.
+
+    Args:
+        n: values.
+        mean: of them.
+        m2: sum of their squared distances from the mean.
+        m3: sum of the cubes of these.
+        level: coverage.
+
+    >>> mean_interval_of(4, 0.25, 0.75, 0.375) == mean_interval([0.0, 0.0, 0.0, 1.0])
+    True
+    """
+    spread = (m2 / max(n - 1, 1)) ** 0.5
     if spread <= 1e-12 * max(abs(mean), 1e-300):  # rounding
         return mean, mean
-    a = float(square @ centred / n / square.mean() ** 1.5) / (3 * n**0.5)
+    a = m3 / n / (m2 / n) ** 1.5 / (3 * n**0.5)
     quantile = float(t.ppf((1 + level) / 2, n - 1))
 
     def back(value: float) -> float:

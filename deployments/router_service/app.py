@@ -23,9 +23,11 @@ from routecal.deployments.router_service.decision_models import (
 from routecal.deployments.router_service.estimates import Estimate, estimate
 from routecal.deployments.router_service.feedback import Feedback, take_feedback
 from routecal.deployments.router_service.judge import verdict_completion
+from routecal.deployments.router_service.page_endpoints import page_endpoints
 from routecal.deployments.router_service.refusals import AsciiJSON, Refused, refusal
 from routecal.deployments.router_service.reply_headers import reply_headers
 from routecal.deployments.router_service.service import Service
+from routecal.deployments.router_service.status_page import StatusPage
 
 AT_MOST_QUERIES = 256
 Query = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
@@ -87,11 +89,13 @@ class Routes(BaseModel):
 
 def application(service: Service) -> FastAPI:
     """The ASGI application of a service."""
+    page = StatusPage(service)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         await service.begin()
         yield
+        page.close()
         await service.end()
 
     app = FastAPI(
@@ -116,6 +120,7 @@ def application(service: Service) -> FastAPI:
         return refusal(Refused(400, f"{where or 'the body'}: {first['msg']}", param=where or None))
 
     _endpoints(app, service)
+    page_endpoints(app, service, page)
     return app
 
 

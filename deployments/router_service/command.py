@@ -96,7 +96,7 @@ def _serve(config: Path | None, options: dict[str, object]) -> int:
             if self.started:
                 host = f"[{settings.host}]" if ":" in settings.host else settings.host
                 where = f"http://{host}:{listening.getsockname()[1]}"
-                print(f"ready: {where}/v1  (API {where}/docs, Ctrl-C stops)", flush=True)
+                print(f"ready: {where}/v1  (page {where}/, API {where}/docs, Ctrl-C stops)", flush=True)
 
     server = Server(options_of_server)
     server.run([listening])

@@ -69,6 +69,8 @@ class DecisionLog:
             "decision_id": served.id,
             "at": datetime.now(UTC),
             "model": upstream.model,
+            "served": "large" if served.action.large else "medium",
+            "decision_status": served.status,
             "status": relayed.status,
             "outcome": relayed.outcome,
             "reason": relayed.reason or None,

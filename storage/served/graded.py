@@ -1,5 +1,6 @@
 """Served decisions beside what became of their answers."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,13 +16,15 @@ _SQL = (files("routecal.storage") / "sql" / "served" / "graded.sql").read_text(e
 _COLUMNS = [name for name in DECISIONS.names if name != "query"]
 
 
-def graded(log: Path, *, head: str | None = None) -> pa.Table:
+def graded(log: Path, *, head: str | None = None, columns: Sequence[str] = _COLUMNS) -> pa.Table:
     """Decisions whose answers somebody graded, oldest grade first: see `storage/sql/served/graded.sql`.
 
     Args:
         log: folder of the decision log.
         head: version of the head that decided. Default: any.
+        columns: of decisions; those that are needed to join come along. Default: all but the query.
     """
+    wanted = list(dict.fromkeys(("decision_id", "served", "head", *columns)))
     feedback = read_served(log / "feedback", FEEDBACK)
     ids = feedback["decision_id"].combine_chunks()
 
@@ -29,7 +32,7 @@ def graded(log: Path, *, head: str | None = None) -> pa.Table:
         is_meant = pc.is_in(decisions["decision_id"], value_set=ids)
         return decisions.filter(is_meant if head is None else pc.and_(is_meant, pc.equal(decisions["head"], head)))
 
-    decisions = read_served(log / "decisions", DECISIONS, columns=_COLUMNS, keep=meant)
+    decisions = read_served(log / "decisions", DECISIONS, columns=wanted, keep=meant)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.register("decisions", decisions)

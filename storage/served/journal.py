@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,21 +142,35 @@ def read_served(
         columns: to read; default: all.
         keep: what is kept of each file's rows, so that no more is ever in memory.
     """
+    tables = [keep(table) for _, table, _ in served_files(folder, schema, columns=columns)]
+    names = schema.names if columns is None else list(columns)
+    return pa.concat_tables(tables) if tables else schema.empty_table().select(names)
+
+
+def served_files(
+    folder: Path, schema: pa.Schema, *, columns: Sequence[str] | None = None, known: Container[str] = ()
+) -> Iterator[tuple[str, pa.Table, bool]]:
+    """One file of a kind after the other, oldest first: (name, rows, whether it is finished and changes no more).
+
+    Args:
+        folder, schema, columns: as of `read_served`.
+        known: names of finished files that are left out.
+    """
     names = schema.names if columns is None else list(columns)
     # Journals first: one that becomes Parquet in between is then seen twice, and not missed.
     journals = {path.stem: path for path in folder.glob(f"*{_OPEN}")}
     finished = {path.stem: path for path in folder.glob("*.parquet")}
-    tables = []
     for stem in sorted({*finished, *journals}):
-        if stem in finished:
-            tables.append(keep(pq.read_table(finished[stem], schema=schema, columns=names)))
-            continue
-        try:
-            tables.append(keep(_table(journals[stem], schema).select(names)))
-        # It became Parquet in this moment.
-        except FileNotFoundError:
-            tables.append(keep(pq.read_table(folder / f"{stem}.parquet", schema=schema, columns=names)))
-    return pa.concat_tables(tables) if tables else schema.empty_table().select(names)
+        if stem not in finished:
+            try:
+                yield stem, _table(journals[stem], schema, names), False
+                continue
+            except FileNotFoundError:
+                finished[stem] = folder / f"{stem}.parquet"  # it became Parquet in this moment
+        if stem not in known:
+            # Too old, and removed in this moment; or a journal that ended empty, of which nothing is left.
+            with suppress(FileNotFoundError):
+                yield stem, pq.read_table(finished[stem], schema=schema, columns=names), True
 
 
 def remove_older(folder: Path, days: float) -> list[Path]:
@@ -198,18 +212,24 @@ def _to_parquet(journal: Path, schema: pa.Schema) -> None:
         os.close(handle)
 
 
-def _table(journal: Path, schema: pa.Schema) -> pa.Table:
+def _table(journal: Path, schema: pa.Schema, names: Sequence[str] | None = None) -> pa.Table:
+    """Its rows, or of each row these columns alone: the text of queries is most of a journal."""
+    schema = schema if names is None else pa.schema([schema.field(name) for name in names])
     return pa.Table.from_pylist([*_rows(journal, schema)], schema)
 
 
 def _rows(journal: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
     times = [field.name for field in schema if pa.types.is_timestamp(field.type)]
-    for line in journal.read_bytes().split(b"\n")[:-1]:  # what follows the last newline is torn, or nothing
-        row = json.loads(line)
-        for name in times:
-            if row.get(name) is not None:
-                row[name] = datetime.fromisoformat(row[name])
-        yield row
+    with journal.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):  # torn
+                return
+            said = json.loads(line)
+            row = {name: said.get(name) for name in schema.names}
+            for name in times:
+                if row[name] is not None:
+                    row[name] = datetime.fromisoformat(row[name])
+            yield row
 
 
 def _plain(value: Any) -> str:

@@ -43,6 +43,8 @@ ANSWERS = pa.schema(
         "decision_id": pa.string(),
         "at": _AT,
         "model": pa.string(),  # asked for upstream
+        "served": pa.string(),  # medium or large, as in its decision
+        "decision_status": pa.string(),  # the decision's own: costs are told apart without a join
         "answered_by": pa.string(),  # what the answer itself says; null where it does not
         "status": pa.int64(),
         "outcome": pa.string(),  # ok, cancelled, failed
