@@ -109,7 +109,7 @@ def recalibration_on_alarm(nightly: UUID) -> AutomationCore:
         trigger=EventTrigger(
             posture=Posture.Reactive, match={"prefect.resource.id": "routecal.head.*"}, expect={ALARM_EVENT}
         ),
-        actions=[RunDeployment(source="selected", deployment_id=nightly)],
+        actions=[RunDeployment(source="selected", deployment_id=nightly, parameters=None, job_variables=None)],
     )
 
 

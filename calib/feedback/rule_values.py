@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routecal.calib.errors import CalibError
-from routecal.calib.feedback.off_policy import value_of_rule
+from routecal.calib.feedback.off_policy import Estimator, value_of_rule
 from routecal.calib.metrics import Estimate
 
 HEAD, ALL_MEDIUM, ALL_LARGE = "by the head", "all to the medium model", "all to the large model"
@@ -56,7 +56,7 @@ def rule_values(
     found = []
     for name, rule in rules.items():
         try:
-            estimator = "snips" if said is None else "dr"
+            estimator: Estimator = "snips" if said is None else "dr"
             value = value_of_rule(large, propensity, right, rule, predicted=said, estimator=estimator)
             found.append(RuleValue(name, value))
         except CalibError as error:

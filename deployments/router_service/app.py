@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from routecal.deployments.router_service.asked_model import JUDGE, asked_for, names
 from routecal.deployments.router_service.body_limit import BodyLimit
-from routecal.deployments.router_service.conversation import NoQuery, Reads, query_of
+from routecal.deployments.router_service.conversation import NoQuery, query_of
 from routecal.deployments.router_service.decider import Served
 from routecal.deployments.router_service.decision_models import (
     decisions_answer,
@@ -20,71 +19,14 @@ from routecal.deployments.router_service.decision_models import (
     systemone_answer,
     systemone_query,
 )
-from routecal.deployments.router_service.estimates import Estimate, estimate
 from routecal.deployments.router_service.feedback import Feedback, take_feedback
 from routecal.deployments.router_service.judge import verdict_completion
 from routecal.deployments.router_service.page_endpoints import page_endpoints
 from routecal.deployments.router_service.refusals import AsciiJSON, Refused, refusal
 from routecal.deployments.router_service.reply_headers import reply_headers
+from routecal.deployments.router_service.routes import RouteRequest, Routes, route_of
 from routecal.deployments.router_service.service import Service
 from routecal.deployments.router_service.status_page import StatusPage
-
-AT_MOST_QUERIES = 256
-Query = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
-
-
-class RouteRequest(BaseModel):
-    """One query, several, or a conversation."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    query: Query | None = None
-    queries: Annotated[list[Query], Field(min_length=1, max_length=AT_MOST_QUERIES)] | None = None
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = Field(
-        default=None, description="as a chat completion has them; read as --reads says"
-    )
-
-    def texts(self, reads: Reads) -> list[str]:
-        """What is decided.
-
-        Raises:
-            Refused: none of the three, or more than one; or no user says anything in words.
-        """
-        if sum(one is not None for one in (self.query, self.queries, self.messages)) != 1:
-            raise Refused(400, "give one of query, queries and messages", param="query")
-        if self.messages is None:
-            return [self.query] if self.query is not None else self.queries or []
-        try:
-            return [query_of(self.messages, reads)]
-        except NoQuery as error:
-            raise Refused(400, str(error), param="messages") from error
-
-
-class Route(BaseModel):
-    """What to do with a query, and what that rests on."""
-
-    decision_id: str
-    model: str = Field(description="to call")
-    served_by: str = Field(description="medium or large")
-    policy: str | None
-    confidence: float | None
-    gain: float | None = Field(description="P(large right) - P(medium right); None: the head does not tell it")
-    medium_right: float | None
-    large_right: float | None
-    escalate: bool
-    threshold: float | None
-    decides_by: str | None
-    guarantee: str | None = Field(description="what is promised, in a sentence")
-    no_guarantee: str | None = Field(description="why nothing is")
-    status: str = Field(description="ok, fallback, shadow, unlike")
-    truncated: bool | None
-    estimate: Estimate
-
-
-class Routes(BaseModel):
-    """As many as were asked for, in their order."""
-
-    routes: list[Route]
 
 
 def application(service: Service) -> FastAPI:
@@ -133,7 +75,7 @@ def _endpoints(app: FastAPI, service: Service) -> None:
         client = service.client(request)
         texts = asked.texts(settings.reads)
         served = await service.decide_all(texts, surface="route", client=client, asked=None)
-        routes = Routes(routes=[_route(one, service) for one in served])
+        routes = Routes(routes=[route_of(one, service) for one in served])
         # Not validated once more, which FastAPI does with what is no response yet.
         return Response(routes.model_dump_json(), media_type="application/json")
 
@@ -220,28 +162,6 @@ def _endpoints(app: FastAPI, service: Service) -> None:
         """For Prometheus."""
         service.measure()
         return Response(service.counts.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _route(served: Served, service: Service) -> Route:
-    router, by = service.decider.router, served.by
-    return Route(
-        decision_id=served.id,
-        model=service.model_for(served).model,
-        served_by="large" if served.action.large else "medium",
-        policy=None if by is None else by.policy.value,
-        confidence=None if by is None else by.confidence,
-        gain=None if by is None else by.gain,
-        medium_right=None if by is None else by.medium_right,
-        large_right=None if by is None else by.large_right,
-        escalate=by is None or served.escalates(by),
-        threshold=None if by is None else by.threshold,
-        decides_by=None if by is None else by.decides_by,
-        guarantee=None if by is None or by.guarantee is None else str(by.guarantee),
-        no_guarantee=(router.no_guarantee if by is None else by.no_guarantee) or None,
-        status=served.status,
-        truncated=None if by is None else by.truncated,
-        estimate=estimate(served, router),
-    )
 
 
 def _reply(said: dict[str, Any], served: Served, service: Service) -> AsciiJSON:

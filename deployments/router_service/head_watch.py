@@ -90,8 +90,8 @@ class Watcher:
             rows = graded(self._settings.log, head=self._head).to_pylist()
             with self._lock:
                 for row in rows:
-                    if (new := self._unseen(_graded(row, router.serving.policy_map), row["decision_id"])) is not None:
-                        self.watch = self.watch.after(new, kept_share=self._kept_share())
+                    if (seen := self._unseen(_graded(row, router.serving.policy_map), row["decision_id"])) is not None:
+                        self.watch = self.watch.after(seen, kept_share=self._kept_share())
         self.findings = tuple(self.watch.findings())
         # Of another process that watches the same head, or of this one before it was started again.
         known = self._decider.router.alarm
