@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import threading
+import time
 import urllib.request
 import uuid
 from base64 import b64encode
@@ -24,6 +25,8 @@ from routecal.storage.served.graded import graded
 logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_S = 5.0
+# Share of the time in which a log may be read: one of millions of decisions takes seconds.
+AT_MOST_BUSY = 0.05
 # Decisions from which on their own share of kept ones is taken in place of that of the promise.
 ENOUGH = 1000
 # Also in deployments/automations.py, which imports Prefect.
@@ -41,7 +44,7 @@ class Watcher:
 
     def __init__(self, settings: ServiceSettings, decider: Decider, home: Home | None = None) -> None:
         self._settings, self._decider, self._home = settings, decider, home
-        self._head, self._seen = "", set[tuple[str, str]]()
+        self._head, self._seen, self._told = "", set[tuple[str, str]](), set[str]()
         self.watch = HeadWatch.of(None)
         self.findings: tuple[str, ...] = ()
         self._n, self._n_kept = 0, 0
@@ -81,22 +84,23 @@ class Watcher:
         if router.serving.head_version != self._head:
             guarantee = router.serving.guarantee
             with self._lock:
-                self._head, self._seen = router.serving.head_version, set()
+                self._head, self._seen, self._told = router.serving.head_version, set(), set()
                 self.watch, self.findings = HeadWatch.of(None if guarantee is None else guarantee.promise), ()
                 self._n, self._n_kept = 0, 0
             self._heard.set()
         if self._heard.is_set():
             self._heard.clear()
-            rows = graded(self._settings.log, head=self._head).to_pylist()
-            with self._lock:
-                for row in rows:
-                    if (seen := self._unseen(_graded(row, router.serving.policy_map), row["decision_id"])) is not None:
+            for row in graded(self._settings.log, head=self._head).to_pylist():
+                if (seen := self._unseen(_graded(row, router.serving.policy_map), row["decision_id"])) is not None:
+                    # One by one: a decision that is being served waits for this lock.
+                    with self._lock:
                         self.watch = self.watch.after(seen, kept_share=self._kept_share())
         self.findings = tuple(self.watch.findings())
-        # Of another process that watches the same head, or of this one before it was started again.
-        known = self._decider.router.alarm
-        if new := [finding for finding in self.findings if HeadWatch.key(finding) not in known]:
-            self._tell(new)
+        # What stands was told by another process of this log, or by this one before it was started again.
+        standing = self._decider.router.alarm
+        keys = {HeadWatch.key(finding) for finding in self.findings}
+        if any(key not in standing and key not in self._told for key in keys) and self._tell(self.findings):
+            self._told |= keys
 
     def _unseen(self, row: Graded, decision_id: str) -> Graded | None:
         """What of a row was not taken into account yet: each answer counts once, whenever the other one is graded."""
@@ -114,15 +118,19 @@ class Watcher:
             return self._n_kept / self._n if self._n else 1.0
         return guarantee.kept
 
-    def _tell(self, findings: Sequence[str]) -> None:
-        """Void the guarantee, here and for everybody, and start what mends it."""
+    def _tell(self, findings: Sequence[str]) -> bool:
+        """Void the guarantee, here and for everybody, and start what mends it; whether that is done.
+
+        All findings, for the newest alarm of the registry is the one that counts.
+        """
         for finding in findings:
             logger.warning("alarm against head %s: %s", self._head, finding)
         if self._decider.champion is None:
             self._decider.router.alarm = "; ".join(findings)
         elif not self._entered_in_registry(findings):
-            return
+            return False
         _emit(self._head, "; ".join(findings))
+        return True
 
     def _entered_in_registry(self, findings: Sequence[str]) -> bool:
         """Whether it stands there now; another look tries again where it does not."""
@@ -144,11 +152,14 @@ class Watcher:
         return True
 
     def _go_on(self) -> None:
-        while not self._done.wait(LOOKS_EVERY_S):
+        took = 0.0
+        while not self._done.wait(max(LOOKS_EVERY_S, took / AT_MOST_BUSY)):
+            began = time.perf_counter()
             try:
                 self.look()
             except Exception:
                 logger.exception("what was graded could not be read; it is tried again")
+            took = time.perf_counter() - began
 
 
 def _graded(row: dict[str, Any], policies: PolicyMap) -> Graded:

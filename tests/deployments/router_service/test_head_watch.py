@@ -20,7 +20,7 @@ from routecal.calib.router.frozen_router import FrozenRouter
 from routecal.deployments.automations import ALARM_EVENT
 from routecal.deployments.router_service.head_watch import EVENT
 from routecal.storage.folder_artifact import folder_at
-from routecal.storage.head_registry import append_entry, history
+from routecal.storage.head_registry import append_entry, enter_alarm, history, newest_entry
 from routecal.storage.layout import Home
 from tests.calib.conftest import ASKED, BLOCKS, READ
 from tests.calib.packed import QUERIES, trained
@@ -102,6 +102,37 @@ def test_wrong_answers_end_the_promise_and_prefect_hears_of_it_once(
     assert event["event"] == ALARM_EVENT
     assert event["resource"]["prefect.resource.id"].startswith("routecal.head.")
     assert "wrong more often" in event["payload"]["headline"]
+
+
+def test_a_second_finding_is_told_with_the_first_and_neither_again(
+    start: Start, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect: list[tuple[str, Any]]
+) -> None:
+    home = Home(root=str(tmp_path / "home"))
+    monkeypatch.setenv("ROUTECAL_HOME", home.root)
+    append_entry(home, "promoted", champion=folder_at(str(packed), "calibrated"), after=0)
+    with start(head="champion") as running:
+        watcher = running.service.watcher
+        grade(running, 150, about="medium", correct=False)
+        watcher.look()
+        for _ in range(200):
+            watcher.watch = watcher.watch.after_query(True)
+        watcher.look()
+        # A night has words of its own against the head, and the newest alarm is the one that counts.
+        newest = newest_entry(home)
+        assert newest is not None
+        enter_alarm(home, ["drift"], after=newest)
+        assert running.service.decider.champion is not None
+        running.service.decider.champion.look()
+        for _ in range(3):
+            watcher.look()
+        assert len(watcher.findings) == 2
+    alarms = [str(entry.lineage["alarm"]) for entry in history(home)[1:]]
+    assert [("wrong more often" in one, "other ones" in one) for one in alarms] == [
+        (True, False),
+        (True, True),
+        (False, False),
+    ]
+    assert len(prefect) == 2
 
 
 def test_right_answers_raise_nothing(start: Start, prefect: list[tuple[str, Any]]) -> None:
