@@ -53,8 +53,13 @@ def test_no_decision_that_was_answered_is_missing_after_a_kill(
             with serve_router(zygote, packed, log, medium, large) as (url, pid):
                 stop = threading.Event()
                 callers = [threading.Thread(target=ask, args=(url, answered, stop)) for _ in range(4)]
+                before, until = len(answered), time.monotonic() + PATIENCE_S
                 for caller in callers:
                     caller.start()
+                # On a busy machine the first answer takes longer than the time until the kill.
+                while len(answered) == before:
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
                 time.sleep(rng.uniform(0.2, 1.0))
                 os.kill(pid, signal.SIGKILL)
                 stop.set()
@@ -63,7 +68,7 @@ def test_no_decision_that_was_answered_is_missing_after_a_kill(
             logged = read_served(log / "decisions", DECISIONS)["decision_id"].to_pylist()
             assert len(set(logged)) == len(logged)
             assert set(answered) <= set(logged)
-    assert len(answered) > KILLS
+    assert len(answered) >= KILLS
 
 
 @pytest.mark.served
