@@ -38,6 +38,7 @@ FACTS = {
     "HeadUnusable": ("head", "config.json is not JSON"),
     "RouterUnusable": ("router", "it has one label"),
     "NotServable": ("head", ("template", "layers")),
+    "NotExportable": ("head", "Switchyard", ("it decides by the gain", "it starts from the router's outputs")),
 }
 
 
