@@ -15,11 +15,10 @@ from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
 from routecal.deployments.environment import WEBHOOK_URL
+from routecal.deployments.events import SERVING_ALARM
 
 # Beats of a run that may be missing before it is taken for dead; it sends one every three minutes.
 BEATS = 3
-# What `routecal serve-router` sends where graded answers speak against the head that serves.
-ALARM_EVENT = "routecal.serving.alarm"
 # What is sent to the webhook: of what, whose events, which of them, and as JSON, whatever quotes a message holds.
 WEBHOOK_EVENTS = (
     (
@@ -49,7 +48,7 @@ WEBHOOK_EVENTS = (
     (
         "alarms of the service",
         "routecal.head.*",
-        (ALARM_EVENT,),
+        (SERVING_ALARM,),
         '{"text": {{ event.payload.headline | tojson }} }',
     ),
 )
@@ -107,7 +106,7 @@ def recalibration_on_alarm(nightly: UUID) -> AutomationCore:
         name="routecal: recalibrate on an alarm of the service",
         description="Graded answers, or other queries, speak against the head that serves: it is recalibrated.",
         trigger=EventTrigger(
-            posture=Posture.Reactive, match={"prefect.resource.id": "routecal.head.*"}, expect={ALARM_EVENT}
+            posture=Posture.Reactive, match={"prefect.resource.id": "routecal.head.*"}, expect={SERVING_ALARM}
         ),
         actions=[RunDeployment(source="selected", deployment_id=nightly, parameters=None, job_variables=None)],
     )

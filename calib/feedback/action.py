@@ -27,6 +27,11 @@ class Action:
     explored: bool = False
     override: str = ""
 
+    @property
+    def served_by(self) -> str:
+        """ "large" or "medium"."""
+        return "large" if self.large else "medium"
+
 
 def action(
     large: bool,

@@ -144,4 +144,4 @@ def _is_alarming(monitor: RiskMonitor) -> bool:
 
 def _share(value: float) -> str:
     """ ".10"; a share without its zero."""
-    return f"{value:.2f}".removeprefix("0") if 0 <= value < 1 else f"{value:.2f}"
+    return f"{value:.2f}".removeprefix("0")

@@ -46,7 +46,7 @@ class Counts:
 
     def decided(self, served: Served, surface: str) -> None:
         """Count a decision."""
-        self._decisions.labels("large" if served.action.large else "medium", served.status, surface).inc()
+        self._decisions.labels(served.action.served_by, served.status, surface).inc()
         self._deciding.observe(served.seconds)
         if served.by is not None:
             self._confidence.observe(served.by.confidence)

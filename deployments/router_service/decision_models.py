@@ -49,7 +49,7 @@ def is_enough(served: Served) -> float:
 
 def chosen(served: Served, options: Mapping[object, str | None]) -> object:
     """The option of the model that serves."""
-    wanted = "large" if served.action.large else "medium"
+    wanted = served.action.served_by
     return next(option for option, model in options.items() if model == wanted)
 
 

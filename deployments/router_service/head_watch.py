@@ -15,6 +15,7 @@ from typing import Any
 
 from routecal.calib.feedback.head_watch import Graded, HeadWatch
 from routecal.calib.policy import OracleMatrix, PolicyMap
+from routecal.deployments.events import SERVING_ALARM
 from routecal.deployments.router_service.decider import Decider, Served
 from routecal.deployments.router_service.service_settings import ServiceSettings
 from routecal.storage.errors import RegistryChanged, StorageError
@@ -29,8 +30,6 @@ LOOKS_EVERY_S = 5.0
 AT_MOST_BUSY = 0.05
 # Decisions from which on their own share of kept ones is taken in place of that of the promise.
 ENOUGH = 1000
-# Also in deployments/automations.py, which imports Prefect.
-EVENT = "routecal.serving.alarm"
 
 
 class Watcher:
@@ -39,11 +38,10 @@ class Watcher:
     Args:
         settings: whose log is read.
         decider: whose head is watched.
-        home: whose registry is told; None takes ROUTECAL_HOME.
     """
 
-    def __init__(self, settings: ServiceSettings, decider: Decider, home: Home | None = None) -> None:
-        self._settings, self._decider, self._home = settings, decider, home
+    def __init__(self, settings: ServiceSettings, decider: Decider) -> None:
+        self._settings, self._decider = settings, decider
         self._head, self._seen, self._told = "", set[tuple[str, str]](), set[str]()
         self.watch = HeadWatch.of(None)
         self.findings: tuple[str, ...] = ()
@@ -136,7 +134,7 @@ class Watcher:
         """Whether it stands there now; another look tries again where it does not."""
         champion = self._decider.champion
         assert champion is not None
-        home = self._home or Home.from_env()
+        home = Home.from_env()
         try:
             newest = newest_entry(home)
             if newest is None or newest.number != champion.number:
@@ -189,7 +187,7 @@ def _emit(head: str, said: str) -> None:
     event = {
         "id": str(uuid.uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
-        "event": EVENT,
+        "event": SERVING_ALARM,
         "resource": {"prefect.resource.id": f"routecal.head.{head}", "prefect.resource.name": head},
         "related": [],
         "payload": {"headline": f"alarm against the head that serves: {said}"},

@@ -69,11 +69,10 @@ class LogReader:
     Args:
         log: folder of the decision log.
         decider: whose head is asked about.
-        home: whose registry says since when it serves; None takes ROUTECAL_HOME.
     """
 
-    def __init__(self, log: Path, decider: Decider, home: Home | None = None) -> None:
-        self._log, self._decider, self._home = log, decider, home
+    def __init__(self, log: Path, decider: Decider) -> None:
+        self._log, self._decider = log, decider
         self._traffic = Traffic(log)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="page")
         self._running: asyncio.Future[None] | None = None
@@ -130,7 +129,7 @@ class LogReader:
     def _in_force_since(self) -> datetime | None:
         if (champion := self._decider.champion) is None:
             return None
-        entries = [entry for entry in history(self._home or Home.from_env()) if entry.number <= champion.number]
+        entries = [entry for entry in history(Home.from_env()) if entry.number <= champion.number]
         return champions(entries)[-1].at
 
 

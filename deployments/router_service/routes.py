@@ -74,7 +74,7 @@ def route_of(served: Served, service: Service) -> Route:
     return Route(
         decision_id=served.id,
         model=service.model_for(served).model,
-        served_by="large" if served.action.large else "medium",
+        served_by=served.action.served_by,
         policy=None if by is None else by.policy.value,
         confidence=None if by is None else by.confidence,
         gain=None if by is None else by.gain,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -21,8 +20,6 @@ from routecal.deployments.router_service.service_settings import ServiceSettings
 from routecal.deployments.router_service.upstream import UpstreamFailed, Upstreams
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import SECOND_ANSWERS
-
-logger = logging.getLogger(__name__)
 
 # Fields of a request whose answers are not text alone, or that make them several.
 NOT_GRADED = ("tools", "functions", "audio", "modalities", "n")
@@ -44,15 +41,17 @@ class SecondAnswers:
         self._settings, self._upstreams, self._write = settings, upstreams, write
         self._shares = settings.second_answers
         self._random, self._going = random.SystemRandom(), set[asyncio.Task[None]]()
-        self._day, self.usd_today = _today(), spent_on(settings.log, _today())
+        self._day, self._usd_today = _today(), spent_on(settings.log, _today())
 
     def consider(self, served: Served, body: Body, headers: dict[str, str]) -> None:
         """Draw for a query that was served; ask the other model if it is drawn."""
         if served.status == "asked" or any(name in body.fields for name in NOT_GRADED):
             return
-        large = served.action.large
         drawn = second_answer(
-            large, of_escalated=self._shares.medium, of_kept=self._shares.large, draw=self._random.random()
+            served.action.large,
+            of_escalated=self._shares.medium,
+            of_kept=self._shares.large,
+            draw=self._random.random(),
         )
         if not drawn.is_asked or len(self._going) >= self._shares.at_once or not self._is_within_budget():
             return
@@ -70,9 +69,9 @@ class SecondAnswers:
 
     def _is_within_budget(self) -> bool:
         if (today := _today()) != self._day:
-            self._day, self.usd_today = today, 0.0
+            self._day, self._usd_today = today, 0.0
         budget = self._shares.usd_per_day
-        return budget is None or self.usd_today < budget
+        return budget is None or self._usd_today < budget
 
     async def _ask(self, served: Served, body: Body, headers: dict[str, str], propensity: float) -> None:
         upstream = self._settings.medium if served.action.large else self._settings.large
@@ -100,7 +99,7 @@ class SecondAnswers:
         row["cost_usd"] = cost_usd(upstream, *tokens)
         if self._settings.logged == "hash":
             row["answer"] = None
-        self.usd_today += row["cost_usd"] or 0.0
+        self._usd_today += row["cost_usd"] or 0.0
         self._write(row | {"at": datetime.now(UTC), "seconds": time.perf_counter() - began})
 
 

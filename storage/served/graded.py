@@ -1,17 +1,16 @@
 """Served decisions beside what became of their answers."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from routecal.storage.served.file_parts import database, served_sql
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import DECISIONS, FEEDBACK
 
-_SQL = (files("routecal.storage") / "sql" / "served" / "graded.sql").read_text(encoding="utf-8")
+_SQL = served_sql("graded")
 # All but the text of the query, which is most of a log.
 _COLUMNS = [name for name in DECISIONS.names if name != "query"]
 
@@ -33,8 +32,7 @@ def graded(log: Path, *, head: str | None = None, columns: Sequence[str] = _COLU
         return decisions.filter(is_meant if head is None else pc.and_(is_meant, pc.equal(decisions["head"], head)))
 
     decisions = read_served(log / "decisions", DECISIONS, columns=wanted, keep=meant)
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with database() as con:
         con.register("decisions", decisions)
         con.register("feedback", feedback)
         return con.sql(_SQL).to_arrow_table()

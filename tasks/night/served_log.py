@@ -1,7 +1,7 @@
 """The decision log of `routecal serve-router`, as a night reads it: new queries, and what was served so far."""
 
-import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,7 @@ from routecal.storage.schemas import SCHEMAS
 from routecal.storage.served.graded import graded
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import DECISIONS
-
-logger = logging.getLogger(__name__)
+from routecal.storage.served.traffic import Traffic
 
 
 class ServedDigest(BaseModel, frozen=True):
@@ -61,10 +60,11 @@ def served_queries(log: Path) -> pa.Table:
 
 def digest_of(log: Path) -> ServedDigest:
     """What was served, and how often answers were right under other rules, as far as grades and chance can tell."""
-    served = read_served(log / "decisions", DECISIONS, columns=["served"])["served"]
+    everything = Traffic(log).windows(datetime.now(UTC))[-1]
     rows = graded(log)
-    # Where no head had a say its rule would have served otherwise; such queries are not what it is judged on.
-    rows = rows.filter(pc.equal(rows["status"], "ok"))
+    # Where no head had a say its rule would have served otherwise, and so under a threshold of the request's own.
+    is_ruled = pc.and_(pc.equal(rows["status"], "ok"), pc.not_equal(rows["decides_by"], "medium_enough"))
+    rows = rows.filter(is_ruled)
     large = np.array(pc.equal(rows["served"], "large").to_pylist(), bool)
     arms = [np.array(rows[name].to_pylist(), float) for name in ("medium_was_right", "large_was_right")]
     right = np.where(large, arms[1], arms[0])
@@ -80,8 +80,7 @@ def digest_of(log: Path) -> ServedDigest:
             np.array(rows["escalate"].to_pylist(), bool)[is_known],
             None if np.isnan(known).any() else known,
         )
-    n_large = int(pc.sum(pc.equal(served, "large")).as_py() or 0)
-    return ServedDigest(n=len(served), n_large=n_large, n_graded=int(is_known.sum()), values=tuple(values))
+    return ServedDigest(n=everything.n, n_large=everything.large, n_graded=int(is_known.sum()), values=tuple(values))
 
 
 def _has_text(table: pa.Table) -> pa.ChunkedArray:

@@ -64,6 +64,8 @@ def by_probability(decisions: dict[str, Decision], by_rule: dict[str, list[str]]
 
 
 ALL_LARGE = {query: ["large"] for query in QUERIES}
+# What the service asks upstream for.
+MODELS = {"medium": "flash", "large": "pro"}
 
 
 @dataclass

@@ -2,14 +2,12 @@
 
 import pytest
 
-from routecal.calib.decision import Decision
 from tests.calib.packed import QUERIES
 from tests.deployments.router_service.raw_upstream import RawUpstream
-from tests.recipes.conftest import ALL_LARGE, RunningService
+from tests.recipes.conftest import ALL_LARGE, MODELS, RunningService
 
 pytestmark = pytest.mark.recipes
 
-MODELS = {"medium": "flash", "large": "pro"}
 both_ways = pytest.mark.parametrize("flag", [(), ("--async",)], ids=["invoke", "ainvoke"])
 
 
@@ -42,19 +40,3 @@ def test_a_routecal_that_refuses_is_as_one_that_is_not_there(service: RunningSer
     service.run("langchain", "ask.py", *QUERIES, ROUTECAL_KEY="wrong")
     assert service.answered() == ALL_LARGE
     assert service.decisions() == []
-
-
-def test_the_decision_alone(service: RunningService, decisions: dict[str, Decision]) -> None:
-    said = service.run("langchain", "decisions.py", *QUERIES)
-    assert [(model, query) for model, _, query in said] == [(decisions[query].served_by, query) for query in QUERIES]
-    expected = [decisions[query].medium_enough for query in QUERIES]
-    assert [float(p) for _, p, _ in said] == pytest.approx(expected, abs=1e-5)
-    assert service.answered() == {query: [] for query in QUERIES}
-    service.assert_logged("decisions")
-
-
-def test_without_routecal_there_is_no_decision(service: RunningService) -> None:
-    service.kill()
-    done = service.ran("langchain", "decisions.py", *QUERIES)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("langchain_openai.chat_models.base.OpenAIConnectionError")

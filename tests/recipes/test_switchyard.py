@@ -6,11 +6,9 @@ import pytest
 
 from tests.calib.packed import QUERIES
 from tests.deployments.router_service.raw_upstream import RawUpstream
-from tests.recipes.conftest import ALL_LARGE, THRESHOLD, RunningService, changed
+from tests.recipes.conftest import ALL_LARGE, MODELS, THRESHOLD, RunningService, changed
 
 pytestmark = pytest.mark.recipes
-
-MODELS = {"medium": "flash", "large": "pro"}
 
 
 def routes(service: RunningService, folder: Path, *, routecal: str | None = None) -> Path:

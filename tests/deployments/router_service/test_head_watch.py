@@ -17,8 +17,7 @@ from routecal.calib.outcome.fit import fit_outcome
 from routecal.calib.packed_folder import Serving, pack
 from routecal.calib.policy import OracleMatrix
 from routecal.calib.router.frozen_router import FrozenRouter
-from routecal.deployments.automations import ALARM_EVENT
-from routecal.deployments.router_service.head_watch import EVENT
+from routecal.deployments.events import SERVING_ALARM
 from routecal.storage.folder_artifact import folder_at
 from routecal.storage.head_registry import append_entry, enter_alarm, history, newest_entry
 from routecal.storage.layout import Home
@@ -76,7 +75,6 @@ def grade(running: Running, n: int, **said: Any) -> None:
 def test_wrong_answers_end_the_promise_and_prefect_hears_of_it_once(
     start: Start, prefect: list[tuple[str, Any]]
 ) -> None:
-    assert EVENT == ALARM_EVENT
     with start() as running:
         watcher = running.service.watcher
         grade(running, 150, about="medium", correct=False)
@@ -99,7 +97,7 @@ def test_wrong_answers_end_the_promise_and_prefect_hears_of_it_once(
         assert "routecal_alarms 1.0" in httpx.get(f"{running.url}/metrics").text
     (path, (event,)) = prefect[0]
     assert (path, len(prefect)) == ("/api/events", 1)
-    assert event["event"] == ALARM_EVENT
+    assert event["event"] == SERVING_ALARM
     assert event["resource"]["prefect.resource.id"].startswith("routecal.head.")
     assert "wrong more often" in event["payload"]["headline"]
 

@@ -94,6 +94,7 @@ def simulated(log: Path, *, n: int, explore: float, seed: int = 0) -> None:
                 "medium_right": float(p[i]),
                 "large_right": 0.9,
                 "status": "ok",
+                "decides_by": "gain",
             }
         )
         word = {"feedback_id": f"{i:032x}", "decision_id": f"{i:032x}", "about": "served", "correct": bool(right[i])}
@@ -128,7 +129,8 @@ def test_a_log_without_chance_tells_of_its_own_rule_alone(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("n", [0, 3])
 def test_a_log_with_next_to_nothing(n: int, tmp_path: Path) -> None:
-    simulated(tmp_path, n=n, explore=0.5) if n else write_log(tmp_path, [])
-    sentences = digest_of(tmp_path).sentences
-    assert sentences[0] == ("the decision log is empty" if not n else sentences[0])
-    assert all(value.right is None for value in digest_of(tmp_path).values)
+    simulated(tmp_path, n=n, explore=0.5)
+    digest = digest_of(tmp_path)
+    assert digest.sentences[0].startswith(f"{n} decisions are logged" if n else "the decision log is empty")
+    assert [value.right for value in digest.values] == [None] * (3 if n else 0)
+    assert len(digest.sentences) == (4 if n else 1)
