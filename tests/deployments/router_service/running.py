@@ -37,8 +37,12 @@ class Running:
 
     def answers(self, n: int) -> list[dict[str, Any]]:
         """So many rows of answers, which are written once the client has its own."""
-        until(lambda: len(self.rows("answers")) >= n)
-        return self.rows("answers")
+        return self.wait_for(n, "answers")
+
+    def wait_for(self, n: int, kind: str) -> list[dict[str, Any]]:
+        """So many rows of a kind, once there are."""
+        until(lambda: len(self.rows(kind)) >= n)
+        return self.rows(kind)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -24,7 +24,7 @@ def test_both_models_answer_what_is_drawn_and_the_client_sees_one(start: Start) 
         for i, query in enumerate(QUERIES):
             said = chat(running, query, stream=bool(i % 2), stream_options={"include_usage": True}, temperature=0.25)
             assert said.status_code == 200
-        until(lambda: len(running.rows("second_answers")) == len(QUERIES))
+        running.wait_for(len(QUERIES), "second_answers")
         decisions = {row["decision_id"]: row for row in running.rows("decisions")}
         for row in running.rows("second_answers"):
             assert row["model"] != decisions[row["decision_id"]]["served"]
@@ -58,17 +58,17 @@ def test_a_budget_of_a_day_holds_over_a_restart(start: Start) -> None:
     shares = {"medium": 1.0, "large": 1.0, "usd_per_day": 2.5, "at_once": 1}
     prices = {"medium": {"model": "flash"} | PRICES, "large": {"model": "pro"} | PRICES}
 
-    def served(n: int) -> int:
+    def rows_after(n: int, up_to: int) -> int:
+        """Rows once a service has answered so many queries, one after the other, and has ended."""
         with start(second_answers=shares, prices=prices) as running:
-            second = running.service._second_answers
-            assert second is not None
+            rows = len(running.rows("second_answers"))
             for i in range(n):
                 chat(running, QUERIES[i])
-                until(lambda: not second._going)
-            return len(running.rows("second_answers"))
+                running.wait_for(min(rows + i + 1, up_to), "second_answers")
+        return len(running.rows("second_answers"))
 
-    assert served(2) == 2
-    assert served(4) == 3
+    assert rows_after(2, up_to=2) == 2
+    assert rows_after(4, up_to=3) == 3
 
 
 def test_an_upstream_that_fails_is_a_row_and_no_more(start: Start) -> None:
@@ -95,18 +95,19 @@ def test_more_than_a_few_at_once_go_by(start: Start) -> None:
         running.medium.behave = running.large.behave = slow
         for query in QUERIES:
             chat(running, query)
-        second = running.service._second_answers
-        assert second is not None
-        until(lambda: len(second._going) == 2)
-        unseen = [a for upstream in (running.medium, running.large) for a in upstream.asked if "stream" in a.json]
-        assert len(unseen) == 2
+        running.answers(len(QUERIES))
+
+        def unseen() -> list[Asked]:
+            return [a for upstream in (running.medium, running.large) for a in upstream.asked if "stream" in a.json]
+
+        until(lambda: len(unseen()) >= 2)
+    assert len(unseen()) == 2
 
 
 def test_texts_stay_out_of_a_log_of_digests(start: Start) -> None:
     with start(second_answers={"medium": 1.0, "large": 1.0}, logged="hash") as running:
         chat(running, QUERIES[0])
-        until(lambda: len(running.rows("second_answers")) == 1)
-        assert running.rows("second_answers")[0]["answer"] is None
+        assert running.wait_for(1, "second_answers")[0]["answer"] is None
 
 
 def test_shares_that_are_none() -> None:
