@@ -1,0 +1,1 @@
+"""Logs of other evaluation tools, read into recorded outcomes of a medium and a large model."""

@@ -1,0 +1,141 @@
+"""Logs of inspect_ai: `.eval`, a zip file with a member for every sample, and `.json`, which is read whole."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
+from routecal.storage.eval_logs.zip_members import Members
+from routecal.storage.input_errors import InputMissing
+
+TOOL = "inspect_ai"
+_DAMAGED = (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_ATTACHMENT = "attachment://"
+
+
+def read(path: str, choice: Choice) -> EvalLog:
+    """One log; errors as `open_log`.
+
+    The question is the sample's input: a text, or the last message of the user, with its choices below it where it has
+    some. Tokens and cost are of the model that was evaluated alone, not of those that graded it.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise InputMissing(path)
+    if file.is_dir():
+        raise LogUnreadable(path, TOOL, "it is a folder", "name one log in it")
+    is_zip = file.suffix == ".eval"
+    head = _zip_head(path) if is_zip else _whole(path)
+    said = head.get("eval")
+    if not isinstance(said, dict) or not isinstance(head.get("status"), str):
+        raise LogUnreadable(path, TOOL, "it does not say of which evaluation it is")
+    if head["status"] != "success":
+        raise LogUnfinished(path, f"its status is {head['status']!r}")
+    if choice.model is not None and choice.model != said.get("model"):
+        raise ChoiceNeeded(path, "models", [str(said.get("model"))], "--medium-model or --large-model", choice.model)
+    scorers = [one["name"] for one in said.get("scorers") or () if isinstance(one, dict) and "name" in one]
+    version = (said.get("packages") or {}).get("inspect_ai")
+    found = _zip_samples(path) if is_zip else iter((f"sample {i}", one) for i, one in enumerate(head["samples"] or (), 1))
+    return EvalLog(
+        path=path,
+        tool=f"{TOOL} {version}" if version else TOOL,
+        model=said.get("model"),
+        task=said.get("task"),
+        scorer=choice.scorer or (scorers[0] if len(scorers) == 1 else None),
+        samples=(_sample(path, place, one, choice.scorer, said.get("model")) for place, one in found),
+    )
+
+
+def _zip_head(path: str) -> dict[str, Any]:
+    try:
+        with Members(Path(path)) as members:
+            if "header.json" not in members:
+                raise LogUnfinished(path, "it has no header yet")
+            head = json.loads(members.read("header.json"))
+    except _DAMAGED as error:
+        raise LogUnreadable(path, TOOL, str(error)) from error
+    return head if isinstance(head, dict) else {}
+
+
+def _whole(path: str) -> dict[str, Any]:
+    try:
+        head = json.loads(Path(path).read_bytes())
+    except _DAMAGED as error:
+        raise LogUnreadable(path, TOOL, str(error)) from error
+    if not isinstance(head, dict):
+        raise LogUnreadable(path, TOOL, "it is no log but a list or a value")
+    return head | {"samples": head.get("samples")}
+
+
+def _zip_samples(path: str) -> Iterator[tuple[str, Any]]:
+    with Members(Path(path)) as members:
+        for name in members.names("samples"):
+            try:
+                yield name, json.loads(members.read(name))
+            except _DAMAGED as error:
+                raise LogUnreadable(path, TOOL, f"{name}: {error}") from error
+
+
+def _sample(path: str, place: str, one: Any, scorer: str | None, model: str | None) -> Sample:
+    if not isinstance(one, dict) or "input" not in one:
+        raise SampleUnusable(path, place, "it has no input")
+    usage = (one.get("model_usage") or {}).get(model) or {}
+    output = one.get("output") or {}
+    tokens_in = [usage[n] for n in ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write") if usage.get(n)]
+    error = one.get("error")
+    return Sample(
+        place=place,
+        id=None if one.get("id") is None else str(one["id"]),
+        query=_question(one),
+        score=None if error else _score(path, place, one, scorer),
+        error=str(error.get("message") if isinstance(error, dict) else error) if error else None,
+        repeat=int(one.get("epoch") or 1) - 1,
+        target=_target(one.get("target")),
+        answer=_full(output.get("completion"), one) or None,
+        tokens_in=sum(tokens_in) if tokens_in else None,
+        tokens_out=usage.get("output_tokens"),
+        cost_usd=usage.get("total_cost"),
+    )
+
+
+def _question(one: Mapping[str, Any]) -> str:
+    asked = one["input"]
+    if isinstance(asked, list):
+        asked = next((m.get("content") for m in reversed(asked) if m.get("role") == "user"), "")
+    if isinstance(asked, list):
+        asked = "\n".join(str(part.get("text", "")) for part in asked if part.get("type") == "text")
+    choices = [f"{chr(ord('A') + i)}) {_full(text, one)}" for i, text in enumerate(one.get("choices") or ())]
+    return "\n".join([str(_full(asked, one)), *choices])
+
+
+def _full(text: Any, one: Mapping[str, Any]) -> Any:
+    """A text that inspect_ai keeps among the attachments, because it is long."""
+    if isinstance(text, str) and text.startswith(_ATTACHMENT):
+        return (one.get("attachments") or {}).get(text.removeprefix(_ATTACHMENT), text)
+    return text
+
+
+def _target(target: Any) -> str | None:
+    first = target[0] if isinstance(target, list) and target else target
+    return first if isinstance(first, str) and first else None
+
+
+def _score(path: str, place: str, one: Mapping[str, Any], scorer: str | None) -> object:
+    scores = one.get("scores")
+    if not isinstance(scores, dict):
+        scores = {"score": one["score"]} if one.get("score") else {}
+    values: dict[str, object] = {}
+    for name, score in scores.items():
+        value = score.get("value") if isinstance(score, dict) else score
+        values |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+    if not values:
+        return None
+    if scorer is None and len(values) == 1:
+        return next(iter(values.values()))
+    if scorer not in values:
+        raise ChoiceNeeded(f"{path}, {place}", "scores", list(values), "--scorer", scorer)
+    return values[scorer]

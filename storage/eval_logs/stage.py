@@ -1,0 +1,107 @@
+"""A log's graded samples in a temporary Parquet file, some thousand at a time, however many there are."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from routecal.storage.eval_logs.errors import NothingGraded, SampleUnusable
+from routecal.storage.eval_logs.grades import grade_of
+from routecal.storage.eval_logs.sample import EvalLog, Sample
+from routecal.storage.value_parsing import is_blank
+
+AT_A_TIME = 8192
+_TEXT, _COUNT = pa.string(), pa.int64()
+STAGED = pa.schema(
+    {
+        "position": _COUNT,
+        "id": _TEXT,
+        "query": _TEXT,
+        "grade": _TEXT,
+        "repeat": _COUNT,
+        "target": _TEXT,
+        "topic": _TEXT,
+        "answer": _TEXT,
+        "tokens_in": _COUNT,
+        "tokens_out": _COUNT,
+        "cost_usd": pa.float64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class StagedLog:
+    """A log as it waits to be joined.
+
+    Attributes:
+        log: what it says of itself; its samples are read.
+        file: schema `STAGED`; only samples that have a grade.
+        n: samples that it has.
+        n_errors: of these, how many ended in an error.
+        n_unscored: of these, how many have no score.
+    """
+
+    log: EvalLog
+    file: Path
+    n: int
+    n_errors: int
+    n_unscored: int
+
+
+def stage(log: EvalLog, file: Path, right_at: float | None, note: Callable[[int], None]) -> StagedLog:
+    """Read and grade every sample.
+
+    Args:
+        log: whose.
+        file: to write.
+        right_at: as of `grade_of`.
+        note: is called with how many samples were read, now and then.
+
+    Raises:
+        SampleUnusable, RuleNeeded: a score or a text cannot be used; nothing is left out because of it.
+        NothingGraded: no sample has a grade.
+    """
+    counts = {"n": 0, "errors": 0, "unscored": 0}
+    samples = log.samples
+    with pq.ParquetWriter(file, STAGED, compression="zstd") as writer:
+        n_kept = 0
+        while some := list(islice(samples, AT_A_TIME)):
+            rows = list(_graded(log.path, some, counts["n"], right_at, counts))
+            counts["n"] += len(some)
+            n_kept += len(rows)
+            columns = zip(*rows, strict=True) if rows else [()] * len(STAGED)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, STAGED, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=STAGED))
+            note(counts["n"])
+    if n_kept == 0:
+        raise NothingGraded(log.path, counts["n"], counts["errors"])
+    return StagedLog(log, file, counts["n"], counts["errors"], counts["unscored"])
+
+
+def _graded(
+    path: str, samples: list[Sample], first: int, right_at: float | None, counts: dict[str, int]
+) -> Iterator[tuple[object, ...]]:
+    for position, one in enumerate(samples, first):
+        if one.error is not None:
+            counts["errors"] += 1
+        elif one.score is None:
+            counts["unscored"] += 1
+        elif is_blank(one.query):
+            raise SampleUnusable(path, one.place, "it has no question")
+        else:
+            yield (
+                position,
+                one.id,
+                one.query.strip(),
+                grade_of(path, one, right_at),
+                one.repeat,
+                one.target,
+                one.topic,
+                one.answer,
+                one.tokens_in,
+                one.tokens_out,
+                one.cost_usd,
+            )

@@ -1,0 +1,17 @@
+-- What two logs have in common: one row.
+-- medium, large: tables of questions.sql.
+SELECT
+    count(*) FILTER (is_same AND NOT is_contradictory) AS n,
+    count(*) FILTER (NOT is_same) AS changed,
+    count(*) FILTER (is_same AND is_contradictory) AS contradictory,
+    count(*) FILTER (is_same AND NOT is_contradictory AND is_repeated) AS repeated,
+    (SELECT count(*) FROM medium) AS medium,
+    (SELECT count(*) FROM large) AS large
+FROM (
+    SELECT
+        medium.query = large.query AS is_same,
+        medium.targets > 1 OR large.targets > 1 AS is_contradictory,
+        medium.answers > 1 OR large.answers > 1 AS is_repeated
+    FROM medium
+    JOIN large USING (key)
+)
