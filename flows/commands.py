@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routecal.flows.demo_params import DemoNightParams, DemoParams
 from routecal.flows.form import Params
+from routecal.flows.import_params import ImportParams
 from routecal.flows.night_params import DeclineParams, HeadsParams, PromoteParams, RecalibrateParams, RollbackParams
 from routecal.flows.oracle_params import AuditParams, LabelParams, LedgerParams, RejudgeParams
 from routecal.flows.params import (
@@ -69,6 +70,9 @@ by_hand = _Lazy("tasks.night.manual_decisions")
 COMMANDS = {
     "demo": Command("Start here", DemoParams, lambda: (flows.demo.demo, show.print_evaluation)),
     "calibrate": Command("Start here", CalibrateParams, lambda: (flows.calibrate.calibrate, show.print_evaluation)),
+    "import": Command(
+        "Start here", ImportParams, lambda: (tasks.import_logs.import_logs, show.print_export), is_quick=True
+    ),
     "label": Command("Single steps", LabelParams, lambda: (flows.label.label, show.print_labels)),
     "extract": Command("Single steps", ExtractParams, lambda: (flows.extract.extract, show.print_artifact)),
     "train": Command("Single steps", TrainParams, lambda: (flows.train.train, show.print_head)),

@@ -9,6 +9,7 @@ from typing import Any
 from routecal.flows import path_checks
 from routecal.flows.errors import DemoIsACommand, WrongValues
 from routecal.flows.form import Params
+from routecal.flows.import_params import ImportParams
 from routecal.flows.night_params import NightParams, RecalibrateParams
 from routecal.flows.option_conflicts import commas
 from routecal.flows.option_names import spelled
@@ -31,6 +32,8 @@ from routecal.flows.params import (
 from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import TrialParams
+from routecal.storage.eval_logs.formats import FORMATS
+from routecal.storage.input_errors import InputMissing
 from routecal.tasks.base_models import base_folder
 from routecal.tasks.errors import InboxMissing, OptionMissing
 from routecal.tasks.oracle.api_oracle import DECISION, LARGE, MEDIUM
@@ -113,6 +116,18 @@ def _see_sheet(params: LabelParams) -> None:
         path_checks.output_file("--audit-file", params.audit_file)
 
 
+def _see_logs(params: ImportParams) -> None:
+    """Logs may be folders; what is written is Parquet."""
+    for path in (params.medium, params.large):
+        if (local := path_checks.local_path(path)) is not None and not local.exists():
+            raise InputMissing(str(path))
+    path_checks.output_file("--output", params.output)
+    if not params.output.endswith(".parquet"):
+        raise WrongValues([("--output", params.output, "a name that ends in .parquet")])
+    if params.log_format not in FORMATS:
+        raise WrongValues([("--from", params.log_format, f"one of {', '.join(FORMATS)}")])
+
+
 def _paths(see: Callable[..., None], *fields: str, by_option: bool = True) -> Callable[[Params], None]:
     """A look at the paths in these fields; `by_option` for looks that name the option where they refuse."""
 
@@ -150,6 +165,7 @@ INPUTS: tuple[tuple[Any, Any], ...] = (
     (TrialParams, _output_folder("output_dir")),
     (TrialParams, _see_layers),
     (TrialParams, _paths(path_checks.input_folder, "data")),
+    (ImportParams, _see_logs),
     (RejudgeParams, _file("labels", "queries")),
     (AuditParams, _file("labels", "file")),
     (ThresholdParams, _output_folder("output_dir")),

@@ -27,7 +27,7 @@ class Option(NamedTuple):
 
 
 # Fields whose option is another word: one that Python keeps for itself, or a shorter one.
-_SPELLED = {"probability": "with", "n_bins": "bins"}
+_SPELLED = {"probability": "with", "n_bins": "bins", "log_format": "from"}
 
 
 def spelled(field: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from routecal.flows.threshold import NewThreshold
     from routecal.tasks.benchmark.results import Compared
     from routecal.tasks.export import ExportedExamples, ExportedRouter
+    from routecal.tasks.import_logs import ImportedLogs
     from routecal.tasks.night.night_result import Night
     from routecal.tasks.oracle.audit.judge_accuracy import AuditResult
 
@@ -182,7 +183,7 @@ def print_decision(console: Console, entry: RegistryEntry) -> None:
     _say(console, f"serving {serving}")
 
 
-def print_export(console: Console, result: ExportedExamples | ExportedRouter) -> None:
+def print_export(console: Console, result: ExportedExamples | ExportedRouter | ImportedLogs) -> None:
     """What was written."""
     for line in result.lines:
         _say(console, line)

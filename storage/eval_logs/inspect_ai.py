@@ -11,9 +11,12 @@ from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUn
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
 from routecal.storage.eval_logs.zip_members import Members
 from routecal.storage.input_errors import InputMissing
+from routecal.storage.value_parsing import text
 
 TOOL = "inspect_ai"
 _DAMAGED = (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+# What a value of another type than inspect_ai writes leads to.
+_MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError)
 _ATTACHMENT = "attachment://"
 
 
@@ -37,16 +40,21 @@ def read(path: str, choice: Choice) -> EvalLog:
         raise LogUnfinished(path, f"its status is {head['status']!r}")
     if choice.model is not None and choice.model != said.get("model"):
         raise ChoiceNeeded(path, "models", [str(said.get("model"))], "--medium-model or --large-model", choice.model)
-    scorers = [one["name"] for one in said.get("scorers") or () if isinstance(one, dict) and "name" in one]
-    version = (said.get("packages") or {}).get("inspect_ai")
-    found = _zip_samples(path) if is_zip else iter((f"sample {i}", one) for i, one in enumerate(head["samples"] or (), 1))
+    try:
+        scorers = [str(one["name"]) for one in said.get("scorers") or ()]
+        version = (said.get("packages") or {}).get("inspect_ai")
+        samples = [] if is_zip else [*(head["samples"] or ())]
+        model, task = text(said.get("model")), text(said.get("task"))
+    except (ValueError, *_MISSHAPEN) as error:
+        raise LogUnreadable(path, TOOL, f"its header has another layout ({type(error).__name__}: {error})") from error
+    found = _zip_samples(path) if is_zip else ((f"sample {i}", one) for i, one in enumerate(samples, 1))
     return EvalLog(
         path=path,
         tool=f"{TOOL} {version}" if version else TOOL,
-        model=said.get("model"),
-        task=said.get("task"),
+        model=model,
+        task=task,
         scorer=choice.scorer or (scorers[0] if len(scorers) == 1 else None),
-        samples=(_sample(path, place, one, choice.scorer, said.get("model")) for place, one in found),
+        samples=(_usable(path, place, one, choice.scorer, model) for place, one in found),
     )
 
 
@@ -56,6 +64,8 @@ def _zip_head(path: str) -> dict[str, Any]:
             if "header.json" not in members:
                 raise LogUnfinished(path, "it has no header yet")
             head = json.loads(members.read("header.json"))
+    except LogUnfinished:
+        raise
     except _DAMAGED as error:
         raise LogUnreadable(path, TOOL, str(error)) from error
     return head if isinstance(head, dict) else {}
@@ -80,12 +90,22 @@ def _zip_samples(path: str) -> Iterator[tuple[str, Any]]:
                 raise LogUnreadable(path, TOOL, f"{name}: {error}") from error
 
 
+def _usable(path: str, place: str, one: Any, scorer: str | None, model: str | None) -> Sample:
+    try:
+        return _sample(path, place, one, scorer, model)
+    except _MISSHAPEN as error:
+        reason = f"it has another layout than samples of {TOOL} ({type(error).__name__}: {error})"
+        raise SampleUnusable(path, place, reason) from error
+
+
 def _sample(path: str, place: str, one: Any, scorer: str | None, model: str | None) -> Sample:
     if not isinstance(one, dict) or "input" not in one:
         raise SampleUnusable(path, place, "it has no input")
     usage = (one.get("model_usage") or {}).get(model) or {}
     output = one.get("output") or {}
-    tokens_in = [usage[n] for n in ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write") if usage.get(n)]
+    tokens_in = [
+        usage[n] for n in ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write") if usage.get(n)
+    ]
     error = one.get("error")
     return Sample(
         place=place,
@@ -93,7 +113,7 @@ def _sample(path: str, place: str, one: Any, scorer: str | None, model: str | No
         query=_question(one),
         score=None if error else _score(path, place, one, scorer),
         error=str(error.get("message") if isinstance(error, dict) else error) if error else None,
-        repeat=int(one.get("epoch") or 1) - 1,
+        repeat=(one.get("epoch") or 1) - 1,
         target=_target(one.get("target")),
         answer=_full(output.get("completion"), one) or None,
         tokens_in=sum(tokens_in) if tokens_in else None,

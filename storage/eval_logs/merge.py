@@ -35,6 +35,8 @@ class Merged(NamedTuple):
         n_contradictory: questions that have several right answers in one log, which were left out: nobody can say
             which is meant.
         n_repeated: rows of which a model has several answers.
+        medium_right: share of the rows whose medium answer is right.
+        large_right: share of the rows whose large answer is right.
     """
 
     medium: StagedLog
@@ -46,6 +48,8 @@ class Merged(NamedTuple):
     n_changed: int
     n_contradictory: int
     n_repeated: int
+    medium_right: float
+    large_right: float
 
 
 def merge(
@@ -119,10 +123,11 @@ def _join(con: duckdb.DuckDBPyConnection, medium: StagedLog, large: StagedLog) -
     if key == "query":
         _make_questions(con, "query")
     count = (_SQL / "matches.sql").read_text(encoding="utf-8")
-    n, n_changed, n_contradictory, n_repeated, n_medium, n_large = _counts(con, count)
+    n, n_changed, n_contradictory, n_repeated, n_medium_right, n_large_right, n_medium, n_large = _counts(con, count)
     if n <= _SAME_QUESTIONS * min(n_medium, n_large):
         raise _no_match(con, medium, large, n, min(n_medium, n_large), n_same_id)
-    return Merged(medium, large, key, n, n_medium, n_large, n_changed, n_contradictory, n_repeated)
+    shares = n_medium_right / n, n_large_right / n
+    return Merged(medium, large, key, n, n_medium, n_large, n_changed, n_contradictory, n_repeated, *shares)
 
 
 def _has_ids(con: duckdb.DuckDBPyConnection, name: str) -> bool:
@@ -146,7 +151,9 @@ def _no_match(
 ) -> LogsDiffer:
     reason = f"{n} of {n_possible} questions are in both"
     if n_same_id:
-        sql = "SELECT id, a.query, b.query FROM medium_samples a JOIN large_samples b USING (id) WHERE a.query <> b.query"
+        sql = (
+            "SELECT id, a.query, b.query FROM medium_samples a JOIN large_samples b USING (id) WHERE a.query <> b.query"
+        )
         for name, one, other in con.sql(f"{sql} ORDER BY a.position, b.position LIMIT 1").fetchall():
             reason += f", and the id {name} is of {one[:80]!r} in the one and of {other[:80]!r} in the other"
     remedy = "give two logs of the same questions, asked in the same words"

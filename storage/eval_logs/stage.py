@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from routecal.storage.eval_logs.errors import NothingGraded, SampleUnusable
 from routecal.storage.eval_logs.grades import grade_of
 from routecal.storage.eval_logs.sample import EvalLog, Sample
-from routecal.storage.value_parsing import is_blank
+from routecal.storage.value_parsing import amount, is_blank, text, whole_number
 
 AT_A_TIME = 8192
 _TEXT, _COUNT = pa.string(), pa.int64()
@@ -30,6 +30,16 @@ STAGED = pa.schema(
         "cost_usd": pa.float64(),
     }
 )
+# Of a sample's fields, those that are taken as they are; in the order of the schema.
+_CONVERTED: dict[str, Callable[[object], object]] = {
+    "repeat": whole_number,
+    "target": text,
+    "topic": text,
+    "answer": text,
+    "tokens_in": whole_number,
+    "tokens_out": whole_number,
+    "cost_usd": amount,
+}
 
 
 @dataclass(frozen=True)
@@ -92,16 +102,13 @@ def _graded(
         elif is_blank(one.query):
             raise SampleUnusable(path, one.place, "it has no question")
         else:
-            yield (
-                position,
-                one.id,
-                one.query.strip(),
-                grade_of(path, one, right_at),
-                one.repeat,
-                one.target,
-                one.topic,
-                one.answer,
-                one.tokens_in,
-                one.tokens_out,
-                one.cost_usd,
-            )
+            more = (_value(path, one, name, convert) for name, convert in _CONVERTED.items())
+            yield position, one.id, one.query.strip(), grade_of(path, one, right_at), *more
+
+
+def _value(path: str, sample: Sample, name: str, convert: Callable[[object], object]) -> object:
+    value = getattr(sample, name)
+    try:
+        return None if value is None else convert(value)
+    except ValueError as error:
+        raise SampleUnusable(path, sample.place, f"{name} is {repr(value)[:60]}, {error}") from None

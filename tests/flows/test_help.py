@@ -150,6 +150,6 @@ def test_help_and_refusals_load_nothing_heavy() -> None:
 
 def test_what_looks_at_stored_things_loads_neither_torch_nor_prefect() -> None:
     names = [name for name, command in COMMANDS.items() if command.is_quick and name != "audit"]
-    assert len(names) == 7
+    assert len(names) == 8
     assert not loaded([[name] for name in names]) & {"torch", "prefect", "transformers", "matplotlib", "scipy"}
     assert not loaded([["audit", "--file", __file__]]) & {"torch", "prefect", "transformers", "matplotlib"}

@@ -123,6 +123,7 @@ RUNS = {
     "audit": {"file": "nowhere.csv"},
     "rejudge": {"third_judge": "m"},
     "export": {"output_file": "empty"},
+    "import": {"log_format": "inspect", "medium": "nowhere.eval"},
 }
 
 

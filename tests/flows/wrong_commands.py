@@ -55,6 +55,7 @@ OPTIONS = [
     ("evaluate --heads head", "did you mean --head?"),
     ("stats --methods x", "did you mean --method?"),
     ("export --output x.jsonl", "did you mean --output-file?"),
+    ("import --format inspect --medium q.jsonl", "--format is not an option of import"),
     ("ledger --limit 3", "--limit is not an option of ledger"),
     ("heads --entry 3", "--entry is not an option of heads"),
     ("promote --entries 3", "did you mean --entry?"),
@@ -162,6 +163,14 @@ ENGINES = [
 
 VALUES = [
     ("label", "--queries is missing: give a JSONL, CSV, Parquet or Arrow file with a column query"),
+    ("import --from inspect", "--medium is missing: give log of the medium model"),
+    ("import --medium q.jsonl", "--from is missing: give tool that wrote the logs"),
+    ("import --from excel --medium q.jsonl", "--from is 'excel': give one of "),
+    ("import --from inspect --medium nowhere.eval", "there is no file nowhere.eval"),
+    ("import --from inspect --medium q.jsonl --large nowhere.eval", "there is no file nowhere.eval"),
+    ("import --from inspect --medium q.jsonl --output empty", "--output empty is not a file"),
+    ("import --from inspect --medium q.jsonl --output o.csv", "--output is 'o.csv': give a name that ends in .parquet"),
+    ("import --from inspect --medium q.jsonl --right-at half", "--right-at is 'half': give a number"),
     ("extract --queries q.jsonl", "--router-path is missing: give folder of the router's checkpoint"),
     ("calibrate", "--queries is missing: "),
     ("recalibrate --router-path router", "--inbox is missing"),
