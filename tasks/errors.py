@@ -74,7 +74,7 @@ class NothingUnseen(TaskError, ValueError):
     n: int
     sentence = (
         "all {n} queries trained the router, which is right on those more often than on new ones; calibrate it on "
-        "other queries"
+        "other queries, or train it on a part of these, with train-router --limit"
     )
 
 

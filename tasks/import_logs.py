@@ -1,5 +1,6 @@
 """Logs of other evaluation tools become recorded outcomes."""
 
+import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -38,13 +39,17 @@ class ImportedLogs(NamedTuple):
     @property
     def lines(self) -> list[str]:
         """What was written, what was left out, and what to do next."""
+        path = shlex.quote(self.path)
         return [
             f"{self.n} questions written to {self.path}" + (f", of {self.task}" if self.task else ""),
             f"medium  {self.medium_model or 'not named'}: {self.medium_right:.1%} right",
             f"large   {self.large_model or 'not named'}: {self.large_right:.1%} right",
             *(f"left out: {sentence}" for sentence in self.left_out),
-            f"next    routecal calibrate --queries {self.path} --outcomes {self.path} --router-path ROUTER "
-            "--medium-price USD --large-price USD",
+            # A third for the router: what it was trained on cannot calibrate it.
+            f"no router yet:  routecal train-router --queries {path} --base-model minilm --limit {max(self.n // 3, 1)} "
+            "--output-dir router",
+            f"then:  routecal calibrate --queries {path} --outcomes {path} --router-path router --medium-price USD "
+            "--large-price USD",
         ]
 
 

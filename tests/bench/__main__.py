@@ -30,6 +30,7 @@ BENCHES = {
     "extraction": (["tests.bench.extraction"], "Extraction by the real Gemma-3-270M against the obvious ways"),
     "stats": (["tests.bench.stats"], "Every statistic of `routecal stats` on ten million prediction rows, from files"),
     "vectors": (["tests.bench.vectors"], "A million vectors of features: as bytes and as lists, compressed and not"),
+    "import": (["tests.bench.import_logs"], "A million samples of two evaluation logs become recorded outcomes"),
     "memory": (["tests.bench.memory_import"], "Memory of an import, its shards and a stand-in for reading them"),
     "label": (["tests.bench.label", "quota", "throughput", "kills", "plan"], "Labelling against a fake Gemini"),
     "engines": (["tests.bench.engines"], "Extraction on two local workers of Ray and of Dask against one"),

@@ -40,10 +40,14 @@ def buildah(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def pip_mounts() -> list[str]:
-    """Where this machine's pip is told to look, for the pip of the build: files, and folders that they name."""
+    """Where this machine's pip is told to look, for the pip of the build: files, and folders that they name.
+
+    Pages of an index on the disk link to files beside the index, so the folder that holds it comes along.
+    """
     said = subprocess.run([sys.executable, "-m", "pip", "config", "debug"], capture_output=True, text=True, check=True)
     files = [line.split(", ")[0].strip() for line in said.stdout.splitlines() if line.endswith("exists: True")]
-    named = {word.removeprefix("file://") for line in said.stdout.splitlines() for word in line.split()[1:]}
+    words = [word for line in said.stdout.splitlines() for word in line.split()[1:]]
+    named = {os.path.dirname(w.removeprefix("file://")) if w.startswith("file://") else w for w in words}
     places = {*files, *(word for word in named if word.startswith("/") and os.path.exists(word)), "/etc/ssl/certs"}
     return [word for place in sorted(places) for word in ("--volume", f"{place}:{place}:ro")]
 
