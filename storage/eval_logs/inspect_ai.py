@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.question import with_choices
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
 from routecal.storage.eval_logs.zip_members import Members
 from routecal.storage.input_errors import InputMissing
@@ -39,7 +40,9 @@ def read(path: str, choice: Choice) -> EvalLog:
         raise ChoiceNeeded(path, "models", [str(said.get("model"))], "--medium-model or --large-model", choice.model)
     scorers = [one["name"] for one in said.get("scorers") or () if isinstance(one, dict) and "name" in one]
     version = (said.get("packages") or {}).get("inspect_ai")
-    found = _zip_samples(path) if is_zip else iter((f"sample {i}", one) for i, one in enumerate(head["samples"] or (), 1))
+    found = (
+        _zip_samples(path) if is_zip else iter((f"sample {i}", one) for i, one in enumerate(head["samples"] or (), 1))
+    )
     return EvalLog(
         path=path,
         tool=f"{TOOL} {version}" if version else TOOL,
@@ -85,7 +88,9 @@ def _sample(path: str, place: str, one: Any, scorer: str | None, model: str | No
         raise SampleUnusable(path, place, "it has no input")
     usage = (one.get("model_usage") or {}).get(model) or {}
     output = one.get("output") or {}
-    tokens_in = [usage[n] for n in ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write") if usage.get(n)]
+    tokens_in = [
+        usage[n] for n in ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write") if usage.get(n)
+    ]
     error = one.get("error")
     return Sample(
         place=place,
@@ -108,8 +113,7 @@ def _question(one: Mapping[str, Any]) -> str:
         asked = next((m.get("content") for m in reversed(asked) if m.get("role") == "user"), "")
     if isinstance(asked, list):
         asked = "\n".join(str(part.get("text", "")) for part in asked if part.get("type") == "text")
-    choices = [f"{chr(ord('A') + i)}) {_full(text, one)}" for i, text in enumerate(one.get("choices") or ())]
-    return "\n".join([str(_full(asked, one)), *choices])
+    return with_choices(str(_full(asked, one)), (_full(text, one) for text in one.get("choices") or ()))
 
 
 def _full(text: Any, one: Mapping[str, Any]) -> Any:
