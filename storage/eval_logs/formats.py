@@ -10,6 +10,7 @@ from routecal.storage.eval_logs.sample import Choice, EvalLog
 # Name of --from: the module here, and what it reads.
 FORMATS = {
     "inspect": ("inspect_ai", "a log of inspect_ai, .eval or .json"),
+    "lm-eval": ("lm_eval", "samples_….jsonl of lm-evaluation-harness"),
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.question import with_choices
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
 from routecal.storage.eval_logs.zip_members import Members
 from routecal.storage.input_errors import InputMissing
@@ -128,8 +129,7 @@ def _question(one: Mapping[str, Any]) -> str:
         asked = next((m.get("content") for m in reversed(asked) if m.get("role") == "user"), "")
     if isinstance(asked, list):
         asked = "\n".join(str(part.get("text", "")) for part in asked if part.get("type") == "text")
-    choices = [f"{chr(ord('A') + i)}) {_full(text, one)}" for i, text in enumerate(one.get("choices") or ())]
-    return "\n".join([str(_full(asked, one)), *choices])
+    return with_choices(str(_full(asked, one)), (_full(text, one) for text in one.get("choices") or ()))
 
 
 def _full(text: Any, one: Mapping[str, Any]) -> Any:
