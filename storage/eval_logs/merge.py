@@ -146,7 +146,9 @@ def _no_match(
 ) -> LogsDiffer:
     reason = f"{n} of {n_possible} questions are in both"
     if n_same_id:
-        sql = "SELECT id, a.query, b.query FROM medium_samples a JOIN large_samples b USING (id) WHERE a.query <> b.query"
+        sql = (
+            "SELECT id, a.query, b.query FROM medium_samples a JOIN large_samples b USING (id) WHERE a.query <> b.query"
+        )
         for name, one, other in con.sql(f"{sql} ORDER BY a.position, b.position LIMIT 1").fetchall():
             reason += f", and the id {name} is of {one[:80]!r} in the one and of {other[:80]!r} in the other"
     remedy = "give two logs of the same questions, asked in the same words"
