@@ -11,6 +11,8 @@ from routecal.storage.eval_logs.sample import Choice, EvalLog
 FORMATS = {
     "inspect": ("inspect_ai", "a log of inspect_ai, .eval or .json"),
     "lm-eval": ("lm_eval", "samples_….jsonl of lm-evaluation-harness"),
+    "lighteval": ("lighteval", "details_….parquet of lighteval"),
+    "helm": ("helm", "the folder of a run of HELM"),
 }
 
 
