@@ -9,6 +9,7 @@ from routecal.storage.eval_logs.sample import Choice, EvalLog
 
 # Name of --from: the module here, and what it reads.
 FORMATS = {
+    "table": ("table", "a table of one model, CSV, JSON lines or Parquet: query, score and more"),
     "inspect": ("inspect_ai", "a log of inspect_ai, .eval or .json"),
     "lm-eval": ("lm_eval", "samples_….jsonl of lm-evaluation-harness"),
     "lighteval": ("lighteval", "details_….parquet of lighteval"),
