@@ -148,7 +148,7 @@ def _sample(
     place: str, request: Mapping[str, Any], query: str, values: Mapping[str, object], scorer: str | None, method: str
 ) -> Sample:
     instance, result = request["instance"], request.get("result") or {}
-    completion = next(iter(result.get("completions") or ()), {})
+    completion: Mapping[str, Any] = next(iter(result.get("completions") or ()), {})
     is_correct = ["correct" in (one.get("tags") or ()) for one in instance.get("references") or ()]
     right = is_correct.index(True) if True in is_correct else None
     target = None if right is None else _references(instance)[right]

@@ -88,7 +88,7 @@ def _model(file: Path, date: str) -> str | None:
 
 def _scorer(path: str, metrics: pa.StructType, named: str | None) -> str:
     # Other types are what a score of the whole task is computed from.
-    names = [metric.name for metric in metrics if _is_score(metric.type)]
+    names: list[str] = [metric.name for metric in metrics if _is_score(metric.type)]
     if named is None and len(names) == 1:
         return names[0]
     if named not in names:
@@ -98,7 +98,7 @@ def _scorer(path: str, metrics: pa.StructType, named: str | None) -> str:
 
 def _is_score(kind: pa.DataType) -> bool:
     types = pa.types
-    return types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind) or types.is_null(kind)
+    return any(is_it(kind) for is_it in (types.is_floating, types.is_integer, types.is_boolean, types.is_null))
 
 
 def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -142,14 +142,15 @@ def _sample(path: str, place: str, row: Mapping[str, Any], field: str | None, sc
 
 
 def _asked(path: str, place: str, doc: Mapping[str, Any], field: str | None, *, is_ranked: bool) -> _Asked:
-    fields = (doc.get("specific") or {}) | doc
+    fields = {**(doc.get("specific") or {}), **doc}
     name = field or ("original_query" if doc.get("original_query") else "query")
     query = question_in(fields, name, path, place).removeprefix(doc.get("instruction") or "")
     choices = [str(choice).strip() for choice in doc.get("choices") or ()]
     gold = doc.get("gold_index")
     gold = gold[0] if isinstance(gold, list) and gold else gold
-    target = choices[gold] if isinstance(gold, int) and 0 <= gold < len(choices) else None
+    right = gold if isinstance(gold, int) and 0 <= gold < len(choices) else None
+    target = None if right is None else choices[right]
     if is_ranked and len(choices) > 1 and not all(choice in query for choice in choices):
-        target = None if target is None else chr(ord("A") + int(gold))
+        target = None if right is None else chr(ord("A") + right)
         query = with_choices(query, choices)
     return _Asked(query, target or None)

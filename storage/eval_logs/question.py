@@ -38,7 +38,7 @@ def question_in(row: Mapping[str, Any], field: str | None, path: str, place: str
     Raises:
         SampleUnusable: there is no such field, or none with a usual name, or it is no text.
     """
-    names = {name.lower(): name for name in reversed(row)}
+    names = {one.lower(): one for one in reversed(list(row))}
     name = field if field is not None else next((names[usual] for usual in USUAL_FIELDS if usual in names), None)
     if name is None or name not in row:
         missing = "no field with a usual name of a question" if name is None else f"no field {name!r}"
