@@ -71,7 +71,7 @@ COMMANDS = {
     "demo": Command("Start here", DemoParams, lambda: (flows.demo.demo, show.print_evaluation)),
     "calibrate": Command("Start here", CalibrateParams, lambda: (flows.calibrate.calibrate, show.print_evaluation)),
     "import": Command(
-        "Start here", ImportParams, lambda: (tasks.import_logs.import_logs, show.print_export), is_quick=True
+        "Start here", ImportParams, lambda: (tasks.import_logs.import_logs, show.print_written), is_quick=True
     ),
     "label": Command("Single steps", LabelParams, lambda: (flows.label.label, show.print_labels)),
     "extract": Command("Single steps", ExtractParams, lambda: (flows.extract.extract, show.print_artifact)),
@@ -94,7 +94,7 @@ COMMANDS = {
     "ledger": Command("Labels from an API", LedgerParams, lambda: (tasks.spend.spend, show.print_table), is_quick=True),
     "stats": Command("Results of a run", StatsParams, lambda: (tasks.stats.stats, show.print_tables), is_quick=True),
     "export": Command(
-        "Results of a run", ExportParams, lambda: (tasks.export.export, show.print_export), is_quick=True
+        "Results of a run", ExportParams, lambda: (tasks.export.export, show.print_written), is_quick=True
     ),
     "benchmark": Command("Research", BenchmarkParams, lambda: (flows.benchmark.benchmark, show.print_benchmark)),
     "ablate": Command("Research", AblateParams, lambda: (flows.benchmark.ablate, show.print_benchmark)),

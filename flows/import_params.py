@@ -42,14 +42,14 @@ class ImportParams(Params):
     )
     query_field: str | None = Field(
         default=None,
-        description="Field of a sample that holds the question, where the format leaves it open. Default: question, "
-        "query, problem, prompt or input.",
+        description="Field of a sample that holds the question, where the format leaves it open. Default: a usual "
+        "name, such as question or query.",
     )
     task: str | None = Field(
         default=None,
         description="Name of the task, where the logs of one task name it differently. Default: as the logs say.",
     )
-    columns: dict[str, str] | None = Field(
+    columns: str | None = Field(
         default=None,
         description="Names of a table's columns where they are others than ours, such as "
         "query=question,score=is_right. Default: ours.",
@@ -60,4 +60,4 @@ class ImportParams(Params):
         """The formats."""
         from routecal.storage.eval_logs.formats import FORMATS
 
-        return {"formats": {name: title for name, (_, title) in FORMATS.items()}}
+        return {"formats": {name: one.title for name, one in FORMATS.items()}}

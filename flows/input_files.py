@@ -32,7 +32,6 @@ from routecal.flows.params import (
 from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import ThresholdParams
 from routecal.flows.trial_params import TrialParams
-from routecal.storage.eval_logs.formats import FORMATS
 from routecal.storage.input_errors import InputMissing
 from routecal.tasks.base_models import base_folder
 from routecal.tasks.errors import InboxMissing, OptionMissing
@@ -124,8 +123,6 @@ def _see_logs(params: ImportParams) -> None:
     path_checks.output_file("--output", params.output)
     if not params.output.endswith(".parquet"):
         raise WrongValues([("--output", params.output, "a name that ends in .parquet")])
-    if params.log_format not in FORMATS:
-        raise WrongValues([("--from", params.log_format, f"one of {', '.join(FORMATS)}")])
 
 
 def _paths(see: Callable[..., None], *fields: str, by_option: bool = True) -> Callable[[Params], None]:

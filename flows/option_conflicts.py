@@ -7,6 +7,7 @@ from routecal.flows.demo_params import DemoInputs
 from routecal.flows.engine_params import EngineParams, check_engine
 from routecal.flows.errors import OptionsConflict, WrongValues
 from routecal.flows.form import Params
+from routecal.flows.import_params import ImportParams
 from routecal.flows.night_params import RecalibrateParams
 from routecal.flows.option_names import spelled
 from routecal.flows.oracle_params import (
@@ -23,6 +24,8 @@ from routecal.flows.result_params import ExportParams
 from routecal.flows.threshold_params import EscalationParams
 from routecal.flows.trial_params import TrialParams
 from routecal.storage.column_names import mapping_of
+from routecal.storage.eval_logs.formats import FORMATS
+from routecal.storage.eval_logs.sample import TABLE_COLUMNS
 from routecal.tasks.errors import NothingToPlan, OptionMissing
 from routecal.tasks.extras import require
 from routecal.tasks.oracle.oracle_registry import ORACLES
@@ -170,6 +173,17 @@ def _export(params: ExportParams) -> None:
         raise OptionsConflict("--head takes the place of --run", "give one of the two")
 
 
+def _import(params: ImportParams) -> None:
+    mapping_of(params.columns, TABLE_COLUMNS)
+    if params.log_format not in FORMATS:
+        raise WrongValues([("--from", params.log_format, f"one of {', '.join(FORMATS)}")])
+    for field in ("scorer", "query_field", "columns"):
+        if _is_given(params, field) and field not in FORMATS[params.log_format].choices:
+            raise OptionsConflict(
+                f"--from {params.log_format} does not read {spelled(field)}", "leave it out, or change --from"
+            )
+
+
 def _is_given(params: Params, field: str) -> bool:
     """Whether a value was chosen: a form sends the defaults as well."""
     return bool(getattr(params, field) != type(params).model_fields[field].default)
@@ -193,6 +207,7 @@ CONFLICTS: tuple[tuple[Any, Any], ...] = (
     (TrainParams, _train),
     (EscalationParams, _money),
     (ExportParams, _export),
+    (ImportParams, _import),
     (DemoInputs, _demo),
     # Last: it may wait for seconds for an answer.
     (EngineParams, check_engine),

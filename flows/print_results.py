@@ -183,7 +183,7 @@ def print_decision(console: Console, entry: RegistryEntry) -> None:
     _say(console, f"serving {serving}")
 
 
-def print_export(console: Console, result: ExportedExamples | ExportedRouter | ImportedLogs) -> None:
+def print_written(console: Console, result: ExportedExamples | ExportedRouter | ImportedLogs) -> None:
     """What was written."""
     for line in result.lines:
         _say(console, line)

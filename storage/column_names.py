@@ -41,12 +41,13 @@ _OFTEN = {
 }
 
 
-def mapping_of(text: str | None) -> dict[str, str]:
+def mapping_of(text: str | None, known: Sequence[str] = (*QUERY_COLUMNS, *OUTCOME_COLUMNS)) -> dict[str, str]:
     """The pairs of `--columns`: our name -> the file's.
 
     Args:
         text: pairs separated by commas, as `query=question,ground_truth=answer`; a pair that holds a comma stands in
             double quotes.
+        known: our names.
 
     Raises:
         WrongMapping: a pair is none, names no column of ours, or a column comes twice.
@@ -56,7 +57,6 @@ def mapping_of(text: str | None) -> dict[str, str]:
     """
     if text is None or not text.strip():
         return {}
-    known = (*QUERY_COLUMNS, *OUTCOME_COLUMNS)
     mapping: dict[str, str] = {}
     try:
         pairs = [pair for line in csv.reader([text], skipinitialspace=True, strict=True) for pair in line]

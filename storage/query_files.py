@@ -26,6 +26,11 @@ def load_sql(name: str) -> str:
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def sql_of(folder: str, name: str) -> str:
+    """The text of a query in a folder of `storage/sql`, which is no statistic."""
+    return (_FOLDER / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def header(name: str, key: str) -> tuple[str, ...]:
     """The names after `-- key:` at the top of a query; empty if it says none.
 

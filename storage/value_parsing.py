@@ -129,6 +129,11 @@ def references(value: object) -> str | list[str] | None:
     return texts(value) or None if isinstance(value, list | tuple | Mapping) else text(value)
 
 
+def word(text: str) -> str:
+    """How a grade is compared: `not attempted` is `NOT_ATTEMPTED`."""
+    return text.strip().upper().replace(" ", "_").replace("-", "_")
+
+
 def grade(value: object) -> str:
     """One of `GRADES`: its name in any case, or true, 1, false or 0 for right and wrong.
 
@@ -137,7 +142,7 @@ def grade(value: object) -> str:
     """
     found: str | None = None
     if isinstance(value, str):
-        level = value.strip().upper().replace(" ", "_").replace("-", "_")
+        level = word(value)
         known = {**dict(zip(GRADES, GRADES, strict=True)), "TRUE": "CORRECT", "FALSE": "INCORRECT"}
         found = known.get(level)
         if found is None and _NUMBER.fullmatch(level):

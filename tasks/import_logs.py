@@ -1,15 +1,15 @@
 """Logs of other evaluation tools become recorded outcomes."""
 
 import shlex
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from routecal.storage.column_names import mapping_of
 from routecal.storage.eval_logs.formats import open_log
 from routecal.storage.eval_logs.merge import Merged, merge
-from routecal.storage.eval_logs.sample import Choice
+from routecal.storage.eval_logs.sample import TABLE_COLUMNS, Choice
 from routecal.storage.eval_logs.stage import StagedLog
 
 
@@ -24,6 +24,7 @@ class ImportedLogs(NamedTuple):
         n: questions that both answered: the rows.
         medium_right: share of these whose medium answer is right.
         large_right: share of these whose large answer is right.
+        n_repeated: of these, how many a model answered several times.
         left_out: what is not in the outcomes and why, in sentences.
     """
 
@@ -34,6 +35,7 @@ class ImportedLogs(NamedTuple):
     n: int
     medium_right: float
     large_right: float
+    n_repeated: int
     left_out: tuple[str, ...]
 
     @property
@@ -44,6 +46,11 @@ class ImportedLogs(NamedTuple):
             f"{self.n} questions written to {self.path}" + (f", of {self.task}" if self.task else ""),
             f"medium  {self.medium_model or 'not named'}: {self.medium_right:.1%} right",
             f"large   {self.large_model or 'not named'}: {self.large_right:.1%} right",
+            *(
+                [f"repeats {self.n_repeated} were answered several times: the first answer is graded"]
+                if self.n_repeated
+                else []
+            ),
             *(f"left out: {sentence}" for sentence in self.left_out),
             # A third for the router: what it was trained on cannot calibrate it.
             f"no router yet:  routecal train-router --queries {path} --base-model minilm --limit {max(self.n // 3, 1)} "
@@ -65,7 +72,7 @@ def import_logs(
     scorer: str | None = None,
     query_field: str | None = None,
     task: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: str | None = None,
 ) -> ImportedLogs:
     """Join two logs of the same questions; see `ImportParams` for the arguments.
 
@@ -73,21 +80,25 @@ def import_logs(
         UnknownName: there is no such format.
         StorageError: a log cannot be used; says which, where and what to do. Nothing is written.
     """
-    bars = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} samples"))
+    mapping = mapping_of(columns, TABLE_COLUMNS)
+    bars = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TextColumn("{task.completed} samples"))
     with Progress(*bars, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
         logs = [
-            open_log(log_format, path, Choice(model, scorer, query_field, tuple((columns or {}).items())))
+            open_log(log_format, path, Choice(model, scorer, query_field, mapping))
             for path, model in ((medium, medium_model), (large or medium, large_model))
         ]
-        bar_of = {log.path: progress.add_task(f"reading {log.path}", total=None) for log in logs}
         small, big = logs
+        bar_of = {
+            name: progress.add_task(f"reading {log.path}", total=None)
+            for name, log in (("medium", small), ("large", big))
+        }
         merged = merge(
             small,
             big,
             output,
             right_at=right_at,
             task=task,
-            note=lambda path, n: progress.update(bar_of[path], completed=n),
+            note=lambda name, n: progress.update(bar_of[name], completed=n),
         )
     return ImportedLogs(
         output,
@@ -97,6 +108,7 @@ def import_logs(
         merged.n,
         merged.medium_right,
         merged.large_right,
+        merged.n_repeated,
         tuple(_left_out(merged)),
     )
 

@@ -1,9 +1,9 @@
 """From a score, as a tool wrote it, to one of the three grades."""
 
-import math
-
 from routecal.storage.eval_logs.errors import RuleNeeded, SampleUnusable
 from routecal.storage.eval_logs.sample import Sample
+from routecal.storage.schemas import GRADES
+from routecal.storage.value_parsing import number, word
 
 # inspect_ai's letters, and words that tools use. Partly right is half of a point, as inspect_ai counts it.
 LETTERS: dict[str, str | float] = {
@@ -11,9 +11,7 @@ LETTERS: dict[str, str | float] = {
     "I": "INCORRECT",
     "N": "NOT_ATTEMPTED",
     "P": 0.5,
-    "CORRECT": "CORRECT",
-    "INCORRECT": "INCORRECT",
-    "NOT_ATTEMPTED": "NOT_ATTEMPTED",
+    **{grade: grade for grade in GRADES},
     "TRUE": "CORRECT",
     "FALSE": "INCORRECT",
     "PASS": "CORRECT",
@@ -36,23 +34,18 @@ def grade_of(path: str, sample: Sample, right_at: float | None) -> str:
     """
     score = sample.score
     if isinstance(score, str):
-        word = score.strip().upper().replace(" ", "_").replace("-", "_")
-        known = LETTERS.get(word)
-        if isinstance(known, str):
-            return known
-        score = _number(score) if known is None else known
-    if score is None or not isinstance(score, bool | int | float) or not math.isfinite(score):
+        score = LETTERS.get(word(score), score)
+        if score in GRADES:
+            return str(score)
+    try:
+        points = float(score) if isinstance(score, bool) else number(score)
+    except ValueError:
+        points = None
+    if points is None:
         shown = repr(sample.score)[:60]
         raise SampleUnusable(path, sample.place, f"the score {shown} is no number and no grade")
     if right_at is not None:
-        return "CORRECT" if score >= right_at else "INCORRECT"
-    if score not in (0, 1):
+        return "CORRECT" if points >= right_at else "INCORRECT"
+    if points not in (0, 1):
         raise RuleNeeded(path, sample.place, str(sample.score))
-    return "CORRECT" if score == 1 else "INCORRECT"
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return "CORRECT" if points == 1 else "INCORRECT"

@@ -56,8 +56,6 @@ def read(path: str, choice: Choice) -> EvalLog:
     if not isinstance(adapter, dict) or not isinstance(adapter.get("model"), str):
         raise LogUnreadable(path, TOOL, f"{_SPEC} does not say which model was asked")
     model = adapter["model"]
-    if choice.model not in (None, model):
-        raise ChoiceNeeded(path, "models", [model], "--medium-model or --large-model", choice.model)
     if not (folder / _STATS).exists():
         raise LogUnfinished(path, f"it has no {_STATS} yet")
     stats = _stats(path, _whole(path, _STATS))
@@ -65,7 +63,7 @@ def read(path: str, choice: Choice) -> EvalLog:
     return EvalLog(
         path=path,
         tool=TOOL,
-        model=model,
+        model=choice.model_of(path, [model]),
         task=_task(spec),
         scorer=scorer,
         samples=_samples(path, choice.query_field, str(adapter.get("method")), stats, scorer),

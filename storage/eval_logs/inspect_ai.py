@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.errors import LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.log_file import log_file
 from routecal.storage.eval_logs.question import with_choices
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
 from routecal.storage.eval_logs.zip_members import Members
-from routecal.storage.input_errors import InputMissing
 from routecal.storage.value_parsing import text
 
 TOOL = "inspect_ai"
@@ -27,11 +27,7 @@ def read(path: str, choice: Choice) -> EvalLog:
     The question is the sample's input: a text, or the last message of the user, with its choices below it where it has
     some. Tokens and cost are of the model that was evaluated alone, not of those that graded it.
     """
-    file = Path(path)
-    if not file.exists():
-        raise InputMissing(path)
-    if file.is_dir():
-        raise LogUnreadable(path, TOOL, "it is a folder", "name one log in it")
+    file = log_file(path, TOOL, wanted="log")
     is_zip = file.suffix == ".eval"
     head = _zip_head(path) if is_zip else _whole(path)
     said = head.get("eval")
@@ -39,20 +35,20 @@ def read(path: str, choice: Choice) -> EvalLog:
         raise LogUnreadable(path, TOOL, "it does not say of which evaluation it is")
     if head["status"] != "success":
         raise LogUnfinished(path, f"its status is {head['status']!r}")
-    if choice.model is not None and choice.model != said.get("model"):
-        raise ChoiceNeeded(path, "models", [str(said.get("model"))], "--medium-model or --large-model", choice.model)
     try:
         scorers = [str(one["name"]) for one in said.get("scorers") or ()]
         version = (said.get("packages") or {}).get("inspect_ai")
-        samples = [] if is_zip else [*(head["samples"] or ())]
+        samples = [] if is_zip else [*(head.get("samples") or ())]
         model, task = text(said.get("model")), text(said.get("task"))
     except (ValueError, *_MISSHAPEN) as error:
         raise LogUnreadable(path, TOOL, f"its header has another layout ({type(error).__name__}: {error})") from error
+    if model is None:
+        raise LogUnreadable(path, TOOL, "it does not say which model was evaluated")
     found = _zip_samples(path) if is_zip else ((f"sample {i}", one) for i, one in enumerate(samples, 1))
     return EvalLog(
         path=path,
         tool=f"{TOOL} {version}" if version else TOOL,
-        model=model,
+        model=choice.model_of(path, [model]),
         task=task,
         scorer=choice.scorer or (scorers[0] if len(scorers) == 1 else None),
         samples=(_usable(path, place, one, choice.scorer, model) for place, one in found),
@@ -77,9 +73,7 @@ def _whole(path: str) -> dict[str, Any]:
         head = json.loads(Path(path).read_bytes())
     except _DAMAGED as error:
         raise LogUnreadable(path, TOOL, str(error)) from error
-    if not isinstance(head, dict):
-        raise LogUnreadable(path, TOOL, "it is no log but a list or a value")
-    return head | {"samples": head.get("samples")}
+    return head if isinstance(head, dict) else {}
 
 
 def _zip_samples(path: str) -> Iterator[tuple[str, Any]]:
@@ -154,8 +148,4 @@ def _score(path: str, place: str, one: Mapping[str, Any], scorer: str | None) ->
         values |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
     if not values:
         return None
-    if scorer is None and len(values) == 1:
-        return next(iter(values.values()))
-    if scorer not in values:
-        raise ChoiceNeeded(f"{path}, {place}", "scores", list(values), "--scorer", scorer)
-    return values[scorer]
+    return values[Choice(scorer=scorer).scorer_of(f"{path}, {place}", list(values))]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.errors import LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.log_file import log_file
 from routecal.storage.eval_logs.question import question_in, with_choices
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
-from routecal.storage.input_errors import InputMissing
 
 TOOL = "lighteval"
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+)\.parquet")
@@ -22,7 +22,6 @@ _OF_RESPONSE = ("text", "input_tokens", "output_tokens")
 _MAGIC = b"PAR1"
 # Rows hold the ids of all their tokens.
 _AT_A_TIME = 256
-_DAMAGED = (OSError, ValueError)
 
 
 def read(path: str, choice: Choice) -> EvalLog:
@@ -33,21 +32,17 @@ def read(path: str, choice: Choice) -> EvalLog:
     the one in the results file beside, else the one that the folders are named for, else what the user says; the tool
     does not state its version. Where a question was asked several times, its row has one score of all answers.
     """
-    file = Path(path)
-    if not file.exists():
-        raise InputMissing(path)
-    if file.is_dir():
-        raise LogUnreadable(path, TOOL, "it is a folder", "name one details_….parquet in it")
+    file = log_file(path, TOOL, wanted="details_….parquet")
     schema = _schema(path)
     name = _NAME.fullmatch(file.name)
     model = _model(file, name["date"]) if name else None
-    if model is not None and choice.model not in (None, model):
-        raise ChoiceNeeded(path, "models", [model], "--medium-model or --large-model", choice.model)
-    scorer = _scorer(path, schema.field("metric").type, choice.scorer)
+    # Other types are what a score of the whole task is computed from.
+    metrics: list[str] = [metric.name for metric in schema.field("metric").type if _is_score(metric.type)]
+    scorer = choice.scorer_of(path, metrics)
     return EvalLog(
         path=path,
         tool=TOOL,
-        model=model or choice.model,
+        model=choice.model_of(path, [model] if model else []),
         task=name["task"] if name else None,
         scorer=scorer,
         samples=(_sample(path, place, row, choice.query_field, scorer) for place, row in _rows(path)),
@@ -59,7 +54,7 @@ def _schema(path: str) -> pa.Schema:
         start = file.read(len(_MAGIC))
     try:
         schema = pq.read_schema(path)
-    except _DAMAGED as error:
+    except (OSError, pa.ArrowException) as error:
         if start == _MAGIC:
             raise LogUnfinished(path, "it has no end") from error
         raise LogUnreadable(path, TOOL, "it is no Parquet file" if start else "it is empty") from error
@@ -86,16 +81,6 @@ def _model(file: Path, date: str) -> str | None:
         return folder.as_posix()
 
 
-def _scorer(path: str, metrics: pa.StructType, named: str | None) -> str:
-    # Other types are what a score of the whole task is computed from.
-    names: list[str] = [metric.name for metric in metrics if _is_score(metric.type)]
-    if named is None and len(names) == 1:
-        return names[0]
-    if named not in names:
-        raise ChoiceNeeded(path, "scores", names, "--scorer", named)
-    return str(named)
-
-
 def _is_score(kind: pa.DataType) -> bool:
     types = pa.types
     return any(is_it(kind) for is_it in (types.is_floating, types.is_integer, types.is_boolean, types.is_null))
@@ -110,10 +95,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in some.to_pylist():
                     number += 1
                     yield f"row {number}", row
-    except _DAMAGED as error:
-        # An error of routecal's own is a ValueError, too: it comes through from whoever asks for rows.
-        if not isinstance(error, pa.ArrowException | OSError):
-            raise
+    except (OSError, pa.ArrowException) as error:
         raise LogUnreadable(path, TOOL, f"after row {number}: {error}") from error
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from routecal.storage.eval_logs.errors import ChoiceNeeded, LogUnfinished, LogUnreadable, SampleUnusable
+from routecal.storage.eval_logs.log_file import log_file
 from routecal.storage.eval_logs.question import choices_in, question_in, with_choices
 from routecal.storage.eval_logs.sample import Choice, EvalLog, Sample
-from routecal.storage.input_errors import InputMissing
 
 TOOL = "lm-evaluation-harness"
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
@@ -28,25 +28,19 @@ def read(path: str, choice: Choice) -> EvalLog:
     score of all answers. Model and version are in the `results_DATE.json` beside the file; without it, the model has
     the name that the user gives it. The tool counts no tokens.
     """
-    file = Path(path)
-    if not file.exists():
-        raise InputMissing(path)
-    if file.is_dir():
-        raise LogUnreadable(path, TOOL, "it is a folder", "name one samples_….jsonl in it")
+    file = log_file(path, TOOL, wanted="samples_….jsonl")
     first = next(_lines(path), None)
     if first is None:
         raise LogUnreadable(path, TOOL, "it is empty")
     name = _NAME.fullmatch(file.name)
     results = _results(file.with_name(f"results_{name['date']}.json")) if name else {}
-    model = results.get("model_name") or results.get("model_source") or None
-    if model is not None and choice.model not in (None, model):
-        raise ChoiceNeeded(path, "models", [str(model)], "--medium-model or --large-model", choice.model)
+    model = results.get("model_name") or results.get("model_source")
     version = results.get("lm_eval_version")
-    metric, filtered = _scorer(path, first[1], choice.scorer)
+    metric, filtered = _scorer(path, first[1], choice)
     return EvalLog(
         path=path,
         tool=f"{TOOL} {version}" if version else TOOL,
-        model=model or choice.model,
+        model=choice.model_of(path, [str(model)] if model else []),
         task=name["task"] if name else None,
         scorer=f"{metric},{filtered}",
         samples=_samples(path, choice, metric, filtered),
@@ -91,17 +85,14 @@ def _filter(one: Mapping[str, Any]) -> str:
     return str(one.get("filter") or _UNFILTERED)
 
 
-def _scorer(path: str, first: Mapping[str, Any], named: str | None) -> tuple[str, str]:
+def _scorer(path: str, first: Mapping[str, Any], choice: Choice) -> tuple[str, str]:
     """(metric, filter) to read. What was named without a filter is of the only one, which `_samples` makes sure of."""
     metrics = _metrics(first)
-    if named is None and len(metrics) == 1:
+    if choice.scorer is None and len(metrics) == 1:
         return metrics[0], _filter(first)
-    if named in metrics:
-        return str(named), _filter(first)
-    names = _names(path)
-    if named not in names:
-        raise ChoiceNeeded(path, "scores", names, "--scorer", named)
-    metric, _, filtered = str(named).rpartition(",")
+    if choice.scorer in metrics:
+        return str(choice.scorer), _filter(first)
+    metric, _, filtered = choice.scorer_of(path, _names(path)).rpartition(",")
     return metric, filtered
 
 

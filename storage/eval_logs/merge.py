@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from routecal.storage.atomic import publish, staging
 from routecal.storage.eval_logs.errors import LogsDiffer
 from routecal.storage.eval_logs.sample import EvalLog
 from routecal.storage.eval_logs.stage import StagedLog, stage
+from routecal.storage.query_files import sql_of
 
-_SQL = files("routecal.storage") / "sql" / "eval_logs"
 # Below this share of the shorter log, the two are more likely of different questions than cut short.
 _SAME_QUESTIONS = 0.5
 _ROWS = 65_536
@@ -59,13 +59,13 @@ def merge(
     *,
     right_at: float | None = None,
     task: str | None = None,
-    note: Callable[[str, int], None] = lambda path, n: None,
+    note: Callable[[str, int], None] = lambda name, n: None,
 ) -> Merged:
     """Write the outcomes of questions that both logs graded; nothing is written where something is wrong.
 
     A question is the same by the id that both logs give it, if its text is, too; else by its text. The grade of
     several answers is that of the first, which is a fair draw of what the model does, and `…_share_right` says how many
-    were right. Samples are staged on the disk of temporary files: memory does not grow with their number.
+    were right. Samples wait on the disk of temporary files until they are joined.
 
     Args:
         medium: log of the medium model.
@@ -73,7 +73,7 @@ def merge(
         output: Parquet file or URL, replaced if it is there.
         right_at: as of `grade_of`.
         task: what both are of, where they name it differently; None: they must name it alike.
-        note: is told now and then how many samples of which log were read.
+        note: is told now and then of which log, `medium` or `large`, how many samples were read.
 
     Raises:
         LogsDiffer: one model twice, other tasks, other scorers, other questions.
@@ -81,9 +81,12 @@ def merge(
         DiskFull, HomeNotWritable: `output` cannot be written.
     """
     _check_facts(medium, large, task)
-    with tempfile.TemporaryDirectory(prefix="routecal-import-") as folder, staging(str(Path(output).parent)) as file:
+    with (
+        tempfile.TemporaryDirectory(prefix="routecal-import-") as folder,
+        staging(output.rpartition("/")[0] or ".") as file,
+    ):
         staged = [
-            stage(log, Path(folder) / f"{name}.parquet", right_at, lambda n, path=log.path: note(path, n))  # type: ignore[misc]
+            stage(log, Path(folder) / f"{name}.parquet", right_at, partial(note, name))
             for name, log in (("medium", medium), ("large", large))
         ]
         with duckdb.connect(config={"temp_directory": folder, "memory_limit": "512MB", "threads": 2}) as con:
@@ -122,8 +125,10 @@ def _join(con: duckdb.DuckDBPyConnection, medium: StagedLog, large: StagedLog) -
         key = "id" if n_same_id and n_same > n_same_id / 2 else "query"
     if key == "query":
         _make_questions(con, "query")
-    count = (_SQL / "matches.sql").read_text(encoding="utf-8")
-    n, n_changed, n_contradictory, n_repeated, n_medium_right, n_large_right, n_medium, n_large = _counts(con, count)
+    con.sql(sql_of("eval_logs", "matches")).create_view("matches")
+    n, n_changed, n_contradictory, n_repeated, n_medium_right, n_large_right, n_medium, n_large = _counts(
+        con, sql_of("eval_logs", "counts")
+    )
     if n <= _SAME_QUESTIONS * min(n_medium, n_large):
         raise _no_match(con, medium, large, n, min(n_medium, n_large), n_same_id)
     shares = n_medium_right / n, n_large_right / n
@@ -137,7 +142,7 @@ def _has_ids(con: duckdb.DuckDBPyConnection, name: str) -> bool:
 
 
 def _make_questions(con: duckdb.DuckDBPyConnection, key: str) -> None:
-    sql = (_SQL / "questions.sql").read_text(encoding="utf-8")
+    sql = sql_of("eval_logs", "questions")
     for name in ("medium", "large"):
         con.execute(f"CREATE OR REPLACE TABLE {name} AS {sql.format(key=key, staged=f'{name}_samples')}")
 
@@ -161,7 +166,7 @@ def _no_match(
 
 
 def _write(con: duckdb.DuckDBPyConnection, file: Path, medium: EvalLog, large: EvalLog, task: str | None) -> None:
-    rows = con.sql((_SQL / "outcomes.sql").read_text(encoding="utf-8")).to_arrow_reader(_ROWS)
+    rows = con.sql(sql_of("eval_logs", "outcomes")).to_arrow_reader(_ROWS)
     task = task or medium.task or large.task
     said = {
         "medium_model": medium.model,

@@ -1,8 +1,11 @@
 """What every format is read into: what a log says of itself, and its samples one after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
+
+from routecal.storage.eval_logs.errors import ChoiceNeeded
 
 
 class Sample(NamedTuple):
@@ -29,6 +32,10 @@ class Sample(NamedTuple):
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost_usd: float | None = None
+
+
+# What a table may have: a sample's fields, and what is said once of a log elsewhere.
+TABLE_COLUMNS = (*(name for name in Sample._fields if name != "place"), "model", "task")
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,32 @@ class Choice(NamedTuple):
         model: which model's answers; None: the log has one.
         scorer: which score; None: the log has one.
         query_field: the field of a sample that holds the question; None: the usual names.
-        columns: (ours, theirs) of a plain table.
+        columns: our name of a table's column -> the table's.
     """
 
     model: str | None = None
     scorer: str | None = None
     query_field: str | None = None
-    columns: Sequence[tuple[str, str]] = ()
+    columns: Mapping[str, str] = MappingProxyType({})
+
+    def model_of(self, path: str, names: Sequence[str]) -> str | None:
+        """Whose answers are read of a log that holds these models; what the user says where it names none.
+
+        Raises:
+            ChoiceNeeded: there are several and none was named, or one that is not there.
+        """
+        if not names:
+            return self.model
+        return _one_of(path, "models", names, "--medium-model or --large-model", self.model)
+
+    def scorer_of(self, path: str, names: Sequence[str]) -> str:
+        """Which of these scores is read; errors as `model_of`."""
+        return _one_of(path, "scores", names, "--scorer", self.scorer)
+
+
+def _one_of(path: str, what: str, names: Sequence[str], option: str, named: str | None) -> str:
+    if named is None and len(names) == 1:
+        return names[0]
+    if named is None or named not in names:
+        raise ChoiceNeeded(path, what, names, option, named)
+    return named

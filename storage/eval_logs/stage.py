@@ -1,6 +1,6 @@
 """A log's graded samples in a temporary Parquet file, some thousand at a time, however many there are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,36 +74,32 @@ def stage(log: EvalLog, file: Path, right_at: float | None, note: Callable[[int]
         SampleUnusable, RuleNeeded: a score or a text cannot be used; nothing is left out because of it.
         NothingGraded: no sample has a grade.
     """
-    counts = {"n": 0, "errors": 0, "unscored": 0}
-    samples = log.samples
+    samples, n, n_errors, n_unscored = log.samples, 0, 0, 0
     with pq.ParquetWriter(file, STAGED, compression="zstd") as writer:
-        n_kept = 0
         while some := list(islice(samples, AT_A_TIME)):
-            rows = list(_graded(log.path, some, counts["n"], right_at, counts))
-            counts["n"] += len(some)
-            n_kept += len(rows)
+            rows = []
+            for position, one in enumerate(some, n):
+                if one.error is not None:
+                    n_errors += 1
+                elif one.score is None:
+                    n_unscored += 1
+                else:
+                    rows.append(_row(log.path, position, one, right_at))
             columns = zip(*rows, strict=True) if rows else [()] * len(STAGED)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, STAGED, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=STAGED))
-            note(counts["n"])
-    if n_kept == 0:
-        raise NothingGraded(log.path, counts["n"], counts["errors"])
-    return StagedLog(log, file, counts["n"], counts["errors"], counts["unscored"])
+            n += len(some)
+            note(n)
+    if n == n_errors + n_unscored:
+        raise NothingGraded(log.path, n, n_errors)
+    return StagedLog(log, file, n, n_errors, n_unscored)
 
 
-def _graded(
-    path: str, samples: list[Sample], first: int, right_at: float | None, counts: dict[str, int]
-) -> Iterator[tuple[object, ...]]:
-    for position, one in enumerate(samples, first):
-        if one.error is not None:
-            counts["errors"] += 1
-        elif one.score is None:
-            counts["unscored"] += 1
-        elif is_blank(one.query):
-            raise SampleUnusable(path, one.place, "it has no question")
-        else:
-            more = (_value(path, one, name, convert) for name, convert in _CONVERTED.items())
-            yield position, one.id, one.query.strip(), grade_of(path, one, right_at), *more
+def _row(path: str, position: int, one: Sample, right_at: float | None) -> tuple[object, ...]:
+    if is_blank(one.query):
+        raise SampleUnusable(path, one.place, "it has no question")
+    more = (_value(path, one, name, convert) for name, convert in _CONVERTED.items())
+    return position, one.id, one.query.strip(), grade_of(path, one, right_at), *more
 
 
 def _value(path: str, sample: Sample, name: str, convert: Callable[[object], object]) -> object:

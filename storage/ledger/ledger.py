@@ -10,7 +10,6 @@ SQLite by default, PostgreSQL by URL. Threads and processes may share it.
 
 import uuid
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, text, update
@@ -22,6 +21,7 @@ from routecal.storage.ledger.records import Attempt, Batch, CallEnd, CallStart, 
 from routecal.storage.ledger.sessions import Session, stamp
 from routecal.storage.ledger.tables import ATTEMPTS, BATCHES, CALLS, HOLDERS, IS_ENDED, IS_STARTED, SESSIONS
 from routecal.storage.ledger.writes import Writer, append, chunks, claim, dead_among, end, insert, note, release, retire
+from routecal.storage.query_files import sql_of
 
 
 class Ledger(LedgerSession):
@@ -136,7 +136,7 @@ class Ledger(LedgerSession):
 
     def spend(self) -> list[dict[str, Any]]:
         """Cost by day, model and stage: the rows of `storage/sql/ledger/spend.sql`, which says what is in them."""
-        query = (files("routecal.storage") / "sql" / "ledger" / "spend.sql").read_text(encoding="utf-8")
+        query = sql_of("ledger", "spend")
         return self._run(lambda con: [dict(row) for row in con.execute(text(query)).mappings()], writes=False)
 
     def hold_job(self, job: str) -> None:

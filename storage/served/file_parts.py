@@ -1,15 +1,13 @@
 """A log in parts: what one SQL file makes of each file of it, worked out once for those that change no more."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from routecal.storage.query_files import sql_of
 from routecal.storage.served.journal import served_files
-
-_FOLDER = files("routecal.storage") / "sql" / "served"
 
 
 class FileParts:
@@ -26,7 +24,7 @@ class FileParts:
 
     def __init__(self, folder: Path, schema: pa.Schema, name: str, columns: Sequence[str]) -> None:
         self._folder, self._schema, self._columns = folder, schema, columns
-        self._sql = served_sql(name)
+        self._sql = sql_of("served", name)
         self.finished: dict[str, pa.Table] = {}
 
     def read(self) -> pa.Table:
@@ -47,11 +45,6 @@ class FileParts:
     def _part(self, con: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Table:
         con.register(self._folder.name, table)
         return con.sql(self._sql).to_arrow_table()
-
-
-def served_sql(name: str) -> str:
-    """The text of a query of `storage/sql/served`."""
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def database() -> duckdb.DuckDBPyConnection:

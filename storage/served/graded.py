@@ -6,11 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routecal.storage.served.file_parts import database, served_sql
+from routecal.storage.query_files import sql_of
+from routecal.storage.served.file_parts import database
 from routecal.storage.served.journal import read_served
 from routecal.storage.served.tables import DECISIONS, FEEDBACK
 
-_SQL = served_sql("graded")
+_SQL = sql_of("served", "graded")
 # All but the text of the query, which is most of a log.
 _COLUMNS = [name for name in DECISIONS.names if name != "query"]
 

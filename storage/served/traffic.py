@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from routecal.storage.served.file_parts import FileParts, database, served_sql
+from routecal.storage.query_files import sql_of
+from routecal.storage.served.file_parts import FileParts, database
 from routecal.storage.served.tables import ANSWERS, DECISIONS
 
-_WINDOWS = served_sql("decision_windows")
+_WINDOWS = sql_of("served", "decision_windows")
 # A file whose newest decision is older than this counts in no window but that of all.
 _OLD = timedelta(days=1, minutes=1)
 

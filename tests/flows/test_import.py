@@ -20,6 +20,7 @@ def test_two_logs_become_a_file_and_the_next_command(
     said = capsys.readouterr().out
     assert "8 questions written to outcomes.parquet, of sums" in said
     assert "medium  mockllm/medium: 50.0% right" in said
+    assert "repeats 8 were answered several times: the first answer is graded" in said
     assert "routecal train-router --queries outcomes.parquet --base-model minilm --limit 2 " in said
     assert "routecal calibrate --queries outcomes.parquet --outcomes outcomes.parquet --router-path router" in said
     assert pq.read_table("outcomes.parquet").num_rows == 8

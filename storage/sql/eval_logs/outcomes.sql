@@ -1,5 +1,5 @@
 -- One row per question that both logs graded, in the order of the medium model's log.
--- medium, large: tables of questions.sql.
+-- matches: the rows of matches.sql.
 SELECT
     medium.query,
     coalesce(medium.target, large.target) AS ground_truth,
@@ -19,7 +19,6 @@ SELECT
     medium.cost_usd AS medium_cost_usd,
     large.cost_usd AS large_cost_usd,
     coalesce(medium.id, large.id) AS id
-FROM medium
-JOIN large USING (key)
-WHERE medium.query = large.query AND medium.targets <= 1 AND large.targets <= 1
+FROM matches
+WHERE is_same AND NOT is_contradictory
 ORDER BY medium.place

@@ -196,8 +196,8 @@ def test_a_score_between_right_and_wrong_needs_a_rule(score: object, joined: Joi
 
 def test_progress_is_told_of_both(joined: Joined) -> None:
     said: list[tuple[str, int]] = []
-    joined([sample(i) for i in range(3)], [sample(i) for i in range(3)], note=lambda path, n: said.append((path, n)))
-    assert said == [("small.log", 3), ("big.log", 3)]
+    joined([sample(i) for i in range(3)], [sample(i) for i in range(3)], note=lambda name, n: said.append((name, n)))
+    assert said == [("medium", 3), ("large", 3)]
 
 
 def test_a_format_that_is_none() -> None:

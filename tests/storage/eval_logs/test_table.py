@@ -5,11 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from routecal.storage.column_names import mapping_of
 from routecal.storage.errors import StorageError
 from routecal.storage.eval_logs.errors import ChoiceNeeded, LogsDiffer, RuleNeeded, SampleUnusable
 from routecal.storage.eval_logs.formats import open_log
 from routecal.storage.eval_logs.merge import merge
-from routecal.storage.eval_logs.sample import Choice
+from routecal.storage.eval_logs.sample import TABLE_COLUMNS, Choice
 from routecal.storage.input_errors import InputEmpty, InputMissing, MissingColumn, WrongMapping
 
 BOTH = """id,query,score,model,tokens_out,cost_usd,answer,repeat
@@ -42,7 +43,7 @@ def test_a_table_of_two_models_is_both_logs(tmp_path: Path) -> None:
 
 def test_columns_of_other_names(tmp_path: Path) -> None:
     path = written(tmp_path, '{"q": "Why?", "is_right": true, "took": 7}\n', "log.jsonl")
-    log = open_log("table", path, Choice(columns=(("query", "q"), ("score", "is_right"), ("tokens_in", "took"))))
+    log = open_log("table", path, Choice(columns={"query": "q", "score": "is_right", "tokens_in": "took"}))
     sample = next(log.samples)
     assert (sample.place, sample.query, sample.score, sample.tokens_in) == ("line 1", "Why?", True, 7)
     assert (log.model, log.task, sample.id, sample.repeat) == (None, None, None, 0)
@@ -85,9 +86,9 @@ def test_what_cannot_be_used_is_a_sentence_and_no_file(
     assert not output.exists()
 
 
-def test_a_mapping_of_a_column_that_is_none_of_ours(tmp_path: Path) -> None:
+def test_a_mapping_of_a_column_that_is_none_of_ours() -> None:
     with pytest.raises(WrongMapping, match="'grade' is not one of our columns"):
-        open_log("table", written(tmp_path, BOTH), Choice(columns=(("grade", "score"),)))
+        mapping_of("grade=score", TABLE_COLUMNS)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
