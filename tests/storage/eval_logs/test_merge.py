@@ -215,3 +215,11 @@ def test_what_is_written_is_read_as_queries_and_as_outcomes(joined: Joined) -> N
     assert outcomes["medium_cost_usd"].to_pylist() == [0.5] * 6
     assert outcomes["ground_truth"].to_pylist() == queries["ground_truth"].to_pylist() == ["42"] * 6
     assert outcomes["medium_model"].to_pylist() == ["small"] * 6
+
+
+def test_outcomes_at_a_url_leave_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = "memory://evaluations/outcomes.parquet"
+    merge(log("small", [sample(1)]), log("big", [sample(1, 0)]), output)
+    assert read_outcomes(output)["large_label"].to_pylist() == ["INCORRECT"]
+    assert list(tmp_path.iterdir()) == []
